@@ -1,0 +1,7 @@
+//! One file a subcommand.
+
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod run;
+pub(crate) mod trial;
+pub(crate) mod wipe;

@@ -1,0 +1,133 @@
+//! Values that are well-formed but impossible: found before anything is started.
+
+use std::path::Path;
+
+use super::{Config, Driver, FlavorName};
+
+/// A key and what is wrong with its value.
+pub(super) struct Impossible {
+    pub(super) key: &'static str,
+    pub(super) problem: String,
+}
+
+/// The first impossible value, if any.
+pub(super) fn first(config: &Config) -> Option<Impossible> {
+    paths(config)
+        .or_else(|| times(config))
+        .or_else(|| flavor(config))
+}
+
+fn impossible(key: &'static str, problem: impl Into<String>) -> Option<Impossible> {
+    Some(Impossible {
+        key,
+        problem: problem.into(),
+    })
+}
+
+/// An absolute path without `..`, other than `/`.
+fn usable(path: &Path) -> bool {
+    let plain = path
+        .components()
+        .all(|part| !matches!(part, std::path::Component::ParentDir));
+    path.is_absolute() && plain && path != Path::new("/")
+}
+
+fn paths(config: &Config) -> Option<Impossible> {
+    let graph_root = config.graph_root();
+    let mut absolute = vec![
+        ("workspace.path", config.workspace.path.as_path()),
+        ("runtime_directory", &config.runtime_directory),
+        ("storage.graph_root", &graph_root),
+        ("secrets.directory", &config.secrets.directory),
+        ("local.repository", &config.local.repository),
+    ];
+    absolute.extend(
+        (config.workspace.also_wipe.iter()).map(|path| ("workspace.also_wipe", path.as_path())),
+    );
+    for (key, path) in absolute {
+        if !usable(path) {
+            let found = path.display();
+            return impossible(
+                key,
+                format!("found \"{found}\", expected an absolute path without \"..\", not \"/\""),
+            );
+        }
+    }
+    let workspace = config.workspace.path.display();
+    if config.storage.driver != Driver::None && !config.in_workspace(&graph_root) {
+        return impossible(
+            "storage.graph_root",
+            format!(
+                "found \"{}\", expected a directory beneath the workspace \"{workspace}\", so that it is wiped with it",
+                graph_root.display()
+            ),
+        );
+    }
+    for (key, path) in [
+        ("runtime_directory", &config.runtime_directory),
+        ("secrets.directory", &config.secrets.directory),
+    ] {
+        if config.in_workspace(path) {
+            return impossible(
+                key,
+                format!(
+                    "found \"{}\", expected a directory outside the workspace \"{workspace}\", where the job's files are",
+                    path.display()
+                ),
+            );
+        }
+    }
+    None
+}
+
+fn times(config: &Config) -> Option<Impossible> {
+    let show = humantime::format_duration;
+    if config.wipe.reserve >= config.termination_grace_period {
+        return impossible(
+            "wipe.reserve",
+            format!(
+                "found {}, expected less than termination_grace_period ({})",
+                show(config.wipe.reserve),
+                show(config.termination_grace_period)
+            ),
+        );
+    }
+    if config.grace > config.kill_after() {
+        return impossible(
+            "grace",
+            format!(
+                "found {}, expected at most {} (termination_grace_period less wipe.reserve)",
+                show(config.grace),
+                show(config.kill_after())
+            ),
+        );
+    }
+    if config.deadline.is_some_and(|deadline| deadline.is_zero()) {
+        return impossible("deadline", "found 0s, expected more, or none");
+    }
+    if config.wipe.budget.is_zero() {
+        return impossible("wipe.budget", "found 0s, expected more");
+    }
+    None
+}
+
+fn flavor(config: &Config) -> Option<Impossible> {
+    if let Some(bad) = (config.exec.command.iter()).find(|argument| argument.contains('\0')) {
+        return impossible("exec.command", format!("found a NUL byte in {bad:?}"));
+    }
+    if config.flavor == FlavorName::Local && config.local.labels.is_empty() {
+        return impossible("local.labels", "found none, expected at least one label");
+    }
+    for (name, key) in &config.secrets.environment {
+        let valid = !name.is_empty() && !name.contains(['=', '\0']);
+        if !valid {
+            return impossible(
+                "secrets.environment",
+                format!(
+                    "found {name:?}, expected the name of an environment variable for the key {key:?}"
+                ),
+            );
+        }
+    }
+    None
+}

@@ -1,0 +1,273 @@
+//! Putting the layers together with figment, which remembers where each value came from.
+
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Data, Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::{Config, ConfigError, ENV_PREFIX, Origin, checks};
+
+/// The file that is read when none is named; it may be absent.
+const DEFAULT_FILE: &str = "/etc/supervisor/config.toml";
+
+/// What the caller adds to defaults and environment.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// A configuration file that must exist.
+    pub file: Option<PathBuf>,
+    /// Values from the command line, by dotted key.
+    pub flags: Vec<Flag>,
+}
+
+/// One value from the command line.
+#[derive(Debug)]
+pub struct Flag {
+    /// The flag as the user types it, for example `--grace`.
+    pub name: &'static str,
+    /// Dotted key that it sets.
+    pub key: &'static str,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A valid configuration and the layers it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The effective values.
+    pub config: Config,
+    pub(super) figment: Figment,
+}
+
+/// One flag as a figment provider, so that errors name the flag.
+struct FlagProvider(Flag);
+
+impl Provider for FlagProvider {
+    fn metadata(&self) -> Metadata {
+        let flag = self.0.name;
+        Metadata::named(format!("flag {flag}")).interpolater(move |_, _| flag.to_owned())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let nested = figment::util::nest(self.0.key, self.0.value.clone());
+        let dict = nested.into_dict().unwrap_or_default();
+        Ok(Profile::Default.collect(dict))
+    }
+}
+
+impl Layers {
+    /// Reads all layers and checks the result.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first unknown key, wrong type or impossible value.
+    pub fn load(self) -> Result<Loaded, ConfigError> {
+        let file = match self.file {
+            Some(path) => Some(path),
+            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+        };
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(path) = &file {
+            figment = figment.merge(read(path)?);
+        }
+        figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__"));
+        for flag in self.flags {
+            figment = figment.merge(FlagProvider(flag));
+        }
+        let config = extract(&figment, file.as_deref())?;
+        match checks::first(&config) {
+            None => Ok(Loaded { config, figment }),
+            Some(found) => Err(ConfigError::Value {
+                key: found.key.to_owned(),
+                origin: Origin::of(&figment, found.key),
+                problem: found.problem,
+            }),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
+    // figment reads the file later and treats an absent one as empty.
+    match std::fs::read_to_string(path) {
+        Ok(_) => Ok(Toml::file_exact(path)),
+        Err(error) => Err(ConfigError::File {
+            path: path.to_owned(),
+            problem: format!("cannot be read: {error}"),
+        }),
+    }
+}
+
+fn extract(figment: &Figment, file: Option<&Path>) -> Result<Config, ConfigError> {
+    let layers = figment.data().map_err(|error| syntax(&error, file))?;
+    let known = Value::serialize(Config::default()).map_err(|error| syntax(&error, file))?;
+    let given = layers.get(&Profile::Default).cloned().unwrap_or_default();
+    if let Some(key) = unknown_key(&given, &known, "") {
+        return Err(ConfigError::Value {
+            origin: Origin::of(figment, &key),
+            problem: format!("unknown key; {}", expected_keys(&key, &known)),
+            key,
+        });
+    }
+    figment
+        .extract::<Config>()
+        .map_err(|error| wrong_type(figment, &error))
+}
+
+/// The file is not TOML: the only error that figment can report without a key.
+fn syntax(error: &figment::Error, file: Option<&Path>) -> ConfigError {
+    ConfigError::File {
+        path: file.map(Path::to_owned).unwrap_or_default(),
+        problem: format!("is not valid TOML: {}", error.kind),
+    }
+}
+
+fn wrong_type(figment: &Figment, error: &figment::Error) -> ConfigError {
+    let key = error.path.join(".");
+    ConfigError::Value {
+        origin: Origin::of(figment, &key),
+        problem: error.kind.to_string(),
+        key,
+    }
+}
+
+/// The first dotted key in `given` that the default configuration does not have.
+fn unknown_key(given: &Dict, known: &Value, parent: &str) -> Option<String> {
+    given.iter().find_map(|(name, value)| {
+        let key = format!("{parent}{name}");
+        match (known.clone().find(name), value) {
+            (None, _) => Some(key),
+            // A map that is empty by default takes any key.
+            (Some(Value::Dict(_, inner)), Value::Dict(_, dict)) if !inner.is_empty() => {
+                unknown_key(dict, &Value::from(inner), &format!("{key}."))
+            }
+            _ => None,
+        }
+    })
+}
+
+fn expected_keys(key: &str, known: &Value) -> String {
+    let (parent, table) = match key.rsplit_once('.') {
+        Some((parent, _)) => (format!("{parent} has "), known.clone().find(parent)),
+        None => ("expected one of ".to_owned(), Some(known.clone())),
+    };
+    let keys: Vec<String> = table
+        .and_then(Value::into_dict)
+        .map(|dict| dict.into_keys().collect())
+        .unwrap_or_default();
+    format!("{parent}{}", keys.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use figment::Jail;
+    use std::time::Duration;
+
+    fn flag(name: &'static str, key: &'static str, value: &str) -> Flag {
+        let value = Value::from(value);
+        Flag { name, key, value }
+    }
+
+    fn load(file: Option<&str>, flags: Vec<Flag>) -> Result<Loaded, ConfigError> {
+        let file = file.map(PathBuf::from);
+        Layers { file, flags }.load()
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "figment's own signature")]
+    fn each_layer_wins_over_the_one_before() {
+        Jail::expect_with(|jail| {
+            jail.create_file("c.toml", "grace = '3s'\n[storage]\ndriver = 'vfs'\n")?;
+            let config = load(Some("c.toml"), vec![]).unwrap().config;
+            assert_eq!(config.grace, Duration::from_secs(3));
+            assert_eq!(config.storage.driver, crate::config::Driver::Vfs);
+
+            jail.set_env("SUPERVISOR_GRACE", "4s");
+            jail.set_env("SUPERVISOR_STORAGE__INSECURE_REGISTRIES", "a:5000, b");
+            jail.set_env("SUPERVISOR_LOCAL__EVENT", "1");
+            let loaded = load(Some("c.toml"), vec![]).unwrap();
+            assert_eq!(loaded.config.grace, Duration::from_secs(4));
+            assert_eq!(loaded.config.storage.insecure_registries, ["a:5000", "b"]);
+            assert_eq!(loaded.config.local.event, "1");
+
+            let flags = vec![flag("--grace", "grace", "5s")];
+            let config = load(Some("c.toml"), flags).unwrap().config;
+            assert_eq!(config.grace, Duration::from_secs(5));
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "figment's own signature")]
+    fn an_error_names_key_source_and_expectation() {
+        Jail::expect_with(|jail| {
+            let message = |file: Option<&str>, flags| load(file, flags).unwrap_err().to_string();
+
+            jail.create_file("unknown.toml", "[storage]\ndrivr = 'vfs'\n")?;
+            let text = message(Some("unknown.toml"), vec![]);
+            assert!(text.contains("storage.drivr from file"), "{text}");
+            assert!(text.contains("unknown.toml"), "{text}");
+            assert!(text.contains("driver, graph_root"), "{text}");
+
+            jail.create_file("broken.toml", "grace = \n")?;
+            let text = message(Some("broken.toml"), vec![]);
+            assert!(text.contains("broken.toml: is not valid TOML"), "{text}");
+
+            let text = message(Some("absent.toml"), vec![]);
+            assert!(text.contains("absent.toml: cannot be read"), "{text}");
+
+            let text = message(None, vec![flag("--grace", "grace", "soon")]);
+            assert!(text.contains("grace from flag --grace"), "{text}");
+            assert!(text.contains("\"soon\"") && text.contains("90s"), "{text}");
+
+            jail.set_env("SUPERVISOR_STORAGE__DRIVER", "zfs");
+            let text = message(None, vec![]);
+            let name = "storage.driver from environment variable SUPERVISOR_STORAGE__DRIVER";
+            assert!(text.contains(name), "{text}");
+            assert!(
+                text.contains("zfs") && text.contains("fuse-overlayfs"),
+                "{text}"
+            );
+
+            jail.set_env("SUPERVISOR_STORAGE__DRIVER", "vfs");
+            jail.set_env("SUPERVISOR_STORAGE__GRAPH_ROOT", "/var/lib/containers");
+            let text = message(None, vec![]);
+            assert!(text.contains("SUPERVISOR_STORAGE__GRAPH_ROOT"), "{text}");
+            assert!(text.contains("beneath the workspace"), "{text}");
+
+            jail.set_env("SUPERVISOR_STORAGE", "fast");
+            let text = message(None, vec![]);
+            assert!(
+                text.contains("storage from environment variable SUPERVISOR_STORAGE:"),
+                "{text}"
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "figment's own signature")]
+    fn impossible_values_are_refused() {
+        Jail::expect_with(|_| {
+            for (key, value) in [
+                ("workspace.path", "/"),
+                ("workspace.path", "relative"),
+                ("workspace.path", "/a/../etc"),
+                ("runtime_directory", "/workspace/run"),
+                ("secrets.directory", "/workspace/secrets"),
+                ("wipe.reserve", "31s"),
+                ("grace", "25s"),
+                ("deadline", "0s"),
+                ("wipe.budget", "0s"),
+            ] {
+                let text = load(None, vec![flag("--flag", key, value)]);
+                let text = text.unwrap_err().to_string();
+                assert!(
+                    text.starts_with(&format!("{key} from flag --flag: found")),
+                    "{text}"
+                );
+                assert!(text.contains("expected"), "{text}");
+            }
+            Ok(())
+        });
+    }
+}

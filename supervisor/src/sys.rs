@@ -1,0 +1,6 @@
+//! The kernel's interfaces: user namespaces, id maps, and trials in a child process.
+
+pub mod idmap;
+pub mod process;
+pub mod trial;
+pub mod userns;

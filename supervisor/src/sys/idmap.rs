@@ -1,0 +1,316 @@
+//! Id maps of user namespaces: `/etc/subuid`, `/proc/PID/uid_map`, `newuidmap`.
+//!
+//! Sources: user_namespaces(7), subuid(5), newuidmap(1).
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::unistd::{Pid, User, getgid, getuid};
+
+/// User ids or group ids: each has its own map, file and helper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// User ids.
+    User,
+    /// Group ids.
+    Group,
+}
+
+impl Kind {
+    /// The file with subordinate ranges, subuid(5) or subgid(5).
+    #[must_use]
+    pub fn subordinate_file(self) -> &'static str {
+        match self {
+            Self::User => "/etc/subuid",
+            Self::Group => "/etc/subgid",
+        }
+    }
+
+    /// The program that writes a map on behalf of an unprivileged user.
+    #[must_use]
+    pub fn helper(self) -> &'static str {
+        match self {
+            Self::User => "newuidmap",
+            Self::Group => "newgidmap",
+        }
+    }
+
+    /// The map of process `pid` (a number or `self`).
+    #[must_use]
+    pub fn map_file(self, pid: &str) -> PathBuf {
+        let name = match self {
+            Self::User => "uid_map",
+            Self::Group => "gid_map",
+        };
+        PathBuf::from(format!("/proc/{pid}/{name}"))
+    }
+}
+
+/// `count` consecutive ids from `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// First id.
+    pub start: u32,
+    /// Number of ids.
+    pub count: u32,
+}
+
+impl Range {
+    /// Whether all ids of `self` lie in `other`.
+    #[must_use]
+    pub fn within(self, other: Self) -> bool {
+        let end = |range: Self| u64::from(range.start) + u64::from(range.count);
+        self.start >= other.start && end(self) <= end(other)
+    }
+}
+
+/// One line of a map: `count` ids, `inside` the namespace and `outside` of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// First id inside.
+    pub inside: u32,
+    /// First id outside, as the parent namespace sees it.
+    pub outside: u32,
+    /// Number of ids.
+    pub count: u32,
+}
+
+/// Why an id map could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MapError {
+    /// The file with subordinate ranges is unreadable.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// File that was read.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// Writing the map failed.
+    #[error("cannot map ids with {program}: {problem}")]
+    Write {
+        /// The helper, or the map's file when written directly.
+        program: String,
+        /// What it said.
+        problem: String,
+    },
+}
+
+/// The ranges that subuid(5) `text` grants to a user, by `name` or by numeric `id`.
+///
+/// Malformed lines are passed over, as `newuidmap` does.
+#[must_use]
+pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<Range> {
+    let number = id.to_string();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.trim().split(':');
+            let owner = fields.next()?;
+            let range = Range {
+                start: fields.next()?.parse().ok()?,
+                count: fields.next()?.parse().ok()?,
+            };
+            let ours = Some(owner) == name || owner == number;
+            (ours && fields.next().is_none() && range.count > 0).then_some(range)
+        })
+        .collect()
+}
+
+/// The lines of a `uid_map` or `gid_map`.
+#[must_use]
+pub fn parse_map(text: &str) -> Vec<Line> {
+    text.lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+            Some(Line {
+                inside: numbers.next()?.ok()?,
+                outside: numbers.next()?.ok()?,
+                count: numbers.next()?.ok()?,
+            })
+        })
+        .collect()
+}
+
+/// The map that makes `id` root inside, and the ranges all ids after it.
+#[must_use]
+pub fn plan(id: u32, ranges: &[Range]) -> Vec<Line> {
+    let mut lines = vec![Line {
+        inside: 0,
+        outside: id,
+        count: 1,
+    }];
+    let mut inside = 1;
+    for range in ranges {
+        lines.push(Line {
+            inside,
+            outside: range.start,
+            count: range.count,
+        });
+        inside += range.count;
+    }
+    lines
+}
+
+/// The map for this process's user: itself as root, its subordinate ids after it.
+///
+/// Root of its own namespace with nothing in `/etc/subuid` keeps all ids that it has.
+///
+/// # Errors
+/// [`MapError::Read`] if the file with the ranges exists but cannot be read.
+pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
+    let path = PathBuf::from(kind.subordinate_file());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(MapError::Read { path, source }),
+    };
+    let name = User::from_uid(getuid())
+        .ok()
+        .flatten()
+        .map(|user| user.name);
+    let ranges = subordinate_ranges(&text, name.as_deref(), getuid().as_raw());
+    let id = match kind {
+        Kind::User => getuid().as_raw(),
+        Kind::Group => getgid().as_raw(),
+    };
+    if getuid().is_root() && ranges.is_empty() {
+        let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
+        let identity = parse_map(&current).into_iter().map(|line| Line {
+            outside: line.inside,
+            ..line
+        });
+        return Ok(identity.collect());
+    }
+    Ok(plan(id, &ranges))
+}
+
+/// Writes both maps of process `pid`: directly as root, through the helpers otherwise.
+///
+/// # Errors
+/// [`MapError`] with what the helper or the kernel said.
+pub fn write(pid: Pid) -> Result<(), MapError> {
+    for kind in [Kind::User, Kind::Group] {
+        let lines = planned(kind)?;
+        if getuid().is_root() {
+            write_directly(pid, kind, &lines)?;
+        } else {
+            write_by_helper(pid, kind, &lines)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+    let path = kind.map_file(&pid.to_string());
+    let text: String = lines
+        .iter()
+        .map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count))
+        .collect();
+    std::fs::write(&path, text).map_err(|error| MapError::Write {
+        program: path.display().to_string(),
+        problem: error.to_string(),
+    })
+}
+
+fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+    let failed = |problem: String| MapError::Write {
+        program: kind.helper().to_owned(),
+        problem,
+    };
+    let mut command = Command::new(kind.helper());
+    command.arg(pid.to_string());
+    for line in lines {
+        for number in [line.inside, line.outside, line.count] {
+            command.arg(number.to_string());
+        }
+    }
+    let output = command
+        .output()
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(failed(said.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBUID: &str =
+        "root:1:5\nrunner:1:999\n# comment\nrunner:bad:1\n1000:1001:64535\nrunner:7:0\n";
+
+    #[test]
+    fn ranges_are_found_by_name_and_by_number() {
+        let ranges = subordinate_ranges(SUBUID, Some("runner"), 1000);
+        let expected = [
+            Range {
+                start: 1,
+                count: 999,
+            },
+            Range {
+                start: 1001,
+                count: 64535,
+            },
+        ];
+        assert_eq!(ranges, expected);
+        assert_eq!(subordinate_ranges(SUBUID, None, 1000).len(), 1);
+    }
+
+    #[test]
+    fn the_user_becomes_root_and_its_ranges_follow() {
+        let lines = plan(
+            1000,
+            &[
+                Range {
+                    start: 1,
+                    count: 999,
+                },
+                Range {
+                    start: 1001,
+                    count: 9,
+                },
+            ],
+        );
+        let numbers: Vec<_> = (lines.iter())
+            .map(|l| (l.inside, l.outside, l.count))
+            .collect();
+        assert_eq!(numbers, [(0, 1000, 1), (1, 1, 999), (1000, 1001, 9)]);
+    }
+
+    #[test]
+    fn a_map_is_read_as_the_kernel_prints_it() {
+        let lines = parse_map("         0          0 4294967295\n");
+        assert_eq!(
+            lines,
+            [Line {
+                inside: 0,
+                outside: 0,
+                count: u32::MAX
+            }]
+        );
+    }
+
+    #[test]
+    fn a_range_lies_within_another_or_not() {
+        let pod = Range {
+            start: 0,
+            count: 65536,
+        };
+        assert!(
+            Range {
+                start: 1001,
+                count: 64535
+            }
+            .within(pod)
+        );
+        assert!(
+            !Range {
+                start: 100_000,
+                count: 65536
+            }
+            .within(pod)
+        );
+    }
+}

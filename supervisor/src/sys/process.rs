@@ -1,0 +1,41 @@
+//! What prctl(2) and capabilities(7) say about this very process.
+
+use caps::CapSet;
+use nix::errno::Errno;
+
+/// Makes this process unreadable for others of the same uid: no ptrace, no `/proc/PID/{mem,environ,fd,maps}`.
+///
+/// The setting is lost at each execve(2). Source: `PR_SET_DUMPABLE` in prctl(2), ptrace(2) access checks.
+///
+/// # Errors
+/// As prctl(2).
+pub fn hide() -> Result<(), Errno> {
+    nix::sys::prctl::set_dumpable(false)
+}
+
+/// Makes orphans of our descendants our own children, `PR_SET_CHILD_SUBREAPER`.
+///
+/// # Errors
+/// As prctl(2).
+pub fn become_subreaper() -> Result<(), Errno> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Gives up every capability in the ambient, inheritable, effective and permitted sets.
+///
+/// The bounding set stays: `newuidmap` takes its file capabilities from it. Some engines give a
+/// non-root user ambient capabilities, Kubernetes does not; after this both are alike.
+///
+/// # Errors
+/// The set and what the kernel said.
+pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
+    for set in [
+        CapSet::Ambient,
+        CapSet::Effective,
+        CapSet::Inheritable,
+        CapSet::Permitted,
+    ] {
+        caps::clear(None, set)?;
+    }
+    Ok(())
+}

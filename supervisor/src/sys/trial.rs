@@ -1,0 +1,201 @@
+//! Trials: what can only be known by doing it is done in a child of our own, with a time limit.
+//!
+//! The child is this program again (`supervisor trial NAME …`), so nothing runs between fork and
+//! exec, and whatever it mounts or unshares ends with it.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::idmap;
+
+/// What a trial's child says on its stdout, as one line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It works.
+    Works,
+    /// The kernel refused.
+    Refused {
+        /// The system call or program, with what it was asked.
+        call: String,
+        /// errno(3), 0 if there is none.
+        errno: i32,
+    },
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The child could not be started, or its pipes broke.
+    #[error("trial {name} could not run: {source}")]
+    Io {
+        /// The trial.
+        name: &'static str,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// It took too long and was killed.
+    #[error("trial {name} was still not done after {} ms", limit.as_millis())]
+    TimedOut {
+        /// The trial.
+        name: &'static str,
+        /// The time limit.
+        limit: Duration,
+    },
+    /// It ended without a verdict.
+    #[error("trial {name} ended with {status} and without a verdict: {said}")]
+    Silent {
+        /// The trial.
+        name: &'static str,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The end of its stderr.
+        said: String,
+    },
+}
+
+impl Verdict {
+    /// The verdict on a refused call.
+    #[must_use]
+    pub fn refused(call: impl Into<String>, errno: Errno) -> Self {
+        Self::Refused {
+            call: call.into(),
+            errno: errno as i32,
+        }
+    }
+}
+
+/// A trial to run.
+#[derive(Debug)]
+pub struct Trial {
+    /// Its name on our hidden command line.
+    pub name: &'static str,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Whether the child makes a user namespace whose ids we map.
+    pub mapped: bool,
+    /// Killed when it takes longer.
+    pub limit: Duration,
+}
+
+impl Trial {
+    /// Runs the trial and waits for its verdict.
+    ///
+    /// # Errors
+    /// [`TrialError`] where the trial proved nothing.
+    pub fn run(&self) -> Result<Verdict, TrialError> {
+        let name = self.name;
+        let io = |source| TrialError::Io { name, source };
+        let mut child = Command::new("/proc/self/exe")
+            .arg("trial")
+            .arg(name)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(io)?;
+        let end = Instant::now() + self.limit;
+        let talked = self.converse(&mut child, end);
+        // Whatever was said, the child does not outlive its trial.
+        let _ = child.kill();
+        let mut said = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            // A grandchild may hold the pipe open: take what is there, wait for nothing.
+            let _ = read_until(
+                stderr,
+                Instant::now() + Duration::from_millis(10),
+                &mut said,
+            );
+        }
+        let status = child.wait().map_err(io)?;
+        let lines = match talked {
+            Ok(lines) => lines,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                let limit = self.limit;
+                return Err(TrialError::TimedOut { name, limit });
+            }
+            Err(error) => return Err(io(error)),
+        };
+        let verdict = lines
+            .lines()
+            .rev()
+            .find_map(|line| serde_json::from_str(line).ok());
+        let said = said.trim().to_owned();
+        verdict.ok_or(TrialError::Silent { name, status, said })
+    }
+
+    /// Maps the child's ids when it asks for it, then reads all that it says.
+    fn converse(&self, child: &mut Child, end: Instant) -> std::io::Result<String> {
+        let mut said = String::new();
+        let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Ok(said);
+        };
+        if self.mapped {
+            read_line(&mut stdout, end, &mut said)?;
+            if said != super::userns::READY {
+                return read_until(stdout, end, &mut said).map(|()| said);
+            }
+            said.clear();
+            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+            if let Err(error) = idmap::write(pid) {
+                let refused = Verdict::refused(error.to_string(), Errno::EPERM);
+                return Ok(serde_json::to_string(&refused)?);
+            }
+            stdin.write_all(super::userns::GO)?;
+        }
+        drop(stdin);
+        read_until(stdout, end, &mut said)?;
+        Ok(said)
+    }
+}
+
+/// Waits until `from` can be read; an error of kind `TimedOut` at `end`.
+fn readable(from: &impl AsFd, end: Instant) -> std::io::Result<()> {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) => return Err(std::io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+fn read_until(mut from: impl Read + AsFd, end: Instant, into: &mut String) -> std::io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        readable(&from, end)?;
+        match from.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => into.push_str(&String::from_utf8_lossy(&buffer[..n])),
+        }
+    }
+}
+
+fn read_line(
+    from: &mut (impl Read + AsFd),
+    end: Instant,
+    into: &mut String,
+) -> std::io::Result<()> {
+    let mut byte = [0];
+    while !into.ends_with('\n') {
+        readable(from, end)?;
+        if from.read(&mut byte)? == 0 {
+            break;
+        }
+        into.push(char::from(byte[0]));
+    }
+    Ok(())
+}

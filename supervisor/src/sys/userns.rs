@@ -1,0 +1,62 @@
+//! The child's side of a trial: entering a user namespace whose ids the parent maps.
+//!
+//! Source: user_namespaces(7). The process must have one thread only.
+
+use std::io::{Read, Write};
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, setresgid, setresuid};
+
+use super::trial::Verdict;
+
+/// What the child says once it is in its namespace.
+pub(super) const READY: &str = "ready\n";
+/// What the parent answers once the ids are mapped.
+pub(super) const GO: &[u8] = b"go\n";
+
+/// Makes a user and a mount namespace, has the parent map the ids, and becomes root in it.
+///
+/// No mount made afterwards is seen outside, and all of them end with the process.
+///
+/// # Errors
+/// The refused call, as a verdict.
+pub fn enter() -> Result<(), Verdict> {
+    let refused = |call: &'static str| move |errno| Verdict::refused(call, errno);
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+        .map_err(refused("unshare(CLONE_NEWUSER|CLONE_NEWNS)"))?;
+    let mut stdout = std::io::stdout();
+    let said = stdout
+        .write_all(READY.as_bytes())
+        .and_then(|()| stdout.flush());
+    said.map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
+    let mut answer = [0; GO.len()];
+    std::io::stdin()
+        .read_exact(&mut answer)
+        .map_err(|_| Verdict::refused("read from the parent", Errno::EPIPE))?;
+    setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
+        .map_err(refused("setresgid(0)"))?;
+    setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0))
+        .map_err(refused("setresuid(0)"))?;
+    die_with_parent().map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
+    .map_err(refused("mount(/, MS_PRIVATE)"))
+}
+
+/// Ends this process when its parent ends, prctl(2) `PR_SET_PDEATHSIG`.
+///
+/// A change of credentials clears the setting, so it is set after it.
+///
+/// # Errors
+/// As prctl(2).
+pub fn die_with_parent() -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
+}
