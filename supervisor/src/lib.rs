@@ -3,5 +3,16 @@
 //! `lifecycle` tells the story of one run; every module it calls imports only from below it.
 
 pub mod config;
+pub mod doctor;
 pub mod exit;
+pub mod flavor;
+pub mod init;
+pub mod lifecycle;
+pub mod log;
+pub mod outcome;
+pub mod report;
+pub mod secrets;
+pub mod storage;
 pub mod sys;
+pub mod wipe;
+pub mod workspace;

@@ -2,5 +2,7 @@
 
 pub mod idmap;
 pub mod process;
+pub mod raw;
+pub mod ready;
 pub mod trial;
 pub mod userns;

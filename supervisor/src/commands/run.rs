@@ -1,7 +1,20 @@
 //! `supervisor run`: one job from start to end.
 
+use supervisor::config::Config;
+use supervisor::{lifecycle, log};
+
 use crate::cli::Settings;
 
-pub(crate) fn main(_settings: Settings) -> u8 {
-    0
+pub(crate) fn main(settings: Settings) -> u8 {
+    let loaded = settings.layers().load();
+    let default = Config::default().log;
+    log::start(
+        loaded
+            .as_ref()
+            .map_or(&default, |loaded| &loaded.config.log),
+    );
+    match loaded {
+        Ok(loaded) => lifecycle::run(&loaded.config),
+        Err(error) => lifecycle::refuse(&error),
+    }
 }

@@ -39,3 +39,16 @@ pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
     }
     Ok(())
 }
+
+/// Sends us SIGTERM when our parent ends, and at once if it has ended already.
+///
+/// # Errors
+/// As prctl(2) and kill(2).
+pub fn end_with_parent() -> Result<(), Errno> {
+    let parent = nix::unistd::getppid();
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    if nix::unistd::getppid() == parent {
+        return Ok(());
+    }
+    nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM)
+}

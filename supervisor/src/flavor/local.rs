@@ -1,0 +1,164 @@
+//! The flavor `local`: workflow files of a mounted repository, run by nektos/act in host mode.
+//!
+//! Source: act's own `--help`. Steps run as processes of this container; nothing is downloaded to start.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+use zeroize::Zeroizing;
+
+use super::{Environment, FlavorError, set};
+use crate::config::Config;
+use crate::exit;
+use crate::init::reap::Ended;
+use crate::init::spawn::Start;
+use crate::init::terminate::Cause;
+use crate::secrets::{Store, read_once};
+use crate::workspace::Private;
+
+/// The program, looked up in PATH.
+const ACT: &str = "act";
+
+pub(super) fn start(
+    config: &Config,
+    mut environment: Environment,
+    secrets: &Store,
+) -> Result<Start, FlavorError> {
+    let repository = &config.local.repository;
+    require_workflows(repository)?;
+    let input = hand_over(config, secrets)?;
+    // The mounted repository belongs to whoever owns it outside, which git refuses otherwise.
+    set(&mut environment, "GIT_CONFIG_COUNT", "1".into());
+    set(
+        &mut environment,
+        "GIT_CONFIG_KEY_0",
+        "safe.directory".into(),
+    );
+    set(&mut environment, "GIT_CONFIG_VALUE_0", "*".into());
+    Ok(Start {
+        program: ACT.into(),
+        arguments: arguments(config, input.is_some())
+            .into_iter()
+            .map(Into::into)
+            .collect(),
+        environment,
+        directory: repository.clone(),
+        graceful: Signal::SIGINT,
+        stdin: Some(input.unwrap_or_else(Stdio::null)),
+    })
+}
+
+/// act's code; but once the end was asked for, its own failure only says that it did end.
+pub(super) fn exit_code(ended: Ended, cause: Option<Cause>) -> u8 {
+    match (ended, cause) {
+        (Ended::Exited(0), _) | (_, None) => ended.code(),
+        (_, Some(_)) => exit::of_signal(Signal::SIGTERM as i32),
+    }
+}
+
+fn require_workflows(repository: &Path) -> Result<(), FlavorError> {
+    let workflows = repository.join(".github/workflows");
+    let fault = |problem: String| FlavorError::Setting {
+        flavor: "local",
+        problem,
+    };
+    let entries = std::fs::read_dir(&workflows).map_err(|error| {
+        fault(format!(
+            "{}: {error}; mount a repository with workflow files at {} (local.repository)",
+            workflows.display(),
+            repository.display()
+        ))
+    })?;
+    let is_workflow = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
+    let found = entries
+        .flatten()
+        .any(|entry| is_workflow(&entry.file_name().to_string_lossy()));
+    if !found {
+        let directory = workflows.display();
+        return Err(fault(format!("{directory} holds no .yml or .yaml file")));
+    }
+    Ok(())
+}
+
+/// The secrets as act's stdin: YAML by name, for JSON is YAML, through a pipe that is empty afterwards.
+fn hand_over(config: &Config, secrets: &Store) -> Result<Option<Stdio>, FlavorError> {
+    let values = secrets.for_workflow();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(capacity(secrets)));
+    // Writing strings to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *content, &values);
+    let pipe = read_once(&content)?;
+    // act takes the format from the file's name.
+    Private::of(config)
+        .link(SECRETS_FILE, "/proc/self/fd/0")
+        .map_err(crate::secrets::SecretsError::from)?;
+    Ok(Some(Stdio::from(pipe.0)))
+}
+
+/// Enough for every value with all its characters escaped, so that the buffer never moves.
+fn capacity(secrets: &Store) -> usize {
+    let each =
+        |(key, value): (&str, &crate::secrets::Secret)| 6 * (key.len() + value.expose().len()) + 8;
+    secrets.for_workflow().into_iter().map(each).sum::<usize>() + 2
+}
+
+const SECRETS_FILE: &str = "secrets.yml";
+
+fn arguments(config: &Config, with_secrets: bool) -> Vec<String> {
+    let local = &config.local;
+    let mut arguments = vec![local.event.clone()];
+    let mut add = |flag: &str, value: &str| {
+        arguments.push(flag.to_owned());
+        arguments.push(value.to_owned());
+    };
+    add("--directory", &local.repository.to_string_lossy());
+    for label in &local.labels {
+        add("--platform", &format!("{label}=-self-hosted"));
+    }
+    if let Some(job) = &local.job {
+        add("--job", job);
+    }
+    if with_secrets {
+        let path = config.runtime_directory.join(SECRETS_FILE);
+        add("--secret-file", &path.to_string_lossy());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_runs_on_the_host_and_no_secret_is_an_argument() {
+        let mut config = Config::default();
+        config.local.labels = vec!["ubuntu-latest".to_owned()];
+        config.local.job = Some("build".to_owned());
+        let expected = "push --directory /repository --platform ubuntu-latest=-self-hosted \
+            --job build --secret-file /run/supervisor/secrets.yml";
+        assert_eq!(arguments(&config, true).join(" "), expected);
+    }
+
+    #[test]
+    fn a_terminated_job_ends_with_143_unless_it_had_succeeded() {
+        let asked = Some(Cause::Asked);
+        assert_eq!(exit_code(Ended::Exited(1), asked), 143);
+        assert_eq!(exit_code(Ended::Exited(0), asked), 0);
+        assert_eq!(exit_code(Ended::Exited(3), None), 3);
+    }
+
+    #[test]
+    fn a_repository_without_workflows_is_an_error_with_its_cure() {
+        let repository = tempfile::tempdir().unwrap();
+        let text = require_workflows(repository.path())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains(".github/workflows") && text.contains("local.repository"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! Reaping: every child that ended is waited for, and the runner's status is picked out of the crowd.
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+use crate::exit;
+use crate::sys::raw;
+
+/// How the runner ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It called exit(3).
+    Exited(u8),
+    /// A signal ended it.
+    Signaled(i32),
+}
+
+impl Ended {
+    /// The code a shell would show: its own, or 128+n.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Exited(code) => code,
+            Self::Signaled(signal) => exit::of_signal(signal),
+        }
+    }
+}
+
+/// What one round of reaping found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// The runner's end, if it was among them.
+    pub runner: Option<Ended>,
+    /// Others that ended.
+    pub orphans: u64,
+    /// No child is left, running or dead.
+    pub childless: bool,
+}
+
+/// Waits for every child that has ended, without blocking.
+///
+/// SIGCHLD coalesces, so one signal may stand for any number of them.
+#[must_use]
+pub fn all(runner: Option<Pid>) -> Round {
+    let mut round = Round::default();
+    loop {
+        match raw::reap_one() {
+            Ok(Some(child)) if runner == Some(Pid::from_raw(child.pid)) => {
+                let ended = child.exit_code().map(Ended::Exited);
+                round.runner = Some(ended.unwrap_or_else(|| Ended::Signaled(child.signal())));
+            }
+            Ok(Some(_)) => round.orphans += 1,
+            Ok(None) => return round,
+            Err(Errno::EINTR) => {}
+            Err(_) => {
+                round.childless = true;
+                return round;
+            }
+        }
+    }
+}

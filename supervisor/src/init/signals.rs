@@ -1,0 +1,163 @@
+//! Signals as data: all that can be are blocked and read from a signalfd(2).
+//!
+//! A blocked signal waits for us from the first instruction on, real-time signals queue instead of
+//! coalescing, and no code of ours runs in a handler.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::sys::raw;
+
+/// A signal's number; real-time signals have no name in [`Signal`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number(pub i32);
+
+impl Number {
+    /// The signal's name, `SIGRTMIN`-based ones by number.
+    #[must_use]
+    pub fn name(self) -> String {
+        match Signal::try_from(self.0) {
+            Ok(signal) => signal.to_string(),
+            Err(_) => format!("signal {}", self.0),
+        }
+    }
+}
+
+/// Raised by the processor or by abort(3) in this very thread: blocking them would only hide a defect.
+const SYNCHRONOUS: [Signal; 7] = [
+    Signal::SIGABRT,
+    Signal::SIGBUS,
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGSEGV,
+    Signal::SIGSYS,
+    Signal::SIGTRAP,
+];
+
+/// Signals that ask for the end of the job.
+const TERMINATING: [Signal; 1] = [Signal::SIGTERM];
+
+/// All signals sent to this process.
+#[derive(Debug)]
+pub struct Signals {
+    fd: SignalFd,
+}
+
+impl Signals {
+    /// Blocks every signal that can be and opens the descriptor they are read from.
+    ///
+    /// # Errors
+    /// As sigprocmask(2), sigaction(2) and signalfd(2).
+    pub fn block() -> Result<Self, Errno> {
+        let mut mask = SigSet::all();
+        for signal in SYNCHRONOUS {
+            mask.remove(signal);
+        }
+        mask.thread_block()?;
+        // An inherited SIG_IGN would make the kernel reap the runner, and its status would be lost.
+        raw::default_disposition(Signal::SIGCHLD as i32)?;
+        let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { fd })
+    }
+
+    /// The next signal that waits, if any.
+    ///
+    /// # Errors
+    /// As read(2) on a signalfd.
+    pub fn next(&self) -> Result<Option<Received>, Errno> {
+        Ok(self.fd.read_signal()?.map(|info| Received {
+            number: Number(i32::try_from(info.ssi_signo).unwrap_or(0)),
+            sender: info.ssi_pid,
+        }))
+    }
+
+    /// Whether the end was asked for before there was a job to tell. Other signals had no receiver yet.
+    #[must_use]
+    pub fn terminated_early(&self) -> bool {
+        let waiting = std::iter::from_fn(|| self.next().ok().flatten());
+        waiting.fold(false, |found, received| found || received.terminates())
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A signal and who sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// Which signal.
+    pub number: Number,
+    /// The sender's pid in our namespace; 0 for one outside of it.
+    pub sender: u32,
+}
+
+/// What is to be done with a received signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// A child changed its state.
+    Child,
+    /// The job is to end.
+    Terminate,
+    /// Job control stops the runner, and us with it.
+    Suspend,
+    /// The runner's business alone.
+    Forward,
+}
+
+impl Received {
+    fn is_one_of(self, signals: &[Signal]) -> bool {
+        signals.iter().any(|signal| *signal as i32 == self.number.0)
+    }
+
+    fn terminates(self) -> bool {
+        self.is_one_of(&TERMINATING)
+    }
+
+    /// What is to be done with it.
+    #[must_use]
+    pub fn meaning(self) -> Meaning {
+        if self.is_one_of(&[Signal::SIGCHLD]) {
+            Meaning::Child
+        } else if self.terminates() {
+            Meaning::Terminate
+        } else if self.is_one_of(&[Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]) {
+            Meaning::Suspend
+        } else {
+            Meaning::Forward
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_signal_has_one_meaning() {
+        let meaning = |number| {
+            Received {
+                number: Number(number),
+                sender: 0,
+            }
+            .meaning()
+        };
+        assert_eq!(meaning(Signal::SIGCHLD as i32), Meaning::Child);
+        assert_eq!(meaning(Signal::SIGTERM as i32), Meaning::Terminate);
+        assert_eq!(meaning(Signal::SIGTSTP as i32), Meaning::Suspend);
+        for forwarded in [
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGWINCH,
+            Signal::SIGCONT,
+        ] {
+            assert_eq!(meaning(forwarded as i32), Meaning::Forward);
+        }
+        assert_eq!(meaning(40), Meaning::Forward);
+    }
+}

@@ -1,0 +1,98 @@
+//! Starting the runner: its own process group, default dispositions, an empty mask, the terminal if there is one.
+//!
+//! Between fork and exec only async-signal-safe calls are made, signal-safety(7).
+#![allow(unsafe_code)]
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, stdin};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid, setpgid, tcsetpgrp};
+
+use super::terminal::Terminal;
+use crate::exit;
+use crate::sys::raw;
+
+/// What to start, and how.
+#[derive(Debug)]
+pub struct Start {
+    /// Program: a path, or a name that is looked up in the child's PATH.
+    pub program: OsString,
+    /// Arguments after the program's own name. Never a secret.
+    pub arguments: Vec<OsString>,
+    /// The whole environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Working directory.
+    pub directory: PathBuf,
+    /// The signal that asks this runner to end well.
+    pub graceful: Signal,
+    /// Becomes the runner's stdin in place of ours.
+    pub stdin: Option<Stdio>,
+}
+
+/// Why the runner did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {}: {source}", program.to_string_lossy())]
+pub struct SpawnError {
+    /// The program.
+    pub program: OsString,
+    /// What execve(2) or fork(2) said.
+    pub source: std::io::Error,
+}
+
+impl SpawnError {
+    /// 127 where there is no such program, 126 where it cannot be executed, as a shell has it.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self.source.kind() {
+            ErrorKind::NotFound => exit::NOT_FOUND,
+            _ => exit::CANNOT_EXECUTE,
+        }
+    }
+}
+
+/// Starts the runner and returns its pid, which is its process group's id too.
+///
+/// # Errors
+/// [`SpawnError`] where fork or exec failed.
+pub fn spawn(start: Start, terminal: Option<Terminal>) -> Result<Pid, SpawnError> {
+    let mut command = Command::new(&start.program);
+    command
+        .args(&start.arguments)
+        .env_clear()
+        .envs(start.environment)
+        .current_dir(&start.directory);
+    if let Some(input) = start.stdin {
+        command.stdin(input);
+    }
+    let lend = terminal.is_some();
+    // SAFETY: the closure calls setpgid, tcsetpgrp, signal and sigprocmask only, and allocates nothing.
+    unsafe { command.pre_exec(move || prepare_child(lend)) };
+    match command.spawn() {
+        Ok(child) => Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))),
+        Err(source) => Err(SpawnError {
+            program: start.program,
+            source,
+        }),
+    }
+}
+
+fn prepare_child(lend: bool) -> std::io::Result<()> {
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    if lend {
+        // Still in the background here, where tcsetpgrp raises SIGTTOU unless that is ignored.
+        // SAFETY: SIG_IGN installs no code of ours.
+        unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+        // The terminal may have gone meanwhile; the runner then starts without one.
+        let _ = tcsetpgrp(stdin(), getpid());
+    }
+    for number in 1..=raw::last_signal() {
+        // SIGKILL, SIGSTOP and the C library's own have no other disposition anyway.
+        let _ = raw::default_disposition(number);
+    }
+    Ok(())
+}

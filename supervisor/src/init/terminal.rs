@@ -1,0 +1,34 @@
+//! The controlling terminal: lent to the runner's group, taken back at the end.
+//!
+//! Source: tcsetpgrp(3), and "Job control" in credentials(7).
+
+use std::io::stdin;
+
+use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+
+/// The terminal on stdin, if it is ours to lend.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    ours: Pid,
+}
+
+impl Terminal {
+    /// Finds a controlling terminal in whose foreground we are.
+    ///
+    /// In the background it belongs to someone else, and taking it would stop them.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let ours = getpgrp();
+        let foreground = tcgetpgrp(stdin()).ok()?;
+        // 0: no foreground group at all, as in a container whose shell has not started.
+        (foreground == ours || foreground.as_raw() == 0).then_some(Self { ours })
+    }
+
+    /// Makes our own group the foreground again. SIGTTOU is blocked in us, so this cannot stop us.
+    pub fn take_back(self) {
+        if let Err(errno) = tcsetpgrp(stdin(), self.ours) {
+            // After a hang-up there is nothing to take back.
+            tracing::debug!(%errno, "the terminal was not taken back");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The story of one run, start to end:
+//! config → preflight → storage → secrets → runner → wipe → report.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use tracing::{error, info, warn};
+
+use crate::config::{Config, ConfigError};
+use crate::init::is_pid_1;
+use crate::init::signals::Signals;
+use crate::init::spawn::spawn;
+use crate::init::supervise::{Watch, Watched};
+use crate::init::survivors::{self, Survivors};
+use crate::init::terminal::Terminal;
+use crate::init::terminate::Times;
+use crate::outcome::{Conclusion, Failure, Job, conclude};
+use crate::report::{Reason, Report, Runner, Step, Wiped};
+use crate::sys::process;
+use crate::workspace::Private;
+use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
+
+/// Runs one job and returns the exit code of this process.
+#[must_use]
+pub fn run(config: &Config) -> u8 {
+    let mut run = Run::new(config);
+    let outcome = run.job();
+    run.end_survivors();
+    run.wipe();
+    run.conclude(&outcome)
+}
+
+/// Reports a configuration that cannot be used, in the same form as any other end.
+#[must_use]
+pub fn refuse(error: &ConfigError) -> u8 {
+    error!("{error}");
+    let mut report = Report::new(None);
+    report.reason = Reason::Config;
+    report.exit_code = exit::CONFIG;
+    report.failed_step = Some(Step::Config);
+    report.message = Some(error.to_string());
+    report.publish(&Config::default().report.file);
+    exit::CONFIG
+}
+
+/// One run under way.
+struct Run<'a> {
+    config: &'a Config,
+    report: Report,
+    step: Step,
+    asked_at: Option<Instant>,
+}
+
+impl<'a> Run<'a> {
+    fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            report: Report::new(Some(config.flavor.name())),
+            step: Step::Config,
+            asked_at: None,
+        }
+    }
+
+    /// The steps up to the runner's end.
+    fn job(&mut self) -> Result<Job, Failure> {
+        let config = self.config;
+        let signals = become_init(config)?;
+
+        self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
+        let found = self.step(Step::Storage, &signals, || {
+            Ok(wipe_all(config, config.wipe.budget))
+        })?;
+        self.note_found(found);
+        let storage = self.step(Step::Storage, &signals, || {
+            workspace::prepare(config).map_err(storage::StorageError::from)?;
+            Ok(storage::prepare(config)?)
+        })?;
+        self.report.storage_driver = Some(storage.driver.name().to_owned());
+        let start = self.step(Step::Secrets, &signals, || {
+            let mut environment = storage.environment;
+            let secrets = secrets::read(config)?;
+            if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
+                environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
+            }
+            Ok(flavor::start(config, &environment, &secrets)?)
+        })?;
+        let watched = self.step(Step::Runner, &signals, || {
+            supervise(config, start, &signals)
+        })?;
+        Ok(self.note_end(watched))
+    }
+
+    /// Does one step: timed, not begun once the end was asked for, and a panic in it is an error like others.
+    fn step<T>(
+        &mut self,
+        step: Step,
+        signals: &Signals,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.step = step;
+        if signals.terminated_early() {
+            self.asked_at = Some(Instant::now());
+            return Err(Failure::Terminated);
+        }
+        let began = Instant::now();
+        let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
+        self.report.took(step, began.elapsed());
+        done
+    }
+
+    fn note_found(&mut self, found: Wiped) {
+        if found.files + found.directories + found.leftover_count == 0 {
+            return;
+        }
+        warn!(
+            files = found.files,
+            directories = found.directories,
+            "an earlier run left files in the workspace: wiped before the job"
+        );
+        self.report.found = Some(found);
+    }
+
+    fn note_end(&mut self, watched: Watched) -> Job {
+        self.asked_at = watched.asked_at;
+        let code = flavor::exit_code(self.config, watched.ended, watched.cause);
+        let (exit_code, signal) = match watched.ended {
+            crate::init::reap::Ended::Exited(code) => (Some(code), None),
+            crate::init::reap::Ended::Signaled(signal) => (None, Some(signal)),
+        };
+        info!(exit_code, signal, "the runner ended");
+        self.report.runner = Some(Runner {
+            exit_code,
+            signal,
+            reaped_orphans: watched.orphans,
+            survivors: Vec::new(),
+            unkillable: Vec::new(),
+            peak_memory_bytes: peak_memory(),
+        });
+        Job {
+            ended: watched.ended,
+            cause: watched.cause,
+            code,
+        }
+    }
+
+    /// Nothing may write into a workspace that is being wiped.
+    fn end_survivors(&mut self) {
+        let ended = guarded(survivors::end_all).unwrap_or_else(|panic| {
+            error!("a defect of the supervisor: {panic}");
+            Survivors::default()
+        });
+        if !ended.found.is_empty() {
+            warn!(
+                processes = ended.found.join(", "),
+                "outlived the runner: ended"
+            );
+        }
+        if !ended.remaining.is_empty() {
+            warn!(processes = ended.remaining.join(", "), "could not be ended");
+        }
+        if let Some(runner) = &mut self.report.runner {
+            runner.reaped_orphans += ended.orphans;
+            runner.survivors = ended.found;
+            runner.unkillable = ended.remaining;
+        }
+    }
+
+    fn wipe(&mut self) {
+        let began = Instant::now();
+        let budget = self.wipe_budget();
+        let wiped = guarded(|| wipe_all(self.config, budget)).unwrap_or_else(|panic| {
+            error!("a defect of the supervisor: {panic}");
+            Wiped {
+                leftover_count: 1,
+                leftovers: vec![panic],
+                ..Wiped::default()
+            }
+        });
+        self.report.took(Step::Wipe, began.elapsed());
+        info!(
+            files = wiped.files,
+            directories = wiped.directories,
+            leftovers = wiped.leftover_count,
+            "wiped"
+        );
+        for leftover in &wiped.leftovers {
+            warn!("left behind: {leftover}");
+        }
+        self.report.wiped = Some(wiped);
+    }
+
+    /// After a SIGTERM the kubelet's patience is the limit, less a second for the report.
+    fn wipe_budget(&self) -> Duration {
+        let Some(asked_at) = self.asked_at else {
+            return self.config.wipe.budget;
+        };
+        let end = self
+            .config
+            .termination_grace_period
+            .saturating_sub(Duration::from_secs(1));
+        end.saturating_sub(asked_at.elapsed())
+            .min(self.config.wipe.budget)
+    }
+
+    fn conclude(mut self, outcome: &Result<Job, Failure>) -> u8 {
+        let leftovers = self
+            .report
+            .wiped
+            .as_ref()
+            .map_or(0, |wiped| wiped.leftover_count);
+        let Conclusion {
+            reason,
+            code,
+            failed_step,
+            message,
+        } = conclude(self.step, outcome, leftovers);
+        if let Err(failure) = outcome {
+            error!("{failure}");
+        }
+        self.report.reason = reason;
+        self.report.exit_code = code;
+        self.report.failed_step = failed_step;
+        self.report.message = message;
+        self.report.publish(&self.config.report.file);
+        code
+    }
+}
+
+/// What a panic said, instead of an end without wipe and report.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| said(panic.as_ref()))
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// Signals first: none is lost from here on. Then out of the job's reach.
+fn become_init(config: &Config) -> Result<Signals, Failure> {
+    let kernel = |what| {
+        move |errno: nix::errno::Errno| Failure::Kernel {
+            what,
+            source: errno.into(),
+        }
+    };
+    let signals = Signals::block().map_err(kernel("signals cannot be read"))?;
+    process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
+    if !nix::unistd::getuid().is_root() {
+        process::drop_capabilities().map_err(|error| Failure::Kernel {
+            what: "capabilities cannot be dropped",
+            source: std::io::Error::other(error),
+        })?;
+    }
+    if !is_pid_1() {
+        process::become_subreaper().map_err(kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
+    }
+    if config.die_with_parent {
+        process::end_with_parent().map_err(kernel("prctl(PR_SET_PDEATHSIG)"))?;
+    }
+    Ok(signals)
+}
+
+fn supervise(
+    config: &Config,
+    start: crate::init::spawn::Start,
+    signals: &Signals,
+) -> Result<Watched, Failure> {
+    let graceful = start.graceful;
+    let terminal = Terminal::find();
+    let runner = spawn(start, terminal)?;
+    info!(
+        flavor = config.flavor.name(),
+        pid = runner.as_raw(),
+        "the runner started"
+    );
+    let watch = Watch {
+        runner,
+        graceful,
+        times: Times {
+            grace: config.grace,
+            kill_after: config.kill_after(),
+        },
+        deadline: config.deadline,
+    };
+    let watched = watch.until_end(signals);
+    if let Some(terminal) = terminal {
+        terminal.take_back();
+    }
+    watched.map_err(|source| Failure::Kernel {
+        what: "the runner cannot be watched",
+        source,
+    })
+}
+
+/// Most sensitive first: credentials, then HOME and sources, then caches and layers.
+fn wipe_all(config: &Config, budget: Duration) -> Wiped {
+    let mut roots: Vec<PathBuf> = vec![
+        config.runtime_directory.clone(),
+        config.workspace.home(),
+        config.workspace.work(),
+        config.workspace.path.clone(),
+    ];
+    roots.extend(config.workspace.also_wipe.iter().cloned());
+    wipe::empty(&roots, budget)
+}
+
+/// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.
+fn peak_memory() -> Option<u64> {
+    let cgroup = std::fs::read_to_string("/sys/fs/cgroup/memory.peak").ok();
+    let cgroup = cgroup.and_then(|text| text.trim().parse().ok());
+    cgroup.or_else(|| {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+        u64::try_from(usage.max_rss()).ok().map(|kib| kib * 1024)
+    })
+}

@@ -1,0 +1,197 @@
+//! From what happened to reason and exit code: the one place where an error becomes a number.
+
+use crate::doctor;
+use crate::exit;
+use crate::flavor::FlavorError;
+use crate::init::reap::Ended;
+use crate::init::spawn::SpawnError;
+use crate::init::terminate::Cause;
+use crate::report::{Reason, Step};
+use crate::secrets::SecretsError;
+use crate::storage::StorageError;
+
+/// Why the job never ran to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// SIGTERM came before the runner was started.
+    #[error("asked to end before the job had started")]
+    Terminated,
+    /// A fatal check failed.
+    #[error("preflight: {0}")]
+    Preflight(#[from] doctor::Fatal),
+    /// No storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// No secrets.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// Nothing to start.
+    #[error(transparent)]
+    Flavor(#[from] FlavorError),
+    /// The runner did not start.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The kernel refused what an init needs.
+    #[error("{what}: {source}")]
+    Kernel {
+        /// What was tried.
+        what: &'static str,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A defect of ours.
+    #[error("a defect of the supervisor: {0}")]
+    Panicked(String),
+}
+
+/// How the job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Job {
+    /// The runner's own end.
+    pub ended: Ended,
+    /// Why it had to end, if it had to.
+    pub cause: Option<Cause>,
+    /// The code its flavor makes of that.
+    pub code: u8,
+}
+
+/// The end of the story.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// Why it ended so.
+    pub reason: Reason,
+    /// The container's exit code.
+    pub code: u8,
+    /// The step that failed the run.
+    pub failed_step: Option<Step>,
+    /// A sentence for people.
+    pub message: Option<String>,
+}
+
+/// Weighs the job's end against what the wipe left.
+///
+/// Leftovers change the code only where the job succeeded: its own failure is never hidden.
+#[must_use]
+pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> Conclusion {
+    let job = match outcome {
+        Ok(job) => job,
+        Err(failure) => return failed(step, failure),
+    };
+    let (reason, message) = match (job.cause, job.code) {
+        (Some(Cause::Deadline), _) => (
+            Reason::Deadline,
+            Some("the job's deadline was over".to_owned()),
+        ),
+        (Some(Cause::Asked), _) => (
+            Reason::Terminated,
+            Some("asked to end by SIGTERM".to_owned()),
+        ),
+        (None, 0) if leftovers > 0 => {
+            let message =
+                format!("the job succeeded, but {leftovers} leftovers could not be wiped");
+            return Conclusion {
+                reason: Reason::Leftovers,
+                code: exit::WIPE,
+                failed_step: Some(Step::Wipe),
+                message: Some(message),
+            };
+        }
+        (None, 0) => (Reason::Completed, None),
+        (None, _) => (Reason::Failed, Some(told(job.ended))),
+    };
+    Conclusion {
+        reason,
+        code: job.code,
+        failed_step: (job.code != 0).then_some(Step::Runner),
+        message,
+    }
+}
+
+fn told(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(code) => format!("the runner ended with exit code {code}"),
+        Ended::Signaled(signal) => format!("signal {signal} ended the runner"),
+    }
+}
+
+fn failed(step: Step, failure: &Failure) -> Conclusion {
+    let (reason, code) = match failure {
+        Failure::Terminated => (Reason::Terminated, exit::of_signal(nix::libc::SIGTERM)),
+        Failure::Preflight(_) => (Reason::Preflight, exit::PREFLIGHT),
+        Failure::Storage(_) => (Reason::Storage, exit::STORAGE),
+        Failure::Secrets(_) | Failure::Flavor(FlavorError::Secrets(_)) => {
+            (Reason::Secrets, exit::SECRETS)
+        }
+        Failure::Flavor(FlavorError::Setting { .. }) => (Reason::Config, exit::CONFIG),
+        Failure::Spawn(error) => (Reason::CannotStart, error.code()),
+        Failure::Kernel { .. } | Failure::Panicked(_) => (Reason::Internal, exit::INTERNAL),
+    };
+    Conclusion {
+        reason,
+        code,
+        failed_step: Some(step),
+        message: Some(failure.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(ended: Ended, cause: Option<Cause>) -> Result<Job, Failure> {
+        Ok(Job {
+            ended,
+            cause,
+            code: ended.code(),
+        })
+    }
+
+    fn verdict(outcome: &Result<Job, Failure>, leftovers: u64) -> (Reason, u8) {
+        let conclusion = conclude(Step::Runner, outcome, leftovers);
+        (conclusion.reason, conclusion.code)
+    }
+
+    #[test]
+    fn leftovers_never_hide_a_failed_job() {
+        assert_eq!(
+            verdict(&job(Ended::Exited(0), None), 1),
+            (Reason::Leftovers, 75)
+        );
+        assert_eq!(
+            verdict(&job(Ended::Exited(3), None), 1),
+            (Reason::Failed, 3)
+        );
+        assert_eq!(
+            verdict(&job(Ended::Exited(0), None), 0),
+            (Reason::Completed, 0)
+        );
+    }
+
+    #[test]
+    fn the_reason_tells_who_ended_the_job() {
+        let signaled = Ended::Signaled(15);
+        assert_eq!(
+            verdict(&job(signaled, Some(Cause::Asked)), 0),
+            (Reason::Terminated, 143)
+        );
+        assert_eq!(
+            verdict(&job(signaled, Some(Cause::Deadline)), 0),
+            (Reason::Deadline, 143)
+        );
+        assert_eq!(verdict(&job(signaled, None), 0), (Reason::Failed, 143));
+        assert_eq!(
+            verdict(&Err(Failure::Terminated), 0),
+            (Reason::Terminated, 143)
+        );
+    }
+
+    #[test]
+    fn the_runners_own_70_is_told_apart_from_ours() {
+        assert_eq!(
+            verdict(&job(Ended::Exited(70), None), 0),
+            (Reason::Failed, 70)
+        );
+        let ours = Err(Failure::Preflight(doctor::Fatal::example()));
+        assert_eq!(verdict(&ours, 0), (Reason::Preflight, 70));
+    }
+}

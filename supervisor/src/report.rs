@@ -1,0 +1,260 @@
+//! The report: what happened, as one JSON line for people, the kubelet and the launcher.
+//!
+//! The schema is documented in `docs/report.md`; a field is added without notice, changed only with a
+//! new version.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the schema.
+pub const SCHEMA: &str = "ci-cd-agents.report/v1";
+
+/// The kubelet cuts a termination message off at this many bytes.
+const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+
+/// Why the run ended as it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The runner ended with 0.
+    Completed,
+    /// The runner ended with another code or by a signal.
+    Failed,
+    /// The end was asked for with SIGTERM.
+    Terminated,
+    /// The job's own maximum was over.
+    Deadline,
+    /// The configuration is wrong.
+    Config,
+    /// Preflight found a fatal fault.
+    Preflight,
+    /// Storage could not be set up.
+    Storage,
+    /// A secret is missing or unusable.
+    Secrets,
+    /// The runner could not be started.
+    CannotStart,
+    /// The job succeeded but something remained in the workspace.
+    Leftovers,
+    /// A defect of the supervisor.
+    Internal,
+}
+
+/// A step of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Reading the settings.
+    Config,
+    /// Wiping what an earlier run left, making the job's directories, and the cheap checks.
+    Preflight,
+    /// Driver and files for Buildah.
+    Storage,
+    /// Staged secrets.
+    Secrets,
+    /// The job.
+    Runner,
+    /// The wipe.
+    Wipe,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The step.
+    pub step: Step,
+    /// Milliseconds.
+    pub ms: f64,
+}
+
+/// The runner's own end, never mixed up with ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runner {
+    /// Its exit code, if it called exit(3).
+    pub exit_code: Option<u8>,
+    /// The signal that ended it otherwise.
+    pub signal: Option<i32>,
+    /// Orphans reaped, while it ran and after.
+    pub reaped_orphans: u64,
+    /// Processes that outlived it and were ended, the first twenty.
+    pub survivors: Vec<String>,
+    /// Processes that could not be ended.
+    pub unkillable: Vec<String>,
+    /// Most memory that the job used at once, in bytes: the container's cgroup, or its largest process.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// What a wipe removed and what it could not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wiped {
+    /// Files and other non-directories removed.
+    pub files: u64,
+    /// Directories removed.
+    pub directories: u64,
+    /// Bytes freed, as st_blocks counts them.
+    pub bytes: u64,
+    /// What is still there.
+    pub leftover_count: u64,
+    /// The first of them, with errno(3) names.
+    pub leftovers: Vec<String>,
+}
+
+/// The whole report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The supervisor's version.
+    pub version: String,
+    /// Which runner.
+    pub flavor: Option<String>,
+    /// Why it ended so.
+    pub reason: Reason,
+    /// The code this container ends with.
+    pub exit_code: u8,
+    /// The step that failed the run, if one did.
+    pub failed_step: Option<Step>,
+    /// A sentence for people, if there is something to say.
+    pub message: Option<String>,
+    /// The runner's own end, if it was started.
+    pub runner: Option<Runner>,
+    /// The storage driver for builds.
+    pub storage_driver: Option<String>,
+    /// What an earlier run had left and this one removed first.
+    pub found: Option<Wiped>,
+    /// The wipe at the end.
+    pub wiped: Option<Wiped>,
+    /// Durations in order.
+    pub steps: Vec<Timing>,
+}
+
+impl Report {
+    /// A report of a run that has not begun.
+    #[must_use]
+    pub fn new(flavor: Option<&str>) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            flavor: flavor.map(str::to_owned),
+            reason: Reason::Completed,
+            exit_code: 0,
+            failed_step: None,
+            message: None,
+            runner: None,
+            storage_driver: None,
+            found: None,
+            wiped: None,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Notes how long a step took.
+    pub fn took(&mut self, step: Step, duration: Duration) {
+        let ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
+        self.steps.push(Timing { step, ms });
+    }
+
+    /// One line of JSON.
+    #[must_use]
+    pub fn line(&self) -> String {
+        // Texts, numbers and lists of them cannot fail to serialize.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The same, cut down until the kubelet takes it whole.
+    #[must_use]
+    pub fn short_line(&self) -> String {
+        let mut short = self.clone();
+        let line = short.line();
+        if line.len() <= TERMINATION_MESSAGE_LIMIT {
+            return line;
+        }
+        for wiped in [&mut short.found, &mut short.wiped].into_iter().flatten() {
+            wiped.leftovers.truncate(2);
+            wiped.leftovers.iter_mut().for_each(|path| cut(path, 200));
+        }
+        if let Some(runner) = &mut short.runner {
+            for names in [&mut runner.survivors, &mut runner.unkillable] {
+                names.truncate(5);
+                names.iter_mut().for_each(|name| cut(name, 64));
+            }
+        }
+        if let Some(message) = &mut short.message {
+            cut(message, 1000);
+        }
+        short.line()
+    }
+
+    /// Writes the line to stdout's end and the short one to `file`, if that is there.
+    ///
+    /// A full disk or a closed stdout is no reason to end otherwise than the job did.
+    pub fn publish(&self, file: &Path) {
+        if let Err(error) = self.write_file(file) {
+            tracing::warn!(file = %file.display(), %error, "the report was not written");
+        }
+        let line = self.line() + "\n";
+        let mut stdout = std::io::stdout().lock();
+        if let Err(error) = stdout
+            .write_all(line.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            tracing::warn!(%error, "the report did not reach stdout");
+        }
+    }
+
+    /// The kubelet makes the file; without one nobody asked for it.
+    fn write_file(&self, file: &Path) -> std::io::Result<()> {
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(file);
+        match opened {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(mut opened) => opened.write_all(self.short_line().as_bytes()),
+        }
+    }
+}
+
+/// Cuts a text at a character's end.
+fn cut(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn long() -> Report {
+        let mut report = Report::new(Some("exec"));
+        let leftovers = vec!["ä".repeat(3000); 20];
+        report.wiped = Some(Wiped {
+            leftovers,
+            ..Wiped::default()
+        });
+        report.message = Some("x".repeat(5000));
+        report
+    }
+
+    #[test]
+    fn the_kubelet_gets_valid_json_within_its_limit() {
+        let line = long().short_line();
+        assert!(line.len() <= TERMINATION_MESSAGE_LIMIT, "{}", line.len());
+        let read: Report = serde_json::from_str(&line).unwrap();
+        assert_eq!(read.schema, SCHEMA);
+    }
+
+    #[test]
+    fn a_full_disk_or_an_absent_file_is_survived() {
+        long().publish(Path::new("/dev/full"));
+        assert!(long().write_file(Path::new("/nonexistent/file")).is_ok());
+        assert!(long().write_file(Path::new("/dev/full")).is_err());
+    }
+}

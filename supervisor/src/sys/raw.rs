@@ -1,0 +1,71 @@
+//! kill(2), waitpid(2) and sigaction(2) by number: nix has no names for real-time signals, and would lose
+//! the status of a child that one of them ended.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::libc;
+
+/// Sends signal `number` to what `target` means in kill(2). Number 0 only asks whether anyone is there.
+///
+/// # Errors
+/// As kill(2).
+pub fn kill(target: i32, number: i32) -> Result<(), Errno> {
+    // SAFETY: kill takes two integers and touches no memory of ours.
+    Errno::result(unsafe { libc::kill(target, number) }).map(|_| ())
+}
+
+/// A child that was reaped, and its wait status.
+#[derive(Debug, Clone, Copy)]
+pub struct Reaped {
+    /// Its pid.
+    pub pid: i32,
+    /// As `wstatus` in waitpid(2).
+    pub status: i32,
+}
+
+impl Reaped {
+    /// The exit code, if it called exit(3).
+    #[must_use]
+    pub fn exit_code(self) -> Option<u8> {
+        libc::WIFEXITED(self.status)
+            .then(|| u8::try_from(libc::WEXITSTATUS(self.status)).unwrap_or(u8::MAX))
+    }
+
+    /// The number of the signal that ended it otherwise.
+    #[must_use]
+    pub fn signal(self) -> i32 {
+        libc::WTERMSIG(self.status)
+    }
+}
+
+/// Reaps one child that has ended, of any kind; `None` while all still run.
+///
+/// # Errors
+/// `ECHILD` where there is no child at all; else as waitpid(2).
+pub fn reap_one() -> Result<Option<Reaped>, Errno> {
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns and is written by nobody else.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
+    let pid = Errno::result(pid)?;
+    Ok((pid != 0).then_some(Reaped { pid, status }))
+}
+
+/// Gives signal `number` its default disposition. Async-signal-safe.
+///
+/// # Errors
+/// `EINVAL` for SIGKILL, SIGSTOP, and numbers that the C library keeps for itself.
+pub fn default_disposition(number: i32) -> Result<(), Errno> {
+    // SAFETY: SIG_DFL installs no code of ours.
+    let previous = unsafe { libc::signal(number, libc::SIG_DFL) };
+    if previous == libc::SIG_ERR {
+        Err(Errno::last())
+    } else {
+        Ok(())
+    }
+}
+
+/// The highest signal number.
+#[must_use]
+pub fn last_signal() -> i32 {
+    libc::SIGRTMAX()
+}
