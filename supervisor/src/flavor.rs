@@ -64,7 +64,10 @@ fn environment(config: &Config, storage: &[(OsString, OsString)]) -> Environment
     let mut set = |name: &str, value: OsString| set(&mut environment, name, value);
     set("HOME", config.workspace.home().into());
     set("TMPDIR", config.workspace.temporary().into());
-    set("XDG_RUNTIME_DIR", config.runtime_directory.clone().into());
+    // In memory, so that what `buildah login` writes there meets no disk.
+    if config.runtime_directory.is_dir() {
+        set("XDG_RUNTIME_DIR", config.runtime_directory.clone().into());
+    }
     for (name, value) in storage {
         set(&name.to_string_lossy(), value.clone());
     }

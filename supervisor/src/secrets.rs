@@ -69,9 +69,9 @@ impl Store {
 
 /// What is looked at in a `.dockerconfigjson`; values stay where they are.
 #[derive(Deserialize)]
-struct DockerConfig<'a> {
-    #[serde(borrow, default)]
-    auths: BTreeMap<&'a str, IgnoredAny>,
+struct DockerConfig {
+    #[serde(default)]
+    auths: BTreeMap<String, IgnoredAny>,
 }
 
 /// Writes the registry credentials, if there are any, where Buildah looks for them.
@@ -86,7 +86,7 @@ pub fn write_authfile(
         return Ok(None);
     };
     // serde_json's message would quote the content.
-    let parsed: DockerConfig<'_> =
+    let parsed: DockerConfig =
         serde_json::from_str(secret.expose()).map_err(|error| SecretsError::NotDockerConfig {
             line: error.line(),
             column: error.column(),

@@ -13,6 +13,7 @@ pub(super) struct Impossible {
 /// The first impossible value, if any.
 pub(super) fn first(config: &Config) -> Option<Impossible> {
     paths(config)
+        .or_else(|| wiped(config))
         .or_else(|| times(config))
         .or_else(|| flavor(config))
 }
@@ -80,6 +81,42 @@ fn paths(config: &Config) -> Option<Impossible> {
     None
 }
 
+/// Directories that hold more than one job's files: emptying one would ruin the container or the machine.
+const SHARED: [&str; 22] = [
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc",
+    "/root", "/run", "/sbin", "/srv", "/sys", "/usr", "/var", "/var/lib", "/var/log", "/tmp",
+    "/var/tmp",
+];
+
+/// Memory and scratch directories that belong to the job alone where the container does.
+const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// What is wiped must be the job's own.
+fn wiped(config: &Config) -> Option<Impossible> {
+    let own = [
+        ("workspace.path", config.workspace.path.as_path()),
+        ("runtime_directory", &config.runtime_directory),
+    ];
+    let also = (config.workspace.also_wipe.iter())
+        .map(|path| ("workspace.also_wipe", path.as_path()))
+        .filter(|(_, path)| !SCRATCH.iter().any(|scratch| Path::new(scratch) == *path));
+    let (key, path) = own.into_iter().chain(also).find(|(_, path)| shared(path))?;
+    let found = path.display();
+    impossible(
+        key,
+        format!(
+            "found \"{found}\", which is wiped; expected a directory of the job's own, for example a mounted volume"
+        ),
+    )
+}
+
+/// Shared directories, and all that lies in a file system of the kernel's or in the programs' directories.
+fn shared(path: &Path) -> bool {
+    let kernel = ["/proc", "/sys", "/usr", "/etc", "/boot"];
+    SHARED.iter().any(|shared| Path::new(shared) == path)
+        || kernel.iter().any(|root| path.starts_with(root))
+}
+
 fn times(config: &Config) -> Option<Impossible> {
     let show = humantime::format_duration;
     if config.wipe.reserve >= config.termination_grace_period {
@@ -130,4 +167,26 @@ fn flavor(config: &Config) -> Option<Impossible> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_use_is_never_wiped() {
+        let refused = |set: fn(&mut Config)| {
+            let mut config = Config::default();
+            set(&mut config);
+            first(&config).map(|impossible| impossible.key)
+        };
+        let workspace = |config: &mut Config| config.workspace.path = "/tmp".into();
+        assert_eq!(refused(workspace), Some("workspace.path"));
+        let runtime = |config: &mut Config| config.runtime_directory = "/usr/local/run".into();
+        assert_eq!(refused(runtime), Some("runtime_directory"));
+        let home = |config: &mut Config| config.workspace.also_wipe = vec!["/root".into()];
+        assert_eq!(refused(home), Some("workspace.also_wipe"));
+        let scratch = |config: &mut Config| config.workspace.also_wipe = vec!["/tmp".into()];
+        assert_eq!(refused(scratch), None);
+    }
 }

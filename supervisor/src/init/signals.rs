@@ -77,8 +77,8 @@ impl Signals {
     /// Whether the end was asked for before there was a job to tell. Other signals had no receiver yet.
     #[must_use]
     pub fn terminated_early(&self) -> bool {
-        let waiting = std::iter::from_fn(|| self.next().ok().flatten());
-        waiting.fold(false, |found, received| found || received.terminates())
+        let mut waiting = std::iter::from_fn(|| self.next().ok().flatten());
+        waiting.any(Received::terminates)
     }
 }
 

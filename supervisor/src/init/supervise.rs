@@ -60,19 +60,16 @@ impl Watch {
             .enable_io()
             .enable_time()
             .build()?;
-        let watched = runtime.block_on(
-            Loop {
-                watch: self,
-                signals,
-                started: Instant::now(),
-                termination: None,
-                asked_at: None,
-                ended: None,
-                orphans: 0,
-            }
-            .run(),
-        );
-        watched
+        let watching = Loop {
+            watch: self,
+            signals,
+            started: Instant::now(),
+            termination: None,
+            asked_at: None,
+            ended: None,
+            orphans: 0,
+        };
+        runtime.block_on(watching.run())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::unistd::pipe;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::pipe2;
 use zeroize::Zeroizing;
 
 use super::SecretsError;
@@ -22,7 +22,7 @@ pub struct ReadOnce(pub OwnedFd);
 pub fn read_once(content: &Zeroizing<Vec<u8>>) -> Result<ReadOnce, SecretsError> {
     let size = content.len();
     let failed = |source: std::io::Error| SecretsError::Handover { size, source };
-    let (reader, writer) = pipe().map_err(|errno| failed(errno.into()))?;
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
     if size > 64 * 1024 {
         let wanted = i32::try_from(size).unwrap_or(i32::MAX);
         fcntl(&writer, FcntlArg::F_SETPIPE_SZ(wanted)).map_err(|errno| failed(errno.into()))?;
