@@ -69,11 +69,11 @@ impl<'a> Run<'a> {
         let config = self.config;
         let signals = become_init(config)?;
 
-        self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
-        let found = self.step(Step::Storage, &signals, || {
+        let found = self.step(Step::Preflight, &signals, || {
             Ok(wipe_all(config, config.wipe.budget))
         })?;
         self.note_found(found);
+        self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
             Ok(storage::prepare(config)?)

@@ -151,10 +151,13 @@ impl Report {
         }
     }
 
-    /// Notes how long a step took.
+    /// Notes how long a step, or a part of it, took.
     pub fn took(&mut self, step: Step, duration: Duration) {
         let ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
-        self.steps.push(Timing { step, ms });
+        match self.steps.iter_mut().find(|timing| timing.step == step) {
+            Some(timing) => timing.ms += ms,
+            None => self.steps.push(Timing { step, ms }),
+        }
     }
 
     /// One line of JSON.
