@@ -3,14 +3,15 @@
 //! Between fork and exec only async-signal-safe calls are made, signal-safety(7).
 #![allow(unsafe_code)]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, stdin};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, setpgid, tcsetpgrp};
 
 use super::terminal::Terminal;
@@ -42,6 +43,8 @@ pub struct SpawnError {
     pub program: OsString,
     /// What execve(2) or fork(2) said.
     pub source: std::io::Error,
+    /// Whether there is such a file at all.
+    found: bool,
 }
 
 impl SpawnError {
@@ -50,6 +53,8 @@ impl SpawnError {
     pub fn code(&self) -> u8 {
         match self.source.kind() {
             ErrorKind::NotFound => exit::NOT_FOUND,
+            // execvp(3) says so too where a directory in PATH is closed to us.
+            ErrorKind::PermissionDenied if !self.found => exit::NOT_FOUND,
             _ => exit::CANNOT_EXECUTE,
         }
     }
@@ -74,11 +79,25 @@ pub fn spawn(start: Start, terminal: Option<Terminal>) -> Result<Pid, SpawnError
     unsafe { command.pre_exec(move || prepare_child(lend)) };
     match command.spawn() {
         Ok(child) => Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))),
-        Err(source) => Err(SpawnError {
-            program: start.program,
-            source,
-        }),
+        Err(source) => {
+            let path = command.get_envs().find(|(name, _)| *name == "PATH");
+            let found = exists(&start.program, path.and_then(|(_, value)| value));
+            Err(SpawnError {
+                program: start.program,
+                source,
+                found,
+            })
+        }
     }
+}
+
+/// Whether a program is there, executable or not: as a path, or by its name in a directory of PATH.
+fn exists(program: &OsStr, path: Option<&OsStr>) -> bool {
+    if program.as_bytes().contains(&b'/') {
+        return true;
+    }
+    let mut directories = std::env::split_paths(path.unwrap_or_default());
+    directories.any(|directory| directory.join(program).exists())
 }
 
 fn prepare_child(lend: bool) -> std::io::Result<()> {
@@ -94,5 +113,7 @@ fn prepare_child(lend: bool) -> std::io::Result<()> {
         // SIGKILL, SIGSTOP and the C library's own have no other disposition anyway.
         let _ = raw::default_disposition(number);
     }
+    // Last: a signal that was waiting meets its default disposition, not ours.
+    SigSet::empty().thread_set_mask()?;
     Ok(())
 }

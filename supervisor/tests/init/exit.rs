@@ -1,0 +1,72 @@
+//! The exit code is the runner's, and the report says whose it was.
+
+use crate::namespace::Scene;
+
+#[test]
+fn the_code_is_the_runners() {
+    for code in [0, 1, 3, 70, 75, 78, 127, 128, 255] {
+        let ended = Scene::new().shell(&format!("exit {code}"));
+        assert_eq!(ended.code(), code, "{}", ended.stderr);
+        let report = ended.report();
+        assert_eq!(report["runner"]["exit_code"], code);
+        assert_eq!(report["exit_code"], code);
+        let reason = if code == 0 { "completed" } else { "failed" };
+        assert_eq!(report["reason"], reason);
+    }
+}
+
+#[test]
+fn a_signal_is_128_and_its_number() {
+    for (name, number) in [
+        ("KILL", 9),
+        ("TERM", 15),
+        ("SEGV", 11),
+        ("PIPE", 13),
+        ("RTMIN", 34),
+    ] {
+        let ended = Scene::new().shell(&format!("kill -{name} $$"));
+        assert_eq!(ended.code(), 128 + number, "{name}");
+        let report = ended.report();
+        assert_eq!(report["runner"]["signal"], number);
+        assert_eq!(report["runner"]["exit_code"], serde_json::Value::Null);
+    }
+}
+
+#[test]
+fn a_runner_that_is_not_there_is_127() {
+    let ended = Scene::new().run(&["no-such-program"]);
+    assert_eq!(ended.code(), 127);
+    let report = ended.report();
+    assert_eq!(report["reason"], "cannot_start");
+    assert_eq!(report["runner"], serde_json::Value::Null);
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("no-such-program"), "{message}");
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn a_runner_that_cannot_be_executed_is_126() {
+    let ended = Scene::new().run(&["/etc/passwd"]);
+    assert_eq!(ended.code(), 126);
+    let message = ended.report()["message"].to_string();
+    assert!(
+        message.contains("/etc/passwd") && message.contains("ermission"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_78_and_starts_nothing() {
+    let ended = Scene::new()
+        .env("SUPERVISOR_GRACE", "soon")
+        .run(&["touch", "/tmp/must-not-be-there"]);
+    assert_eq!(ended.code(), 78);
+    let report = ended.report();
+    assert_eq!(report["reason"], "config");
+    let message = report["message"].as_str().unwrap();
+    assert!(
+        message.contains("SUPERVISOR_GRACE") && message.contains("grace"),
+        "{message}"
+    );
+    assert!(!std::path::Path::new("/tmp/must-not-be-there").exists());
+}

@@ -1,0 +1,14 @@
+//! The supervisor as an init, in real PID namespaces and with real signals. Needs root.
+//!
+//! `docs/pid1.md` says which test of tini's, dumb-init's and catatonit's suites stands where.
+
+mod exit;
+mod namespace;
+mod no_target;
+mod nobody_survives;
+mod not_pid_1;
+mod nothing_skipped;
+mod reaping;
+mod signals;
+mod terminal;
+mod termination;

@@ -1,0 +1,90 @@
+//! PID 1 is no target: the job has the same uid, and still cannot read it, trace it, stop it or kill it.
+
+use crate::namespace::Scene;
+
+const TOKEN: &str = "token-4711-do-not-leak";
+
+fn scene() -> Scene {
+    let scene = Scene::new().env("SUPERVISOR_SECRETS__REQUIRED", "token");
+    let secrets = scene.path("secrets");
+    std::fs::create_dir(&secrets).unwrap();
+    std::fs::write(secrets.join("token"), TOKEN).unwrap();
+    scene
+}
+
+#[test]
+fn memory_environment_descriptors_and_maps_are_closed() {
+    let script = r"
+        for file in mem environ maps smaps auxv syscall stack pagemap io; do
+            if head -c 1 /proc/1/$file >/dev/null 2>&1; then echo OPEN $file; fi
+        done
+        for file in exe cwd root; do readlink /proc/1/$file >/dev/null 2>&1 && echo OPEN $file; done
+        ls /proc/1/fd >/dev/null 2>&1 && echo OPEN fd
+        ls /proc/1/map_files >/dev/null 2>&1 && echo OPEN map_files
+        true
+    ";
+    let ended = scene().shell(script);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    // proc_pid_io(5) and stat(5) tell counts, not contents.
+    let open: Vec<&str> = ended
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("OPEN"))
+        .collect();
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn ptrace_and_process_vm_readv_are_refused() {
+    // Numbers of ptrace(PTRACE_ATTACH=16, PTRACE_SEIZE=0x4206), process_vm_readv and pidfd_getfd.
+    let [ptrace, readv, pidfd_open, pidfd_getfd] = if cfg!(target_arch = "x86_64") {
+        [101, 310, 434, 438]
+    } else {
+        [117, 270, 434, 438]
+    };
+    let script = format!(
+        r#"
+        sub try {{ my $r = syscall(shift, @_); print "OPEN @_\n" if $r >= 0; }}
+        try({ptrace}, 16, 1, 0, 0); try({ptrace}, 0x4206, 1, 0, 0);
+        my $local = "\0" x 16; my $vector = pack("PQ", $local, 16); my $remote = pack("QQ", 0x400000, 16);
+        try({readv}, 1, $vector, 1, $remote, 1, 0);
+        my $pidfd = syscall({pidfd_open}, 1, 0); try({pidfd_getfd}, $pidfd, 3, 0);
+        print "tried\n";
+        "#
+    );
+    let ended = scene().run(&["perl", "-e", &script]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("tried\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn no_signal_of_the_jobs_stops_or_ends_it() {
+    // SIGTERM asks for the job's end, as it does from anyone: everything else is the job's own echo.
+    let script = r"
+        for n in $(seq 1 64); do
+            case $n in 15|32|33) continue;; esac
+            trap '' $n 2>/dev/null
+        done
+        for n in $(seq 1 64); do case $n in 15|32|33) ;; *) kill -$n 1;; esac; done
+        sleep 0.3
+        kill -0 1 && exit 6
+    ";
+    let ended = scene().shell(script);
+    assert_eq!(ended.code(), 6, "{}", ended.stderr);
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn the_token_is_nowhere_but_where_it_was_asked_for() {
+    let ended = scene().shell(
+        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; env; grep -rs . \"$PWD\" \"$HOME\" \"$XDG_RUNTIME_DIR\"; true",
+    );
+    assert_eq!(ended.code(), 0);
+    assert!(!ended.stdout.contains(TOKEN), "{}", ended.stdout);
+    assert!(!ended.stderr.contains(TOKEN), "{}", ended.stderr);
+
+    let ended = scene()
+        .env("SUPERVISOR_SECRETS__ENVIRONMENT", "{API_TOKEN=\"token\"}")
+        .shell("[ \"$API_TOKEN\" = token-4711-do-not-leak ] && exit 8");
+    assert_eq!(ended.code(), 8, "{}", ended.stderr);
+}

@@ -1,0 +1,47 @@
+//! When the runner is gone, every other process ends before the wipe begins.
+
+use crate::namespace::Scene;
+
+#[test]
+fn sessions_groups_and_deaf_processes_end_before_the_wipe() {
+    let script = r#"
+        writer() { trap '' TERM HUP INT; while :; do echo x >"$WORK/$RANDOM"; done; }
+        export WORK=$PWD; export -f writer
+        setsid bash -c writer &
+        setsid --fork bash -c writer
+        (set -m; bash -c writer &)
+        bash -c 'kill -STOP $$; writer' &
+        sleep 0.3
+        exit 0
+    "#;
+    let ended = Scene::new().shell(script);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let report = ended.report();
+    let survivors = report["runner"]["survivors"].as_array().unwrap();
+    assert!(survivors.len() >= 4, "{survivors:?}");
+    assert_eq!(report["runner"]["unkillable"].as_array().unwrap().len(), 0);
+    assert_eq!(report["wiped"]["leftover_count"], 0);
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn a_fork_bomb_does_not_outlive_its_runner() {
+    // The limit is the user's: it holds for uid 1000 in all namespaces.
+    let ended = Scene::new()
+        .prelude("ulimit -u 400")
+        .shell("bomb() { trap '' TERM; bomb & bomb & while :; do :; done; }; (bomb 2>/dev/null &) ; sleep 1; exit 3");
+    assert_eq!(ended.code(), 3, "{}", ended.stderr);
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn whom_we_may_not_signal_is_named() {
+    // Started by root before the supervisor gave root up: a process that uid 1000 cannot end.
+    let ended = Scene::new().prelude("sleep 1000 &").shell("exit 0");
+    let unkillable = ended.report()["runner"]["unkillable"].to_string();
+    assert!(
+        unkillable.contains("sleep"),
+        "{unkillable}\n{}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,130 @@
+//! Every signal that can be forwarded reaches the runner's group, and the runner starts with a clean slate.
+#![allow(unsafe_code)]
+
+use nix::sys::signal::Signal;
+
+use crate::namespace::{Scene, status_field, wait_for};
+
+/// Notes each signal by number in the file `got`; the end is asked for by the file `end`.
+const LISTENER: &str = r#"
+    for n in $(seq 1 64); do
+        case $n in 9|17|19|32|33) continue;; esac
+        trap "echo $n >>got" $n
+    done
+    # No child that a stop signal would stop, and bash with it.
+    mkfifo idle; exec 3<>idle
+    touch ready
+    until [ -e end ]; do read -rt 0.02 -u 3; done
+    exit 0
+"#;
+
+fn got(running: &crate::namespace::Running) -> Vec<String> {
+    let path = running.scene.path("workspace/work/got");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_reaches_the_runner_with_its_own_number() {
+    let running = Scene::new()
+        .flags(&["--grace", "20s"])
+        .start(&["bash", "-c", LISTENER]);
+    running.wait_for_file("ready");
+    let supervisor = running.supervisor();
+    // SIGTERM last: it begins a termination. SIGKILL and SIGSTOP cannot be forwarded, SIGCHLD is our own, 32 and 33 are
+    // the C library's, and the synchronous ones tell of our own defects.
+    let skipped = [4, 5, 6, 7, 8, 9, 11, 15, 17, 19, 31, 32, 33];
+    let mut expected = Vec::new();
+    for number in (1..=64)
+        .filter(|number| !skipped.contains(number))
+        .chain([15])
+    {
+        assert_eq!(unsafe_kill(supervisor.as_raw(), number), 0, "{number}");
+        expected.push(number.to_string());
+        wait_for(&format!("signal {number}"), || {
+            (got(&running) == expected).then_some(())
+        });
+    }
+    std::fs::write(running.scene.path("workspace/work/end"), "").unwrap();
+    assert_eq!(running.wait().code(), 0);
+}
+
+/// kill(2) by number: real-time signals have no name in nix.
+fn unsafe_kill(pid: i32, number: i32) -> i32 {
+    // SAFETY: kill(2) touches no memory of ours.
+    unsafe { nix::libc::kill(pid, number) }
+}
+
+#[test]
+fn the_whole_group_gets_them() {
+    let script = r#"
+        bash -c 'trap "touch child-got" USR1; touch child-ready; until [ -e child-got ]; do sleep 0.02; done' &
+        trap 'touch parent-got' USR1
+        until wait && [ -e parent-got ]; do sleep 0.02; done
+    "#;
+    let running = Scene::new().start(&["bash", "-c", script]);
+    running.wait_for_file("child-ready");
+    running.signal(Signal::SIGUSR1);
+    running.wait_for_file("child-got");
+    running.wait_for_file("parent-got");
+    assert_eq!(running.wait().code(), 0);
+}
+
+#[test]
+fn the_runner_starts_with_default_dispositions_and_an_empty_mask() {
+    let ended = Scene::new()
+        .prelude("trap '' PIPE USR1 INT TERM HUP RTMIN+3")
+        .run(&["cat", "/proc/self/status"]);
+    assert_eq!(ended.code(), 0);
+    // The C library keeps 32 and 33 for itself and lets nobody change them.
+    let reserved: u64 = 0b11 << 31;
+    for field in ["SigBlk:", "SigIgn:", "SigCgt:"] {
+        let line = ended
+            .stdout
+            .lines()
+            .find(|line| line.starts_with(field))
+            .unwrap();
+        let set = u64::from_str_radix(line[field.len()..].trim(), 16).unwrap();
+        assert_eq!(set & !reserved, 0, "{line}");
+    }
+}
+
+#[test]
+fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
+    for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
+        let running = Scene::new().start(&[
+            "bash",
+            "-c",
+            "touch ready; until [ -e end ]; do sleep 0.02; done",
+        ]);
+        running.wait_for_file("ready");
+        let (supervisor, runner) = (running.supervisor(), running.runner());
+        running.signal(signal);
+        wait_for("a stopped runner", || {
+            status_field(runner, "State").filter(|state| state.starts_with('T'))
+        });
+        assert!(!status_field(supervisor, "State").unwrap().starts_with('T'));
+        running.signal(Signal::SIGCONT);
+        std::fs::write(running.scene.path("workspace/work/end"), "").unwrap();
+        assert_eq!(running.wait().code(), 0);
+    }
+}
+
+#[test]
+fn a_thousand_sigterms_in_a_second_end_the_job_once() {
+    let running = Scene::new().start(&[
+        "bash",
+        "-c",
+        "trap 'exit 5' TERM; touch ready; while :; do sleep 0.02; done",
+    ]);
+    running.wait_for_file("ready");
+    let supervisor = running.supervisor().as_raw();
+    for _ in 0..1000 {
+        unsafe_kill(supervisor, 15);
+    }
+    let ended = running.wait();
+    // The flood is "asked again": the runner may have been killed before its own exit.
+    assert!([5, 143, 137].contains(&ended.code()), "{}", ended.code());
+    assert_eq!(ended.report()["reason"], "terminated");
+    ended.assert_workspace_is_empty();
+}

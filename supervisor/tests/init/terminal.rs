@@ -1,0 +1,122 @@
+//! With a terminal the runner's group is in the foreground, and the terminal is given back at the end.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::openpty;
+use tempfile::TempDir;
+
+use crate::namespace::{SUPERVISOR, wait_for};
+
+/// What was typed and printed on a pseudo-terminal.
+struct Session {
+    screen: std::fs::File,
+    seen: String,
+    child: Child,
+    _directory: TempDir,
+}
+
+impl Session {
+    /// `script` runs on a new terminal; in it `$SUPERVISOR` stands for the command line up to the job.
+    fn open(script: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let pty = openpty(None, None).unwrap();
+        let end = || -> OwnedFd { pty.slave.try_clone().unwrap() };
+        let supervisor = format!(
+            "{SUPERVISOR} run --flavor exec --no-preflight --storage-driver none --log-level error --workspace {}",
+            directory.path().join("workspace").display()
+        );
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait", "bash", "-c", script])
+            .env("SUPERVISOR", supervisor)
+            .env("SUPERVISOR_RUNTIME_DIRECTORY", directory.path().join("run"))
+            .stdin(Stdio::from(end()))
+            .stdout(Stdio::from(end()))
+            .stderr(Stdio::from(end()))
+            .spawn()
+            .unwrap();
+        Self {
+            screen: pty.master.into(),
+            seen: String::new(),
+            child,
+            _directory: directory,
+        }
+    }
+
+    fn expect(&mut self, text: &str) {
+        let mut buffer = [0; 4096];
+        while !self.seen.contains(text) {
+            let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut fds, PollTimeout::from(30_000u16)).unwrap();
+            assert!(
+                ready > 0,
+                "waited in vain for {text:?}; seen: {}",
+                self.seen
+            );
+            let count = self.screen.read(&mut buffer).unwrap_or(0);
+            assert!(count > 0, "ended before {text:?}; seen: {}", self.seen);
+            self.seen
+                .push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.screen.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn close(mut self, code: i32) {
+        let status = wait_for("the session's end", || self.child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(code), "{}", self.seen);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn job_control_works_and_ctrl_c_reaches_the_runner_once() {
+    // As an engine starts PID 1: the leader of a session whose controlling terminal it is.
+    let mut session = Session::open(
+        "exec unshare --pid --fork --mount-proc --kill-child setsid --ctty $SUPERVISOR -- bash --norc --noediting -i",
+    );
+    session.type_in("PS1=; trap 'echo caught-$((++n))' INT; echo REA''DY\n");
+    session.expect("READY");
+    assert!(!session.seen.contains("no job control"), "{}", session.seen);
+    session.type_in("\x03");
+    session.expect("caught-1");
+    session.type_in("bash -c 'echo STAR\"\"TED; exec sleep 1000'\n");
+    session.expect("STARTED");
+    session.type_in("\x1a");
+    session.expect("Stopped");
+    session.type_in("kill -KILL %1; wait %1; echo to''tal-$n; exit 9\n");
+    session.expect("total-1");
+    session.close(9);
+}
+
+#[test]
+fn the_terminal_is_given_back() {
+    let mut session =
+        Session::open("$SUPERVISOR -- true; read -r line; echo \"re\"\"ad $line\"; exit 3");
+    session.expect("schema");
+    // In the background this read would fail, or stop the shell.
+    session.type_in("typed\n");
+    session.expect("read typed");
+    session.close(3);
+}
+
+#[test]
+fn in_the_background_the_terminal_is_left_alone() {
+    // A group that takes the terminal from the background would steal the shell's input.
+    let mut session = Session::open(
+        "set -m; $SUPERVISOR -- sleep 0.2 & read -r line; echo \"re\"\"ad $line\"; wait; exit 4",
+    );
+    session.type_in("typed\n");
+    session.expect("read typed");
+    session.close(4);
+}
