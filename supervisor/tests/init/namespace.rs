@@ -17,13 +17,14 @@ pub(crate) const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");
 /// Long enough for the slowest machine; a test that comes this far has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 const UID: u32 = 1000;
+const DROP: &str =
+    "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
 
 /// What is started, and how.
 pub(crate) struct Scene {
     pub(crate) directory: TempDir,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
-    root: bool,
     pid_1: bool,
     prelude: String,
     stdout: Option<Stdio>,
@@ -42,7 +43,6 @@ impl Scene {
             directory,
             flags: Vec::new(),
             environment: Vec::new(),
-            root: false,
             pid_1: true,
             prelude: String::new(),
             stdout: None,
@@ -79,12 +79,6 @@ impl Scene {
         self
     }
 
-    /// As root with all capabilities instead of as uid 1000.
-    pub(crate) fn as_root(mut self) -> Self {
-        self.root = true;
-        self
-    }
-
     /// Under another init: a shell that stays PID 1 and passes the exit status on.
     pub(crate) fn not_pid_1(mut self) -> Self {
         self.pid_1 = false;
@@ -112,16 +106,11 @@ impl Scene {
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
         let supervisor = self.path("supervisor");
-        let drop = if self.root {
-            ""
-        } else {
-            "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all"
-        };
         // The bind mount ends with the namespace; the binary's own place may be closed to uid 1000.
         let start = if self.pid_1 { "exec" } else { "" };
         let end = if self.pid_1 { "" } else { "; exit $?" };
         let script = format!(
-            "mount --bind '{SUPERVISOR}' \"$1\"; {}\n{start} {drop} \"$@\"{end}",
+            "mount --bind '{SUPERVISOR}' \"$1\"; {}\n{start} {DROP} \"$@\"{end}",
             self.prelude
         );
         command.args(["bash", "-c", &script, "bash"]);
