@@ -2,6 +2,9 @@
 //!
 //! `docs/pid1.md` says which test of tini's, dumb-init's and catatonit's suites stands where.
 
+// Helpers outside of the test functions may fail loudly too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod exit;
 mod namespace;
 mod no_target;
