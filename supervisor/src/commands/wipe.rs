@@ -1,16 +1,97 @@
-//! `supervisor wipe PATH…`: empties directories.
+//! `supervisor wipe PATH…`: removes directories, or empties them.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use serde_json::json;
+use supervisor::config::Config;
+use supervisor::report::Wiped;
+use supervisor::wipe::{self, Request};
+use supervisor::{exit, log};
 
 #[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing is left, 64 a path is refused and nothing was touched, 75 something \
+    is left, named on stderr"
+)]
 pub(crate) struct Arguments {
-    /// Directories to empty and remove
+    /// Directories to wipe, absolute, without symlinks
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Count what is there and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Empty the directories, but leave themselves
+    #[arg(long)]
+    keep_root: bool,
+    /// One line of JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Stop after this time, for example 30s or 10min
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    budget: Option<Duration>,
 }
 
 pub(crate) fn main(arguments: &Arguments) -> u8 {
-    u8::from(arguments.paths.is_empty())
+    log::start(&Config::default().log);
+    let request = Request {
+        paths: arguments.paths.clone(),
+        keep_root: arguments.keep_root,
+        dry_run: arguments.dry_run,
+        budget: arguments.budget,
+    };
+    let began = Instant::now();
+    match wipe::run(&request) {
+        Ok(wiped) => {
+            print(arguments, &wiped, began.elapsed());
+            if wiped.leftover_count == 0 {
+                0
+            } else {
+                exit::WIPE
+            }
+        }
+        Err(refused) => {
+            eprintln!("supervisor: {refused}");
+            exit::USAGE
+        }
+    }
+}
+
+fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
+    let line = if arguments.json {
+        let mut line = json!(wiped);
+        line["dry_run"] = json!(arguments.dry_run);
+        line["ms"] = json!((took.as_secs_f64() * 1e6).round() / 1e3);
+        line.to_string()
+    } else {
+        sentence(arguments, wiped, took)
+    };
+    // Whoever closes our stdout has seen enough.
+    let _ = writeln!(std::io::stdout(), "{line}");
+    for leftover in &wiped.leftovers {
+        eprintln!("supervisor: left behind: {leftover}");
+    }
+    let unnamed = wiped
+        .leftover_count
+        .saturating_sub(wiped.leftovers.len() as u64);
+    if unnamed > 0 {
+        eprintln!("supervisor: left behind: {unnamed} more");
+    }
+}
+
+fn sentence(arguments: &Arguments, wiped: &Wiped, took: Duration) -> String {
+    let done = if arguments.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    let mebibytes = wiped.bytes as f64 / f64::from(1 << 20);
+    format!(
+        "{done} {} files and {} directories, {mebibytes:.1} MiB, in {:.3} s",
+        wiped.files,
+        wiped.directories,
+        took.as_secs_f64()
+    )
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::idmap;
@@ -92,6 +93,16 @@ impl Trial {
     /// # Errors
     /// [`TrialError`] where the trial proved nothing.
     pub fn run(&self) -> Result<Verdict, TrialError> {
+        self.ask()
+    }
+
+    /// The same for a child whose last line of JSON says more than a verdict.
+    ///
+    /// It must read a [`Verdict`] too: that is what is said where ids cannot be mapped.
+    ///
+    /// # Errors
+    /// [`TrialError`] where the child said no such thing.
+    pub fn ask<T: DeserializeOwned>(&self) -> Result<T, TrialError> {
         let name = self.name;
         let io = |source| TrialError::Io { name, source };
         let mut child = Command::new("/proc/self/exe")

@@ -1,0 +1,163 @@
+//! An open directory of a tree being removed, and what it waits for.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use rustix::fs::{IFlags, Mode, fchmod, ioctl_getflags, ioctl_setflags};
+
+/// Where a directory stands in its tree.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// The directory that is emptied and stays.
+    Root(PathBuf),
+    /// Beneath another.
+    Below {
+        /// Held open until all beneath is done.
+        parent: Arc<Directory>,
+        /// Its name there.
+        name: Box<CStr>,
+        /// Whether it stays when it is empty.
+        keep: bool,
+    },
+}
+
+/// A directory that is being emptied. Open as long as it lives.
+#[derive(Debug)]
+pub(super) struct Directory {
+    fd: OwnedFd,
+    place: Place,
+    open: Arc<AtomicUsize>,
+    /// Its own listing and the directories in it that are not done.
+    pending: AtomicU32,
+    rounds: AtomicU32,
+    /// This round's listing found something.
+    pub(super) saw: AtomicBool,
+    /// Something in it cannot be removed.
+    pub(super) stuck: AtomicBool,
+    /// Deep directories were moved into it.
+    pub(super) moved_in: AtomicBool,
+    unlocked: AtomicBool,
+}
+
+impl Directory {
+    pub(super) fn new(fd: OwnedFd, place: Place, open: &Arc<AtomicUsize>) -> Arc<Self> {
+        open.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            fd,
+            place,
+            open: Arc::clone(open),
+            pending: AtomicU32::new(1),
+            rounds: AtomicU32::new(0),
+            saw: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+            moved_in: AtomicBool::new(false),
+            unlocked: AtomicBool::new(false),
+        })
+    }
+
+    /// The directory it is in, and its name there, if it is to be removed when empty.
+    pub(super) fn to_remove(&self) -> Option<(&Arc<Self>, &CStr)> {
+        match &self.place {
+            Place::Below {
+                parent,
+                name,
+                keep: false,
+            } => Some((parent, name)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn parent(&self) -> Option<&Arc<Self>> {
+        match &self.place {
+            Place::Root(_) => None,
+            Place::Below { parent, .. } => Some(parent),
+        }
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        matches!(self.place, Place::Root(_))
+    }
+
+    /// Its own path, as long as nobody moves anything.
+    pub(super) fn path(&self) -> Vec<u8> {
+        match &self.place {
+            Place::Root(path) => path.as_os_str().as_bytes().to_vec(),
+            Place::Below { parent, name, .. } => parent.path_of(name),
+        }
+    }
+
+    /// The path of `name` in it, as long as nobody moves anything.
+    pub(super) fn path_of(&self, name: &CStr) -> Vec<u8> {
+        let mut names = vec![name.to_bytes()];
+        let mut here = self;
+        loop {
+            match &here.place {
+                Place::Below { parent, name, .. } => {
+                    names.push(name.to_bytes());
+                    here = parent;
+                }
+                Place::Root(path) => {
+                    names.push(path.as_os_str().as_bytes());
+                    break;
+                }
+            }
+        }
+        names.reverse();
+        names.join(&b'/')
+    }
+
+    /// Notes `more` directories that must be done before this one.
+    pub(super) fn wait_for(&self, more: usize) {
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        self.pending.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Notes that one of them, or the listing, is done; true for the last.
+    pub(super) fn one_done(&self) -> bool {
+        self.pending.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// Begins another round of listing; false when there were `limit` already.
+    pub(super) fn again(&self, limit: u32) -> bool {
+        if self.rounds.fetch_add(1, Ordering::Relaxed) >= limit {
+            return false;
+        }
+        self.saw.store(false, Ordering::Relaxed);
+        self.pending.store(1, Ordering::Relaxed);
+        rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).is_ok()
+    }
+
+    /// Takes away, once, what keeps its owner from removing entries: its mode and inode flags.
+    pub(super) fn unlock(&self) {
+        if !self.unlocked.swap(true, Ordering::Relaxed) {
+            // Whoever may not do this gets the same error again from what it does next.
+            let _ = fchmod(&self.fd, Mode::RWXU);
+            clear_flags(&self.fd);
+        }
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Makes a file or directory neither immutable nor append-only; true if it was.
+pub(super) fn clear_flags(fd: &impl AsFd) -> bool {
+    let bad = IFlags::IMMUTABLE | IFlags::APPEND;
+    match ioctl_getflags(fd) {
+        Ok(flags) if flags.intersects(bad) => ioctl_setflags(fd, flags - bad).is_ok(),
+        _ => false,
+    }
+}

@@ -1,0 +1,158 @@
+//! Reading a directory in batches of bounded size, in the order of its inodes.
+//!
+//! Source: getdents(2).
+
+use std::ffi::CStr;
+use std::os::fd::AsFd;
+
+use rustix::fs::{FileType, RawDir, SeekFrom, seek};
+use rustix::io::Errno;
+
+/// Bytes that the kernel fills at a time, as in the C library.
+const BUFFER: usize = 32 * 1024;
+
+/// One entry of a directory.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    inode: u64,
+    name: u32,
+    directory: bool,
+}
+
+/// Where reading stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// There is nothing more.
+    AtEnd,
+    /// The batch is full.
+    Full,
+}
+
+/// How much a batch takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Entries of any kind; one buffer more may come.
+    pub(super) entries: usize,
+    /// Directories, exactly.
+    pub(super) directories: usize,
+}
+
+/// A batch of entries. One a thread, used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    buffer: Vec<u8>,
+    names: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Batch {
+    /// Reads on from where the descriptor stands.
+    ///
+    /// # Errors
+    /// As getdents(2) and lseek(2). A directory that somebody removed has come to its end.
+    pub(super) fn fill(&mut self, dir: &impl AsFd, limits: Limits) -> Result<Stopped, Errno> {
+        self.names.clear();
+        self.entries.clear();
+        let stopped = self.read(dir, limits)?;
+        // Inodes lie on disk in this order, names in that of their hashes.
+        self.entries.sort_unstable_by_key(|entry| entry.inode);
+        Ok(stopped)
+    }
+
+    fn read(&mut self, dir: &impl AsFd, limits: Limits) -> Result<Stopped, Errno> {
+        let mut directories = 0;
+        self.buffer.clear();
+        self.buffer.reserve_exact(BUFFER);
+        let mut raw = RawDir::new(dir, self.buffer.spare_capacity_mut());
+        loop {
+            if raw.is_buffer_empty() && self.entries.len() >= limits.entries {
+                return Ok(Stopped::Full);
+            }
+            let found = match raw.next() {
+                None | Some(Err(Errno::NOENT)) => return Ok(Stopped::AtEnd),
+                Some(found) => found?,
+            };
+            let name = found.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            let directory = found.file_type() == FileType::Directory;
+            self.entries.push(Entry {
+                inode: found.ino(),
+                name: u32::try_from(self.names.len()).map_err(|_| Errno::OVERFLOW)?,
+                directory,
+            });
+            self.names.extend_from_slice(name.to_bytes_with_nul());
+            directories += usize::from(directory);
+            if directories >= limits.directories {
+                // What the buffer still holds is read again next time.
+                seek(dir, SeekFrom::Start(found.next_entry_cookie()))?;
+                return Ok(Stopped::Full);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Names of everything that is no directory, or may be none: some file systems do not tell.
+    pub(super) fn files(&self) -> impl Iterator<Item = &CStr> {
+        self.of(false)
+    }
+
+    /// Names of the directories.
+    pub(super) fn directories(&self) -> impl DoubleEndedIterator<Item = &CStr> {
+        self.of(true)
+    }
+
+    fn of(&self, directory: bool) -> impl DoubleEndedIterator<Item = &CStr> {
+        let entries = self.entries.iter();
+        entries
+            .filter(move |entry| entry.directory == directory)
+            .map(|entry| {
+                let name = &self.names[entry.name as usize..];
+                CStr::from_bytes_until_nul(name).unwrap_or_default()
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs::File;
+
+    fn read_all(limits: Limits) -> (Vec<usize>, BTreeSet<String>) {
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..300 {
+            std::fs::create_dir(place.path().join(format!("d{number}"))).unwrap();
+            std::fs::write(place.path().join(format!("f{number}")), "").unwrap();
+        }
+        let dir = File::open(place.path()).unwrap();
+        let mut batch = Batch::default();
+        let (mut sizes, mut names) = (Vec::new(), BTreeSet::new());
+        loop {
+            let stopped = batch.fill(&dir, limits).unwrap();
+            let all = batch.files().chain(batch.directories());
+            names.extend(all.map(|name| name.to_str().unwrap().to_owned()));
+            sizes.push(batch.directories().count());
+            if stopped == Stopped::AtEnd {
+                return (sizes, names);
+            }
+        }
+    }
+
+    #[test]
+    fn small_batches_miss_nothing() {
+        for directories in [1, 16, 1000] {
+            let limits = Limits {
+                entries: 50,
+                directories,
+            };
+            let (sizes, names) = read_all(limits);
+            assert_eq!(names.len(), 600);
+            assert!(sizes.iter().all(|&size| size <= directories), "{sizes:?}");
+        }
+    }
+}

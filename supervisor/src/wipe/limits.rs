@@ -1,0 +1,42 @@
+//! How much of this machine a wipe takes: threads and descriptors.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit};
+use rustix::fs::fstatfs;
+
+/// So long one thread works alone. Starting the others takes about as long.
+pub(super) const ALONE: Duration = Duration::from_millis(2);
+/// The stack of a thread: nothing here recurses.
+pub(super) const STACK: usize = 256 * 1024;
+
+/// On a disk a thread mostly waits for it, and the disk serves many at a time.
+const ON_DISK: usize = 16;
+/// Descriptors that stay free for others in this process.
+const RESERVED: usize = 64;
+/// No tree needs more.
+const MOST: usize = 480;
+
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+const RAMFS_MAGIC: i64 = 0x8584_58f6;
+
+/// How many threads help the first one.
+pub(super) fn helpers(dir: &impl AsFd) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let in_memory =
+        fstatfs(dir).is_ok_and(|found| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&found.f_type));
+    let threads = if in_memory {
+        cores.min(ON_DISK)
+    } else {
+        ON_DISK
+    };
+    threads.saturating_sub(1).min(most_open() / 2)
+}
+
+/// How many directories may be open at a time.
+pub(super) fn most_open() -> usize {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((256, 256));
+    let soft = usize::try_from(soft).unwrap_or(usize::MAX);
+    (soft.saturating_sub(RESERVED) / 2).clamp(4, MOST)
+}

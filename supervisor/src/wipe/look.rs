@@ -1,0 +1,263 @@
+//! Looking at a tree without touching it: the second look after a wipe, and `--dry-run`.
+//!
+//! One descriptor whatever the depth: the way back up is `..`, checked against what was there before.
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat, fstat, openat, seek, statat,
+};
+use rustix::io::Errno;
+
+use super::open::{self, Opener};
+use super::tally::{name_of, printable};
+use super::volume;
+
+/// So many paths are named.
+const NAMED: usize = 20;
+
+/// What is in one or more trees.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) files: u64,
+    pub(super) directories: u64,
+    pub(super) bytes: u64,
+    /// The first of them; directories only where they are empty or cannot be read.
+    pub(super) left: Vec<Left>,
+}
+
+/// An entry by name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Its path, printable.
+    pub(super) path: String,
+    /// The error's name, where the look went no further.
+    pub(super) obstacle: Option<String>,
+}
+
+/// What a look is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// How much would be removed: bytes too, which takes a stat(2) a file.
+    Preview,
+    /// Whether a directory is empty.
+    Emptied,
+    /// Whether it is gone itself.
+    Removed,
+}
+
+/// A directory on the way from the root to where the look is.
+struct Level {
+    device: u64,
+    inode: u64,
+    /// Where its listing goes on.
+    position: u64,
+    /// How long the path is without the name below.
+    path: usize,
+    state: State,
+}
+
+/// What the listing of a directory has found so far.
+#[derive(Default, Clone, Copy)]
+struct State {
+    entries: bool,
+    /// There is something in it that stays for a reason, so it stays itself.
+    excused: bool,
+}
+
+/// A look under way.
+pub(super) struct Look<'a> {
+    pub(super) opener: Opener,
+    /// Roots of the request: what is mounted there is looked at by itself.
+    pub(super) roots: &'a [PathBuf],
+    pub(super) purpose: Purpose,
+    pub(super) expired: &'a dyn Fn() -> bool,
+    pub(super) seen: Seen,
+}
+
+enum Next {
+    End,
+    Below {
+        fd: OwnedFd,
+        name: Vec<u8>,
+        position: u64,
+        excused: bool,
+    },
+}
+
+impl Look<'_> {
+    /// Counts what is in the directory `path`. Nothing there is nothing found.
+    pub(super) fn at(&mut self, path: &Path) {
+        let mut name = path.as_os_str().as_bytes().to_vec();
+        match open::root(self.opener, path) {
+            Ok(fd) => {
+                let volume = volume::is_mount_point(self.opener, path, &fd);
+                let before = self.seen.files + self.seen.directories;
+                if let Err(errno) = self.walk(fd, &mut name, volume) {
+                    self.seen.directories += 1;
+                    self.name(&name, Some(errno));
+                } else if self.purpose == Purpose::Removed {
+                    let empty = before == self.seen.files + self.seen.directories;
+                    self.count_directory(&name, empty);
+                }
+            }
+            Err(Errno::NOENT) => {}
+            Err(errno) => {
+                self.seen.files += 1;
+                self.name(&name, Some(errno));
+            }
+        }
+    }
+
+    fn walk(&mut self, mut here: OwnedFd, path: &mut Vec<u8>, volume: bool) -> Result<(), Errno> {
+        let mut above: Vec<Level> = Vec::new();
+        let mut state = State::default();
+        loop {
+            let top = volume && above.is_empty();
+            match self.list(&here, path, top, &mut state)? {
+                Next::Below {
+                    fd,
+                    name,
+                    position,
+                    excused,
+                } => {
+                    let stat = fstat(&here)?;
+                    above.push(Level {
+                        device: stat.st_dev,
+                        inode: stat.st_ino,
+                        position,
+                        path: path.len(),
+                        state,
+                    });
+                    path.push(b'/');
+                    path.extend(name);
+                    state = State {
+                        entries: false,
+                        excused,
+                    };
+                    here = fd;
+                }
+                Next::End => {
+                    let Some(level) = above.pop() else {
+                        return Ok(());
+                    };
+                    here = up(&here, &level)?;
+                    if !state.excused {
+                        self.count_directory(path, !state.entries);
+                    }
+                    path.truncate(level.path);
+                    state = State {
+                        entries: true,
+                        excused: level.state.excused || state.excused,
+                    };
+                }
+            }
+        }
+    }
+
+    fn count_directory(&mut self, path: &[u8], empty: bool) {
+        self.seen.directories += 1;
+        if empty {
+            self.name(path, None);
+        }
+    }
+
+    /// Counts entries until there is a directory to go into.
+    fn list(
+        &mut self,
+        dir: &OwnedFd,
+        path: &[u8],
+        top: bool,
+        state: &mut State,
+    ) -> Result<Next, Errno> {
+        let mut buffer = [MaybeUninit::uninit(); 8192];
+        let mut raw = RawDir::new(dir, &mut buffer);
+        loop {
+            if (self.expired)() {
+                return Err(Errno::TIMEDOUT);
+            }
+            let found = match raw.next() {
+                None | Some(Err(Errno::NOENT)) => return Ok(Next::End),
+                Some(found) => found?,
+            };
+            let name = found.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            let full = [path, b"/", name.to_bytes()].concat();
+            let (directory, bytes) = self.kind(dir, name, found.file_type());
+            if !directory {
+                state.entries = true;
+                self.seen.files += 1;
+                self.seen.bytes += bytes;
+                self.name(&full, None);
+                continue;
+            }
+            let excused = top && volume::is_lost_and_found(dir, name);
+            match self.opener.child(dir, name) {
+                Ok(fd) => {
+                    let position = found.next_entry_cookie();
+                    let name = name.to_bytes().to_vec();
+                    return Ok(Next::Below {
+                        fd,
+                        name,
+                        position,
+                        excused,
+                    });
+                }
+                Err(Errno::NOENT) => {}
+                Err(_) if excused => state.excused = true,
+                Err(Errno::XDEV) if self.is_root(&full) => state.excused = true,
+                Err(errno) => {
+                    state.entries = true;
+                    self.seen.directories += 1;
+                    self.name(&full, Some(errno));
+                }
+            }
+        }
+    }
+
+    fn kind(&self, dir: &OwnedFd, name: &CStr, listed: FileType) -> (bool, u64) {
+        if listed != FileType::Unknown
+            && (listed == FileType::Directory || self.purpose != Purpose::Preview)
+        {
+            return (listed == FileType::Directory, 0);
+        }
+        let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        stat.map_or((false, 0), |stat| {
+            let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            (directory, u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
+        })
+    }
+
+    fn is_root(&self, path: &[u8]) -> bool {
+        self.roots
+            .iter()
+            .any(|root| root.as_os_str().as_bytes() == path)
+    }
+
+    fn name(&mut self, path: &[u8], obstacle: Option<Errno>) {
+        if self.seen.left.len() < NAMED {
+            self.seen.left.push(Left {
+                path: printable(path),
+                obstacle: obstacle.map(name_of),
+            });
+        }
+    }
+}
+
+/// Opens the directory above, if that is still where we came from.
+fn up(here: &OwnedFd, to: &Level) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let above = openat(here, c"..", flags, Mode::empty())?;
+    let Stat { st_dev, st_ino, .. } = fstat(&above)?;
+    if (st_dev, st_ino) != (to.device, to.inode) {
+        return Err(Errno::AGAIN);
+    }
+    seek(&above, SeekFrom::Start(to.position))?;
+    Ok(above)
+}

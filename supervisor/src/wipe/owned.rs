@@ -1,0 +1,117 @@
+//! Files of subordinate ids: removed by a child that is root of the user namespace that owns them.
+//!
+//! Source: user_namespaces(7), "capabilities inside the namespace extend to inodes whose ids are mapped".
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use caps::{CapSet, Capability};
+use serde::{Deserialize, Serialize};
+
+use super::open::Opener;
+use super::tally::Tally;
+use super::walk;
+use crate::sys::trial::{Trial, Verdict};
+use crate::sys::userns;
+
+/// The child's name on our hidden command line.
+pub const NAME: &str = "wipe";
+/// Without a budget the child still ends.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// What the child may take to say what it did, after its budget.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the child says at its end.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    Done {
+        files: u64,
+        directories: u64,
+        bytes: u64,
+        causes: Vec<(String, String)>,
+    },
+    Not(Verdict),
+}
+
+/// Whether a namespace of our own could give permissions that we do not have.
+pub(super) fn would_help() -> bool {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    !(has(Capability::CAP_DAC_OVERRIDE) && has(Capability::CAP_FOWNER))
+}
+
+/// Empties the roots once more, as root over all subordinate ids of this user.
+///
+/// # Errors
+/// A sentence on why there was no such child.
+pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
+    let left = tally.left().unwrap_or(LONGEST);
+    let mut arguments = vec![OsString::from(left.as_millis().to_string())];
+    arguments.extend(roots.iter().map(OsString::from));
+    let trial = Trial {
+        name: NAME,
+        arguments,
+        mapped: true,
+        limit: left + LAST_WORDS,
+    };
+    match trial.ask().map_err(|error| error.to_string())? {
+        Answer::Done {
+            files,
+            directories,
+            bytes,
+            causes,
+        } => {
+            tally.files.fetch_add(files, Relaxed);
+            tally.directories.fetch_add(directories, Relaxed);
+            tally.bytes.fetch_add(bytes, Relaxed);
+            for (path, cause) in causes {
+                tally.note(path, cause);
+            }
+            Ok(())
+        }
+        Answer::Not(Verdict::Refused { call, errno }) => {
+            let errno = nix::errno::Errno::from_raw(errno);
+            Err(format!("{call}: {errno:?}"))
+        }
+        Answer::Not(Verdict::Works) => Err("a child of ours said nothing".to_owned()),
+    }
+}
+
+/// The child: enters its namespace, empties what the arguments name, and says so on stdout.
+///
+/// The arguments are the budget in milliseconds and the roots.
+#[must_use]
+pub fn child(arguments: &[OsString]) -> u8 {
+    let answer = match userns::enter() {
+        Ok(()) => as_root(arguments),
+        Err(verdict) => Answer::Not(verdict),
+    };
+    match serde_json::to_string(&answer) {
+        Ok(line) => println!("{line}"),
+        Err(error) => eprintln!("{error}"),
+    }
+    0
+}
+
+fn as_root(arguments: &[OsString]) -> Answer {
+    let budget = arguments
+        .first()
+        .and_then(|text| text.to_str()?.parse().ok());
+    let roots: Vec<PathBuf> = arguments.iter().skip(1).map(PathBuf::from).collect();
+    let tally = Tally::new(budget.map(Duration::from_millis));
+    let opener = Opener::find();
+    for root in &roots {
+        if let Err(errno) = walk::empty(opener, root, &roots, &tally) {
+            tally.failed(root.as_os_str().as_encoded_bytes(), errno);
+        }
+    }
+    let causes = tally.causes().clone().into_iter().collect();
+    Answer::Done {
+        files: tally.files.load(Relaxed),
+        directories: tally.directories.load(Relaxed),
+        bytes: tally.bytes.load(Relaxed),
+        causes,
+    }
+}

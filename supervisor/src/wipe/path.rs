@@ -1,0 +1,152 @@
+//! Which paths may be wiped at all, judged by their text before anything is opened.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, User};
+
+use super::Refusal;
+
+/// Nothing in these belongs to a job, at any depth.
+const SYSTEM_TREES: [&str; 13] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc",
+    "/sbin", "/sys", "/usr",
+];
+
+/// The one exception: a memory file system that jobs write to.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// These hold what others put there; a directory inside may be a job's.
+const SYSTEM_DIRECTORIES: [&str; 16] = [
+    "/",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/run/user",
+    "/snap",
+    "/srv",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/run",
+    "/var/spool",
+];
+
+/// The same path without doubled or trailing slashes, if it may be wiped.
+///
+/// # Errors
+/// The [`Refusal`] otherwise.
+pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
+    let clean = tidy(path)?;
+    let in_system = SYSTEM_TREES.iter().any(|tree| clean.starts_with(tree));
+    let shared_memory = clean.starts_with(SHARED_MEMORY);
+    let system = SYSTEM_DIRECTORIES
+        .iter()
+        .any(|name| clean == Path::new(name));
+    if system || (in_system && !shared_memory) {
+        return Err(Refusal::System);
+    }
+    match home_of_root() {
+        Some(home) if home.starts_with(&clean) => Err(Refusal::HomeOfRoot),
+        _ => Ok(clean),
+    }
+}
+
+/// The path's components put together again; nothing in it is guessed away.
+fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return Err(Refusal::Empty);
+    }
+    if bytes[0] != b'/' {
+        return Err(Refusal::Relative);
+    }
+    if bytes.contains(&0) {
+        return Err(Refusal::Nul);
+    }
+    let mut clean = PathBuf::from("/");
+    for name in bytes.split(|&byte| byte == b'/') {
+        match name {
+            b"" => {}
+            b"." | b".." => return Err(Refusal::Dots),
+            name => clean.push(OsStr::from_bytes(name)),
+        }
+    }
+    Ok(clean)
+}
+
+fn home_of_root() -> Option<PathBuf> {
+    let root = User::from_uid(Uid::from_raw(0)).ok().flatten()?;
+    // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
+    (root.dir != Path::new("/")).then_some(root.dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: impl AsRef<OsStr>) -> Refusal {
+        accept(Path::new(path.as_ref())).unwrap_err()
+    }
+
+    #[test]
+    fn only_absolute_paths_without_dots_are_taken() {
+        assert_eq!(refusal(""), Refusal::Empty);
+        for path in [".", "workspace", "./workspace", "../workspace", "~"] {
+            assert_eq!(refusal(path), Refusal::Relative, "{path}");
+        }
+        for path in ["/a/..", "/a/../b", "/./a", "/..", "/a/."] {
+            assert_eq!(refusal(path), Refusal::Dots, "{path}");
+        }
+        assert_eq!(refusal(OsStr::from_bytes(b"/a\0b")), Refusal::Nul);
+    }
+
+    #[test]
+    fn the_system_is_refused_however_it_is_written() {
+        for path in [
+            "/",
+            "//",
+            "///",
+            "/usr",
+            "/usr/",
+            "//usr//lib",
+            "/etc/ssl",
+            "/home",
+            "/var/lib/",
+            "/proc/self/root",
+            "/sys/fs/cgroup",
+            "/dev",
+            "/dev/pts",
+            "/run",
+            "/opt",
+        ] {
+            assert_eq!(refusal(path), Refusal::System, "{path}");
+        }
+        assert!(matches!(
+            refusal("/root"),
+            Refusal::System | Refusal::HomeOfRoot
+        ));
+    }
+
+    #[test]
+    fn a_jobs_directories_are_accepted() {
+        for (path, clean) in [
+            ("/workspace", "/workspace"),
+            ("//workspace//home/", "/workspace/home"),
+            ("/home/runner", "/home/runner"),
+            ("/tmp", "/tmp"),
+            ("/dev/shm", "/dev/shm"),
+            ("/dev/shm/x", "/dev/shm/x"),
+            ("/run/supervisor", "/run/supervisor"),
+            ("/usrlocal", "/usrlocal"),
+            ("/...", "/..."),
+        ] {
+            assert_eq!(accept(Path::new(path)), Ok(PathBuf::from(clean)), "{path}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Removing one entry, and what can be done when the kernel refuses.
+//!
+//! Sources: unlink(2), ioctl_iflags(2).
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::directory::{Directory, clear_flags};
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// It is gone, and so many bytes are free.
+    Freed(u64),
+    /// Somebody else removed it.
+    Absent,
+    /// It is a directory, whatever the listing said.
+    Directory,
+}
+
+/// Removes what is no directory.
+///
+/// # Errors
+/// As unlink(2), after all that can be done about it.
+pub(super) fn file(dir: &Directory, name: &CStr) -> Result<Removed, Errno> {
+    let bytes = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| freed(&stat));
+    match once(dir, name, AtFlags::empty()) {
+        Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+            dir.unlock();
+            if errno == Errno::PERM {
+                unlock_file(dir, name);
+            }
+            once(dir, name, AtFlags::empty())
+        }
+        other => other,
+    }
+    .map(|removed| match removed {
+        Removed::Freed(_) => Removed::Freed(bytes),
+        other => other,
+    })
+}
+
+/// Removes a directory that should be empty.
+///
+/// # Errors
+/// `ENOTEMPTY` where it is not; else as rmdir(2), after all that can be done about it.
+pub(super) fn directory(
+    parent: &Directory,
+    name: &CStr,
+    dir: &Directory,
+) -> Result<Removed, Errno> {
+    match once(parent, name, AtFlags::REMOVEDIR) {
+        // Somebody put another thing in its place.
+        Err(Errno::NOTDIR) => file(parent, name),
+        Err(Errno::EXIST) => Err(Errno::NOTEMPTY),
+        Err(Errno::ACCESS | Errno::PERM) => {
+            parent.unlock();
+            dir.unlock();
+            once(parent, name, AtFlags::REMOVEDIR)
+        }
+        other => other,
+    }
+}
+
+fn once(dir: &Directory, name: &CStr, flags: AtFlags) -> Result<Removed, Errno> {
+    match unlinkat(dir, name, flags) {
+        Ok(()) => Ok(Removed::Freed(0)),
+        Err(Errno::NOENT) => Ok(Removed::Absent),
+        Err(Errno::ISDIR) => Ok(Removed::Directory),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Only the last link frees anything.
+fn freed(stat: &Stat) -> u64 {
+    if stat.st_nlink > 1 {
+        return 0;
+    }
+    u64::try_from(stat.st_blocks).unwrap_or(0) * 512
+}
+
+/// Clears the flags of a regular file. Anything else is not opened: opening a device or a fifo does something.
+fn unlock_file(dir: &impl AsFd, name: &CStr) {
+    let pin = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(pinned) = openat(dir, name, pin, Mode::empty()) else {
+        return;
+    };
+    let regular = fstat(&pinned)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+    if !regular {
+        return;
+    }
+    let link = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+    if let Ok(opened) = openat(CWD, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        clear_flags(&opened);
+    }
+}

@@ -1,0 +1,86 @@
+//! The directories that are wiped themselves: which are taken, which lie in another, and their removal.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, fstat, stat, unlinkat};
+use rustix::io::Errno;
+
+use super::Refusal;
+use super::open::{self, Opener};
+use super::path;
+use super::tally::{Tally, name_of};
+use super::volume;
+
+/// The clean path, if it may be wiped as far as can be seen now. It need not be there.
+///
+/// # Errors
+/// The [`Refusal`] otherwise.
+pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
+    let clean = path::accept(path)?;
+    let pinned = match open::pin(Opener::find(), &clean) {
+        Err(Errno::NOENT) => return Ok(clean),
+        Err(Errno::LOOP | Errno::NOTDIR) => return Err(Refusal::NotADirectory),
+        pinned => pinned.map_err(|errno| Refusal::Closed(name_of(errno)))?,
+    };
+    let own = fstat(&pinned).map_err(|errno| Refusal::Closed(name_of(errno)))?;
+    // Bound to another place, the root directory is the same directory.
+    let is_root =
+        stat("/").is_ok_and(|root| (root.st_dev, root.st_ino) == (own.st_dev, own.st_ino));
+    if is_root {
+        Err(Refusal::System)
+    } else {
+        Ok(clean)
+    }
+}
+
+/// The same for a path that somebody typed: one that is removed must not be a mount point.
+///
+/// # Errors
+/// The [`Refusal`] otherwise.
+pub(super) fn check(path: &Path, keep: bool) -> Result<PathBuf, Refusal> {
+    let clean = accept(path)?;
+    let opener = Opener::find();
+    match open::pin(opener, &clean) {
+        Ok(fd) if !keep && volume::is_mount_point(opener, &clean, &fd) => Err(Refusal::MountPoint),
+        _ => Ok(clean),
+    }
+}
+
+/// The roots that lie in no other.
+pub(super) fn outermost(roots: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
+    roots
+        .iter()
+        .enumerate()
+        .filter(|(at, root)| {
+            let mut others = roots.iter().enumerate().filter(|(other, _)| other != at);
+            !others.any(|(other, outer)| root.starts_with(outer) && (root != &outer || other < *at))
+        })
+        .map(|(_, root)| root)
+}
+
+/// Removes the roots themselves, the innermost first.
+pub(super) fn remove(opener: Opener, roots: &[PathBuf], tally: &Tally) {
+    let mut roots: Vec<&PathBuf> = roots.iter().collect();
+    roots.sort_by_key(|root| std::cmp::Reverse(root.as_os_str().len()));
+    for root in roots {
+        match remove_one(opener, root) {
+            Ok(()) => {
+                tally
+                    .directories
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            Err(Errno::NOENT) => {}
+            Err(errno) => tally.failed(root.as_os_str().as_bytes(), errno),
+        }
+    }
+}
+
+fn remove_one(opener: Opener, root: &Path) -> Result<(), Errno> {
+    let (Some(parent), Some(name)) = (root.parent(), root.file_name()) else {
+        return Err(Errno::BUSY);
+    };
+    let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
+    unlinkat(open::pin(opener, parent)?, &name, AtFlags::REMOVEDIR)
+}
