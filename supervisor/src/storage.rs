@@ -6,10 +6,10 @@ pub mod probe;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use nix::sys::statfs::statfs;
 use tracing::{info, warn};
 
 use crate::config::{Config, Driver};
+use crate::sys::filesystem;
 use crate::sys::trial::{TrialError, Verdict};
 use crate::workspace::{Private, WorkspaceError};
 
@@ -114,11 +114,7 @@ fn choose(
 /// Whether `path` lies in memory: tmpfs or ramfs, statfs(2).
 #[must_use]
 pub fn in_memory(path: &std::path::Path) -> bool {
-    const RAMFS_MAGIC: i64 = 0x8584_58f6;
-    statfs(path).is_ok_and(|found| {
-        let kind = found.filesystem_type();
-        kind == nix::sys::statfs::TMPFS_MAGIC || i64::from(kind.0) == RAMFS_MAGIC
-    })
+    filesystem::kind(path) == Ok(filesystem::Kind::Memory)
 }
 
 /// The directory of Buildah's files beneath the private one.
