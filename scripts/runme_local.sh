@@ -328,13 +328,13 @@ create_container() {
     for variable in "${ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
 
     on_exit engine rm --force --ignore --time 0 "$NAME"
-    # The root file system is read-only: what a job leaves behind can only be on the workspace and on memory.
+    # The root file system is writable, and gone with the container: on a read-only one chroot isolation fails, because
+    # buildah may not change the flags of a mount that is locked from outside ("tweaking mount flags on host root directory").
     # The volume carries what image layers contain, setuid programs and all.
     engine create --name "$NAME" \
         --network "container:$NAME-network" \
         --user "$RUNNER_ID:$RUNNER_ID" --cap-drop all --cap-add SETUID --cap-add SETGID \
         --security-opt "seccomp=$SECCOMP_PROFILE" "${SECURITY_FLAGS[@]}" "${LIMIT_FLAGS[@]}" \
-        --read-only --read-only-tmpfs=false \
         --tmpfs /tmp:rw,nosuid,nodev,exec,mode=1777 --tmpfs /var/tmp:rw,nosuid,nodev,exec,mode=1777 \
         --mount type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true \
         --volume "$NAME:/workspace:rw,exec,suid,dev" \

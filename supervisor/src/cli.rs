@@ -33,6 +33,7 @@ enum Command {
     #[command(hide = true)]
     Trial {
         name: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
 }

@@ -6,10 +6,10 @@ pub mod probe;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use tracing::{info, warn};
 
 use crate::config::{Config, Driver};
+use crate::sys::filesystem;
 use crate::sys::trial::{TrialError, Verdict};
 use crate::workspace::{Private, WorkspaceError};
 
@@ -114,8 +114,7 @@ fn choose(
 /// Whether `path` lies in memory: tmpfs or ramfs, statfs(2).
 #[must_use]
 pub fn in_memory(path: &std::path::Path) -> bool {
-    const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
-    statfs(path).is_ok_and(|found| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&found.filesystem_type()))
+    filesystem::kind(path) == Ok(filesystem::Kind::Memory)
 }
 
 /// The directory of Buildah's files beneath the private one.

@@ -62,12 +62,13 @@ fn driver_name(driver: Driver) -> &'static str {
     }
 }
 
+/// Without root, `graphroot` alone is not heeded.
 fn storage_conf(driver: Driver, graph_root: &str, run_root: &str) -> String {
     let mut text = format!(
-        "[storage]\ndriver = {}\ngraphroot = {}\nrunroot = {}\n",
+        "[storage]\ndriver = {}\ngraphroot = {graph_root}\nrootless_storage_path = {graph_root}\nrunroot = {}\n",
         toml_text(driver_name(driver)),
-        toml_text(graph_root),
-        toml_text(run_root)
+        toml_text(run_root),
+        graph_root = toml_text(graph_root),
     );
     if driver == Driver::FuseOverlayfs {
         text += "\n[storage.options.overlay]\nmount_program = \"/usr/bin/fuse-overlayfs\"\n";
@@ -117,7 +118,7 @@ mod tests {
         let overlay = storage_conf(Driver::Overlay, "/w/storage", "/r");
         assert_eq!(
             overlay,
-            "[storage]\ndriver = \"overlay\"\ngraphroot = \"/w/storage\"\nrunroot = \"/r\"\n"
+            "[storage]\ndriver = \"overlay\"\ngraphroot = \"/w/storage\"\nrootless_storage_path = \"/w/storage\"\nrunroot = \"/r\"\n"
         );
         assert!(storage_conf(Driver::FuseOverlayfs, "/w", "/r").contains("mount_program"));
         assert!(storage_conf(Driver::Vfs, "/w", "/r").contains("driver = \"vfs\""));

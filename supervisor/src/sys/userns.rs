@@ -2,7 +2,10 @@
 //!
 //! Source: user_namespaces(7). The process must have one thread only.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -11,6 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
 use super::trial::Verdict;
+use crate::exit;
 
 /// What the child says once it is in its namespace.
 pub(super) const READY: &str = "ready\n";
@@ -59,4 +63,21 @@ pub fn enter() -> Result<(), Verdict> {
 /// As prctl(2).
 pub fn die_with_parent() -> Result<(), Errno> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
+}
+
+/// The trial name under which a program runs that ends with its parent.
+pub const BOUND: &str = "bound";
+
+/// Becomes `program`, bound to the life of the parent. Returns only the code of a failure.
+#[must_use]
+pub fn become_bound(program: &OsStr, arguments: &[OsString]) -> u8 {
+    if die_with_parent().is_err() {
+        return exit::CANNOT_EXECUTE;
+    }
+    let error = Command::new(program).args(arguments).exec();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        exit::NOT_FOUND
+    } else {
+        exit::CANNOT_EXECUTE
+    }
 }
