@@ -166,7 +166,8 @@ copy_work_tree() {
 
 # make_surroundings: the directories, the volume and the secrets that the job's container mounts.
 make_surroundings() {
-    as_root install -d -m 0700 -o "$RUNNER_ID" -g "$RUNNER_ID" "$RUN/report"
+    # Made beforehand, as the kubelet makes the file of the termination message.
+    as_root install -m 0600 -o "$RUNNER_ID" -g "$RUNNER_ID" /dev/null "$RUN/termination-log"
     on_exit engine volume rm --force "$NAME"
     engine volume create --label io.github.ci-cd-agents.run="$NAME" "$NAME" >/dev/null
     VOLUME_PATH=$(engine volume inspect --format '{{ .Mountpoint }}' "$NAME")
@@ -339,10 +340,9 @@ create_container() {
         --mount type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true \
         --volume "$NAME:/workspace:rw,exec,suid,dev" \
         --volume "$RUN/repository:/repository:ro" \
-        --volume "$RUN/report:/run/report:rw" \
+        --volume "$RUN/termination-log:/dev/termination-log:rw" \
         --env REGISTRY="$REGISTRY" \
         --env SUPERVISOR_STORAGE__INSECURE_REGISTRIES="$REGISTRY" \
-        --env SUPERVISOR_REPORT__FILE=/run/report/report.json \
         --env SUPERVISOR_LOCAL__EVENT="$EVENT" \
         --env SUPERVISOR_TERMINATION_GRACE_PERIOD="${GRACE}s" \
         --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
@@ -414,7 +414,7 @@ list_pushed() {
             [[ "$name:$tag@$digest" != "$SEEDED_NAME:$SEEDED_TAG@$SEEDED_DIGEST" ]] || continue
             PUSHED+=("$name:$tag@$digest")
         done < <(registry_get "$name/tags/list" | jq -r '.tags // [] | .[]')
-    done < <(registry_get '_catalog?n=10000' | jq -r '.repositories // [] | .[]')
+    done < <(registry_get '_catalog?n=1000' | jq -r '.repositories // [] | .[]')
 }
 
 keep_images() {
@@ -429,13 +429,10 @@ keep_images() {
     done
 }
 
-# The report's file lies where the job's user could write: only a real file is read, and what it says is only shown.
+# The job's user could write to the report's file too: what it says is only shown.
 take_report() {
     REPORT="$RUN/report.json"
-    : >"$REPORT"
-    if as_root test -f "$RUN/report/report.json" && ! as_root test -L "$RUN/report/report.json"; then
-        as_root head -c 1048576 "$RUN/report/report.json" >"$REPORT"
-    fi
+    as_root head -c 65536 "$RUN/termination-log" >"$REPORT"
     if [[ ! -s $REPORT ]]; then
         warn "the supervisor left no report."
         return
