@@ -4,7 +4,7 @@
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-RUNNER_TAG=localhost/ci-cd-agents/runner:local
+RUNNER_TAG=${RUNNER_IMAGE:-localhost/ci-cd-agents/runner:local}
 
 build_usage() {
     cat <<'HELP'
@@ -20,6 +20,7 @@ it needs and is missing, saying what and why. An image whose inputs have not cha
   --help
 
 Environment:
+  RUNNER_IMAGE       the runner image's name here; default: localhost/ci-cd-agents/runner:local
   BASE_IMAGE         a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
   SUPERVISOR_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
                      where it is new enough, else Debian's in a throw-away container.
