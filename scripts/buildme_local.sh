@@ -46,6 +46,16 @@ need_for_build() {
     fi
 }
 
+# What running jobs here needs, building included.
+need_for_run() {
+    need_for_build podman
+    need docker-registry docker-registry "is the registry that the job pushes to"
+    need skopeo skopeo "copies images into the registry and out of it"
+    need git git "makes the job's copy of the repository"
+    need jq jq "reads the supervisor's report and the registry's lists"
+    need nsenter util-linux "starts the registry in the job's network"
+}
+
 # The base, the supervisor, the runner image: each a step, each skipped quickly when nothing changed.
 build_images() {
     step "base image"
