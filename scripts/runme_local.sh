@@ -44,7 +44,7 @@ The exit status is the job's.
   --refresh            build the images anew, with the distribution's packages of today
   --help
 
-The job finds the base image at 127.0.0.1:5000/base:trixie. BASE_IMAGE, SUPERVISOR_BUILD and SUPERVISOR_BINARY are
+The job finds the base image at 127.0.0.1:5000/base:trixie. BASE_IMAGE, CI_CD_AGENTS_BUILD and CI_CD_AGENTS_BINARY are
 those of scripts/buildme_local.sh.
 HELP
 }

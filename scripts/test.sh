@@ -17,7 +17,7 @@ Needs root or sudo. FILTER runs the tests whose names contain it.
   --end-to-end       only those that do
   --help
 
-Environment: SUPERVISOR_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
+Environment: CI_CD_AGENTS_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
 where the machine has no Rust toolchain, or one too old. RUNNER_IMAGE, BASE_IMAGE: see scripts/buildme_local.sh.
 HELP
 }
@@ -78,7 +78,7 @@ run_tests() {
     [[ -z $FILTER ]] || arguments+=("$FILTER")
     while IFS=$'\t' read -r directory program; do
         say "    $(basename "$program")"
-        (cd "$directory" && as_root env "SUPERVISOR_BINARY=$SUPERVISOR_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" \
+        (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
 }

@@ -1,7 +1,7 @@
 //! One real CI job from end to end: a workflow file, a rootless build, a push, an empty workspace.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use support::{Job, fixture};
+use support::{Job, fixture, run_in_a_pod};
 
 const TOKEN: &str = "token-0815-must-appear-nowhere";
 
@@ -123,4 +123,30 @@ fn a_wrong_setting_is_named_with_its_source() {
     assert_eq!(ended.code(), Some(78), "{}", ended.log);
     assert!(ended.log.contains("SUPERVISOR_GRACE"), "{}", ended.log);
     ended.assert_nothing_is_left();
+}
+
+#[test]
+fn layers_never_lie_on_the_containers_own_root() {
+    let output = run_in_a_pod(&[], &["run", "--", "true"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(74), "{said}");
+    assert!(said.contains("mount a volume at /workspace"), "{said}");
+}
+
+#[test]
+fn registry_credentials_reach_buildah_and_no_environment() {
+    let credentials = r#"{"auths":{"registry.example":{"auth":"cGV0ZXI6dG9rZW4tMDgxNQ=="}}}"#;
+    let script = r#"
+        buildah login --get-login registry.example
+        stat -c 'credentials: %a' "$REGISTRY_AUTH_FILE"
+        env | grep -q cGV0ZXI && exit 9
+        exit 0
+    "#;
+    let ended = Job::shell(script)
+        .secret(".dockerconfigjson", credentials)
+        .run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.contains("\npeter\n"), "{}", ended.log);
+    assert!(ended.log.contains("\ncredentials: 600\n"), "{}", ended.log);
+    assert!(!ended.log.contains("token-0815"), "{}", ended.log);
 }

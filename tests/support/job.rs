@@ -89,7 +89,7 @@ impl Job {
                 &kept("images"),
             ])
             .args(&self.arguments)
-            .env("SUPERVISOR_BINARY", supervisor())
+            .env("CI_CD_AGENTS_BINARY", supervisor())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
