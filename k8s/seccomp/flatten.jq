@@ -1,0 +1,21 @@
+# Makes buildah.json from the default profile of Docker and containerd; README.md says how to run it, and why it is flat.
+
+["clone", "unshare", "mount", "umount2", "chroot"] as $added
+| ["amd64", "x86", "x32", "arm64", "arm"] as $arches
+# What the profile grants to a container that has none of the capabilities it asks about.
+| [.syscalls[]
+    | select(.includes.caps | not)
+    | select(.includes.arches // $arches | any(IN($arches[])))
+    | select(.action == "SCMP_ACT_ALLOW" and .names != ["clone"])] as $granted
+| {
+    defaultAction,
+    defaultErrnoRet,
+    architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
+    syscalls: [
+      {names: $added, action: "SCMP_ACT_ALLOW"},
+      # As the default profile has it: its flags cannot be looked at, and every C library then takes clone.
+      {names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38},
+      {names: ([$granted[] | select(.args | not) | .names[]] | unique | . - $added), action: "SCMP_ACT_ALLOW"},
+      ($granted[] | select(.args) | {names, action, args})
+    ]
+  }
