@@ -54,7 +54,7 @@ fn a_failing_step_fails_the_run_and_the_workspace_is_empty_all_the_same() {
     assert_eq!(report["reason"], "failed");
     assert_eq!(report["failed_step"], "runner");
     assert_eq!(report["runner"]["exit_code"], 1);
-    assert!(ended.log.contains("exitcode '3'"), "{}", ended.log);
+    assert!(ended.log.contains("exit status 3"), "{}", ended.log);
 }
 
 #[test]

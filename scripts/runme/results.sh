@@ -51,8 +51,11 @@ summary() {
     say ""
     say "Pushed:"
     for image in "${PUSHED[@]}"; do say "  $REGISTRY/$image"; done
-    ((${#PUSHED[@]})) || say "  nothing"
-    [[ -z $KEEP_IMAGES ]] || say "  kept as OCI layouts in $KEEP_IMAGES"
+    if ((${#PUSHED[@]} == 0)); then
+        say "  nothing"
+    elif [[ -n $KEEP_IMAGES ]]; then
+        say "  kept as OCI layouts in $KEEP_IMAGES"
+    fi
     say "Durations:"
     step_table
     while IFS=$'\t' read -r milliseconds title; do
