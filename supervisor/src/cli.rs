@@ -29,6 +29,8 @@ enum Command {
     Wipe(commands::wipe::Arguments),
     /// Print the effective configuration and where each value came from
     Config(commands::config::Arguments),
+    /// Copy keys of a mounted Secret to a memory volume: the program of the pod's init container
+    StageSecrets(commands::stage_secrets::Arguments),
     /// Our own child processes
     #[command(hide = true)]
     Trial {
@@ -134,6 +136,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(arguments) => commands::doctor::main(arguments),
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),
+        Command::StageSecrets(arguments) => commands::stage_secrets::main(arguments),
         Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),
     })
 }

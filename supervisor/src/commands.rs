@@ -3,5 +3,6 @@
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod run;
+pub(crate) mod stage_secrets;
 pub(crate) mod trial;
 pub(crate) mod wipe;
