@@ -67,7 +67,12 @@ fn any_command_runs_as_the_job_with_its_own_code() {
 
 #[test]
 fn the_job_has_no_rights_that_a_pod_would_not_give_it() {
-    let ended = Job::shell("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; echo "setuid: $(find / -xdev ! -type l -perm /6000 2>/dev/null | tr '\\n' ' ')."; cat /proc/1/cmdline | tr '\\0' ' '").run();
+    let script = r#"
+        grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status
+        echo "setuid: $(find / -xdev ! -type l -perm /6000 2>/dev/null | tr '\n' ' ')."
+        tr '\0' ' ' </proc/1/cmdline
+    "#;
+    let ended = Job::shell(script).run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     let nothing = "0000000000000000";
     for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|set| format!("{set}:\t{nothing}")) {

@@ -156,11 +156,7 @@ fn flavor(config: &Config) -> Option<Impossible> {
         return impossible("local.labels", "found none, expected at least one label");
     }
     // act would take it for one of its own options.
-    if !config
-        .local
-        .event
-        .starts_with(|first: char| first.is_ascii_alphabetic())
-    {
+    if config.local.event.is_empty() || config.local.event.starts_with('-') {
         return impossible(
             "local.event",
             format!(
