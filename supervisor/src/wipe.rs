@@ -205,7 +205,7 @@ fn summary(tally: &Tally, seen: &Seen) -> Wiped {
         "EAGAIN (made while the wipe ran)"
     };
     let named = seen.left.iter().map(|left| {
-        let cause = tally.cause(&left.path).or_else(|| left.obstacle.clone());
+        let cause = tally.cause(left.key).or_else(|| left.obstacle.clone());
         format!("{}: {}", left.path, cause.as_deref().unwrap_or(unknown))
     });
     Wiped {

@@ -14,7 +14,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::open::{self, Opener};
-use super::tally::{name_of, printable};
+use super::tally::{key, name_of, printable};
 use super::volume;
 
 /// So many paths are named.
@@ -39,6 +39,8 @@ pub(super) struct Seen {
 pub(super) struct Left {
     /// Its path, printable.
     pub(super) path: String,
+    /// What [`tally::key`](super::tally::key) makes of it.
+    pub(super) key: u64,
     /// The error's name, where the look went no further.
     pub(super) obstacle: Option<String>,
 }
@@ -255,8 +257,10 @@ impl Look<'_> {
 
     fn name(&mut self, path: &[&[u8]], obstacle: Option<Errno>) {
         if self.seen.left.len() < NAMED {
+            let path = path.concat();
             self.seen.left.push(Left {
-                path: printable(&path.concat()),
+                path: printable(&path),
+                key: key(&path),
                 obstacle: obstacle.map(name_of),
             });
         }

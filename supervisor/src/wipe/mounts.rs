@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::open::{self, Opener};
-use super::tally::{Tally, name_of, printable};
+use super::tally::{Tally, name_of};
 
 /// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
 const ROUNDS: usize = 100_000;
@@ -49,7 +49,7 @@ pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>,
                 Err(Errno::STALE | Errno::NOENT) => {}
                 Err(errno) => {
                     let cause = format!("{} (a mount that cannot be detached)", name_of(errno));
-                    tally.note(printable(mount.point.as_os_str().as_bytes()), cause);
+                    tally.note(mount.point.as_os_str().as_bytes(), cause);
                 }
             }
         }
@@ -67,8 +67,7 @@ fn note_volumes(roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
         .into_iter()
         .filter(|mount| before.contains(&mount.id));
     for mount in own.filter(|mount| is_inside(mount, roots)) {
-        let path = printable(mount.point.as_os_str().as_bytes());
-        tally.note(path, VOLUME.to_owned());
+        tally.note(mount.point.as_os_str().as_bytes(), VOLUME.to_owned());
     }
 }
 

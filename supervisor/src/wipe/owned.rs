@@ -28,7 +28,7 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 enum Answer {
     Done {
         done: Progress,
-        causes: Vec<(String, String)>,
+        causes: Vec<(u64, String)>,
     },
     Not(Verdict),
 }
@@ -62,8 +62,8 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
     match answer.map_err(|error| error.to_string())? {
         Answer::Done { done, causes } => {
             tally.add(done.since(counted));
-            for (path, cause) in causes {
-                tally.note(path, cause);
+            for (key, cause) in causes {
+                tally.note_key(key, cause);
             }
             Ok(())
         }

@@ -1,6 +1,7 @@
 //! What one wipe has done so far: counts, failures, time. Shared by all its threads.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 /// So many failures are remembered with their cause; a hostile tree may have millions.
-const REMEMBERED: usize = 512;
+const REMEMBERED: usize = 2048;
 /// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
 const LONGEST: usize = 4096;
 /// Time between two progress lines.
@@ -56,7 +57,7 @@ pub(super) struct Tally<'a> {
     pub(super) directories: AtomicU64,
     pub(super) bytes: AtomicU64,
     denied: AtomicBool,
-    causes: Mutex<HashMap<String, String>>,
+    causes: Mutex<HashMap<u64, String>>,
 }
 
 impl<'a> Tally<'a> {
@@ -144,15 +145,20 @@ impl<'a> Tally<'a> {
         let mut causes = self.causes();
         if causes.len() < REMEMBERED {
             let cause = || name_of(errno);
-            causes.entry(printable(path)).or_insert_with(cause);
+            causes.entry(key(path)).or_insert_with(cause);
         }
     }
 
-    /// The same in words of our own, for a path that is printable already.
-    pub(super) fn note(&self, path: String, cause: String) {
+    /// The same in words of our own, and for good.
+    pub(super) fn note(&self, path: &[u8], cause: String) {
+        self.note_key(key(path), cause);
+    }
+
+    /// The same for a path of which only the key is known.
+    pub(super) fn note_key(&self, key: u64, cause: String) {
         let mut causes = self.causes();
-        if causes.len() < REMEMBERED || causes.contains_key(&path) {
-            causes.insert(path, cause);
+        if causes.len() < REMEMBERED || causes.contains_key(&key) {
+            causes.insert(key, cause);
         }
     }
 
@@ -161,14 +167,21 @@ impl<'a> Tally<'a> {
         self.denied.load(Relaxed)
     }
 
-    pub(super) fn cause(&self, path: &str) -> Option<String> {
-        self.causes().get(path).cloned()
+    pub(super) fn cause(&self, key: u64) -> Option<String> {
+        self.causes().get(&key).cloned()
     }
 
-    /// All remembered causes.
-    pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    /// All remembered causes, by the key of their path.
+    pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<u64, String>> {
         self.causes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Stands for a path, which may be long, in every process of ours.
+pub(super) fn key(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path);
+    hasher.finish()
 }
 
 fn log(progress: Progress) {
@@ -248,13 +261,13 @@ mod tests {
         for number in 0..2 * REMEMBERED {
             tally.failed(format!("/{number}").as_bytes(), Errno::BUSY);
         }
-        assert_eq!(tally.cause("/1").as_deref(), Some("EBUSY"));
+        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EBUSY"));
         assert_eq!(tally.causes().len(), REMEMBERED);
         assert!(!tally.denied());
         tally.failed(b"/1", Errno::PERM);
         assert!(tally.denied());
-        tally.note("/1".to_owned(), "EPERM".to_owned());
-        assert_eq!(tally.cause("/1").as_deref(), Some("EPERM"));
+        tally.note(b"/1", "EPERM".to_owned());
+        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EPERM"));
     }
 
     #[test]

@@ -345,7 +345,8 @@ impl<'a> Walk<'a> {
                 self.tally.directories.fetch_add(1, Relaxed);
             }
             Ok(_) => {}
-            Err(Errno::NOTEMPTY) if dir.again_for_moved() => return true,
+            // Whatever the reason: permission is asked for before emptiness.
+            Err(_) if dir.again_for_moved() => return true,
             Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
             Err(Errno::NOTEMPTY) if dir.again() => return true,
             Err(errno) => self.failed(parent, name, errno),
