@@ -64,8 +64,10 @@ fn pieces_are_moved_to_wherever_they_may_be() {
         nix::unistd::chown(&place.path(name), Some(0.into()), Some(0.into())).unwrap();
         fs::set_permissions(place.path(name), PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let wiped = place.wipe(&["--keep-root"]);
-    assert_eq!(wiped.code, Some(75));
+    let mut command = place.command(&["--json", "--keep-root"]);
+    raw::limit_files(&mut command, 64);
+    command.arg(place.workspace());
+    let wiped = run(command);
     wiped.assert_left(&place.path("workspace/theirs/d"), "EACCES");
     assert_eq!(wiped.count("directories"), 2999);
     assert_eq!(wiped.count("leftover_count"), 2);
@@ -74,9 +76,8 @@ fn pieces_are_moved_to_wherever_they_may_be() {
 #[test]
 fn names_that_pieces_might_get_cannot_be_occupied() {
     let place = Place::in_memory(Who::Root);
-    dig(&place, 1500);
-    // Names of pid and number could be foreseen: each of these is a directory that cannot be replaced.
-    place.job("for n in {0..1999}; do mkdir -p .wipe-moved-1-$n/x; done");
+    // Names of pid and number could be foreseen: each of these is a directory that cannot be replaced, and deep.
+    place.job("deep=$(printf 'd/%.0s' {1..60}); for n in {0..299}; do mkdir -p .wipe-moved-1-$n/$deep; done");
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork"]).arg(place.supervisor());
     command.args(["wipe", "--json"]).arg(place.workspace());
