@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# Images that are built only when what they are made of has changed, and the pinned downloads in them.
+
+# podman where it is there, else buildah: both build, store and push in the same place.
+image_tool() {
+    if have podman; then engine "$@"; else as_root buildah "$@"; fi
+}
+
+# image_label IMAGE KEY: the label's value, or nothing where the image or the label is missing.
+image_label() {
+    if have podman; then
+        engine image inspect --format "{{ index .Labels \"$2\" }}" "$1" 2>/dev/null || true
+    else
+        as_root buildah inspect --type image --format "{{ index .OCIv1.Config.Labels \"$2\" }}" "$1" 2>/dev/null || true
+    fi
+}
+
+image_id() {
+    if have podman; then
+        engine image inspect --format '{{ .Id }}' "$1" 2>/dev/null || true
+    else
+        as_root buildah inspect --type image --format '{{ .FromImageID }}' "$1" 2>/dev/null || true
+    fi
+}
+
+# Everything an image is made of, in one label: an image whose label equals the digest need not be built again.
+INPUTS_LABEL=io.github.ci-cd-agents.inputs
+# Not empty: build anew, whatever the labels say.
+REFRESH=
+
+# image_current IMAGE DIGEST
+image_current() { [[ $(image_label "$1" "$INPUTS_LABEL") == "$2" ]]; }
+
+# digest_of FILE-OR-TEXT…: one digest over the files' content and the other arguments' text.
+digest_of() {
+    local input
+    for input in "$@"; do
+        if [[ -f $input ]]; then sha256sum <"$input"; else printf 'text %s\n' "$input"; fi
+    done | sha256sum | cut -d ' ' -f 1
+}
+
+# build_image IMAGE INPUTS-DIGEST CONTAINERFILE CONTEXT [FLAG…]
+# chroot isolation needs neither a runtime nor cgroups nor a network of its own, and what runs here is our own Containerfile.
+build_image() {
+    local image=$1 digest=$2 containerfile=$3 context=$4 before ca trust flags=()
+    shift 4
+    before=$(image_id "$image")
+    ca=$(ca_bundle)
+    if [[ -n $ca ]]; then
+        # A directory that every image has: podman would leave the mount point of a file behind in the image.
+        scratch_directory trust
+        install -m 0644 -- "$ca" "$trust/host-ca.pem"
+        flags+=(--volume "$trust:/mnt:ro")
+    fi
+    [[ -z $REFRESH ]] || flags+=(--no-cache)
+    logged image_tool build --isolation chroot --layers --format oci --tag "$image" --label "$INPUTS_LABEL=$digest" \
+        "${flags[@]}" "$@" --file "$containerfile" "$context" || die 70 "building $image failed."
+    # The image that this one replaces would stay behind without a name. Another image may be made from it; then it stays.
+    if [[ -n $before && $before != "$(image_id "$image")" ]]; then
+        image_tool rmi "$before" >/dev/null 2>&1 || true
+    fi
+}
+
+LOCK="$ROOT/images/versions.lock"
+
+architecture() { dpkg --print-architecture; }
+
+# locked NAME: prints the lock file's line for this machine's architecture.
+locked() {
+    grep -E "^$1 [^ ]+ $(architecture) " "$LOCK" ||
+        die 69 "images/versions.lock has no $1 for $(architecture)."
+}
+
+# download NAME VARIABLE: fetches a locked file into the cache, verifies it, and gives its path.
+download() {
+    local -n download_result=$2
+    local name version arch url sha256
+    read -r name version arch url sha256 < <(locked "$1")
+    download_result="$CACHE/downloads/$name-$version-$arch-${sha256:0:12}"
+    has_digest "$download_result" "$sha256" && return
+    mkdir -p "$CACHE/downloads"
+    logged curl --fail --silent --show-error --location --retry 3 --output "$download_result.part" "$url" ||
+        die 69 "$name $version could not be downloaded from $url."
+    has_digest "$download_result.part" "$sha256" ||
+        die 65 "$url is not the file that images/versions.lock names: its sha256 differs."
+    mv -- "$download_result.part" "$download_result"
+}
+
+# has_digest FILE SHA256
+has_digest() { [[ -f $1 && $(sha256sum <"$1" | cut -d ' ' -f 1) == "$2" ]]; }
+
+BASE_TAG=localhost/ci-cd-agents/base:trixie
+BASE_SUITE=trixie
+BASE_PACKAGES='ca-certificates'
+
+BASE_DONE=
+
+# Bootstraps the base image from Debian's packages, unless it is there already.
+build_base() {
+    local containerfile="$ROOT/images/base/Containerfile" digest context
+    [[ -z $BASE_DONE ]] || return 0
+    BASE_DONE=yes
+    digest=$(digest_of "$containerfile" "$BASE_SUITE" "$BASE_PACKAGES")
+    if [[ -z $REFRESH ]] && image_current "$BASE_TAG" "$digest"; then return; fi
+    scratch_directory context
+    say "    bootstrapping Debian $BASE_SUITE"
+    logged as_root mmdebstrap --variant=minbase --include="$BASE_PACKAGES" "$BASE_SUITE" "$context/rootfs.tar" ||
+        die 70 "bootstrapping Debian $BASE_SUITE failed."
+    build_image "$BASE_TAG" "$digest" "$containerfile" "$context"
+}

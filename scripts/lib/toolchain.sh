@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# Compiling: by this machine's cargo where it is new enough, else by Debian's in a throw-away container.
+
+BUILD_TAG=localhost/ci-cd-agents/build:trixie
+CI_CD_AGENTS_BINARY=${CI_CD_AGENTS_BINARY-}
+# With --target, RUSTFLAGS stay away from build scripts and procedural macros, which cannot be linked statically.
+STATIC_RUSTFLAGS='-C target-feature=+crt-static'
+
+# The command that runs the toolchain, once it is chosen.
+COMPILE=
+
+# CI_CD_AGENTS_BUILD=host|container forces one of the two ways.
+compiles_in_container() {
+    case ${CI_CD_AGENTS_BUILD:-auto} in
+        host) return 1 ;;
+        container) return 0 ;;
+        auto) ! host_can_build ;;
+        *) die 64 "CI_CD_AGENTS_BUILD is host, container or auto, not \"$CI_CD_AGENTS_BUILD\"." ;;
+    esac
+}
+
+# A toolchain new enough, and what a static binary is linked from.
+host_can_build() {
+    local version libc
+    have cargo && have rustc && have cc || return 1
+    version=$(cd "$ROOT" && cargo --version 2>/dev/null | cut -d ' ' -f 2) || return 1
+    at_least "$version" "$(required_rust)" || return 1
+    libc=$(cc -print-file-name=libc.a)
+    [[ $libc == /* ]]
+}
+
+required_rust() { sed -n 's/^rust-version *= *"\([^"]*\)".*/\1/p' "$ROOT/Cargo.toml"; }
+
+# at_least VERSION WANTED
+at_least() { [[ -n $1 && $(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | head -n 1) == "$2" ]]; }
+
+# Chooses the way and names it; prepare_toolchain comes before every toolchain_cargo.
+# Sets TARGET_DIRECTORY and TRIPLE.
+prepare_toolchain() {
+    [[ -z $COMPILE ]] || return 0
+    if compiles_in_container; then
+        build_toolchain_image
+        COMPILE=in_container TARGET_DIRECTORY="$CACHE/container"
+        say "    compiled in a container, by Debian's cargo"
+    else
+        COMPILE=on_host TARGET_DIRECTORY="${CARGO_TARGET_DIR:-$ROOT/target}"
+        say "    compiled by this machine's cargo"
+    fi
+    TRIPLE=$("$COMPILE" rustc -vV | sed -n 's/^host: //p')
+    [[ -n $TRIPLE ]] || die 69 "rustc does not say which machine it compiles for."
+}
+
+# toolchain_cargo ARGUMENT…: cargo with this checkout and for static binaries, either way.
+toolchain_cargo() { "$COMPILE" cargo "$@"; }
+
+on_host() {
+    (cd "$ROOT" && RUSTFLAGS="$STATIC_RUSTFLAGS" CARGO_TARGET_DIR="$TARGET_DIRECTORY" exec "$@")
+}
+
+# The checkout has the same path inside as outside, because tests compile paths in. The network is the host's, because the
+# crates come from wherever the host reaches them; podman passes proxy settings on. Files in target/ are the caller's.
+in_container() {
+    local ca flags=()
+    mkdir -p "$CACHE/cargo" "$CACHE/container"
+    ca=$(ca_bundle)
+    [[ -z $ca ]] || flags+=(--volume "$ca:/run/host-ca.pem:ro" --env CARGO_HTTP_CAINFO=/run/host-ca.pem)
+    engine run --rm --name "$(build_container)" "${LIMIT_FLAGS[@]}" --network host --cap-drop all \
+        --security-opt no-new-privileges --user "$(id -u):$(id -g)" --workdir "$ROOT" \
+        --volume "$ROOT:$ROOT:ro" --volume "$CACHE/container:$CACHE/container" --volume "$CACHE/cargo:/cargo" \
+        --env CARGO_HOME=/cargo --env "CARGO_TARGET_DIR=$CACHE/container" --env RUSTFLAGS="$STATIC_RUSTFLAGS" \
+        "${flags[@]}" "$BUILD_TAG" "$@"
+}
+
+build_container() { echo "ci-cd-agents-build-$$"; }
+
+build_toolchain_image() {
+    local containerfile="$ROOT/images/build/Containerfile" digest context
+    build_base
+    on_exit engine rm --force --ignore "$(build_container)"
+    digest=$(digest_of "$containerfile" "$(image_id "$BASE_TAG")")
+    image_current "$BUILD_TAG" "$digest" && return
+    scratch_directory context
+    say "    installing Debian's cargo into $BUILD_TAG"
+    build_image "$BUILD_TAG" "$digest" "$containerfile" "$context"
+}
+
+# Gives the static binary's path in CI_CD_AGENTS_BINARY; one named there by the caller is taken as it is.
+build_supervisor() {
+    if [[ -n $CI_CD_AGENTS_BINARY ]]; then
+        [[ -x $CI_CD_AGENTS_BINARY ]] || die 66 "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY is not an executable file."
+        CI_CD_AGENTS_BINARY=$(readlink -f -- "$CI_CD_AGENTS_BINARY")
+        return
+    fi
+    prepare_toolchain
+    logged toolchain_cargo build --release --locked --package supervisor --target "$TRIPLE" ||
+        die 70 "compiling the supervisor failed."
+    CI_CD_AGENTS_BINARY="$TARGET_DIRECTORY/$TRIPLE/release/supervisor"
+    [[ -x $CI_CD_AGENTS_BINARY ]] || die 70 "cargo left no binary at $CI_CD_AGENTS_BINARY."
+}

@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# The job's container: what it is given, and how it is started, watched and stopped.
+
+# make_surroundings: the directories, the volume and the secrets that the job's container mounts.
+make_surroundings() {
+    # As the kubelet makes the file of the termination message: everyone may write to it, and only root take that away.
+    as_root install -m 0666 /dev/null "$RUN/termination-log"
+    # shellcheck disable=SC2153 # --name
+    on_exit engine volume rm --force "$NAME"
+    engine volume create --label io.github.ci-cd-agents.run="$NAME" "$NAME" >/dev/null
+    VOLUME_PATH=$(engine volume inspect --format '{{ .Mountpoint }}' "$NAME")
+    as_root chown "$RUNNER_ID:$RUNNER_ID" "$VOLUME_PATH"
+    as_root chmod 0700 "$VOLUME_PATH"
+    [[ -z $SECRETS ]] || stage_secrets
+}
+
+# The secrets' copy lies in memory of bounded size, and on no disk. Kubernetes' names that begin with two dots are its own
+# links; what else is no file is a mistake that a job would only notice by a secret that is missing.
+stage_secrets() {
+    local file odd
+    odd=$(as_root find -L "$SECRETS" -mindepth 1 -maxdepth 1 ! -type f ! -name '..*' -printf '%f ' | printable)
+    [[ -z $odd ]] || die 66 "--secrets $SECRETS holds what is not a file: $odd"
+    SECRETS_STAGE="$RUN/secrets"
+    mkdir "$SECRETS_STAGE"
+    as_root mount -t tmpfs -o size=2m,mode=0700,nosuid,nodev,noexec tmpfs "$SECRETS_STAGE"
+    on_exit as_root umount "$SECRETS_STAGE"
+    as_root find -L "$SECRETS" -mindepth 1 -maxdepth 1 -type f ! -name '..*' -print0 |
+        while IFS= read -r -d '' file; do
+            as_root install -m 0400 -o "$RUNNER_ID" -g "$RUNNER_ID" -- "$file" "$SECRETS_STAGE/"
+        done
+    as_root chown "$RUNNER_ID:$RUNNER_ID" "$SECRETS_STAGE"
+}
+
+create_container() {
+    local flags=() arguments=(run --flavor "$FLAVOR") variable ca
+    ((${#COMMAND[@]} == 0)) || arguments+=(-- "${COMMAND[@]}")
+    # Reading from a terminal, as a job in a pod never can, is for --flavor exec -- bash.
+    if [[ -t 0 && -t 1 ]]; then flags+=(--tty --interactive); fi
+    # Only an alternative to the kernel's own overlay, and not there on every machine.
+    [[ ! -e /dev/fuse ]] || flags+=(--device "$(fuse_for_everyone):/dev/fuse")
+    # Writable, because PID 1 unlinks each secret once it is read.
+    [[ -z $SECRETS ]] || flags+=(--volume "$SECRETS_STAGE:/run/secrets/supervisor:rw")
+    # The job trusts whom this machine trusts.
+    ca=$(ca_bundle)
+    [[ -z $ca ]] || flags+=(--volume "$ca:/etc/ssl/certs/ca-certificates.crt:ro")
+    proxy_flags flags
+    for variable in "${ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
+
+    on_exit engine rm --force --ignore --time 0 "$NAME"
+    # The root file system is writable, and gone with the container: on a read-only one chroot isolation fails, because
+    # buildah may not change the flags of a mount that is locked from outside ("tweaking mount flags on host root directory").
+    # The volume carries what image layers contain, setuid programs and all.
+    engine create --name "$NAME" \
+        --network "container:$NAME-network" \
+        --user "$RUNNER_ID:$RUNNER_ID" --cap-drop all --cap-add SETUID --cap-add SETGID \
+        --security-opt "seccomp=$SECCOMP_PROFILE" "${SECURITY_FLAGS[@]}" "${LIMIT_FLAGS[@]}" \
+        --tmpfs /tmp:rw,nosuid,nodev,exec,mode=1777 --tmpfs /var/tmp:rw,nosuid,nodev,exec,mode=1777 \
+        --mount type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true \
+        --volume "$NAME:/workspace:rw,exec,suid,dev" \
+        --volume "$RUN/repository:/repository:ro" \
+        --volume "$RUN/termination-log:/dev/termination-log:rw" \
+        --env REGISTRY="$REGISTRY" \
+        --env SUPERVISOR_LOG__FORMAT=human \
+        --env SUPERVISOR_STORAGE__INSECURE_REGISTRIES="$REGISTRY" \
+        --env SUPERVISOR_LOCAL__EVENT="$EVENT" \
+        --env SUPERVISOR_TERMINATION_GRACE_PERIOD="${GRACE}s" \
+        --env SUPERVISOR_GRACE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
+        --env SUPERVISOR_WIPE__RESERVE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
+        --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
+        "${flags[@]}" "$RUNNER_TAG" "${arguments[@]}" >/dev/null
+}
+
+# proxy_flags VARIABLE: podman passes the proxies' variables on; the registry is not behind a proxy.
+proxy_flags() {
+    local -n proxies=$1
+    local name
+    for name in http_proxy https_proxy HTTP_PROXY HTTPS_PROXY; do
+        [[ -n ${!name-} ]] || continue
+        proxies+=(--env "no_proxy=${no_proxy-${NO_PROXY-}},127.0.0.1,localhost" --env "NO_PROXY=${NO_PROXY-${no_proxy-}},127.0.0.1,localhost")
+        [[ ! ${!name} =~ (127\.0\.0\.1|localhost|\[::1\]) ]] ||
+            warn "$name names this machine's loopback, which the job does not reach."
+        return 0
+    done
+}
+
+# A device plugin gives a pod this device with mode 0666; some machines keep their own for root, and theirs is not changed.
+fuse_for_everyone() {
+    [[ -e $RUN/fuse ]] || as_root mknod -m 0666 "$RUN/fuse" c 10 229
+    echo "$RUN/fuse"
+}
+
+SIGNALS=0
+
+# Sets JOB_STATUS. A signal to this script goes on to the container, and the script still cleans up and reports.
+run_job() {
+    local attached status=0
+    trap 'SIGNALS=$((SIGNALS + 1))' INT TERM HUP
+    # In a session of its own: a Ctrl-C reaches this script, which then stops the container in its own way.
+    as_root setsid podman "${ENGINE_FLAGS[@]}" start --attach --sig-proxy=false "$NAME" <&0 &
+    attached=$!
+    while [[ -e /proc/$attached ]]; do
+        wait "$attached" || true
+        if ((SIGNALS)); then stop_container "$attached"; fi
+    done
+    wait "$attached" || status=$?
+    # podman's own status counts only where the container never ran.
+    JOB_STATUS=$status
+    if [[ $(container_state) == exited ]]; then
+        # shellcheck disable=SC2034 # the script's own status
+        JOB_STATUS=$(engine inspect --format '{{ .State.ExitCode }}' "$NAME")
+    fi
+    handle_signals
+}
+
+container_state() { engine inspect --format '{{ .State.Status }}' "$NAME"; }
+
+# stop_container ATTACHED-PID: SIGTERM, and SIGKILL when the grace is over or another signal comes.
+stop_container() {
+    local attached=$1 stopper='' before=$SIGNALS
+    [[ -e /proc/$attached ]] || return 0
+    say "==> stopping: the job has $GRACE seconds; another signal ends it at once"
+    while [[ -e /proc/$attached ]]; do
+        # A signal may come before the container has started.
+        if [[ -z $stopper && $(container_state) == running ]]; then
+            as_root setsid podman "${ENGINE_FLAGS[@]}" stop --time "$GRACE" "$NAME" >/dev/null 2>&1 &
+            stopper=$!
+        fi
+        if ((SIGNALS > before)); then
+            before=$SIGNALS
+            engine kill "$NAME" >/dev/null 2>&1 || true
+        fi
+        sleep 0.2
+    done
+    [[ -z $stopper ]] || wait "$stopper" || true
+}

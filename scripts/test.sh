@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs them all. `--help` says how.
+
+# shellcheck source=scripts/buildme_local.sh
+source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
+
+test_usage() {
+    cat <<'HELP'
+Usage: scripts/test.sh [--lint | --unit | --end-to-end] [FILTER]
+
+Lints, builds the images, and runs all tests: those of the code, of the supervisor in real PID and user namespaces, and of
+whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
+Needs root or sudo. FILTER runs the tests whose names contain it.
+
+  --lint             only formatting, clippy and shellcheck
+  --unit             only the tests that need no container image
+  --end-to-end       only those that do
+  --help
+
+Environment: CI_CD_AGENTS_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
+where the machine has no Rust toolchain, or one too old. RUNNER_IMAGE, BASE_IMAGE: see scripts/buildme_local.sh.
+HELP
+}
+
+PART=all FILTER=''
+
+parse_test_arguments() {
+    while (($#)); do
+        case $1 in
+            --help | -h) test_usage && exit ;;
+            --lint | --unit | --end-to-end) PART=${1#--} ;;
+            -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
+            *) FILTER=$1 ;;
+        esac
+        shift
+    done
+}
+
+runs() { [[ $PART == all || $PART == "$1" ]]; }
+
+need_for_tests() {
+    need_for_run
+    need shellcheck shellcheck "lints the scripts"
+    need readelf binutils "looks into the supervisor's binary"
+    need strace strace "counts the supervisor's system calls while it is idle"
+    need script bsdutils "gives the supervisor a terminal"
+}
+
+lint() {
+    local scripts
+    step "lint"
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run")
+    shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
+    logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
+    logged toolchain_cargo clippy --workspace --all-targets --locked --target "$TRIPLE" -- -D warnings ||
+        die 1 "clippy found something."
+}
+
+# compile PACKAGE…: sets TESTS to a line a test program: package's directory, tab, program.
+compile() {
+    local package flags=()
+    for package in "$@"; do flags+=(--package "$package"); done
+    scratch_directory MESSAGES
+    logged compile_to "$MESSAGES/messages" test --no-run --locked --target "$TRIPLE" "${flags[@]}" --message-format json ||
+        die 70 "compiling the tests failed: $(jq -r 'select(.reason == "compiler-message").message.rendered // empty' "$MESSAGES/messages" | tail -n 40)"
+    TESTS=$(jq -r 'select(.profile.test and .executable) | [(.manifest_path | rtrimstr("/Cargo.toml")), .executable] | @tsv' \
+        "$MESSAGES/messages")
+    [[ -n $TESTS ]] || die 70 "cargo named no test program."
+}
+
+compile_to() { toolchain_cargo "${@:2}" >"$1"; }
+
+FAILED=() RAN=0
+
+# list_tests PROGRAM: how many of its tests FILTER picks.
+list_tests() { "$1" --list --format terse "${FILTER:-}" | grep -c ': test$' || true; }
+
+# run_tests: as root, each in its package's directory, as cargo does. None is left out because another failed.
+run_tests() {
+    local directory program arguments=()
+    [[ -z $FILTER ]] || arguments+=("$FILTER")
+    while IFS=$'\t' read -r directory program; do
+        say "    $(basename "$program")"
+        RAN=$((RAN + $(list_tests "$program")))
+        (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" \
+            "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
+    done <<<"$TESTS"
+}
+
+test_main() {
+    parse_test_arguments "$@"
+    handle_signals
+    step "what this machine lacks"
+    need_for_tests
+    install_missing
+    require_root "running containers and making namespaces"
+    engine_options
+    step "toolchain"
+    prepare_toolchain
+    if runs lint; then lint; fi
+    if runs unit; then
+        step "compile the supervisor's tests"
+        compile supervisor
+        step "tests of the supervisor"
+        run_tests
+    fi
+    if runs end-to-end; then
+        build_images
+        step "compile the tests of whole jobs"
+        compile end-to-end
+        step "tests of whole jobs"
+        run_tests
+    fi
+    step_table
+    [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
+    ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"
+    say "everything passed."
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then test_main "$@"; fi
