@@ -1,9 +1,12 @@
 //! The story of one run, start to end:
 //! config → preflight → storage → secrets → runner → wipe → report.
 
+#[cfg(debug_assertions)]
+mod defect;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -19,7 +22,7 @@ use crate::init::terminal::Terminal;
 use crate::init::terminate::Times;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
-use crate::sys::process;
+use crate::sys::{footprint, process, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
 
@@ -27,7 +30,7 @@ use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
 #[must_use]
 pub fn run(config: &Config) -> u8 {
     let mut run = Run::new(config);
-    let outcome = run.job();
+    let outcome = guarded(|| run.job()).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
     run.wipe();
     run.conclude(&outcome)
@@ -52,6 +55,8 @@ struct Run<'a> {
     report: Report,
     step: Step,
     asked_at: Option<Instant>,
+    #[cfg(debug_assertions)]
+    defect: defect::Defect,
 }
 
 impl<'a> Run<'a> {
@@ -61,6 +66,8 @@ impl<'a> Run<'a> {
             report: Report::new(Some(config.flavor.name())),
             step: Step::Config,
             asked_at: None,
+            #[cfg(debug_assertions)]
+            defect: defect::Defect::from_environment(),
         }
     }
 
@@ -69,9 +76,7 @@ impl<'a> Run<'a> {
         let config = self.config;
         let signals = become_init(config)?;
 
-        let found = self.step(Step::Preflight, &signals, || {
-            Ok(wipe_all(config, config.wipe.budget))
-        })?;
+        let found = self.step(Step::Preflight, &signals, || Ok(wipe_found(config)))?;
         self.note_found(found);
         self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
@@ -85,7 +90,10 @@ impl<'a> Run<'a> {
             if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            Ok(flavor::start(config, &environment, &secrets)?)
+            let start = flavor::start(config, &environment, &secrets)?;
+            // The runner has its own copy; nobody is to read ours.
+            scrub::start();
+            Ok(start)
         })?;
         let watched = self.step(Step::Runner, &signals, || {
             supervise(config, start, &signals)
@@ -106,6 +114,11 @@ impl<'a> Run<'a> {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(step);
+            work()
+        };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
         self.report.took(step, began.elapsed());
         done
@@ -171,7 +184,12 @@ impl<'a> Run<'a> {
     fn wipe(&mut self) {
         let began = Instant::now();
         let budget = self.wipe_budget();
-        let wiped = guarded(|| wipe_all(self.config, budget)).unwrap_or_else(|panic| {
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(Step::Wipe);
+            wipe_all(self.config, budget)
+        };
+        let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Wiped {
                 leftover_count: 1,
@@ -272,7 +290,7 @@ fn supervise(
 ) -> Result<Watched, Failure> {
     let graceful = start.graceful;
     let terminal = Terminal::find();
-    let runner = spawn(start, terminal)?;
+    let runner = spawn(start, terminal.as_ref())?;
     info!(
         flavor = config.flavor.name(),
         pid = runner.as_raw(),
@@ -287,18 +305,42 @@ fn supervise(
         },
         deadline: config.deadline,
     };
+    footprint::shrink();
     let watched = watch.until_end(signals);
     if let Some(terminal) = terminal {
         terminal.take_back();
     }
     watched.map_err(|source| Failure::Kernel {
         what: "the runner cannot be watched",
-        source,
+        source: source.into(),
     })
 }
 
-/// Most sensitive first: credentials, then HOME and sources, then caches and layers.
+/// What a run left that had no time to wipe. Mostly nothing, and that is seen sooner than wiped.
+fn wipe_found(config: &Config) -> Wiped {
+    if roots(config).iter().all(|root| is_empty(root)) {
+        return Wiped::default();
+    }
+    wipe_all(config, config.wipe.budget)
+}
+
+/// Whether there is nothing at all: no such path, or an empty directory that is no symlink.
+fn is_empty(root: &Path) -> bool {
+    match root.symlink_metadata() {
+        Ok(found) if found.is_dir() => {
+            std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none())
+        }
+        Ok(_) => false,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 fn wipe_all(config: &Config, budget: Duration) -> Wiped {
+    wipe::empty(&roots(config), budget)
+}
+
+/// Most sensitive first: credentials, then HOME and sources, then caches and layers.
+fn roots(config: &Config) -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = vec![
         config.runtime_directory.clone(),
         config.workspace.home(),
@@ -306,7 +348,7 @@ fn wipe_all(config: &Config, budget: Duration) -> Wiped {
         config.workspace.path.clone(),
     ];
     roots.extend(config.workspace.also_wipe.iter().cloned());
-    wipe::empty(&roots, budget)
+    roots
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

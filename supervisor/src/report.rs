@@ -3,17 +3,23 @@
 //! The schema is documented in `docs/report.md`; a field is added without notice, changed only with a
 //! new version.
 
-use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::libc;
 use serde::{Deserialize, Serialize};
+
+use crate::sys::output;
 
 /// Version of the schema.
 pub const SCHEMA: &str = "ci-cd-agents.report/v1";
 
 /// The kubelet cuts a termination message off at this many bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+
+/// How long the report waits for somebody to read it: what the wipe leaves of the grace period.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 /// Why the run ended as it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,11 +205,7 @@ impl Report {
             tracing::warn!(file = %file.display(), %error, "the report was not written");
         }
         let line = self.line() + "\n";
-        let mut stdout = std::io::stdout().lock();
-        if let Err(error) = stdout
-            .write_all(line.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
+        if let Err(error) = output::write_all(&std::io::stdout(), line.as_bytes(), PATIENCE) {
             tracing::warn!(%error, "the report did not reach stdout");
         }
     }
@@ -213,11 +215,13 @@ impl Report {
         let opened = std::fs::OpenOptions::new()
             .write(true)
             .truncate(true)
+            // A fifo that the job put there has no reader, and a terminal is not ours to take.
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open(file);
         match opened {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
-            Ok(mut opened) => opened.write_all(self.short_line().as_bytes()),
+            Ok(opened) => output::write_all(&opened, self.short_line().as_bytes(), PATIENCE),
         }
     }
 }

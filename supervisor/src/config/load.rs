@@ -99,8 +99,9 @@ fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
 fn extract(figment: &Figment, file: Option<&Path>) -> Result<Config, ConfigError> {
     let layers = figment.data().map_err(|error| syntax(&error, file))?;
     let known = Value::serialize(Config::default()).map_err(|error| syntax(&error, file))?;
-    let given = layers.get(&Profile::Default).cloned().unwrap_or_default();
-    if let Some(key) = unknown_key(&given, &known, "") {
+    let given = layers.get(&Profile::Default);
+    let unknown = given.zip(known.as_dict());
+    if let Some(key) = unknown.and_then(|(given, known)| unknown_key(given, known, "")) {
         return Err(ConfigError::Value {
             origin: Origin::of(figment, &key),
             problem: format!("unknown key; {}", expected_keys(&key, &known)),
@@ -130,14 +131,14 @@ fn wrong_type(figment: &Figment, error: &figment::Error) -> ConfigError {
 }
 
 /// The first dotted key in `given` that the default configuration does not have.
-fn unknown_key(given: &Dict, known: &Value, parent: &str) -> Option<String> {
+fn unknown_key(given: &Dict, known: &Dict, parent: &str) -> Option<String> {
     given.iter().find_map(|(name, value)| {
-        let key = format!("{parent}{name}");
-        match (known.clone().find(name), value) {
-            (None, _) => Some(key),
+        let key = || format!("{parent}{name}");
+        match (known.get(name), value) {
+            (None, _) => Some(key()),
             // A map that is empty by default takes any key.
             (Some(Value::Dict(_, inner)), Value::Dict(_, dict)) if !inner.is_empty() => {
-                unknown_key(dict, &Value::from(inner), &format!("{key}."))
+                unknown_key(dict, inner, &format!("{}.", key()))
             }
             _ => None,
         }

@@ -59,6 +59,10 @@ impl Signals {
         mask.thread_block()?;
         // An inherited SIG_IGN would make the kernel reap the runner, and its status would be lost.
         raw::default_disposition(Signal::SIGCHLD as i32)?;
+        // The runtime's handlers would abort on a forged fault; without them the kernel drops what an init is sent.
+        for signal in SYNCHRONOUS {
+            raw::default_disposition(signal as i32)?;
+        }
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { fd })
     }
