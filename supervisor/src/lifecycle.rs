@@ -3,11 +3,12 @@
 
 #[cfg(debug_assertions)]
 mod defect;
+mod wiping;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use tracing::{error, info, warn};
@@ -25,6 +26,7 @@ use crate::report::{Reason, Report, Runner, Step, Wiped};
 use crate::sys::{footprint, process, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
+use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
 #[must_use]
@@ -55,6 +57,8 @@ struct Run<'a> {
     report: Report,
     step: Step,
     asked_at: Option<Instant>,
+    signals: Option<Arc<Signals>>,
+    mounts: Option<wipe::Mounts>,
     #[cfg(debug_assertions)]
     defect: defect::Defect,
 }
@@ -66,6 +70,8 @@ impl<'a> Run<'a> {
             report: Report::new(Some(config.flavor.name())),
             step: Step::Config,
             asked_at: None,
+            signals: None,
+            mounts: None,
             #[cfg(debug_assertions)]
             defect: defect::Defect::from_environment(),
         }
@@ -74,28 +80,31 @@ impl<'a> Run<'a> {
     /// The steps up to the runner's end.
     fn job(&mut self) -> Result<Job, Failure> {
         let config = self.config;
-        let signals = become_init(config)?;
-
-        let found = self.step(Step::Preflight, &signals, || Ok(wipe_found(config)))?;
-        self.note_found(found);
+        let signals = Arc::new(become_init(config)?);
+        self.signals = Some(Arc::clone(&signals));
+        // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
+        self.mounts = is_pid_1().then(wipe::mounted);
+        self.wipe_found(&signals)?;
+        self.mounts.get_or_insert_with(wipe::mounted);
         self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
             Ok(storage::prepare(config)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
-        let start = self.step(Step::Secrets, &signals, || {
+        let (environment, secrets) = self.step(Step::Secrets, &signals, || {
             let mut environment = storage.environment;
             let secrets = secrets::read(config)?;
             if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            let start = flavor::start(config, &environment, &secrets)?;
-            // The runner has its own copy; nobody is to read ours.
-            scrub::start();
-            Ok(start)
+            Ok((environment, secrets))
         })?;
         let watched = self.step(Step::Runner, &signals, || {
+            let start = flavor::start(config, &environment, &secrets)?;
+            // The runner has its own copy; nobody is to read ours.
+            drop(secrets);
+            scrub::start();
             supervise(config, start, &signals)
         })?;
         Ok(self.note_end(watched))
@@ -110,7 +119,9 @@ impl<'a> Run<'a> {
     ) -> Result<T, Failure> {
         self.step = step;
         if signals.terminated_early() {
-            self.asked_at = Some(Instant::now());
+            self.asked_at.get_or_insert_with(Instant::now);
+        }
+        if self.asked_at.is_some() {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
@@ -124,16 +135,27 @@ impl<'a> Run<'a> {
         done
     }
 
-    fn note_found(&mut self, found: Wiped) {
+    /// A run that was killed had no time for its wipe. What cannot be wiped now, the next job would find.
+    fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
+        let asked = Asked::new(signals, None);
+        let (config, mounts) = (self.config, self.mounts.take());
+        let found = self.step(Step::Preflight, signals, || {
+            Ok(wiping::found(config, mounts.as_ref(), &asked))
+        })?;
+        self.mounts = mounts;
+        self.asked_at = asked.at();
         if found.files + found.directories + found.leftover_count == 0 {
-            return;
+            return Ok(());
         }
         warn!(
             files = found.files,
             directories = found.directories,
+            leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
+        let leftovers = (found.leftover_count > 0).then(|| found.leftovers.join(", "));
         self.report.found = Some(found);
+        leftovers.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
     fn note_end(&mut self, watched: Watched) -> Job {
@@ -183,11 +205,16 @@ impl<'a> Run<'a> {
 
     fn wipe(&mut self) {
         let began = Instant::now();
-        let budget = self.wipe_budget();
+        let config = self.config;
+        let asked = (self.signals.as_deref()).map(|signals| Asked::new(signals, self.asked_at));
+        let asked_at = || asked.as_ref().map_or(self.asked_at, Asked::at);
+        let hurry = || asked_at().map(|at| wiping::patience(config, at));
+        let budget = hurry().unwrap_or(config.wipe.budget);
+        let budget = budget.min(config.wipe.budget);
         let work = || {
             #[cfg(debug_assertions)]
             self.defect.strike(Step::Wipe);
-            wipe_all(self.config, budget)
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry)
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
@@ -208,19 +235,6 @@ impl<'a> Run<'a> {
             warn!("left behind: {leftover}");
         }
         self.report.wiped = Some(wiped);
-    }
-
-    /// After a SIGTERM the kubelet's patience is the limit, less a second for the report.
-    fn wipe_budget(&self) -> Duration {
-        let Some(asked_at) = self.asked_at else {
-            return self.config.wipe.budget;
-        };
-        let end = self
-            .config
-            .termination_grace_period
-            .saturating_sub(Duration::from_secs(1));
-        end.saturating_sub(asked_at.elapsed())
-            .min(self.config.wipe.budget)
     }
 
     fn conclude(mut self, outcome: &Result<Job, Failure>) -> u8 {
@@ -314,41 +328,6 @@ fn supervise(
         what: "the runner cannot be watched",
         source: source.into(),
     })
-}
-
-/// What a run left that had no time to wipe. Mostly nothing, and that is seen sooner than wiped.
-fn wipe_found(config: &Config) -> Wiped {
-    if roots(config).iter().all(|root| is_empty(root)) {
-        return Wiped::default();
-    }
-    wipe_all(config, config.wipe.budget)
-}
-
-/// Whether there is nothing at all: no such path, or an empty directory that is no symlink.
-fn is_empty(root: &Path) -> bool {
-    match root.symlink_metadata() {
-        Ok(found) if found.is_dir() => {
-            std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none())
-        }
-        Ok(_) => false,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
-}
-
-fn wipe_all(config: &Config, budget: Duration) -> Wiped {
-    wipe::empty(&roots(config), budget)
-}
-
-/// Most sensitive first: credentials, then HOME and sources, then caches and layers.
-fn roots(config: &Config) -> Vec<PathBuf> {
-    let mut roots: Vec<PathBuf> = vec![
-        config.runtime_directory.clone(),
-        config.workspace.home(),
-        config.workspace.work(),
-        config.workspace.path.clone(),
-    ];
-    roots.extend(config.workspace.also_wipe.iter().cloned());
-    roots
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

@@ -110,6 +110,7 @@ impl Loop<'_> {
                 Meaning::Terminate => self.terminate(Cause::Asked, received),
                 Meaning::Suspend => self.suspend(received),
                 Meaning::Forward => self.forward(received),
+                Meaning::Ignore => {}
             }
         }
         if child {
