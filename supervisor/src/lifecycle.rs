@@ -7,6 +7,7 @@ mod wiping;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,14 +41,14 @@ pub fn run(config: &Config) -> u8 {
 
 /// Reports a configuration that cannot be used, in the same form as any other end.
 #[must_use]
-pub fn refuse(error: &ConfigError) -> u8 {
+pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     error!("{error}");
     let mut report = Report::new(None);
     report.reason = Reason::Config;
     report.exit_code = exit::CONFIG;
     report.failed_step = Some(Step::Config);
     report.message = Some(error.to_string());
-    report.publish(&Config::default().report.file);
+    report.publish(report_file);
     exit::CONFIG
 }
 

@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::sys::output;
+use crate::sys::printable::escaped;
 
 /// How long a line waits for a reader that is behind.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -91,9 +92,11 @@ where
             Level::WARN => "warning: ",
             _ => "",
         };
-        write!(to, "supervisor: {mark}{}", line.message)?;
+        // A cure may have several lines; a job's own words get one.
+        let message = escaped(&line.message, &['\n']);
+        write!(to, "supervisor: {mark}{message}")?;
         if !line.fields.is_empty() {
-            write!(to, " ({})", line.fields.join(", "))?;
+            write!(to, " ({})", escaped(&line.fields.join(", "), &[]))?;
         }
         writeln!(to)
     }

@@ -79,6 +79,29 @@ fn after_a_sigkill_the_next_start_wipes_what_it_finds_and_says_so() {
 }
 
 #[test]
+fn no_job_starts_among_what_cannot_be_wiped() {
+    let scene = Scene::new();
+    let file = scene.path("workspace/work/old/file");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    // Of root, in a directory of root: not ours to remove.
+    std::fs::write(&file, "earlier job").unwrap();
+    let ended = scene.shell("echo started");
+    assert_eq!(ended.code(), 70, "{}", ended.stderr);
+    assert!(!ended.stdout.contains("started"), "{}", ended.stdout);
+    let report = ended.report();
+    assert_eq!(report["reason"], "preflight");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("workspace/work/old/file"), "{message}");
+}
+
+#[test]
+fn a_wrong_configuration_is_reported_where_it_was_asked_for() {
+    let ended = Scene::new().env("SUPERVISOR_GRACE", "soon").shell("true");
+    assert_eq!(ended.code(), 78);
+    assert_eq!(ended.report()["reason"], "config");
+}
+
+#[test]
 fn a_runner_that_closes_its_stdio_is_waited_for() {
     let ended = Scene::new().shell("exec <&- >&- 2>&-; sleep 0.2; exit 11");
     assert_eq!(ended.code(), 11);
