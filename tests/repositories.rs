@@ -13,6 +13,7 @@ fn a_containerfile_with_everything_in_it() {
     let expected = [
         "from the first stage",
         "heredoc file with value from-the-workflow",
+        "through mounts: one",
         "data is owned by 1234:5678",
         "hello from Debian: Hello, world!",
         "ignored files: 0",

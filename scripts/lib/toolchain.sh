@@ -2,20 +2,20 @@
 # Compiling: by this machine's cargo where it is new enough, else by Debian's in a throw-away container.
 
 BUILD_TAG=localhost/ci-cd-agents/build:trixie
-SUPERVISOR_BINARY=${SUPERVISOR_BINARY-}
+CI_CD_AGENTS_BINARY=${CI_CD_AGENTS_BINARY-}
 # With --target, RUSTFLAGS stay away from build scripts and procedural macros, which cannot be linked statically.
 STATIC_RUSTFLAGS='-C target-feature=+crt-static'
 
 # The command that runs the toolchain, once it is chosen.
 COMPILE=
 
-# SUPERVISOR_BUILD=host|container forces one of the two ways.
+# CI_CD_AGENTS_BUILD=host|container forces one of the two ways.
 compiles_in_container() {
-    case ${SUPERVISOR_BUILD:-auto} in
+    case ${CI_CD_AGENTS_BUILD:-auto} in
         host) return 1 ;;
         container) return 0 ;;
         auto) ! host_can_build ;;
-        *) die 64 "SUPERVISOR_BUILD is host, container or auto, not \"$SUPERVISOR_BUILD\"." ;;
+        *) die 64 "CI_CD_AGENTS_BUILD is host, container or auto, not \"$CI_CD_AGENTS_BUILD\"." ;;
     esac
 }
 
@@ -84,16 +84,16 @@ build_toolchain_image() {
     build_image "$BUILD_TAG" "$digest" "$containerfile" "$context"
 }
 
-# Gives the static binary's path in SUPERVISOR_BINARY; one named there by the caller is taken as it is.
+# Gives the static binary's path in CI_CD_AGENTS_BINARY; one named there by the caller is taken as it is.
 build_supervisor() {
-    if [[ -n $SUPERVISOR_BINARY ]]; then
-        [[ -x $SUPERVISOR_BINARY ]] || die 66 "SUPERVISOR_BINARY=$SUPERVISOR_BINARY is not an executable file."
-        SUPERVISOR_BINARY=$(readlink -f -- "$SUPERVISOR_BINARY")
+    if [[ -n $CI_CD_AGENTS_BINARY ]]; then
+        [[ -x $CI_CD_AGENTS_BINARY ]] || die 66 "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY is not an executable file."
+        CI_CD_AGENTS_BINARY=$(readlink -f -- "$CI_CD_AGENTS_BINARY")
         return
     fi
     prepare_toolchain
     logged toolchain_cargo build --release --locked --package supervisor --target "$TRIPLE" ||
         die 70 "compiling the supervisor failed."
-    SUPERVISOR_BINARY="$TARGET_DIRECTORY/$TRIPLE/release/supervisor"
-    [[ -x $SUPERVISOR_BINARY ]] || die 70 "cargo left no binary at $SUPERVISOR_BINARY."
+    CI_CD_AGENTS_BINARY="$TARGET_DIRECTORY/$TRIPLE/release/supervisor"
+    [[ -x $CI_CD_AGENTS_BINARY ]] || die 70 "cargo left no binary at $CI_CD_AGENTS_BINARY."
 }

@@ -4,7 +4,7 @@ mod files;
 pub mod probe;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
@@ -19,6 +19,17 @@ pub enum StorageError {
     /// A directory or file could not be made.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
+    /// No volume is mounted where the layers are to lie.
+    #[error(
+        "{} lies on the container's own root; mount a volume at {} (in a pod: emptyDir or a generic ephemeral volume)",
+        graph_root.display(), volume.display()
+    )]
+    NoVolume {
+        /// The directory that was to hold the layers.
+        graph_root: PathBuf,
+        /// The workspace.
+        volume: PathBuf,
+    },
     /// The driver that the configuration forces does not work here.
     #[error("storage.driver {} does not work here: {reason}; let storage.driver be auto, or see `supervisor doctor`", driver.name())]
     Forced {
@@ -57,6 +68,12 @@ pub fn prepare(config: &Config) -> Result<Prepared, StorageError> {
         uid: nix::unistd::getuid().as_raw(),
         source,
     })?;
+    if on_container_root(&graph_root) {
+        return Err(StorageError::NoVolume {
+            graph_root,
+            volume: config.workspace.path.clone(),
+        });
+    }
     let driver = choose(config.storage.driver, |driver| attempt(driver, &graph_root))?;
     info!(driver = driver.name(), "storage");
     let environment = files::write(config, driver, &Private::of(config))?;
@@ -66,8 +83,20 @@ pub fn prepare(config: &Config) -> Result<Prepared, StorageError> {
     })
 }
 
+/// Whether `path` lies on the overlay that a container's engine made as its root.
+///
+/// The kernel's overlay does not stack on it, and what is written there is no volume's to bound or to end.
+#[must_use]
+pub fn on_container_root(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let root = Path::new("/");
+    let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
+    let overlay = filesystem::kind(root) == Ok(filesystem::Kind::Stacked("overlay"));
+    overlay && device(root) == device(path)
+}
+
 /// Tries one driver; the reason where it does not work.
-fn attempt(driver: Driver, graph_root: &std::path::Path) -> Result<(), String> {
+fn attempt(driver: Driver, graph_root: &Path) -> Result<(), String> {
     let verdict = match driver {
         Driver::Overlay => probe::overlay(graph_root),
         Driver::FuseOverlayfs => probe::fuse_overlayfs(graph_root),
@@ -113,7 +142,7 @@ fn choose(
 
 /// Whether `path` lies in memory: tmpfs or ramfs, statfs(2).
 #[must_use]
-pub fn in_memory(path: &std::path::Path) -> bool {
+pub fn in_memory(path: &Path) -> bool {
     filesystem::kind(path) == Ok(filesystem::Kind::Memory)
 }
 

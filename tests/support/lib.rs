@@ -31,21 +31,61 @@ pub fn fixture(name: &str) -> PathBuf {
 /// The supervisor that `scripts/test.sh` built: static, as released.
 #[must_use]
 pub fn supervisor() -> PathBuf {
-    let path = std::env::var_os("SUPERVISOR_BINARY")
-        .expect("SUPERVISOR_BINARY is not set: run these tests with scripts/test.sh");
+    let path = std::env::var_os("CI_CD_AGENTS_BINARY")
+        .expect("CI_CD_AGENTS_BINARY is not set: run these tests with scripts/test.sh");
     PathBuf::from(path)
 }
 
 /// podman with the flags that it needs on this machine, as the scripts find them.
 #[must_use]
 pub fn podman(arguments: &[&str]) -> Output {
-    let script = "source scripts/lib.sh; engine_options; engine \"$@\"";
+    engine("\"$@\"", arguments)
+}
+
+/// `what` is how bash passes the arguments on to podman.
+fn engine(what: &str, arguments: &[&str]) -> Output {
+    let script = format!("source scripts/lib.sh; engine_options; engine {what}");
     let output = Command::new("bash")
-        .args(["-c", script, "bash"])
+        .args(["-c", &script, "bash"])
         .args(arguments)
         .current_dir(root())
         .output();
     output.unwrap()
+}
+
+/// Runs the supervisor's runner image with the rights of a pod, and no volume but those in `flags`.
+#[must_use]
+pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
+    let image = std::env::var("RUNNER_IMAGE")
+        .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh");
+    let rights = [
+        "--cap-drop",
+        "all",
+        "--cap-add",
+        "SETUID",
+        "--cap-add",
+        "SETGID",
+    ];
+    let seccomp = format!(
+        "seccomp={}",
+        root().join("k8s/seccomp/buildah.json").display()
+    );
+    let mut command = vec![
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--security-opt",
+        &seccomp,
+    ];
+    command.extend(rights);
+    command.extend(flags);
+    command.push(&image);
+    command.extend(arguments);
+    engine(
+        "\"$1\" \"${LIMIT_FLAGS[@]}\" \"${SECURITY_FLAGS[@]}\" \"${@:2}\"",
+        &command,
+    )
 }
 
 /// Asks until there is an answer; a minute later the test has failed.
