@@ -1,9 +1,11 @@
 //! The story of one run, start to end:
 //! config → preflight → storage → secrets → runner → wipe → report.
 
+mod wiping;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -22,6 +24,7 @@ use crate::report::{Reason, Report, Runner, Step, Wiped};
 use crate::sys::process;
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
+use wiping::{Asked, patience, wipe_all};
 
 /// Runs one job and returns the exit code of this process.
 #[must_use]
@@ -312,50 +315,6 @@ fn supervise(
         what: "the runner cannot be watched",
         source,
     })
-}
-
-fn wipe_all(
-    config: &Config,
-    budget: Duration,
-    before: Option<&wipe::Mounts>,
-    hurry: wipe::Hurry,
-) -> Wiped {
-    wipe::empty(&wipe::Emptying {
-        paths: &workspace::wiped(config),
-        files_first: &[config.workspace.home()],
-        budget,
-        hurry,
-        before,
-    })
-}
-
-/// When the end was asked for, be it while the wipe runs: several threads ask.
-struct Asked<'a> {
-    signals: &'a Signals,
-    at: OnceLock<Instant>,
-}
-
-impl<'a> Asked<'a> {
-    fn new(signals: &'a Signals, at: Option<Instant>) -> Self {
-        Self {
-            signals,
-            at: at.map_or_else(OnceLock::new, OnceLock::from),
-        }
-    }
-
-    fn at(&self) -> Option<Instant> {
-        if self.at.get().is_none() && self.signals.terminated_early() {
-            let _ = self.at.set(Instant::now());
-        }
-        self.at.get().copied()
-    }
-}
-
-/// What is left of the kubelet's patience, less a second for the report.
-fn patience(config: &Config, asked_at: Instant) -> Duration {
-    let grace = config.termination_grace_period;
-    let end = grace.saturating_sub(Duration::from_secs(1));
-    end.saturating_sub(asked_at.elapsed())
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.
