@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         done
     }
 
-    /// A run that was killed had no time for its wipe. What cannot be wiped now, the next job would find.
+    /// A run that was killed had no time for its wipe. What cannot be wiped now, this job would find.
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
         let asked = Asked::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
@@ -154,9 +154,9 @@ impl<'a> Run<'a> {
             leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
-        let leftovers = (found.leftover_count > 0).then(|| found.leftovers.join(", "));
+        let in_the_way = wiping::in_the_way(config, &found);
         self.report.found = Some(found);
-        leftovers.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
+        in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
     fn note_end(&mut self, watched: Watched) -> Job {

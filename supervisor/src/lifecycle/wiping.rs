@@ -36,6 +36,26 @@ pub(super) fn found(config: &Config, before: Option<&wipe::Mounts>, asked: &Aske
     all(config, config.wipe.budget, before, &hurry)
 }
 
+/// What is left in the directories that the job works in, by name; elsewhere nobody looks for what a job left, and
+/// what was mounted there is the pod's.
+pub(super) fn in_the_way(config: &Config, found: &Wiped) -> Option<String> {
+    let workspace = &config.workspace;
+    let own = [
+        workspace.work(),
+        workspace.home(),
+        workspace.temporary(),
+        config.graph_root(),
+    ];
+    let own = own.map(|path| path.display().to_string());
+    let is_own = |left: &&String| own.iter().any(|path| left.starts_with(path));
+    let left: Vec<&str> = (found.leftovers.iter())
+        .filter(is_own)
+        .filter(|left| !left.contains(": EXDEV "))
+        .map(String::as_str)
+        .collect();
+    (!left.is_empty()).then(|| left.join(", "))
+}
+
 /// Whether there is nothing at all: no such path, or an empty directory that is no symlink.
 fn is_empty(root: &Path) -> bool {
     match root.symlink_metadata() {
