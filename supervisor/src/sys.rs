@@ -7,6 +7,7 @@ pub mod output;
 pub mod printable;
 pub mod process;
 pub mod raw;
+pub mod ready;
 pub mod scratch;
 pub mod scrub;
 pub mod trial;

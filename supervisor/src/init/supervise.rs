@@ -1,10 +1,8 @@
 //! The watch over the runner: one loop that waits for signals and for the clock, and for nothing else.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::Pid;
 use tracing::{debug, info, warn};
@@ -14,6 +12,7 @@ use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
 use super::terminate::{Act, Cause, Termination, Times};
 use crate::sys::raw;
+use crate::sys::ready::{self, Want};
 
 /// The runner, and the rules for its end.
 #[derive(Debug, Clone, Copy)]
@@ -90,12 +89,7 @@ impl Loop<'_> {
     /// Sleeps until a signal waits, or until the next act is due and is done.
     fn wait(&mut self) -> Result<(), Errno> {
         let due = self.due();
-        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout(due)) {
-            // No signal interrupts us, but a debugger may.
-            Err(Errno::EINTR) => return Ok(()),
-            ready => ready?,
-        };
+        ready::wait(self.signals, Want::Read, due)?;
         if due.is_some_and(|due| Instant::now() >= due) {
             self.clock();
         }
@@ -215,14 +209,4 @@ impl Loop<'_> {
             Err(errno) => warn!(%errno, "{} did not reach the runner's group", number.name()),
         }
     }
-}
-
-/// poll(2) counts whole milliseconds: rounded up, so that it is not asked again and again in the last one.
-fn timeout(due: Option<Instant>) -> PollTimeout {
-    let Some(due) = due else {
-        return PollTimeout::NONE;
-    };
-    let left = due.saturating_duration_since(Instant::now());
-    let milliseconds = left.as_nanos().div_ceil(1_000_000);
-    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
 }

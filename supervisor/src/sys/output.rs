@@ -8,7 +8,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::ready::{self, Want};
 
 /// What poll(2) calls writable takes so much without blocking, `PIPE_BUF` in pipe(7).
 const CHUNK: usize = 4096;
@@ -32,17 +33,12 @@ pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result
 }
 
 fn wait_until_writable(to: &impl AsFd, end: Instant) -> io::Result<()> {
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
-        match poll(&mut fds, timeout) {
-            Ok(0) => return Err(ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
+    while !ready::wait(to, Want::Write, Some(end))? {
+        if Instant::now() >= end {
+            return Err(ErrorKind::TimedOut.into());
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

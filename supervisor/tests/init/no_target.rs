@@ -125,3 +125,14 @@ fn no_handler_of_ours_can_be_run_by_a_forged_signal() {
     running.signal(Signal::SIGTERM);
     assert_eq!(running.wait().code(), 143);
 }
+
+#[test]
+fn a_lowered_limit_of_descriptors_takes_nothing_from_the_runner() {
+    // The watch goes on: the job's own code, its deadline and its signals still count.
+    let ended = Scene::new()
+        .flags(&["--deadline", "1s", "--grace", "100ms"])
+        .shell("prlimit --pid 1 --nofile=0:0; exec sleep 1000");
+    assert_eq!(ended.code(), 143, "{}", ended.stderr);
+    let line = ended.stdout.lines().last().unwrap_or_default();
+    assert!(line.contains("\"reason\":\"deadline\""), "{line}");
+}
