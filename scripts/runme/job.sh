@@ -40,6 +40,7 @@ create_container() {
         flags+=(--volume "$ca:/etc/ssl/certs/ca-certificates.crt:ro")
     fi
     for variable in "${ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
+    flags+=(--env "SUPERVISOR_RUNNER__INHERIT=$(inherited)")
 
     on_exit engine rm --force --ignore --time 0 "$NAME"
     # The root file system is writable, and gone with the container: on a read-only one chroot isolation fails, because
@@ -61,6 +62,19 @@ create_container() {
         --env SUPERVISOR_TERMINATION_GRACE_PERIOD="${GRACE}s" \
         --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
         "${flags[@]}" "$RUNNER_TAG" "${arguments[@]}" >/dev/null
+}
+
+# The job's environment is built from nothing: what was given to this script by name is handed on.
+inherited() {
+    local variable names=REGISTRY
+    for variable in "${ENVIRONMENT[@]}"; do
+        case $variable in
+            SUPERVISOR_RUNNER__INHERIT=*) names+=,${variable#*=} ;;
+            SUPERVISOR_*) ;;
+            *) names+=,${variable%%=*} ;;
+        esac
+    done
+    echo "$names"
 }
 
 # A device plugin gives a pod this device with mode 0666; some machines keep their own for root, and theirs is not changed.
