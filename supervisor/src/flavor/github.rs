@@ -152,8 +152,8 @@ impl Github {
 
     fn ended_configure(&mut self, watched: &Watched) -> Next {
         self.registered = self.root.as_deref().is_some_and(root::is_configured);
-        if watched.cause.is_some() {
-            return self.over(terminated(watched.cause));
+        if let Some(cause) = watched.cause {
+            return self.over(terminated(cause));
         }
         if watched.ended == Ended::Exited(0) {
             self.phase = Phase::Run;
@@ -175,15 +175,13 @@ impl Github {
         if let Meaning::Job(result) = meaning {
             self.job.get_or_insert_default().result = Some(result.name().to_owned());
         }
-        // Silence is no answer: a job that was let go on ended by itself.
-        let cause = watched.cause.filter(|_| watched.act != Some(Act::Wait));
-        if let (None, Some(_), Some(job)) = (cause, watched.cause, &mut self.job) {
-            job.drained = true;
-        }
-        if let Some(cause) = cause {
-            return self.over(terminated(Some(cause)));
-        }
-        if watched.cause.is_none() && self.job.is_none() && meaning.may_pass() {
+        if let Some(cause) = watched.cause {
+            match &mut self.job {
+                // Silence is no answer: a job that was let go on ended by itself.
+                Some(job) if watched.act == Some(Act::Wait) => job.drained = true,
+                _ => return self.over(terminated(cause)),
+            }
+        } else if self.job.is_none() && meaning.may_pass() {
             if let Some(pause) = self.pause(meaning) {
                 return Next::Again(pause);
             }
@@ -241,13 +239,11 @@ impl Github {
 }
 
 /// The end was asked for, or no job came: the runner's own code no longer counts.
-fn terminated(cause: Option<Cause>) -> Verdict {
+fn terminated(cause: Cause) -> Verdict {
     match cause {
-        Some(Cause::Idle) => {
-            Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout")
-        }
-        Some(Cause::Deadline) => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
-        _ => Verdict::terminated(),
+        Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
+        Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
+        Cause::Asked => Verdict::terminated(),
     }
 }
 
