@@ -32,6 +32,9 @@ enum Command {
     /// What a runner calls when its job starts and ends
     #[command(hide = true)]
     Hook(commands::hook::Arguments),
+    /// What a runner puts in front of a task
+    #[command(hide = true)]
+    Task(commands::hook::Task),
     /// Our own child processes
     #[command(hide = true)]
     Trial {
@@ -138,6 +141,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),
         Command::Hook(arguments) => commands::hook::main(&arguments),
+        Command::Task(arguments) => commands::hook::task(&arguments),
         Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),
     })
 }

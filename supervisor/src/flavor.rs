@@ -3,6 +3,7 @@
 mod certificates;
 mod circleci;
 mod environment;
+mod events;
 mod exec;
 mod github;
 pub mod hook;

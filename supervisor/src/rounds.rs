@@ -17,6 +17,7 @@ use crate::init::survivors;
 use crate::init::terminal::Terminal;
 use crate::init::terminate::{Act, Cause, Times};
 use crate::outcome::Failure;
+use crate::report::Reason;
 
 /// How all of it ended.
 #[derive(Debug)]
@@ -65,6 +66,10 @@ pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Resul
             }
         }
         if let Next::Over(verdict) = next {
+            // Asked to end, and let go on: the end was its own.
+            if verdict.reason == Some(Reason::Completed) {
+                rounds.cause = None;
+            }
             rounds.verdict = verdict;
             return Ok(rounds);
         }

@@ -1,5 +1,6 @@
-//! `supervisor hook`: called by the CI vendor's runner, not by people.
+//! `supervisor hook` and `supervisor task`: called by the CI vendor's runner, not by people.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -22,4 +23,17 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
         return exit::USAGE;
     };
     hook::main(event, &arguments.events, arguments.own.as_deref())
+}
+
+#[derive(Args)]
+pub(crate) struct Task {
+    /// Where PID 1 is told
+    events: PathBuf,
+    /// The task agent's command line
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn task(arguments: &Task) -> u8 {
+    hook::task(&arguments.events, &arguments.command)
 }

@@ -5,7 +5,6 @@
 
 mod codes;
 mod credentials;
-mod events;
 mod root;
 mod worker;
 
@@ -18,8 +17,8 @@ use tracing::{info, warn};
 
 use self::codes::Meaning;
 use self::credentials::Credentials;
-use self::events::Events;
 use super::environment::{Environment, set};
+use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::{FlavorError, name};
 use crate::config::Config;
@@ -248,8 +247,8 @@ fn terminated(cause: Cause) -> Verdict {
 }
 
 impl Guide for Github {
-    fn events(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.events.fd())
+    fn events(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.events.fd()]
     }
 
     fn look(&mut self) {

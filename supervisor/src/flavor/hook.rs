@@ -1,4 +1,4 @@
-//! `supervisor hook`: what the runner calls when its job starts and when it is done.
+//! `supervisor hook` and `supervisor task`: what a runner calls when its job starts and when it is done.
 //!
 //! It tells PID 1 and calls the user's own hook. A hook that fails fails the job, so telling never does.
 
@@ -84,6 +84,24 @@ pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
         tell(event, events);
     }
     code
+}
+
+/// Tells PID 1 that a task starts, and becomes its program.
+#[must_use]
+pub fn task(events: &Path, command: &[std::ffi::OsString]) -> u8 {
+    use std::os::unix::process::CommandExt;
+    tell(Event::Started, events);
+    let Some((program, arguments)) = command.split_first() else {
+        eprintln!("supervisor: there is no task to start");
+        return exit::USAGE;
+    };
+    // Only returns where it failed.
+    let error = Command::new(program).args(arguments).exec();
+    eprintln!(
+        "supervisor: cannot start {}: {error}",
+        program.to_string_lossy()
+    );
+    exit::CANNOT_EXECUTE
 }
 
 fn tell(event: Event, events: &Path) {

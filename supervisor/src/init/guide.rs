@@ -4,12 +4,12 @@ use std::os::fd::BorrowedFd;
 
 /// A runner's flavor, as the watch sees it.
 pub trait Guide {
-    /// Becomes readable when there is something to look at.
-    fn events(&self) -> Option<BorrowedFd<'_>> {
-        None
+    /// Become readable when there is something to look at.
+    fn events(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
     }
 
-    /// Looks at it. Must empty what made [`Guide::events`] readable.
+    /// Looks at it. Must empty what made one of [`Guide::events`] readable.
     fn look(&mut self) {}
 
     /// Whether the first act is silence while a job is under way, since the runner's answer to any signal is to cancel it.
@@ -22,9 +22,3 @@ pub trait Guide {
         false
     }
 }
-
-/// A runner that is told to end whatever it does.
-#[derive(Debug)]
-pub struct Unguided;
-
-impl Guide for Unguided {}

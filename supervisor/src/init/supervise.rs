@@ -106,13 +106,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     fn wait(&mut self) -> Result<(), Errno> {
         let due = self.due();
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        fds.extend((self.guide.events()).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let events = self.guide.events().into_iter();
+        fds.extend(events.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match poll(&mut fds, timeout(due)) {
             // No signal interrupts us, but a debugger may.
             Err(Errno::EINTR) => return Ok(()),
             ready => ready?,
         };
-        let seen = fds.get(1).and_then(PollFd::any).unwrap_or(false);
+        let seen = (fds.iter().skip(1)).any(|fd| fd.any().unwrap_or(false));
         drop(fds);
         if seen {
             self.guide.look();

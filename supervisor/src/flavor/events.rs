@@ -1,4 +1,4 @@
-//! What the hooks tell of the job: lines of JSON through a fifo in our private directory.
+//! What hooks and wrappers tell of the job: lines of JSON through a fifo in our private directory.
 //!
 //! The job runs as the same user and could write there too. It can only make its own report wrong and its own drain longer.
 
@@ -61,6 +61,10 @@ impl Events {
             fifo,
             line: Vec::new(),
         })
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
