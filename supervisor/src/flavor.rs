@@ -17,7 +17,7 @@ use std::ffi::OsString;
 pub use runner::{Next, Runner, Verdict};
 
 use crate::config::{Config, FlavorName};
-use crate::secrets::{SecretsError, Store};
+use crate::secrets::{self, SecretsError, Store};
 
 /// Why a flavor has nothing to start.
 #[derive(Debug, thiserror::Error)]
@@ -61,4 +61,44 @@ pub fn prepare(
         FlavorName::Local => Box::new(local::prepare(config, environment, &secrets)?),
         FlavorName::Exec => Box::new(exec::prepare(config, environment, &secrets)?),
     })
+}
+
+/// Looks at what the runner of this configuration needs, and starts, takes and removes nothing: its program, the form and
+/// the end of its tokens, where it registers.
+///
+/// # Errors
+/// [`FlavorError`] for the first that is missing or wrong.
+pub fn look(config: &Config) -> Result<(), FlavorError> {
+    let mut secrets = secrets::look(config)?;
+    match config.flavor {
+        FlavorName::Github => github::look(config, &mut secrets),
+        FlavorName::Circleci => circleci::look(config, &mut secrets).map(|_| ()),
+        FlavorName::Local | FlavorName::Exec => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_names_what_is_wrong_and_leaves_the_secrets_where_they_are() {
+        let secrets = tempfile::tempdir_in("/dev/shm").unwrap();
+        let mut config = Config::default();
+        config.secrets.directory = secrets.path().to_owned();
+        let mut told = |flavor, key: &str, value: &str| {
+            config.flavor = flavor;
+            std::fs::write(secrets.path().join(key), value).unwrap();
+            let text = look(&config).unwrap_err().to_string();
+            assert!(secrets.path().join(key).exists());
+            std::fs::remove_file(secrets.path().join(key)).unwrap();
+            text
+        };
+        let text = told(FlavorName::Github, "jitconfig", "ghp_0123");
+        assert!(text.contains("personal access token"), "{text}");
+        let text = told(FlavorName::Circleci, "resource_class_token", "'quoted'");
+        assert!(text.contains("quotes"), "{text}");
+        let text = told(FlavorName::Circleci, "resource_class_token", "0123abcd");
+        assert!(text.contains("/opt/circleci/circleci-runner"), "{text}");
+    }
 }

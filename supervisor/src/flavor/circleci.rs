@@ -41,21 +41,27 @@ pub(super) struct Circleci {
     task: Option<CiJob>,
 }
 
+/// Program and token, without starting anything.
+pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, FlavorError> {
+    let token = tokens::take(secrets, TOKEN, tokens::resource_class)?;
+    let token = token.ok_or_else(|| FlavorError::Token {
+        key: TOKEN.to_owned(),
+        problem: format!(
+            "is missing in {}; the Secret needs the key {TOKEN}",
+            config.secrets.directory.display()
+        ),
+    })?;
+    require(&config.circleci.program)?;
+    Ok(token)
+}
+
 impl Circleci {
     pub(super) fn prepare(
         config: &Config,
         environment: Environment,
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
-        let token = tokens::take(&mut secrets, TOKEN, tokens::resource_class)?;
-        let token = token.ok_or_else(|| FlavorError::Token {
-            key: TOKEN.to_owned(),
-            problem: format!(
-                "is missing in {}; the Secret needs the key {TOKEN}",
-                config.secrets.directory.display()
-            ),
-        })?;
-        require(&config.circleci.program)?;
+        let token = look(config, &mut secrets)?;
         crate::sys::process::no_core_dumps();
         Ok(Self {
             config: config.clone(),

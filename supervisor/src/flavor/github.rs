@@ -66,6 +66,12 @@ enum Phase {
     Remove,
 }
 
+/// Program and tokens, without starting anything.
+pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorError> {
+    Credentials::take(config, secrets)?;
+    root::require(config)
+}
+
 impl Github {
     pub(super) fn prepare(
         config: &Config,
