@@ -35,9 +35,9 @@ pin() {
     [[ $5 =~ ^[0-9a-f]{64}$ ]] || die 65 "the vendor publishes no sha256 for $1 $2 on $3."
     mkdir -p "$CACHE/downloads"
     if ! has_digest "$file" "$5"; then
-        fetch "$4" "$file.part"
-        has_digest "$file.part" "$5" || die 65 "$4 is not the file that the vendor published: its sha256 differs from $5."
-        mv -- "$file.part" "$file"
+        fetch "$4" "$SCRATCH/download"
+        has_digest "$SCRATCH/download" "$5" || die 65 "$4 is not the file that the vendor published: its sha256 differs from $5."
+        mv -- "$SCRATCH/download" "$file"
     fi
     "holds_$1" "$file" || die 65 "$4 does not hold what it should."
     say "    $1 $2 $3 $5"

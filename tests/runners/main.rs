@@ -2,6 +2,7 @@
 //! restricted standard. A local HTTP server stands in for the vendors' sites, the stand-ins for their programs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod certificates;
 mod circleci;
 mod github;
 mod pod;

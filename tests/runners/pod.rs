@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use support::{podman, run_image};
@@ -150,8 +151,13 @@ impl Ended {
     }
 }
 
-/// An image that is gone with the test.
-pub(crate) struct Built(pub(crate) String);
+/// An image that is gone with the test. Builds share their layers, so one's removal would fail another: one at a time.
+pub(crate) struct Built(
+    pub(crate) String,
+    #[allow(dead_code, reason = "held")] MutexGuard<'static, ()>,
+);
+
+static BUILDING: Mutex<()> = Mutex::new(());
 
 impl Built {
     pub(crate) fn name(what: &str, scratch: &Path) -> Self {
@@ -162,7 +168,9 @@ impl Built {
             .unwrap()
             .to_string_lossy();
         let unique = unique.trim_start_matches('.').to_lowercase();
-        Self(format!("localhost/test/{what}-{unique}:local"))
+        // A test that failed before spoils nothing.
+        let alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        Self(format!("localhost/test/{what}-{unique}:local"), alone)
     }
 }
 
