@@ -131,7 +131,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 Meaning::Child => child = true,
                 Meaning::Terminate => self.terminate(Cause::Asked, received),
                 Meaning::Suspend => self.suspend(received),
-                Meaning::Forward => self.forward(received),
+                // Who is told to end alone is told everything else alone too.
+                Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
             }
         }
         if child {
@@ -146,18 +147,18 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         self.ended = self.ended.or(round.runner);
     }
 
-    fn forward(&self, received: Received) {
+    fn forward(&self, received: Received, to: Receiver) {
         debug!(
             signal = received.number.name(),
             sender = received.sender,
             "forwarded"
         );
-        self.send(received.number);
+        self.send_to(to, received.number);
     }
 
     /// As a shell expects of a job: the runner is stopped, then we are, until SIGCONT.
     fn suspend(&self, received: Received) {
-        self.forward(received);
+        self.forward(received, Receiver::Group);
         if !is_pid_1() {
             // SIGSTOP cannot fail for ourselves.
             let _ = raise(Signal::SIGSTOP);

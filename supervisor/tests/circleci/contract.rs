@@ -90,6 +90,23 @@ fn a_second_sigterm_to_us_cancels_at_once() {
 }
 
 #[test]
+fn sighup_is_passed_on_to_the_runner_alone() {
+    let task = r#"
+        trap 'echo "task: SIGHUP" >>"$STANDIN_CIRCLECI/log"' HUP
+        echo "in the task" >>"$STANDIN_CIRCLECI/log"
+        until [ -e "$STANDIN_CIRCLECI/may-end" ]; do sleep 0.02; done
+    "#;
+    let running = Circleci::new().task(task).start();
+    wait_for_log(&running, "in the task");
+    running.signal(Signal::SIGHUP);
+    wait_for_log(&running, "signal 1\n");
+    std::fs::write(running.scene.path("circleci/may-end"), "").unwrap();
+    let ended = running.wait();
+    assert_eq!(ended.report()["reason"], "completed", "{}", ended.stderr);
+    assert!(!log(&ended.scene).contains("task: SIGHUP"));
+}
+
+#[test]
 fn an_idle_runner_ends_at_once() {
     let running = Circleci::new().start();
     wait_for_log(&running, "claiming");

@@ -12,7 +12,6 @@ pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef
 /// A scene of the flavor `circleci`.
 pub(crate) struct Circleci {
     scene: Scene,
-    environment: Vec<(String, String)>,
 }
 
 /// The compiled stand-in: cargo builds examples along with the tests.
@@ -34,10 +33,7 @@ impl Circleci {
         fs::write(scene.path("circleci/token"), TOKEN).unwrap();
         // The stand-in's server side is not the task's to read.
         let variables = format!("{{STANDIN_CIRCLECI={:?}}}", scene.path("circleci"));
-        let circleci = Self {
-            scene,
-            environment: Vec::new(),
-        };
+        let circleci = Self { scene };
         circleci
             .secret("resource_class_token", TOKEN)
             .set("RUNNER__ENV", &variables)
@@ -47,10 +43,9 @@ impl Circleci {
             .set("TERMINATION_GRACE_PERIOD", "60s")
     }
 
-    /// A setting.
+    /// A setting; a later one wins.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        self.environment
-            .push((format!("SUPERVISOR_{key}"), value.to_owned()));
+        self.scene = self.scene.env(&format!("SUPERVISOR_{key}"), value);
         self
     }
 
@@ -74,11 +69,7 @@ impl Circleci {
     }
 
     pub(crate) fn start(self) -> Running {
-        let environment = self.environment;
-        let scene = environment
-            .iter()
-            .fold(self.scene, |scene, (name, value)| scene.env(name, value));
-        scene.start(&[])
+        self.scene.start(&[])
     }
 
     pub(crate) fn run(self) -> Ended {

@@ -13,7 +13,6 @@ pub(crate) const REMOVE: &str = "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7";
 /// A scene of the flavor `github`.
 pub(crate) struct Github {
     scene: Scene,
-    environment: Vec<(String, String)>,
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -61,10 +60,7 @@ impl Github {
         fs::write(scene.path("github/remove-token"), REMOVE).unwrap();
         let variables = format!("{{STANDIN_GITHUB={:?}}}", scene.path("github"));
         let image = scene.path("image").to_string_lossy().into_owned();
-        let github = Self {
-            scene,
-            environment: Vec::new(),
-        };
+        let github = Self { scene };
         github
             .set("RUNNER__ENV", &variables)
             .set("GITHUB__DIRECTORY", &image)
@@ -73,11 +69,9 @@ impl Github {
             .set("TERMINATION_GRACE_PERIOD", "60s")
     }
 
-    /// A setting.
+    /// A setting; a later one wins.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        let name = format!("SUPERVISOR_{key}");
-        self.environment.retain(|(known, _)| *known != name);
-        self.environment.push((name, value.to_owned()));
+        self.scene = self.scene.env(&format!("SUPERVISOR_{key}"), value);
         self
     }
 
@@ -110,11 +104,7 @@ impl Github {
     }
 
     pub(crate) fn start(self) -> Running {
-        let environment = self.environment;
-        let scene = environment
-            .iter()
-            .fold(self.scene, |scene, (name, value)| scene.env(name, value));
-        scene.start(&[])
+        self.scene.start(&[])
     }
 
     pub(crate) fn run(self) -> Ended {
