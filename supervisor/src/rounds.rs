@@ -18,6 +18,7 @@ use crate::init::terminal::Terminal;
 use crate::init::terminate::{Act, Cause, Times};
 use crate::outcome::Failure;
 use crate::report::Reason;
+use crate::sys::footprint;
 
 /// How all of it ended.
 #[derive(Debug)]
@@ -128,7 +129,7 @@ fn one(
     let manner = start.manner;
     let program = start.program.clone();
     let terminal = Terminal::find();
-    let runner = spawn(start, terminal)?;
+    let runner = spawn(start, terminal.as_ref())?;
     info!(
         flavor = config.flavor.name(),
         pid = runner.as_raw(),
@@ -142,6 +143,7 @@ fn one(
         deadline: limits.deadline,
         idle_timeout: limits.idle_timeout,
     };
+    footprint::shrink();
     let watched = watch.until_end(signals, guide);
     if let Some(terminal) = terminal {
         terminal.take_back();

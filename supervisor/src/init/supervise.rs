@@ -133,6 +133,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 Meaning::Suspend => self.suspend(received),
                 // Who is told to end alone is told everything else alone too.
                 Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
+                Meaning::Ignore => {}
             }
         }
         if child {
@@ -166,12 +167,13 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn terminate(&mut self, cause: Cause, received: Received) {
-        if self.termination.is_some() {
-            info!(
-                sender = received.sender,
-                "asked again to end: the next act comes now"
-            );
-            self.advance();
+        if let Some(termination) = &mut self.termination {
+            if termination.hurry() {
+                info!(
+                    sender = received.sender,
+                    "asked again to end: the next act comes sooner"
+                );
+            }
             return;
         }
         info!(
@@ -216,10 +218,18 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let grace = self.watch.times.grace;
         info!(?grace, "act 1: {graceful} to the {}", graceful_to.name());
         self.send_to(graceful_to, Number(graceful as i32));
+        // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
+        if raw::is_stopped(self.watch.runner.as_raw()) {
+            self.send(Number(Signal::SIGCONT as i32));
+        }
     }
 
     fn advance(&mut self) {
-        let Some(act) = self.termination.as_mut().and_then(Termination::advance) else {
+        let Some(act) = self
+            .termination
+            .as_mut()
+            .and_then(|termination| termination.advance(Instant::now()))
+        else {
             return;
         };
         let manner = self.watch.manner;
@@ -233,7 +243,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             to.name()
         );
         self.send_to(to, Number(signal as i32));
-        // A stopped process acts on SIGTERM only once it runs again.
+        // Others of its group may be stopped while it runs.
         self.send(Number(Signal::SIGCONT as i32));
     }
 

@@ -59,7 +59,14 @@ pub struct Termination {
     opening: Opening,
     began: Instant,
     times: Times,
+    /// When the last act was done.
+    acted: Instant,
+    /// Somebody asked again since.
+    hurried: bool,
 }
+
+/// The least that an act has to work, however often the end is asked for: a burst is one request.
+const SETTLE: Duration = Duration::from_secs(1);
 
 impl Termination {
     /// Begins; where the first act is [`Act::Ask`], it is the caller's to carry out now.
@@ -74,6 +81,8 @@ impl Termination {
             opening,
             began: now,
             times,
+            acted: now,
+            hurried: false,
         }
     }
 
@@ -89,7 +98,9 @@ impl Termination {
             (Act::Insist, _) => kill_after,
             (Act::Kill, _) => return None,
         };
-        Some(self.began + after)
+        let planned = self.began + after;
+        let hurried = self.hurried.then(|| self.acted + SETTLE);
+        Some(hurried.map_or(planned, |hurried| hurried.min(planned)))
     }
 
     /// A job was found under way: it gets the time of one. Says whether that changed anything.
@@ -101,8 +112,13 @@ impl Termination {
         changes
     }
 
-    /// Goes on to the next act, because it is due or because someone asked again.
-    pub fn advance(&mut self) -> Option<Act> {
+    /// Somebody asked again: the next act comes sooner. False where that was known.
+    pub fn hurry(&mut self) -> bool {
+        !std::mem::replace(&mut self.hurried, true)
+    }
+
+    /// Goes on to the next act, because it is due.
+    pub fn advance(&mut self, now: Instant) -> Option<Act> {
         let next = match self.done {
             Act::Wait => Act::Ask,
             Act::Ask => Act::Insist,
@@ -110,6 +126,8 @@ impl Termination {
             Act::Kill => return None,
         };
         self.done = next;
+        self.acted = now;
+        self.hurried = false;
         Some(next)
     }
 }
@@ -128,19 +146,25 @@ mod tests {
         let now = Instant::now();
         let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
         assert_eq!(termination.due(), Some(now + TIMES.grace));
-        assert_eq!(termination.advance(), Some(Act::Insist));
+        assert_eq!(termination.advance(now), Some(Act::Insist));
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
-        assert_eq!(termination.advance(), Some(Act::Kill));
+        assert_eq!(termination.advance(now), Some(Act::Kill));
         assert_eq!(termination.due(), None);
-        assert_eq!(termination.advance(), None);
+        assert_eq!(termination.advance(now), None);
     }
 
     #[test]
-    fn asking_again_brings_the_next_act_forward() {
+    fn asking_again_brings_the_next_act_forward_but_a_burst_is_one_request() {
         let now = Instant::now();
         let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
-        assert_eq!(termination.advance(), Some(Act::Insist));
-        assert_eq!(termination.advance(), Some(Act::Kill));
+        assert!(termination.hurry());
+        assert!(!termination.hurry());
+        assert_eq!(termination.due(), Some(now + SETTLE));
+        let later = now + SETTLE;
+        assert_eq!(termination.advance(later), Some(Act::Insist));
+        assert_eq!(termination.due(), Some(now + TIMES.kill_after));
+        assert!(termination.hurry());
+        assert_eq!(termination.due(), Some(later + SETTLE));
     }
 
     #[test]
@@ -149,10 +173,10 @@ mod tests {
         let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Drain);
         assert_eq!(termination.done, Act::Wait);
         assert_eq!(termination.due(), Some(now + TIMES.grace));
-        assert_eq!(termination.advance(), Some(Act::Ask));
+        assert_eq!(termination.advance(now), Some(Act::Ask));
         let half = TIMES.grace + Duration::from_secs(5);
         assert_eq!(termination.due(), Some(now + half));
-        assert_eq!(termination.advance(), Some(Act::Insist));
+        assert_eq!(termination.advance(now), Some(Act::Insist));
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
     }
 
@@ -162,7 +186,7 @@ mod tests {
         let mut idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Look);
         let mut taking = idle;
         assert_eq!(idle.due(), Some(now + LOOK));
-        assert_eq!(idle.advance(), Some(Act::Ask));
+        assert_eq!(idle.advance(now), Some(Act::Ask));
         assert_eq!(idle.due(), Some(now + TIMES.grace));
 
         assert!(taking.found_busy());
