@@ -96,11 +96,12 @@ fn the_idle_time_does_not_count_once_the_job_has_begun() {
 #[test]
 fn a_runner_that_never_had_a_job_is_removed_where_there_is_a_token_for_it() {
     for github in [Github::jit(), Github::registration()] {
-        let ended = github
+        let running = github
             .secret("remove_token", crate::standin::REMOVE)
-            .set("GITHUB__IDLE_TIMEOUT", "300ms")
-            .run();
-        assert_eq!(ended.report()["reason"], "idle", "{}", ended.stderr);
+            .start();
+        crate::standin::wait_for_log(&running, "listening");
+        running.signal(nix::sys::signal::Signal::SIGTERM);
+        let ended = running.wait();
         assert_eq!(
             ended.report()["registration"],
             "removed",
