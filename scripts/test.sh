@@ -46,13 +46,16 @@ need_for_tests() {
     need readelf binutils "looks into the supervisor's binary"
     need strace strace "counts the supervisor's system calls while it is idle"
     need_for_kubernetes
+    need openssl openssl "makes a certificate authority of the tests' own"
+    need perl perl "is a job that handles signals"
+    need unzip unzip "looks into archives"
     need script bsdutils "gives the supervisor a terminal"
 }
 
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run")
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
     logged toolchain_cargo clippy --workspace --all-targets --locked --target "$TRIPLE" -- -D warnings ||

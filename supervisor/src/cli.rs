@@ -31,6 +31,12 @@ enum Command {
     Config(commands::config::Arguments),
     /// Copy keys of a mounted Secret to a memory volume: the program of the pod's init container
     StageSecrets(commands::stage_secrets::Arguments),
+    /// What a runner calls when its job starts and ends
+    #[command(hide = true)]
+    Hook(commands::hook::Arguments),
+    /// What a runner puts in front of a task
+    #[command(hide = true)]
+    Task(commands::hook::Task),
     /// Our own child processes
     #[command(hide = true)]
     Trial {
@@ -46,7 +52,7 @@ pub(crate) struct Settings {
     /// Configuration file [default: /etc/supervisor/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which runner to start: local, exec
+    /// Which runner to start: github, circleci, local, exec
     #[arg(long, value_name = "NAME")]
     flavor: Option<String>,
     /// Time between the graceful signal and SIGTERM
@@ -137,6 +143,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),
         Command::StageSecrets(arguments) => commands::stage_secrets::main(arguments),
+        Command::Hook(arguments) => commands::hook::main(&arguments),
+        Command::Task(arguments) => commands::hook::task(&arguments),
         Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),
     })
 }

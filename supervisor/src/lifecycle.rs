@@ -1,33 +1,37 @@
 //! The story of one run, start to end:
 //! config → preflight → storage → secrets → runner → wipe → report.
 
+#[cfg(debug_assertions)]
+mod defect;
+mod wiping;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::init::is_pid_1;
+use crate::init::reap::Ended;
 use crate::init::signals::Signals;
-use crate::init::spawn::spawn;
-use crate::init::supervise::{Watch, Watched};
 use crate::init::survivors::{self, Survivors};
-use crate::init::terminal::Terminal;
-use crate::init::terminate::Times;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
-use crate::sys::process;
+use crate::rounds::{self, Rounds};
+use crate::sys::{process, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
+use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
 #[must_use]
 pub fn run(config: &Config) -> u8 {
     let mut run = Run::new(config);
-    let outcome = run.job();
+    let outcome = guarded(|| run.job()).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
     run.wipe();
     run.conclude(&outcome)
@@ -35,14 +39,14 @@ pub fn run(config: &Config) -> u8 {
 
 /// Reports a configuration that cannot be used, in the same form as any other end.
 #[must_use]
-pub fn refuse(error: &ConfigError) -> u8 {
+pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     error!("{error}");
     let mut report = Report::new(None);
     report.reason = Reason::Config;
     report.exit_code = exit::CONFIG;
     report.failed_step = Some(Step::Config);
     report.message = Some(error.to_string());
-    report.publish(&Config::default().report.file);
+    report.publish(report_file);
     exit::CONFIG
 }
 
@@ -52,6 +56,10 @@ struct Run<'a> {
     report: Report,
     step: Step,
     asked_at: Option<Instant>,
+    signals: Option<Arc<Signals>>,
+    mounts: Option<wipe::Mounts>,
+    #[cfg(debug_assertions)]
+    defect: defect::Defect,
 }
 
 impl<'a> Run<'a> {
@@ -61,36 +69,48 @@ impl<'a> Run<'a> {
             report: Report::new(Some(config.flavor.name())),
             step: Step::Config,
             asked_at: None,
+            signals: None,
+            mounts: None,
+            #[cfg(debug_assertions)]
+            defect: defect::Defect::from_environment(),
         }
     }
 
     /// The steps up to the runner's end.
     fn job(&mut self) -> Result<Job, Failure> {
         let config = self.config;
-        let signals = become_init(config)?;
-
-        let found = self.step(Step::Preflight, &signals, || {
-            Ok(wipe_all(config, config.wipe.budget))
-        })?;
-        self.note_found(found);
+        let signals = Arc::new(become_init(config)?);
+        self.signals = Some(Arc::clone(&signals));
+        // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
+        self.mounts = is_pid_1().then(wipe::mounted);
+        self.wipe_found(&signals)?;
+        self.mounts.get_or_insert_with(wipe::mounted);
         self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
             Ok(storage::prepare(config)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
-        let start = self.step(Step::Secrets, &signals, || {
+        let (environment, secrets) = self.step(Step::Secrets, &signals, || {
             let mut environment = storage.environment;
             let secrets = secrets::read(config)?;
             if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            Ok(flavor::start(config, &environment, &secrets)?)
+            Ok((environment, secrets))
         })?;
-        let watched = self.step(Step::Runner, &signals, || {
-            supervise(config, start, &signals)
-        })?;
-        Ok(self.note_end(watched))
+        let mut runner = None;
+        let rounds = self.step(Step::Runner, &signals, || {
+            let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
+            // The runner has its own copy; nobody is to read ours.
+            scrub::start();
+            rounds::all(config, prepared.as_mut(), &signals)
+        });
+        if let Some(runner) = runner {
+            self.report.job = runner.job();
+            self.report.registration = runner.registration();
+        }
+        Ok(self.note_end(rounds?))
     }
 
     /// Does one step: timed, not begun once the end was asked for, and a panic in it is an error like others.
@@ -102,47 +122,65 @@ impl<'a> Run<'a> {
     ) -> Result<T, Failure> {
         self.step = step;
         if signals.terminated_early() {
-            self.asked_at = Some(Instant::now());
+            self.asked_at.get_or_insert_with(Instant::now);
+        }
+        if self.asked_at.is_some() {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(step);
+            work()
+        };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
         self.report.took(step, began.elapsed());
         done
     }
 
-    fn note_found(&mut self, found: Wiped) {
+    /// A run that was killed had no time for its wipe. What cannot be wiped now, this job would find.
+    fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
+        let asked = Asked::new(signals, None);
+        let (config, mounts) = (self.config, self.mounts.take());
+        let found = self.step(Step::Preflight, signals, || {
+            Ok(wiping::found(config, mounts.as_ref(), &asked))
+        })?;
+        self.mounts = mounts;
+        self.asked_at = asked.at();
         if found.files + found.directories + found.leftover_count == 0 {
-            return;
+            return Ok(());
         }
         warn!(
             files = found.files,
             directories = found.directories,
+            leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
+        let in_the_way = wiping::in_the_way(config, &found);
         self.report.found = Some(found);
+        in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
-    fn note_end(&mut self, watched: Watched) -> Job {
-        self.asked_at = watched.asked_at;
-        let code = flavor::exit_code(self.config, watched.ended, watched.cause);
-        let (exit_code, signal) = match watched.ended {
-            crate::init::reap::Ended::Exited(code) => (Some(code), None),
-            crate::init::reap::Ended::Signaled(signal) => (None, Some(signal)),
+    fn note_end(&mut self, rounds: Rounds) -> Job {
+        self.asked_at = rounds.asked_at;
+        let (exit_code, signal) = match rounds.ended {
+            Ended::Exited(code) => (Some(code), None),
+            Ended::Signaled(signal) => (None, Some(signal)),
         };
         info!(exit_code, signal, "the runner ended");
         self.report.runner = Some(Runner {
             exit_code,
             signal,
-            reaped_orphans: watched.orphans,
+            starts: rounds.starts,
+            reaped_orphans: rounds.orphans,
             survivors: Vec::new(),
             unkillable: Vec::new(),
             peak_memory_bytes: peak_memory(),
         });
         Job {
-            ended: watched.ended,
-            cause: watched.cause,
-            code,
+            ended: rounds.ended,
+            cause: rounds.cause,
+            verdict: rounds.verdict,
         }
     }
 
@@ -170,8 +208,18 @@ impl<'a> Run<'a> {
 
     fn wipe(&mut self) {
         let began = Instant::now();
-        let budget = self.wipe_budget();
-        let wiped = guarded(|| wipe_all(self.config, budget)).unwrap_or_else(|panic| {
+        let config = self.config;
+        let asked = (self.signals.as_deref()).map(|signals| Asked::new(signals, self.asked_at));
+        let asked_at = || asked.as_ref().map_or(self.asked_at, Asked::at);
+        let hurry = || asked_at().map(|at| wiping::patience(config, at));
+        let budget = hurry().unwrap_or(config.wipe.budget);
+        let budget = budget.min(config.wipe.budget);
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(Step::Wipe);
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry)
+        };
+        let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Wiped {
                 leftover_count: 1,
@@ -190,19 +238,6 @@ impl<'a> Run<'a> {
             warn!("left behind: {leftover}");
         }
         self.report.wiped = Some(wiped);
-    }
-
-    /// After a SIGTERM the kubelet's patience is the limit, less a second for the report.
-    fn wipe_budget(&self) -> Duration {
-        let Some(asked_at) = self.asked_at else {
-            return self.config.wipe.budget;
-        };
-        let end = self
-            .config
-            .termination_grace_period
-            .saturating_sub(Duration::from_secs(1));
-        end.saturating_sub(asked_at.elapsed())
-            .min(self.config.wipe.budget)
     }
 
     fn conclude(mut self, outcome: &Result<Job, Failure>) -> u8 {
@@ -263,50 +298,6 @@ fn become_init(config: &Config) -> Result<Signals, Failure> {
         process::end_with_parent().map_err(kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
     Ok(signals)
-}
-
-fn supervise(
-    config: &Config,
-    start: crate::init::spawn::Start,
-    signals: &Signals,
-) -> Result<Watched, Failure> {
-    let graceful = start.graceful;
-    let terminal = Terminal::find();
-    let runner = spawn(start, terminal)?;
-    info!(
-        flavor = config.flavor.name(),
-        pid = runner.as_raw(),
-        "the runner started"
-    );
-    let watch = Watch {
-        runner,
-        graceful,
-        times: Times {
-            grace: config.grace,
-            kill_after: config.kill_after(),
-        },
-        deadline: config.deadline,
-    };
-    let watched = watch.until_end(signals);
-    if let Some(terminal) = terminal {
-        terminal.take_back();
-    }
-    watched.map_err(|source| Failure::Kernel {
-        what: "the runner cannot be watched",
-        source,
-    })
-}
-
-/// Most sensitive first: credentials, then HOME and sources, then caches and layers.
-fn wipe_all(config: &Config, budget: Duration) -> Wiped {
-    let mut roots: Vec<PathBuf> = vec![
-        config.runtime_directory.clone(),
-        config.workspace.home(),
-        config.workspace.work(),
-        config.workspace.path.clone(),
-    ];
-    roots.extend(config.workspace.also_wipe.iter().cloned());
-    wipe::empty(&roots, budget)
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

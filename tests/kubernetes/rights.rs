@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{Overlay, containers, overlays};
+use crate::manifests::{containers, overlays};
 
 /// The whole securityContext of a container that builds nothing.
 fn restricted() -> Value {
@@ -37,35 +37,17 @@ fn builds(profile: &str) -> Value {
     context
 }
 
-fn builder_of(overlay: Overlay) -> &'static str {
-    if overlay.shape == "split" {
-        "builder"
-    } else {
-        "runner"
-    }
-}
-
 #[test]
 fn every_container_has_its_rights_by_the_table() {
     for overlay in overlays() {
         let pod = overlay.pod();
         for container in containers(&pod) {
             let name = container["name"].as_str().unwrap();
-            let mut expected = if name == builder_of(overlay) {
+            let expected = if name == "runner" {
                 builds(overlay.profile)
             } else {
                 restricted()
             };
-            if name == "stage-builder-secrets" && overlay.profile == "userns" {
-                // What it stages must belong to the builder.
-                for (key, value) in [
-                    ("runAsUser", json!(0)),
-                    ("runAsGroup", json!(0)),
-                    ("runAsNonRoot", json!(false)),
-                ] {
-                    expected[key] = value;
-                }
-            }
             assert_eq!(
                 container["securityContext"],
                 expected,
@@ -173,7 +155,7 @@ fn the_grace_periods_are_in_step() {
         let mut used = 0;
         for container in containers(&pod) {
             let name = container["name"].as_str().unwrap();
-            if !["runner", "builder"].contains(&name) {
+            if name != "runner" {
                 continue;
             }
             let period = seconds(container, "SUPERVISOR_TERMINATION_GRACE_PERIOD");
@@ -182,7 +164,6 @@ fn the_grace_periods_are_in_step() {
             assert!(parts <= period, "{name}: {parts} of {period}");
             used += period;
         }
-        // The kubelet ends the builder once the runner is gone, and both within one period.
         assert!(used <= whole, "{}: {used} of {whole}", overlay.name());
     }
 }

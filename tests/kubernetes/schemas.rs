@@ -35,7 +35,7 @@ fn every_overlay_is_valid_in_every_version() {
 
 #[test]
 fn an_unknown_field_is_found() {
-    let yaml = kustomize("k8s/overlays/github-split-userns");
+    let yaml = kustomize("k8s/overlays/github-single-userns");
     let yaml = yaml.replacen("hostUsers:", "hostUsrs:", 1);
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     std::fs::write(file.path(), yaml).unwrap();
