@@ -154,14 +154,14 @@ impl<'a> Walk<'a> {
     }
 
     fn run(&self) {
-        let helpers = limits::helpers(self.free_before.is_some());
         self.queue
             .push_all(&mut vec![Task::List(Arc::clone(&self.root))]);
         std::thread::scope(|scope| {
-            let mut waiting = helpers;
+            let mut alone = true;
             self.work(|| {
-                if waiting > 0 && self.worth_helpers() {
-                    self.start(scope, std::mem::take(&mut waiting));
+                if alone && self.worth_helpers() {
+                    alone = false;
+                    self.start(scope, limits::helpers(self.free_before.is_some()));
                 }
             });
         });
