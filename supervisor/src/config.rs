@@ -214,7 +214,7 @@ pub struct Wipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// The container's `terminationMessagePath`; written if it exists or was named.
+    /// The container's `terminationMessagePath`; the default one is written if it exists.
     pub file: PathBuf,
 }
 
@@ -303,7 +303,7 @@ impl Default for Config {
                 reserve: Duration::from_secs(10),
             },
             report: Report {
-                file: PathBuf::from("/dev/termination-log"),
+                file: PathBuf::from(crate::report::DEFAULT_FILE),
             },
             log: Log {
                 format: LogFormat::Auto,

@@ -1,12 +1,15 @@
 //! The story of one run, start to end:
 //! config → preflight → storage → secrets → runner → wipe → report.
 
+#[cfg(debug_assertions)]
+mod defect;
 mod wiping;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use tracing::{error, info, warn};
@@ -21,16 +24,16 @@ use crate::init::terminal::Terminal;
 use crate::init::terminate::Times;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
-use crate::sys::process;
+use crate::sys::{footprint, process, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
-use wiping::{Asked, patience, wipe_all};
+use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
 #[must_use]
 pub fn run(config: &Config) -> u8 {
     let mut run = Run::new(config);
-    let outcome = run.job();
+    let outcome = guarded(|| run.job()).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
     run.wipe();
     run.conclude(&outcome)
@@ -38,14 +41,14 @@ pub fn run(config: &Config) -> u8 {
 
 /// Reports a configuration that cannot be used, in the same form as any other end.
 #[must_use]
-pub fn refuse(error: &ConfigError) -> u8 {
+pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     error!("{error}");
     let mut report = Report::new(None);
     report.reason = Reason::Config;
     report.exit_code = exit::CONFIG;
     report.failed_step = Some(Step::Config);
     report.message = Some(error.to_string());
-    report.publish(&Config::default().report.file);
+    report.publish(report_file);
     exit::CONFIG
 }
 
@@ -57,6 +60,8 @@ struct Run<'a> {
     asked_at: Option<Instant>,
     signals: Option<Arc<Signals>>,
     mounts: Option<wipe::Mounts>,
+    #[cfg(debug_assertions)]
+    defect: defect::Defect,
 }
 
 impl<'a> Run<'a> {
@@ -68,6 +73,8 @@ impl<'a> Run<'a> {
             asked_at: None,
             signals: None,
             mounts: None,
+            #[cfg(debug_assertions)]
+            defect: defect::Defect::from_environment(),
         }
     }
 
@@ -86,15 +93,19 @@ impl<'a> Run<'a> {
             Ok(storage::prepare(config)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
-        let start = self.step(Step::Secrets, &signals, || {
+        let (environment, secrets) = self.step(Step::Secrets, &signals, || {
             let mut environment = storage.environment;
             let secrets = secrets::read(config)?;
             if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            Ok(flavor::start(config, &environment, &secrets)?)
+            Ok((environment, secrets))
         })?;
         let watched = self.step(Step::Runner, &signals, || {
+            let start = flavor::start(config, &environment, &secrets)?;
+            // The runner has its own copy; nobody is to read ours.
+            drop(secrets);
+            scrub::start();
             supervise(config, start, &signals)
         })?;
         Ok(self.note_end(watched))
@@ -115,39 +126,37 @@ impl<'a> Run<'a> {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(step);
+            work()
+        };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
         self.report.took(step, began.elapsed());
         done
     }
 
-    /// A run that was killed had no time for its wipe.
+    /// A run that was killed had no time for its wipe. What cannot be wiped now, this job would find.
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
         let asked = Asked::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
         let found = self.step(Step::Preflight, signals, || {
-            Ok(wipe_all(
-                config,
-                config.wipe.budget,
-                mounts.as_ref(),
-                &|| asked.at().map(|_| Duration::ZERO),
-            ))
+            Ok(wiping::found(config, mounts.as_ref(), &asked))
         })?;
         self.mounts = mounts;
         self.asked_at = asked.at();
-        self.note_found(found);
-        Ok(())
-    }
-
-    fn note_found(&mut self, found: Wiped) {
         if found.files + found.directories + found.leftover_count == 0 {
-            return;
+            return Ok(());
         }
         warn!(
             files = found.files,
             directories = found.directories,
+            leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
+        let in_the_way = wiping::in_the_way(config, &found);
         self.report.found = Some(found);
+        in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
     fn note_end(&mut self, watched: Watched) -> Job {
@@ -200,11 +209,15 @@ impl<'a> Run<'a> {
         let config = self.config;
         let asked = (self.signals.as_deref()).map(|signals| Asked::new(signals, self.asked_at));
         let asked_at = || asked.as_ref().map_or(self.asked_at, Asked::at);
-        let hurry = || asked_at().map(|at| patience(config, at));
+        let hurry = || asked_at().map(|at| wiping::patience(config, at));
         let budget = hurry().unwrap_or(config.wipe.budget);
         let budget = budget.min(config.wipe.budget);
-        let wiped = guarded(|| wipe_all(config, budget, self.mounts.as_ref(), &hurry));
-        let wiped = wiped.unwrap_or_else(|panic| {
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(Step::Wipe);
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry)
+        };
+        let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Wiped {
                 leftover_count: 1,
@@ -292,7 +305,7 @@ fn supervise(
 ) -> Result<Watched, Failure> {
     let graceful = start.graceful;
     let terminal = Terminal::find();
-    let runner = spawn(start, terminal)?;
+    let runner = spawn(start, terminal.as_ref())?;
     info!(
         flavor = config.flavor.name(),
         pid = runner.as_raw(),
@@ -307,13 +320,14 @@ fn supervise(
         },
         deadline: config.deadline,
     };
+    footprint::shrink();
     let watched = watch.until_end(signals);
     if let Some(terminal) = terminal {
         terminal.take_back();
     }
     watched.map_err(|source| Failure::Kernel {
         what: "the runner cannot be watched",
-        source,
+        source: source.into(),
     })
 }
 

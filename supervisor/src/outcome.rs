@@ -16,6 +16,9 @@ pub enum Failure {
     /// SIGTERM came before the runner was started.
     #[error("asked to end before the job had started")]
     Terminated,
+    /// Something of an earlier run is still there, and the job would find it.
+    #[error("what an earlier run left in the workspace cannot be wiped: {0}; use a fresh volume")]
+    Unwiped(String),
     /// A fatal check failed.
     #[error("preflight: {0}")]
     Preflight(#[from] doctor::Fatal),
@@ -117,7 +120,7 @@ fn told(ended: Ended) -> String {
 fn failed(step: Step, failure: &Failure) -> Conclusion {
     let (reason, code) = match failure {
         Failure::Terminated => (Reason::Terminated, exit::of_signal(nix::libc::SIGTERM)),
-        Failure::Preflight(_) => (Reason::Preflight, exit::PREFLIGHT),
+        Failure::Unwiped(_) | Failure::Preflight(_) => (Reason::Preflight, exit::PREFLIGHT),
         Failure::Storage(_) => (Reason::Storage, exit::STORAGE),
         Failure::Secrets(_) | Failure::Flavor(FlavorError::Secrets(_)) => {
             (Reason::Secrets, exit::SECRETS)

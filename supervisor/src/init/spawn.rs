@@ -64,7 +64,7 @@ impl SpawnError {
 ///
 /// # Errors
 /// [`SpawnError`] where fork or exec failed.
-pub fn spawn(start: Start, terminal: Option<Terminal>) -> Result<Pid, SpawnError> {
+pub fn spawn(start: Start, terminal: Option<&Terminal>) -> Result<Pid, SpawnError> {
     let mut command = Command::new(&start.program);
     command
         .args(&start.arguments)

@@ -1,6 +1,5 @@
 //! The watch over the runner: one loop that waits for signals and for the clock, and for nothing else.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -12,7 +11,8 @@ use super::is_pid_1;
 use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
 use super::terminate::{Act, Cause, Termination, Times};
-use crate::sys::{raw, ready};
+use crate::sys::raw;
+use crate::sys::ready::{self, Want};
 
 /// The runner, and the rules for its end.
 #[derive(Debug, Clone, Copy)]
@@ -54,12 +54,8 @@ impl Watch {
     /// Watches until the runner has ended.
     ///
     /// # Errors
-    /// As epoll_create1(2) and epoll_ctl(2).
-    pub fn until_end(self, signals: &Signals) -> std::io::Result<Watched> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
+    /// As poll(2) and read(2).
+    pub fn until_end(self, signals: &Signals) -> Result<Watched, Errno> {
         let watching = Loop {
             watch: self,
             signals,
@@ -69,15 +65,14 @@ impl Watch {
             ended: None,
             orphans: 0,
         };
-        runtime.block_on(watching.run())
+        watching.run()
     }
 }
 
 impl Loop<'_> {
-    async fn run(mut self) -> std::io::Result<Watched> {
-        let signals = ready::watch(self.signals.as_fd())?;
+    fn run(mut self) -> Result<Watched, Errno> {
         loop {
-            // The runner may have ended before the descriptor was watched.
+            // The runner may have ended before anyone looked.
             self.drain()?;
             if let Some(ended) = self.ended {
                 return Ok(Watched {
@@ -87,12 +82,18 @@ impl Loop<'_> {
                     orphans: self.orphans,
                 });
             }
-            let due = self.due();
-            tokio::select! {
-                ready = signals.readable() => ready?.clear_ready(),
-                () = sleep_until(due) => self.clock(),
-            }
+            self.wait()?;
         }
+    }
+
+    /// Sleeps until a signal waits, or until the next act is due and is done.
+    fn wait(&mut self) -> Result<(), Errno> {
+        let due = self.due();
+        ready::wait(self.signals, Want::Read, due)?;
+        if due.is_some_and(|due| Instant::now() >= due) {
+            self.clock();
+        }
+        Ok(())
     }
 
     fn drain(&mut self) -> Result<(), Errno> {
@@ -103,6 +104,7 @@ impl Loop<'_> {
                 Meaning::Terminate => self.terminate(Cause::Asked, received),
                 Meaning::Suspend => self.suspend(received),
                 Meaning::Forward => self.forward(received),
+                Meaning::Ignore => {}
             }
         }
         if child {
@@ -136,12 +138,13 @@ impl Loop<'_> {
     }
 
     fn terminate(&mut self, cause: Cause, received: Received) {
-        if self.termination.is_some() {
-            info!(
-                sender = received.sender,
-                "asked again to end: the next act comes now"
-            );
-            self.advance();
+        if let Some(termination) = &mut self.termination {
+            if termination.hurry() {
+                info!(
+                    sender = received.sender,
+                    "asked again to end: the next act comes sooner"
+                );
+            }
             return;
         }
         info!(
@@ -158,10 +161,18 @@ impl Loop<'_> {
         self.asked_at = Some(now);
         info!(grace = ?self.watch.times.grace, "act 1: {} to the runner's group", self.watch.graceful);
         self.send(Number(self.watch.graceful as i32));
+        // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
+        if raw::is_stopped(self.watch.runner.as_raw()) {
+            self.send(Number(Signal::SIGCONT as i32));
+        }
     }
 
     fn advance(&mut self) {
-        let Some(act) = self.termination.as_mut().and_then(Termination::advance) else {
+        let Some(act) = self
+            .termination
+            .as_mut()
+            .and_then(|termination| termination.advance(Instant::now()))
+        else {
             return;
         };
         let (signal, number) = match act {
@@ -170,7 +181,7 @@ impl Loop<'_> {
         };
         warn!("act {number}: the runner is still there, {signal} to its group");
         self.send(Number(signal as i32));
-        // A stopped process acts on SIGTERM only once it runs again.
+        // Others of its group may be stopped while it runs.
         self.send(Number(Signal::SIGCONT as i32));
     }
 
@@ -197,12 +208,5 @@ impl Loop<'_> {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => warn!(%errno, "{} did not reach the runner's group", number.name()),
         }
-    }
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -39,7 +39,14 @@ pub struct Termination {
     began: Instant,
     times: Times,
     done: Act,
+    /// When the last act was done.
+    acted: Instant,
+    /// Somebody asked again since.
+    hurried: bool,
 }
+
+/// The least that an act has to work, however often the end is asked for: a burst is one request.
+const SETTLE: Duration = Duration::from_secs(1);
 
 impl Termination {
     /// Begins; the first act, [`Act::Ask`], is the caller's to carry out now.
@@ -50,27 +57,38 @@ impl Termination {
             began: now,
             times,
             done: Act::Ask,
+            acted: now,
+            hurried: false,
         }
     }
 
     /// When the next act is due, if there is one.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        match self.done {
-            Act::Ask => Some(self.began + self.times.grace),
-            Act::Insist => Some(self.began + self.times.kill_after),
-            Act::Kill => None,
-        }
+        let planned = match self.done {
+            Act::Ask => self.began + self.times.grace,
+            Act::Insist => self.began + self.times.kill_after,
+            Act::Kill => return None,
+        };
+        let hurried = self.hurried.then(|| self.acted + SETTLE);
+        Some(hurried.map_or(planned, |hurried| hurried.min(planned)))
     }
 
-    /// Goes on to the next act, because it is due or because someone asked again.
-    pub fn advance(&mut self) -> Option<Act> {
+    /// Somebody asked again: the next act comes sooner. False where that was known.
+    pub fn hurry(&mut self) -> bool {
+        !std::mem::replace(&mut self.hurried, true)
+    }
+
+    /// Goes on to the next act, because it is due.
+    pub fn advance(&mut self, now: Instant) -> Option<Act> {
         let next = match self.done {
             Act::Ask => Act::Insist,
             Act::Insist => Act::Kill,
             Act::Kill => return None,
         };
         self.done = next;
+        self.acted = now;
+        self.hurried = false;
         Some(next)
     }
 }
@@ -89,17 +107,24 @@ mod tests {
         let now = Instant::now();
         let mut termination = Termination::begin(Cause::Asked, TIMES, now);
         assert_eq!(termination.due(), Some(now + TIMES.grace));
-        assert_eq!(termination.advance(), Some(Act::Insist));
+        assert_eq!(termination.advance(now), Some(Act::Insist));
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
-        assert_eq!(termination.advance(), Some(Act::Kill));
+        assert_eq!(termination.advance(now), Some(Act::Kill));
         assert_eq!(termination.due(), None);
-        assert_eq!(termination.advance(), None);
+        assert_eq!(termination.advance(now), None);
     }
 
     #[test]
-    fn asking_again_brings_the_next_act_forward() {
-        let mut termination = Termination::begin(Cause::Asked, TIMES, Instant::now());
-        assert_eq!(termination.advance(), Some(Act::Insist));
-        assert_eq!(termination.advance(), Some(Act::Kill));
+    fn asking_again_brings_the_next_act_forward_but_a_burst_is_one_request() {
+        let now = Instant::now();
+        let mut termination = Termination::begin(Cause::Asked, TIMES, now);
+        assert!(termination.hurry());
+        assert!(!termination.hurry());
+        assert_eq!(termination.due(), Some(now + SETTLE));
+        let later = now + SETTLE;
+        assert_eq!(termination.advance(later), Some(Act::Insist));
+        assert_eq!(termination.due(), Some(now + TIMES.kill_after));
+        assert!(termination.hurry());
+        assert_eq!(termination.due(), Some(later + SETTLE));
     }
 }

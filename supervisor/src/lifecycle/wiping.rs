@@ -1,5 +1,6 @@
-//! What a run wipes, and how long that may take when the end is asked for meanwhile.
+//! The wipes of one run: before the job for what a killed run left, and after it, as fast as the kubelet asks.
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use crate::init::signals::Signals;
 use crate::report::Wiped;
 use crate::{wipe, workspace};
 
-/// Empties all that is the job's.
-pub(super) fn wipe_all(
+/// Empties everything that is the job's.
+pub(super) fn all(
     config: &Config,
     budget: Duration,
     before: Option<&wipe::Mounts>,
@@ -22,6 +23,48 @@ pub(super) fn wipe_all(
         hurry,
         before,
     })
+}
+
+/// The same before the job. Mostly there is nothing, and that is seen sooner than wiped.
+pub(super) fn found(config: &Config, before: Option<&wipe::Mounts>, asked: &Asked) -> Wiped {
+    let nothing = || (workspace::wiped(config).iter()).all(|root| is_empty(root));
+    // Without a list of mounts, those that lie on an empty directory are to be detached too.
+    if before.is_some() && nothing() {
+        return Wiped::default();
+    }
+    let hurry = || asked.at().map(|_| Duration::ZERO);
+    all(config, config.wipe.budget, before, &hurry)
+}
+
+/// What is left in the directories that the job works in, by name; elsewhere nobody looks for what a job left, and
+/// what was mounted there is the pod's.
+pub(super) fn in_the_way(config: &Config, found: &Wiped) -> Option<String> {
+    let workspace = &config.workspace;
+    let own = [
+        workspace.work(),
+        workspace.home(),
+        workspace.temporary(),
+        config.graph_root(),
+    ];
+    let own = own.map(|path| path.display().to_string());
+    let is_own = |left: &&String| own.iter().any(|path| left.starts_with(path));
+    let left: Vec<&str> = (found.leftovers.iter())
+        .filter(is_own)
+        .filter(|left| !left.contains(": EXDEV "))
+        .map(String::as_str)
+        .collect();
+    (!left.is_empty()).then(|| left.join(", "))
+}
+
+/// Whether there is nothing at all: no such path, or an empty directory that is no symlink.
+fn is_empty(root: &Path) -> bool {
+    match root.symlink_metadata() {
+        Ok(found) if found.is_dir() => {
+            std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none())
+        }
+        Ok(_) => false,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// When the end was asked for, be it while the wipe runs: several threads ask.

@@ -81,15 +81,15 @@ fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(clean)
 }
 
-/// What the user database says, asked once.
-pub(super) fn home_of_root() -> Option<&'static Path> {
+/// What the user database says. Asked for once: each time the C library reads it and looks for daemons.
+pub(super) fn home_of_root() -> Option<&'static PathBuf> {
     static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let home = HOME.get_or_init(|| {
+    let find = || {
         let root = User::from_uid(Uid::from_raw(0)).ok().flatten()?;
         // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
         (root.dir != Path::new("/")).then_some(root.dir)
-    });
-    home.as_deref()
+    };
+    HOME.get_or_init(find).as_ref()
 }
 
 #[cfg(test)]
