@@ -49,6 +49,8 @@ need_for_tests() {
     need openssl openssl "makes a certificate authority of the tests' own"
     need perl perl "is a job that handles signals"
     need unzip unzip "looks into archives"
+    need newuidmap uidmap "maps subordinate ids in the tests of the wipe"
+    need chattr e2fsprogs "makes files immutable in the tests of the wipe"
     need script bsdutils "gives the supervisor a terminal"
 }
 
