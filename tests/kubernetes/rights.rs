@@ -23,8 +23,7 @@ fn restricted() -> Value {
 fn builds(profile: &str) -> Value {
     let mut context = restricted();
     context["readOnlyRootFilesystem"] = json!(false);
-    context["seccompProfile"] =
-        json!({"type": "Localhost", "localhostProfile": "ci-cd-agents/buildah.json"});
+    context["seccompProfile"] = json!({"type": "Localhost", "localhostProfile": "buildah.json"});
     if profile == "userns" {
         context["capabilities"]["add"] = json!(["SETUID", "SETGID", "SETFCAP"]);
         context["runAsUser"] = json!(0);
