@@ -2,11 +2,13 @@
 //!
 //! Checks are data (`check`, `checks`), run by one engine; `preflight` is the cheap part of them, before each job.
 
+mod build_trial;
 mod check;
 mod checks;
 pub mod child;
 mod engine;
 mod explain;
+pub mod leash;
 mod preflight;
 pub mod render;
 mod report;

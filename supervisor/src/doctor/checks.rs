@@ -1,6 +1,11 @@
 //! All checks, by subject. One is added in the file of its subject, and nowhere else.
 
+mod filesystem;
 mod idmap;
+mod jwt;
+pub(super) mod kernel;
+mod kubernetes;
+mod network;
 mod privileges;
 mod secrets;
 mod storage;
@@ -13,14 +18,18 @@ use super::check::Check;
 
 /// Every check; what a check needs stands before it.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
-    let subjects: [&[Check]; 7] = [
+    let subjects: [&[Check]; 11] = [
+        kernel::CHECKS,
         privileges::CHECKS,
         userns::CHECKS,
         idmap::CHECKS,
+        filesystem::CHECKS,
         workspace::CHECKS,
-        storage::CHECKS,
         tools::CHECKS,
+        storage::CHECKS,
         secrets::CHECKS,
+        network::CHECKS,
+        kubernetes::CHECKS,
     ];
     subjects.into_iter().flatten()
 }

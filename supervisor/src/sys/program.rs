@@ -6,8 +6,11 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
+
+use super::userns;
 
 /// The program `name` in our PATH, or at its path.
 #[must_use]
@@ -23,6 +26,67 @@ pub fn foreign_machine(path: &Path) -> Option<String> {
     let machine = elf_machine(path)?;
     let own = elf_machine(Path::new("/proc/self/exe"))?;
     (machine != own).then(|| machine_name(machine))
+}
+
+/// Whether the ELF file at `path` needs no interpreter, and so no library, elf(5) `PT_INTERP`.
+#[must_use]
+pub fn is_static(path: &Path) -> bool {
+    let mut start = [0; 4096];
+    let read = File::open(path).and_then(|mut file| file.read(&mut start));
+    let number = |at: usize| usize::from(u16::from_le_bytes([start[at], start[at + 1]]));
+    // 64 bits, little-endian, as every machine that this is built for.
+    let known = read.is_ok_and(|count| count > 64) && start.starts_with(b"\x7fELF\x02\x01");
+    let (first, size, count) = (number(32), number(54), number(56));
+    let kinds = (0..count).map(|index| start.get(first + index * size).copied());
+    known
+        && kinds
+            .into_iter()
+            .all(|kind| kind.is_some_and(|kind| kind != 3))
+}
+
+/// What a program says about its version.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The first three numbers.
+    pub numbers: [u32; 3],
+    /// The line that holds them.
+    pub text: String,
+}
+
+/// Asks the program at `path` for its version; it ends with us.
+///
+/// # Errors
+/// As execve(2), or what the program said instead.
+pub fn version(path: &Path) -> std::io::Result<Version> {
+    let output = Command::new("/proc/self/exe")
+        .args(["trial", userns::BOUND])
+        .arg(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.lines().find_map(|line| {
+        let words = line.split_whitespace().filter(|word| word.contains('.'));
+        let numbers = words.into_iter().find_map(version_numbers)?;
+        let text = line.trim().to_owned();
+        Some(Version { numbers, text })
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().next().unwrap_or_default().to_owned();
+    let wrong = || std::io::Error::other(format!("--version ended with {}: {said}", output.status));
+    if !output.status.success() {
+        return Err(wrong());
+    }
+    version.ok_or_else(wrong)
+}
+
+fn version_numbers(word: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
+    let parts = word.split(|letter: char| !letter.is_ascii_digit());
+    for (number, part) in numbers.iter_mut().zip(parts) {
+        *number = part.parse().ok()?;
+    }
+    Some(numbers)
 }
 
 fn elf_machine(path: &Path) -> Option<u16> {
@@ -106,6 +170,13 @@ mod tests {
         ];
         assert_eq!(file_capabilities(&attribute), (1 << 7, true));
         assert_eq!(file_capabilities(&[]), (0, false));
+    }
+
+    #[test]
+    fn versions_are_read_as_programs_write_them() {
+        assert_eq!(version_numbers("1.39.3"), Some([1, 39, 3]));
+        assert_eq!(version_numbers("1.10"), Some([1, 10, 0]));
+        assert_eq!(version_numbers("v1.2"), None);
     }
 
     #[test]

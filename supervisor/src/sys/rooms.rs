@@ -16,6 +16,8 @@ use super::{syscalls, userns};
 pub const MAKE: &str = "userns";
 /// Mounting, unmounting, chroot and pivot_root in one.
 pub const MOUNT: &str = "userns-mount";
+/// The call that [`MOUNT`] asks for last.
+pub const PIVOT_ROOT: &str = "pivot_root";
 /// Mounting a /proc of one's own in one.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
@@ -59,11 +61,10 @@ fn mounts() -> Result<(), Verdict> {
         "/"
     };
     mount_one("tmpfs", place)?;
-    if let Some(errno) = syscalls::pivot_root_refused() {
-        return Err(Verdict::refused("pivot_root", errno));
-    }
     umount2(place, MntFlags::MNT_DETACH).map_err(refused("umount2(tmpfs)"))?;
-    nix::unistd::chroot("/").map_err(refused("chroot(/)"))
+    nix::unistd::chroot("/").map_err(refused("chroot(/)"))?;
+    // Last, because it is the one that can be done without.
+    syscalls::pivot_root_refused().map_or(Ok(()), |errno| Err(Verdict::refused(PIVOT_ROOT, errno)))
 }
 
 fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {

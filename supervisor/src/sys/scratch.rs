@@ -1,6 +1,7 @@
 //! A directory for trials on a real file system, gone afterwards whatever became of the trial.
 //!
-//! A lock on it tells a trial under way from one whose process was killed: the next one removes it.
+//! A lock on it tells a trial under way from one whose process was killed: the next one removes it, or a guard that
+//! outlives the process.
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, set_permissions};
@@ -8,9 +9,11 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{SigSet, Signal};
 
 use super::trial::Trial;
 
@@ -35,7 +38,8 @@ impl Scratch {
     pub fn beneath(place: &Path) -> std::io::Result<Self> {
         let place = existing(place);
         sweep(place);
-        let path = nix::unistd::mkdtemp(&place.join(format!("{PREFIX}XXXXXX")))?;
+        let own = std::process::id();
+        let path = nix::unistd::mkdtemp(&place.join(format!("{PREFIX}{own}.XXXXXX")))?;
         let lock = lock(&path);
         Ok(Self { path, _lock: lock })
     }
@@ -50,6 +54,70 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         remove(&self.path);
+    }
+}
+
+/// A process that removes what we made in a place, should we be killed before we could.
+#[derive(Debug)]
+pub struct Guard(Option<Child>);
+
+/// The name of the trial that is a guard.
+pub const GUARD: &str = "guard";
+
+/// How long a guard waits for those who still write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Guard {
+    /// A guard over the directories that this process makes for `place`. Where none can be started, the next trial
+    /// there removes them.
+    #[must_use]
+    pub fn of(place: &Path) -> Self {
+        let child = Command::new("/proc/self/exe")
+            .args(["trial", GUARD, &std::process::id().to_string()])
+            .arg(existing(place))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.ok())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            drop(child.stdin.take());
+            // It ends by itself.
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The guard's side: waits until process `maker` is gone or done, then removes what it left in `place`.
+pub fn guard(maker: &str, place: &Path) {
+    // A Ctrl-C that ends the maker must not end its guard.
+    let deaf: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    let _ = deaf.thread_block();
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    let prefix = format!("{PREFIX}{maker}.");
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+        let left = entries.filter(|entry| {
+            let name = entry.file_name();
+            name.as_bytes().starts_with(prefix.as_bytes())
+        });
+        let mut found = false;
+        for entry in left {
+            found = true;
+            remove(&entry.path());
+        }
+        if !found || Instant::now() >= end {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -4,7 +4,8 @@ use nix::errno::Errno;
 
 use super::trials::{Refusal, ask, sysctl};
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{Profile, Scene};
+use crate::sys::idmap::{Kind, parse_map};
 use crate::sys::rooms;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -27,7 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
         after: &["userns.create"],
         preflight: true,
         look: mount,
-        cases: &[UBUNTU, CONFINED, PIVOT_ROOT, NO_MOUNT],
+        cases: &[UBUNTU, CONFINED, NO_MOUNT],
         ..Check::NEW
     },
     Check {
@@ -38,6 +39,14 @@ pub(super) const CHECKS: &[Check] = &[
         after: &["userns.mount"],
         look: proc,
         cases: &[],
+        ..Check::NEW
+    },
+    Check {
+        id: "userns.host-users",
+        title: "Root here is nobody on the node",
+        how: "Reads /proc/self/uid_map: where every id is mapped to itself, this container shares the node's ids.",
+        look: host_users,
+        cases: &[IGNORED, HOST_ROOT],
         ..Check::NEW
     },
 ];
@@ -86,18 +95,41 @@ const REFUSED: Case = Case {
     means: "Builds without root need a user namespace, and the kernel refuses it although no sysctl and no filter that can be seen from here forbids it: a security module of the node, or a sandbox around the container.",
     cure: "On the node, as root, right after this message:\n  dmesg | tail -n 20; journalctl -k -n 20 | grep -iE 'apparmor|selinux|avc|userns'",
 };
-const PIVOT_ROOT: Case = Case {
-    name: "pivot-root",
-    status: Status::Fail,
-    means: "Buildah unpacks image layers behind pivot_root(2), and the filter of this container's runtime forbids that system call.",
-    cure: "Copy k8s/seccomp/buildah.json to every node, beneath the kubelet's seccomp directory, and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
-};
 const NO_MOUNT: Case = Case {
     name: "no-mount",
     status: Status::Fail,
     means: "A user namespace can be made, but nothing may be mounted in it, and every build mounts.",
     cure: REFUSED.cure,
 };
+
+const IGNORED: Case = Case {
+    name: "ignored",
+    status: Status::Fail,
+    means: "The profile userns promises a pod with ids of its own (hostUsers: false), and this one has the node's: older container runtimes pass over the setting without a word.",
+    cure: "In the pod spec, for the whole pod:\n  hostUsers: false\nIf it stands there already, the node is too old for it. It needs Linux 6.3, containerd 2.0 with runc 1.2 or crun 1.9, or CRI-O 1.25:\n  kubectl get node -o wide",
+};
+const HOST_ROOT: Case = Case {
+    name: "host-root",
+    status: Status::Warn,
+    means: "This container runs as root with the node's own ids: what breaks out of it is root on the node.",
+    cure: "In the pod spec, for the whole pod:\n  hostUsers: false\nor on this container:\n  securityContext:\n    runAsUser: 1000\n    runAsNonRoot: true\nWith podman: --user 1000:1000, or --userns=auto",
+};
+
+fn host_users(scene: &Scene) -> Finding {
+    let map = std::fs::read_to_string(Kind::User.map_file("self")).unwrap_or_default();
+    let lines = parse_map(&map);
+    let shared = lines.iter().all(|line| line.inside == line.outside);
+    let told: Vec<_> = (lines.iter())
+        .map(|line| format!("{}:{}:{}", line.inside, line.outside, line.count))
+        .collect();
+    let told = format!("uid_map is {}", told.join(", "));
+    match (shared, scene.profile, nix::unistd::getuid().is_root()) {
+        (false, ..) => Finding::ok(told).value("own"),
+        (true, Some(Profile::Userns), _) => Finding::case(IGNORED, told).value("shared"),
+        (true, _, true) => Finding::case(HOST_ROOT, told).value("shared"),
+        (true, _, false) => Finding::ok(format!("{told}; this is no root")).value("shared"),
+    }
+}
 
 fn create(_: &Scene) -> Finding {
     match ask(rooms::MAKE, false) {
@@ -164,8 +196,11 @@ fn mount(_: &Scene) -> Finding {
         return Finding::ok("mount, umount2, pivot_root and chroot work");
     };
     let told = refusal.told();
-    if refusal.call == "pivot_root" {
-        return Finding::case(PIVOT_ROOT, told);
+    // Buildah falls back to chroot(2).
+    if refusal.call == rooms::PIVOT_ROOT {
+        return Finding::ok(format!(
+            "mount, umount2 and chroot work; refused, but not needed: {told}"
+        ));
     }
     restricted(&told).unwrap_or_else(|| Finding::case(NO_MOUNT, told))
 }
