@@ -18,8 +18,8 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
         (doctor::leash::NAME, [program, arguments @ ..]) => {
             return doctor::leash::child(program, arguments);
         }
-        (scratch::GUARD, [maker, place]) => {
-            scratch::guard(&maker.to_string_lossy(), Path::new(place));
+        (scratch::GUARD, [maker, place, directories @ ..]) => {
+            scratch::guard(&maker.to_string_lossy(), Path::new(place), directories);
             return 0;
         }
         (syscalls::NAME, []) => {

@@ -1,11 +1,13 @@
 //! The last proof: an image of two steps, built by the real buildah as a job would, and gone afterwards.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use nix::unistd::getuid;
+
 use super::leash;
-use super::scene::Scene;
+use super::scene::{self, Scene};
 use crate::config::{Config, Driver};
 use crate::sys::program;
 use crate::sys::scratch::{Guard, Scratch};
@@ -31,7 +33,8 @@ pub(super) fn build(scene: &Scene, driver: &str) -> Result<String, String> {
         );
     }
     let place = scene.config.graph_root();
-    let _guard = Guard::of(&place);
+    let _guard = Guard::with(&place, &strays(scene));
+    make_home(scene)?;
     let scratch = Scratch::beneath(&place).map_err(|error| error.to_string())?;
     let config = within(scratch.path(), &scene.config, driver);
     let environment = prepare(&config)?;
@@ -84,6 +87,28 @@ fn within(scratch: &Path, config: &Config, driver: &str) -> Config {
 }
 
 type Environment = Vec<(std::ffi::OsString, std::ffi::OsString)>;
+
+/// A step's own Buildah sees none of our variables: it makes these, and they stay behind empty.
+fn strays(scene: &Scene) -> Vec<PathBuf> {
+    let run = PathBuf::from(format!("/tmp/storage-run-{}", getuid()));
+    let mut directories = vec![run.join("containers"), run.join("libpod"), run];
+    if let Some(home) = scene::home() {
+        directories.push(home.join(".config"));
+        if home == scene.config.workspace.home() {
+            directories.push(home);
+        }
+    }
+    directories
+}
+
+/// It wants the home that /etc/passwd names, which is there in a job where it lies on the workspace.
+fn make_home(scene: &Scene) -> Result<(), String> {
+    let home = scene.config.workspace.home();
+    if scene::home().as_ref() != Some(&home) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))
+}
 
 /// As `supervisor run` does it, with the context in place of the job's files.
 fn prepare(config: &Config) -> Result<Environment, String> {

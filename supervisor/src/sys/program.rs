@@ -53,15 +53,18 @@ pub struct Version {
     pub text: String,
 }
 
-/// Asks the program at `path` for its version; it ends with us.
+/// Asks the program at `path` for its version; it ends with us. Some make directories for that, so they get a `home`.
 ///
 /// # Errors
 /// As execve(2), or what the program said instead.
-pub fn version(path: &Path) -> std::io::Result<Version> {
+pub fn version(path: &Path, home: &Path) -> std::io::Result<Version> {
     let output = Command::new("/proc/self/exe")
         .args(["trial", userns::BOUND])
         .arg(path)
         .arg("--version")
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env("XDG_RUNTIME_DIR", home)
         .stdin(Stdio::null())
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);

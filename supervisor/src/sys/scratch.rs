@@ -3,7 +3,7 @@
 //! A lock on it tells a trial under way from one whose process was killed: the next one removes it, or a guard that
 //! outlives the process.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -72,9 +72,18 @@ impl Guard {
     /// there removes them.
     #[must_use]
     pub fn of(place: &Path) -> Self {
+        Self::with(place, &[])
+    }
+
+    /// The same, and over directories that others will make: those that are not there yet are removed if they are
+    /// empty, in this order.
+    #[must_use]
+    pub fn with(place: &Path, directories: &[PathBuf]) -> Self {
+        let absent = directories.iter().filter(|path| !path.exists());
         let child = Command::new("/proc/self/exe")
             .args(["trial", GUARD, &std::process::id().to_string()])
             .arg(existing(place))
+            .args(absent)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -93,8 +102,9 @@ impl Drop for Guard {
     }
 }
 
-/// The guard's side: waits until process `maker` is gone or done, then removes what it left in `place`.
-pub fn guard(maker: &str, place: &Path) {
+/// The guard's side: waits until process `maker` is gone or done, then removes what it left in `place`, and the
+/// `directories` that are empty.
+pub fn guard(maker: &str, place: &Path, directories: &[OsString]) {
     // A Ctrl-C that ends the maker must not end its guard.
     let deaf: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
@@ -115,9 +125,13 @@ pub fn guard(maker: &str, place: &Path) {
             remove(&entry.path());
         }
         if !found || Instant::now() >= end {
-            return;
+            break;
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+    for directory in directories {
+        // Not empty: in use by someone else by now.
+        let _ = std::fs::remove_dir(directory);
     }
 }
 

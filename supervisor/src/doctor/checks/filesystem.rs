@@ -7,7 +7,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
 use crate::sys::scratch::existing;
 
@@ -29,6 +29,16 @@ pub(super) const CHECKS: &[Check] = &[
         preflight: true,
         look: runtime,
         cases: &[NO_RUNTIME, ON_DISK],
+        ..Check::NEW
+    },
+    Check {
+        id: "filesystem.home",
+        title: "This user's home directory is there",
+        how: "Looks for the directory that /etc/passwd names; the supervisor makes the one on the workspace.",
+        duty: Duty::Builds,
+        preflight: true,
+        look: home,
+        cases: &[NO_HOME],
         ..Check::NEW
     },
     Check {
@@ -59,6 +69,12 @@ const ON_DISK: Case = Case {
     means: "Registry credentials are written to the private directory, and it lies on a disk: what is deleted there can be found again.",
     cure: NO_RUNTIME.cure,
 };
+const NO_HOME: Case = Case {
+    name: "missing",
+    status: Status::Fail,
+    means: "Within a build's RUN step Buildah looks into the home directory that /etc/passwd names for this user, whatever HOME says, and ends where that is not there: \"cannot resolve\".",
+    cure: "In the image's Containerfile, either of:\n  RUN usermod --home {workspace}/home {user}\n  RUN install -d -o {uid} -g {gid} {home}",
+};
 const NO_TEMPORARY: Case = Case {
     name: "not-writable",
     status: Status::Warn,
@@ -83,6 +99,20 @@ fn runtime(scene: &Scene) -> Finding {
         return Finding::case(ON_DISK, format!("{shown} does not lie in memory"));
     }
     Finding::ok(format!("{shown}, in memory"))
+}
+
+fn home(scene: &Scene) -> Finding {
+    let Some(home) = scene::home() else {
+        return Finding::ok("/etc/passwd names none");
+    };
+    let shown = home.display().to_string();
+    if home == scene.config.workspace.home() {
+        return Finding::ok(format!("{shown}, on the workspace"));
+    }
+    if home.is_dir() {
+        return Finding::ok(shown);
+    }
+    Finding::case(NO_HOME, format!("{shown} is not there")).fill("home", shown)
 }
 
 fn temporary(_: &Scene) -> Finding {

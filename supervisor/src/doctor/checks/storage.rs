@@ -66,6 +66,7 @@ pub(super) const CHECKS: &[Check] = &[
             "tools.buildah",
             "filesystem.root",
             "filesystem.runtime",
+            "filesystem.home",
             "workspace.flags",
             "workspace.space",
             "kernel.memory",
@@ -213,7 +214,7 @@ fn no_fuse() -> Option<Finding> {
     let Some(path) = program::find(name) else {
         return Some(Finding::case(NO_PROGRAM, format!("{name} is not in PATH")));
     };
-    let version = program::version(&path).ok()?;
+    let version = program::version(&path, Path::new("/")).ok()?;
     (version.numbers < [0, 7, 8]).then(|| Finding::case(OLD, version.text))
 }
 

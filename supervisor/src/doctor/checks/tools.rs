@@ -6,6 +6,7 @@ use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::sys::program::{self, Version};
+use crate::sys::scratch::{Guard, Scratch};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -23,6 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "buildah is there and runs",
         how: "Looks for it in PATH, reads which machine it is made for, and asks for its version.",
         duty: Duty::Builds,
+        after: &["filesystem.runtime"],
         look: buildah,
         cases: &[NO_BUILDAH, FOREIGN, BROKEN, OLD_BUILDAH],
         ..Check::NEW
@@ -32,6 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "The OCI runtime is known",
         how: "Asks crun, else runc, for its version. Chroot isolation, which this image uses, needs neither.",
         duty: Duty::Builds,
+        after: &["filesystem.runtime"],
         look: runtime,
         cases: &[BROKEN_RUNTIME],
         ..Check::NEW
@@ -41,6 +44,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "git is there and runs",
         how: "Asks it for its version.",
         duty: Duty::Job,
+        after: &["filesystem.runtime"],
         look: git,
         cases: &[NO_GIT],
         ..Check::NEW
@@ -121,40 +125,43 @@ fn foreign(path: &Path) -> Option<Finding> {
 }
 
 /// The version that a program tells.
-fn version(path: &Path) -> Result<Version, String> {
-    program::version(path).map_err(|error| format!("{}: {error}", path.display()))
+fn version(scene: &Scene, path: &Path) -> Result<Version, String> {
+    let place = &scene.config.runtime_directory;
+    let _guard = Guard::of(place);
+    let home = Scratch::beneath(place).map_err(|error| format!("{}: {error}", place.display()))?;
+    program::version(path, home.path()).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn buildah(_: &Scene) -> Finding {
+fn buildah(scene: &Scene) -> Finding {
     let Some(path) = program::find("buildah") else {
         return Finding::case(NO_BUILDAH, "buildah is not in PATH");
     };
     if let Some(finding) = foreign(&path) {
         return finding;
     }
-    match version(&path) {
+    match version(scene, &path) {
         Err(found) => Finding::case(BROKEN, found),
         Ok(Version { numbers, text }) if numbers < [1, 37, 6] => Finding::case(OLD_BUILDAH, text),
         Ok(Version { text, .. }) => Finding::ok(text.clone()).value(text),
     }
 }
 
-fn runtime(_: &Scene) -> Finding {
+fn runtime(scene: &Scene) -> Finding {
     let found: Option<PathBuf> = ["crun", "runc"].into_iter().find_map(program::find);
     let Some(path) = found else {
         return Finding::ok("neither crun nor runc; chroot isolation needs none");
     };
-    match version(&path) {
+    match version(scene, &path) {
         Ok(Version { text, .. }) => Finding::ok(text.clone()).value(text),
         Err(found) => Finding::case(BROKEN_RUNTIME, found),
     }
 }
 
-fn git(_: &Scene) -> Finding {
+fn git(scene: &Scene) -> Finding {
     let Some(path) = program::find("git") else {
         return Finding::case(NO_GIT, "git is not in PATH");
     };
-    match version(&path) {
+    match version(scene, &path) {
         Ok(Version { text, .. }) => Finding::ok(text.clone()).value(text),
         Err(found) => Finding::case(NO_GIT, found),
     }
