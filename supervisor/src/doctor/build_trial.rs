@@ -13,9 +13,10 @@ use crate::sys::program;
 use crate::sys::scratch::{Guard, Scratch};
 use crate::{storage, workspace};
 
-/// What the image is made of: a copy of this very program, which needs no other file.
+/// What the image is made of: a copy of this very program, which needs no other file. It belongs to another user, as
+/// files in images do: with a single id, to which Buildah falls back without failing, everything else would work.
 const CONTAINERFILE: &str =
-    "FROM scratch\nCOPY supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
+    "FROM scratch\nCOPY --chown=1:1 supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
 const OWN: &str = "/proc/self/exe";
 
 /// Builds, and tells how that went.

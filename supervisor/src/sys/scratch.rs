@@ -3,17 +3,19 @@
 //! A lock on it tells a trial under way from one whose process was killed: the next one removes it, or a guard that
 //! outlives the process.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::getuid;
 
 use super::trial::Trial;
 
@@ -110,6 +112,7 @@ pub fn guard(maker: &str, place: &Path, directories: &[OsString]) {
         .into_iter()
         .collect();
     let _ = deaf.thread_block();
+    let known = buildahs_own();
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
     let prefix = format!("{PREFIX}{maker}.");
     let end = Instant::now() + PATIENCE;
@@ -133,6 +136,23 @@ pub fn guard(maker: &str, place: &Path, directories: &[OsString]) {
         // Not empty: in use by someone else by now.
         let _ = std::fs::remove_dir(directory);
     }
+    for path in buildahs_own().difference(&known) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Empty files of ours that Buildah's start-up makes and unlinks at once, unless it is killed in between:
+/// `try_bindfd` in containers/storage, pkg/unshare/unshare.c.
+fn buildahs_own() -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(b"containers."));
+    let own = named.filter(|entry| {
+        let metadata = entry.metadata();
+        metadata.is_ok_and(|found| {
+            found.is_file() && found.len() == 0 && found.uid() == getuid().as_raw()
+        })
+    });
+    own.map(|entry| entry.path()).collect()
 }
 
 /// `place`, or the nearest directory above it that exists.

@@ -101,7 +101,7 @@ const FEW_FILES: Case = Case {
     name: "few",
     status: Status::Warn,
     means: "Package managers, linkers and databases in tests open many files at once, and say \"too many open files\" at this limit.",
-    cure: "With podman: --ulimit nofile=65536:65536\nIn a pod the limit is the container runtime's own. On the node, as root:\n  mkdir -p /etc/systemd/system/containerd.service.d && printf '[Service]\\nLimitNOFILE=1048576\\n' >/etc/systemd/system/containerd.service.d/files.conf && systemctl daemon-reload && systemctl restart containerd",
+    cure: "With podman: --ulimit nofile=16384:16384\nIn a pod the limit is the container runtime's own. On the node, as root:\n  mkdir -p /etc/systemd/system/containerd.service.d && printf '[Service]\\nLimitNOFILE=1048576\\n' >/etc/systemd/system/containerd.service.d/files.conf && systemctl daemon-reload && systemctl restart containerd",
 };
 const KEYRING: Case = Case {
     name: "full",
