@@ -1,9 +1,16 @@
 //! All checks, by subject. One is added in the file of its subject, and nowhere else.
 
+mod build;
 mod idmap;
+mod kernel;
+mod kubernetes;
+mod limits;
+mod network;
+mod places;
 mod privileges;
 mod secrets;
 mod storage;
+mod tokens;
 mod tools;
 mod trials;
 mod userns;
@@ -13,7 +20,7 @@ use super::check::Check;
 
 /// Every check; what a check needs stands before it.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
-    let subjects: [&[Check]; 7] = [
+    let subjects: [&[Check]; 13] = [
         privileges::CHECKS,
         userns::CHECKS,
         idmap::CHECKS,
@@ -21,6 +28,12 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
         storage::CHECKS,
         tools::CHECKS,
         secrets::CHECKS,
+        places::CHECKS,
+        build::CHECKS,
+        kernel::CHECKS,
+        limits::CHECKS,
+        network::CHECKS,
+        kubernetes::CHECKS,
     ];
     subjects.into_iter().flatten()
 }

@@ -38,6 +38,33 @@ fn elf_machine(path: &Path) -> Option<u16> {
     header.starts_with(b"\x7fELF").then_some(machine)
 }
 
+/// Whether a 64-bit ELF program needs no interpreter (a dynamic linker), elf(5) `PT_INTERP`.
+#[must_use]
+pub fn is_static(path: &Path) -> bool {
+    const PT_INTERP: u64 = 3;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut bytes));
+    if read.is_err() || !bytes.starts_with(b"\x7fELF\x02") {
+        return false;
+    }
+    let little = bytes.get(5) == Some(&1);
+    let number = |from: usize, length: usize| -> Option<u64> {
+        let bytes = bytes.get(from..from + length)?.iter();
+        let join = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        Some(if little {
+            bytes.rev().fold(0, join)
+        } else {
+            bytes.fold(0, join)
+        })
+    };
+    let (Some(first), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2))
+    else {
+        return false;
+    };
+    let kinds = (0..count).map(|index| number((first + index * size) as usize, 4));
+    kinds.flatten().all(|kind| kind != PT_INTERP)
+}
+
 fn machine_name(machine: u16) -> String {
     match machine {
         3 => "i386".to_owned(),
@@ -118,5 +145,11 @@ mod tests {
         assert!(foreign_machine(file.path()).is_some());
         assert_eq!(foreign_machine(Path::new("/proc/self/exe")), None);
         assert_eq!(foreign_machine(Path::new("/etc/passwd")), None);
+    }
+
+    #[test]
+    fn a_program_with_an_interpreter_is_not_static() {
+        assert!(!is_static(Path::new("/bin/bash")));
+        assert!(!is_static(Path::new("/etc/passwd")));
     }
 }

@@ -150,7 +150,12 @@ fn home(_: &Scene) -> Finding {
         let path = Path::new(&path);
         let place = existing(path);
         if let Err(errno) = access(place, AccessFlags::W_OK | AccessFlags::X_OK) {
-            let found = format!("{name}={}: {}: {}", path.display(), place.display(), told(errno));
+            let found = format!(
+                "{name}={}: {}: {}",
+                path.display(),
+                place.display(),
+                told(errno)
+            );
             return Finding::case(NOT_WRITABLE, found);
         }
         named.push(format!("{name}={}", path.display()));
