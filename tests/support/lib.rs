@@ -56,8 +56,7 @@ fn engine(what: &str, arguments: &[&str]) -> Output {
 /// Runs the supervisor's runner image with the rights of a pod, and no volume but those in `flags`.
 #[must_use]
 pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
-    let image = std::env::var("RUNNER_IMAGE")
-        .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh");
+    let image = runner_image();
     let rights = [
         "--cap-drop",
         "all",
@@ -82,9 +81,29 @@ pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
     command.extend(flags);
     command.push(&image);
     command.extend(arguments);
+    run(&command)
+}
+
+/// Runs the runner image with these flags and the machine's own limits, and nothing else.
+#[must_use]
+pub fn run_in_a_container(flags: &[&str], arguments: &[&str]) -> Output {
+    let image = runner_image();
+    let mut command = vec!["run", "--rm"];
+    command.extend(flags);
+    command.push(&image);
+    command.extend(arguments);
+    run(&command)
+}
+
+fn runner_image() -> String {
+    std::env::var("RUNNER_IMAGE")
+        .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh")
+}
+
+fn run(command: &[&str]) -> Output {
     engine(
         "\"$1\" \"${LIMIT_FLAGS[@]}\" \"${SECURITY_FLAGS[@]}\" \"${@:2}\"",
-        &command,
+        command,
     )
 }
 

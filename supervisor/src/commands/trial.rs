@@ -15,6 +15,7 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
             return userns::become_bound(program, arguments);
         }
         (doctor::child::NAME, [id]) => return doctor::child::main(&id.to_string_lossy()),
+        (doctor::guard::NAME, _) => return doctor::guard::main(arguments),
         (syscalls::NAME, []) => {
             syscalls::child();
             return 0;

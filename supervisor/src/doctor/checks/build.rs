@@ -1,26 +1,27 @@
 //! The proof of it all: the real buildah builds an image of two steps, from nothing, as a job would.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::config::{Config, Driver};
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::guard;
 use crate::doctor::scene::Scene;
+use crate::sys::program;
 use crate::sys::scratch::Scratch;
-use crate::sys::{program, userns};
 use crate::{storage, workspace};
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "storage.build",
     title: "An image can be built",
-    how: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
+    how: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image, for another owner, and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
     duty: Duty::Builds,
     after: &[
         "storage.driver",
         "tools.buildah",
-        "filesystem.root",
         "filesystem.runtime",
         "workspace.flags",
         "workspace.space",
@@ -38,8 +39,8 @@ const FAILED: Case = Case {
     cure: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
 };
 
-const CONTAINERFILE: &str =
-    "FROM scratch\nCOPY supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
+/// A file of another owner: where buildah fell back to a single id, it shows here.
+const CONTAINERFILE: &str = "FROM scratch\nCOPY --chown=33:33 supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
 const OWN: &str = "/proc/self/exe";
 
 fn build(scene: &Scene) -> Finding {
@@ -62,7 +63,12 @@ fn build(scene: &Scene) -> Finding {
         Err(error) => return Finding::case(FAILED, error),
     };
     let driver = driver.unwrap_or("the configured driver");
-    match run(&buildah, scratch.path(), prepared) {
+    match run(
+        &buildah,
+        scratch.path(),
+        &scene.config.workspace.home(),
+        prepared,
+    ) {
         Ok(()) => Finding::ok(format!("two steps, with {driver} and isolation chroot")),
         Err(said) => Finding::case(FAILED, said),
     }
@@ -105,28 +111,40 @@ fn prepare(config: &Config, place: &Path) -> Result<Vec<(OsString, OsString)>, S
     Ok(environment)
 }
 
-/// What buildah said last, where it failed. It ends with us.
-fn run(buildah: &Path, place: &Path, environment: Vec<(OsString, OsString)>) -> Result<(), String> {
-    let output = Command::new(OWN)
-        .args(["trial", userns::BOUND])
-        .arg(buildah)
+/// What buildah said last, where it failed. It ends with us, and its files go, even if we are killed.
+fn run(
+    buildah: &Path,
+    place: &Path,
+    home: &Path,
+    environment: Vec<(OsString, OsString)>,
+) -> Result<(), String> {
+    let guard = Command::new(OWN)
+        .args(["trial", guard::NAME])
+        .args([place, home, buildah])
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(place.join("context"))
         .env_clear()
         .envs(environment)
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A terminal's interrupt is for the doctor, which sees to the rest.
+        .process_group(0)
+        .spawn();
+    let mut guard = guard.map_err(|error| error.to_string())?;
+    let held = guard.stdin.take();
+    let output = guard
+        .wait_with_output()
         .map_err(|error| error.to_string())?;
+    drop(held);
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = said
+    let lines: Vec<&str> = said
         .lines()
-        .rev()
         .filter(|line| !line.trim().is_empty())
-        .take(3)
         .collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
-    Err(format!("buildah, {}: {}", output.status, last.join("\n")))
+    let last = lines[lines.len().saturating_sub(3)..].join("\n");
+    Err(format!("buildah, {}: {last}", output.status))
 }

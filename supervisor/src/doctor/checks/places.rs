@@ -20,7 +20,6 @@ pub(super) const CHECKS: &[Check] = &[
         title: "The container's root can be written",
         how: "Reads the flags of the mount at /.",
         duty: Duty::Builds,
-        preflight: true,
         look: root,
         cases: &[ROOT_READ_ONLY],
         ..Check::NEW
@@ -62,8 +61,8 @@ pub(super) const CHECKS: &[Check] = &[
 
 const ROOT_READ_ONLY: Case = Case {
     name: "read-only",
-    status: Status::Fail,
-    means: "A build step under chroot isolation sees parts of this root, and buildah may not change how they are mounted: \"tweaking mount flags on host root directory\".",
+    status: Status::Warn,
+    means: "A build step under chroot isolation may be given parts of this root, and buildah may not change how they are mounted: some builds then fail with \"tweaking mount flags on host root directory\".",
     cure: "In the pod spec, on this container (what is written there is gone with it):\n  securityContext:\n    readOnlyRootFilesystem: false\nWith podman: leave out --read-only",
 };
 const NO_RUNTIME: Case = Case {

@@ -7,6 +7,7 @@ use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::sys::program;
+use crate::sys::scratch::Scratch;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -114,7 +115,7 @@ fn foreign(path: &Path) -> Option<Finding> {
 }
 
 /// A program's first line on --version, or what is wrong with it.
-fn version(name: &str, missing: Case) -> Result<String, Box<Finding>> {
+fn version(scene: &Scene, name: &str, missing: Case) -> Result<String, Box<Finding>> {
     let Some(path) = program::find(name) else {
         return Err(Finding::case(missing, format!("{name} is not in PATH")).into());
     };
@@ -126,21 +127,28 @@ fn version(name: &str, missing: Case) -> Result<String, Box<Finding>> {
         let found = format!("{shown} --version: {why}");
         Box::new(Finding::case(BROKEN, found).fill("path", &shown))
     };
+    // Even for that, buildah writes into HOME and its runtime directory, and crun wants one.
+    let places = [&scene.config.runtime_directory, &std::env::temp_dir()];
+    let scratch = places.iter().find_map(|place| Scratch::beneath(place).ok());
+    let home = scratch.as_ref().map_or(Path::new("/"), Scratch::path);
     let output = Command::new(&path)
         .arg("--version")
+        .envs(["HOME", "TMPDIR", "XDG_RUNTIME_DIR"].map(|name| (name, home)))
         .stdin(Stdio::null())
         .output();
     let output = output.map_err(|error| broken(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        return Err(broken(output.status.to_string()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        return Err(broken(format!("{}: {last}", output.status)));
     }
     let line = text.lines().next().unwrap_or_default();
     Ok(line.trim().to_owned())
 }
 
-fn buildah(_: &Scene) -> Finding {
-    let text = match version("buildah", NO_BUILDAH) {
+fn buildah(scene: &Scene) -> Finding {
+    let text = match version(scene, "buildah", NO_BUILDAH) {
         Ok(text) => text,
         Err(finding) => return *finding,
     };
@@ -166,14 +174,14 @@ fn is_mended(found: [u32; 3]) -> bool {
     found >= newest || MENDED.iter().any(series)
 }
 
-fn git(_: &Scene) -> Finding {
-    version("git", NO_GIT).map_or_else(|finding| *finding, Finding::ok)
+fn git(scene: &Scene) -> Finding {
+    version(scene, "git", NO_GIT).map_or_else(|finding| *finding, Finding::ok)
 }
 
-fn runtime(_: &Scene) -> Finding {
+fn runtime(scene: &Scene) -> Finding {
     let found: Vec<String> = ["crun", "runc"]
         .into_iter()
-        .filter_map(|name| version(name, NO_BUILDAH).ok())
+        .filter_map(|name| version(scene, name, NO_BUILDAH).ok())
         .collect();
     if found.is_empty() {
         return Finding::ok("none: isolation chroot only");
