@@ -3,8 +3,11 @@
 pub mod filesystem;
 pub mod idmap;
 pub mod process;
+pub mod program;
 pub mod raw;
 pub mod ready;
+pub mod rooms;
 pub mod scratch;
+pub mod syscalls;
 pub mod trial;
 pub mod userns;
