@@ -4,7 +4,7 @@ mod handover;
 mod read;
 
 pub use handover::{ReadOnce, read_once};
-pub use read::{SecretsError, read};
+pub use read::{SecretsError, read, read_and_leave};
 
 use std::collections::BTreeMap;
 use std::fmt;

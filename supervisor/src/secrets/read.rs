@@ -82,6 +82,22 @@ pub enum SecretsError {
 /// # Errors
 /// [`SecretsError`] naming the file. Nothing is removed then.
 pub fn read(config: &Config) -> Result<Store, SecretsError> {
+    let (store, files) = read_all(config)?;
+    if !files.is_empty() {
+        unstage(&config.secrets.directory, &files);
+    }
+    Ok(store)
+}
+
+/// The same, but the files stay: a builder that is restarted has to read them again.
+///
+/// # Errors
+/// [`SecretsError`] naming the file.
+pub fn read_and_leave(config: &Config) -> Result<Store, SecretsError> {
+    read_all(config).map(|(store, _)| store)
+}
+
+fn read_all(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
     let directory = &config.secrets.directory;
     let files = match list(directory) {
         Ok(files) => files,
@@ -108,10 +124,7 @@ pub fn read(config: &Config) -> Result<Store, SecretsError> {
             return Err(SecretsError::Missing { key, path });
         }
     }
-    if !files.is_empty() {
-        unstage(directory, &files);
-    }
-    Ok(Store { values })
+    Ok((Store { values }, files))
 }
 
 /// The files of all keys, sorted. Names with `..` in front are the kubelet's own.
