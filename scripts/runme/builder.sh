@@ -2,13 +2,13 @@
 # The builder's container, beside the job's: the one that may build, and that holds the registry credentials.
 
 start_builder() {
-    local flags=() variable BUILDER_STAGE
+    local flags=() variable staged
     as_root install -m 0600 -o "$RUNNER_ID" -g "$RUNNER_ID" /dev/null "$RUN/builder-termination-log"
     make_volume "$NAME-builder" BUILDER_VOLUME_PATH
     make_volume "$NAME-socket" SOCKET_VOLUME_PATH
     if [[ -n $BUILDER_SECRETS ]]; then
-        stage_secrets BUILDER_STAGE "$BUILDER_SECRETS"
-        flags+=(--volume "$BUILDER_STAGE:/run/secrets/supervisor:ro")
+        stage_secrets staged "$BUILDER_SECRETS"
+        flags+=(--volume "$staged:/run/secrets/supervisor:ro")
     fi
     for variable in "${BUILDER_ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
     building_flags

@@ -80,7 +80,6 @@ building_flags() {
     [[ ! -e /dev/fuse ]] || BUILDING_FLAGS+=(--device "$(fuse_for_everyone):/dev/fuse")
 }
 
-TRUST_FLAGS=()
 
 # Where this machine is told to trust more than the distribution does, the job has to trust it too.
 trust_flags() {

@@ -145,7 +145,14 @@ impl<'a> Session<'a> {
         let mut started = self.builder.children.start(&mut command).map_err(failed("fork"))?;
         // The command holds the child's end of the socket open.
         drop(command);
-        let namespace = self.enter(&ours, started.pid, &started.end)?;
+        let namespace = self.enter(&ours, started.pid, &started.end).map_err(|problem| {
+            let mut said = String::new();
+            if let Some(mut stderr) = started.child.stderr.take() {
+                // It has ended, and so has its output.
+                let _ = stderr.read_to_string(&mut said);
+            }
+            format!("{problem} {}", said.trim())
+        })?;
         self.link.begin(started.pid, namespace);
         let pumps = [
             started.child.stdout.take().map(|from| self.link.pump(from, Kind::Output)),
