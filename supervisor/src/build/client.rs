@@ -29,7 +29,9 @@ pub enum ClientError {
         source: std::io::Error,
     },
     /// It has gone in the middle.
-    #[error("the builder has gone before it was done ({0}): it was ended, killed or restarted; nothing that was not committed is kept")]
+    #[error(
+        "the builder has gone before it was done ({0}): it was ended, killed or restarted; nothing that was not committed is kept"
+    )]
     Gone(String),
     /// The command line is too long.
     #[error("the command line and the environment take more than {} MiB", GREETING >> 20)]
@@ -63,15 +65,25 @@ pub fn call(
 ) -> Result<u8, ClientError> {
     let here = |what| move |source| ClientError::Here { what, source };
     let signals = Signals::block().map_err(|errno| here("signals")(errno.into()))?;
-    let socket = std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from);
-    let stream = UnixStream::connect(&socket)
-        .map_err(|source| ClientError::Connect { socket, source })?;
-    let hello = serde_json::to_vec(&greeting(arguments)).map_err(|error| here("greeting")(error.into()))?;
+    let socket =
+        std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from);
+    let stream =
+        UnixStream::connect(&socket).map_err(|source| ClientError::Connect { socket, source })?;
+    let hello =
+        serde_json::to_vec(&greeting(arguments)).map_err(|error| here("greeting")(error.into()))?;
     if hello.len() > GREETING {
         return Err(ClientError::TooLong);
     }
-    write(&mut &stream, Kind::Hello, &hello).map_err(|error| ClientError::Gone(error.to_string()))?;
-    Conversation { stream, signals, input: input.map(<[u8]>::to_vec), wanted: 0, ended: false }.until_end(output)
+    write(&mut &stream, Kind::Hello, &hello)
+        .map_err(|error| ClientError::Gone(error.to_string()))?;
+    Conversation {
+        stream,
+        signals,
+        input: input.map(<[u8]>::to_vec),
+        wanted: 0,
+        ended: false,
+    }
+    .until_end(output)
 }
 
 fn greeting(arguments: Vec<String>) -> Hello {
@@ -111,7 +123,12 @@ impl Conversation {
             }
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(ClientError::Here { what: "poll", source: errno.into() }),
+                Err(errno) => {
+                    return Err(ClientError::Here {
+                        what: "poll",
+                        source: errno.into(),
+                    });
+                }
             }
             let ready = |index: usize| {
                 let events = fds.get(index).and_then(PollFd::revents);
@@ -165,14 +182,19 @@ impl Conversation {
         let _ = write(&mut &self.stream, Kind::InputEnd, &[]);
     }
 
-    fn hear(&mut self, payload: &mut Vec<u8>, output: &mut dyn Write) -> Result<Option<u8>, ClientError> {
+    fn hear(
+        &mut self,
+        payload: &mut Vec<u8>,
+        output: &mut dyn Write,
+    ) -> Result<Option<u8>, ClientError> {
         let gone = |problem: String| ClientError::Gone(problem);
         let kind = read(&mut &self.stream, payload).map_err(|error| gone(error.to_string()))?;
         let kind = kind.ok_or_else(|| gone("without an exit code".to_owned()))?;
         let written = match kind {
             Kind::Output => output.write_all(payload).and_then(|()| output.flush()),
             Kind::Error => stderr().write_all(payload),
-            Kind::Notice => stderr().write_all(format!("builder: {}\n", String::from_utf8_lossy(payload)).as_bytes()),
+            Kind::Notice => stderr()
+                .write_all(format!("builder: {}\n", String::from_utf8_lossy(payload)).as_bytes()),
             Kind::Wanted => {
                 let more = payload.as_slice().try_into().map_or(0, u32::from_be_bytes);
                 self.wanted += usize::try_from(more).unwrap_or(0);
@@ -184,8 +206,13 @@ impl Conversation {
         };
         match written {
             // As SIGPIPE would have ended Buildah itself.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Some(exit::of_signal(13))),
-            Err(source) => Err(ClientError::Here { what: "standard output", source }),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Ok(Some(exit::of_signal(13)))
+            }
+            Err(source) => Err(ClientError::Here {
+                what: "standard output",
+                source,
+            }),
             Ok(()) => Ok(None),
         }
     }

@@ -52,7 +52,9 @@ pub enum Stdin {
 /// Everything about one operation.
 #[derive(Debug, Default)]
 pub struct Operation {
-    /// Buildah's arguments.
+    /// Another program than Buildah.
+    pub program: Option<&'static str>,
+    /// Its arguments.
     pub arguments: Vec<String>,
     /// Variables beside those that every operation has.
     pub environment: Vec<(String, String)>,

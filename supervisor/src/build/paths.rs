@@ -2,12 +2,13 @@
 //!
 //! Source: openat2(2), `RESOLVE_BENEATH` and `RESOLVE_NO_MAGICLINKS`. What was resolved is held as a descriptor.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 
 /// The most that is read of a file that is small by nature: a Containerfile, a secret.
 pub const SMALL: u64 = 4 * 1024 * 1024;
@@ -87,17 +88,7 @@ impl Workspace {
     /// # Errors
     /// As openat2(2); `InvalidInput` where it is no regular file.
     pub fn create(&self, relative: &Path) -> Result<File> {
-        let name = relative
-            .file_name()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it names no file"))?;
-        let parent = relative
-            .parent()
-            .filter(|path| !path.as_os_str().is_empty());
-        let parent = self.openat(
-            parent.unwrap_or(Path::new(".")),
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let (parent, name) = self.parent(relative)?;
         let flags = OFlags::WRONLY
             | OFlags::CREATE
             | OFlags::NOFOLLOW
@@ -105,10 +96,44 @@ impl Workspace {
             | OFlags::NOCTTY
             | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let file = File::from(openat2(&parent, name, flags, Mode::from_raw_mode(0o644), resolve)?);
+        let file = File::from(openat2(
+            &parent,
+            name,
+            flags,
+            Mode::from_raw_mode(0o644),
+            resolve,
+        )?);
         require_regular(&file)?;
         file.set_len(0)?;
         Ok(file)
+    }
+
+    /// Makes a directory, unless it is there.
+    ///
+    /// # Errors
+    /// As openat2(2) and mkdirat(2).
+    pub fn create_directory(&self, relative: &Path) -> Result<()> {
+        if relative == Path::new(".") {
+            return Ok(());
+        }
+        let (parent, name) = self.parent(relative)?;
+        match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Err(rustix::io::Errno::EXIST) | Ok(()) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The directory that holds a path's last component, and that component.
+    fn parent<'a>(&self, relative: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
+        let name = relative
+            .file_name()
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it has no name"))?;
+        let parent = relative
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = self.openat(parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
+        Ok((parent, name))
     }
 
     fn openat(&self, relative: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
@@ -202,6 +227,9 @@ mod tests {
         let mut made = workspace.create(Path::new("a/new")).unwrap();
         made.write_all(b"id").unwrap();
         assert_eq!(std::fs::read(root.join("a/new")).unwrap(), b"id");
-        assert_eq!(std::fs::read(outer.path().join("secret")).unwrap(), b"secret");
+        assert_eq!(
+            std::fs::read(outer.path().join("secret")).unwrap(),
+            b"secret"
+        );
     }
 }

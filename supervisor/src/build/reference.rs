@@ -18,7 +18,15 @@ pub struct Reference {
 
 /// What Buildah takes for the beginning of something else than a name. Source: containers-transports(5).
 const TRANSPORTS: &[&str] = &[
-    "atomic", "containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "ostree", "sif",
+    "atomic",
+    "containers-storage",
+    "dir",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "ostree",
+    "sif",
     "tarball",
 ];
 
@@ -48,7 +56,8 @@ impl Reference {
             Some((repository, tag)) => (repository.to_owned(), Some(tag.to_owned())),
             None => (path.to_owned(), None),
         };
-        let transport = registry.is_none() && tag.is_some() && TRANSPORTS.contains(&repository.as_str());
+        let transport =
+            registry.is_none() && tag.is_some() && TRANSPORTS.contains(&repository.as_str());
         let valid = !transport
             && repository.split('/').all(is_component)
             && repository.len() <= 255
@@ -58,7 +67,12 @@ impl Reference {
         if !valid {
             return Err(bad());
         }
-        Ok(Self { registry, repository, tag, digest })
+        Ok(Self {
+            registry,
+            repository,
+            tag,
+            digest,
+        })
     }
 
     /// `REGISTRY/REPOSITORY` with the defaults that Buildah adds.
@@ -139,7 +153,9 @@ fn is_valid_host(text: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     let number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     host.split('.').all(label) && port.is_none_or(number)
@@ -152,7 +168,9 @@ fn is_component(text: &str) -> bool {
     let ends = |byte: Option<&u8>| byte.is_some_and(|byte| alphanumeric(*byte));
     ends(bytes.first())
         && ends(bytes.last())
-        && bytes.iter().all(|byte| alphanumeric(*byte) || b"._-".contains(byte))
+        && bytes
+            .iter()
+            .all(|byte| alphanumeric(*byte) || b"._-".contains(byte))
         && !text.contains("..")
         && !text.contains("___")
 }
@@ -166,7 +184,10 @@ fn is_tag(text: &str) -> bool {
 
 fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     })
 }
 
@@ -185,10 +206,16 @@ mod tests {
         assert_eq!(full("index.docker.io/alpine"), "docker.io/library/alpine");
         assert_eq!(full("localhost/app"), "localhost/app");
         assert_eq!(full("127.0.0.1:5000/a/b:tag"), "127.0.0.1:5000/a/b");
-        assert_eq!(full("docker://Registry.Example/app"), "registry.example/app");
+        assert_eq!(
+            full("docker://Registry.Example/app"),
+            "registry.example/app"
+        );
         let digest = format!("a.example/b@sha256:{}", "0".repeat(64));
         assert_eq!(full(&digest), "a.example/b");
-        assert_eq!(Reference::parse(&digest).unwrap().target(), format!("docker://{digest}"));
+        assert_eq!(
+            Reference::parse(&digest).unwrap().target(),
+            format!("docker://{digest}")
+        );
     }
 
     #[test]
@@ -222,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_pattern_covers_what_it_says_and_nothing_else() {
-        let covers = |pattern: &str, text: &str| Reference::parse(text).unwrap().is_covered_by(pattern);
+        let covers =
+            |pattern: &str, text: &str| Reference::parse(text).unwrap().is_covered_by(pattern);
         let team = "registry.example/team/*";
         assert!(covers(team, "registry.example/team/app:1"));
         assert!(covers(team, "registry.example:443/team/app"));

@@ -82,7 +82,8 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     to_parent(INSIDE).map_err(|error| error.to_string())?;
     if plan.terminal {
         nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
-        rustix::process::ioctl_tiocsctty(std::io::stdout()).map_err(|errno| format!("TIOCSCTTY: {errno}"))?;
+        rustix::process::ioctl_tiocsctty(std::io::stdout())
+            .map_err(|errno| format!("TIOCSCTTY: {errno}"))?;
     }
     let error = Command::new(&plan.program)
         .args(&plan.arguments)
@@ -101,11 +102,13 @@ fn to_parent(text: &str) -> std::io::Result<()> {
 }
 
 fn prepare(plan: &Plan) -> Result<(), String> {
-    let workspace = Workspace::open(&plan.workspace).map_err(|error| problem(&plan.workspace, &error))?;
+    let workspace =
+        Workspace::open(&plan.workspace).map_err(|error| problem(&plan.workspace, &error))?;
     let mut inputs = Vec::new();
     for input in &plan.inputs {
         let found = workspace.resolve(&input.relative);
-        let found = found.map_err(|error| problem(&plan.workspace.join(&input.relative), &error))?;
+        let found =
+            found.map_err(|error| problem(&plan.workspace.join(&input.relative), &error))?;
         inputs.push((input, found));
     }
     let containers = open(&plan.runtime.join("containers"))?;
@@ -138,18 +141,34 @@ fn open(path: &Path) -> Result<OwnedFd, String> {
 
 fn mount_memory(path: &Path) -> Result<(), String> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some("mode=0700,size=16m"))
-        .map_err(|errno| format!("mount(tmpfs, {}): {errno}", path.display()))
+    mount(
+        Some("tmpfs"),
+        path,
+        Some("tmpfs"),
+        flags,
+        Some("mode=0700,size=16m"),
+    )
+    .map_err(|errno| format!("mount(tmpfs, {}): {errno}", path.display()))
 }
 
 /// Makes what a descriptor holds appear at `place`, which lies in memory that is ours alone.
 fn show(what: &OwnedFd, place: &Path) -> Result<(), String> {
     let at = |error: std::io::Error| format!("{}: {error}", place.display());
     let parent = place.parent().unwrap_or(place);
-    DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(at)?;
-    let kind = rustix::fs::fstat(what).map_err(|errno| at(errno.into()))?.st_mode;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .map_err(at)?;
+    let kind = rustix::fs::fstat(what)
+        .map_err(|errno| at(errno.into()))?
+        .st_mode;
     if rustix::fs::FileType::from_raw_mode(kind) == rustix::fs::FileType::Directory {
-        DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(at)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(place)
+            .map_err(at)?;
     } else {
         File::create(place).map_err(at)?;
     }
@@ -160,9 +179,19 @@ fn show(what: &OwnedFd, place: &Path) -> Result<(), String> {
 /// No build writes into the job's files, and none takes a device or a setuid program from them.
 fn read_only(place: &Path) -> Result<(), String> {
     let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    bind(Path::new("none"), place, flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV)
-        // The volume's own flags are locked, and have to be said again.
-        .or_else(|_| bind(Path::new("none"), place, flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC))
+    bind(
+        Path::new("none"),
+        place,
+        flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+    )
+    // The volume's own flags are locked, and have to be said again.
+    .or_else(|_| {
+        bind(
+            Path::new("none"),
+            place,
+            flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        )
+    })
 }
 
 fn bind(source: &Path, place: &Path, flags: MsFlags) -> Result<(), String> {
@@ -183,7 +212,9 @@ fn enter_second() -> Result<(), String> {
         .map_err(|errno| format!("unshare(CLONE_NEWUSER|CLONE_NEWNS), the second: {errno}"))?;
     // Closing its input is the sign.
     drop(helper.stdin.take());
-    let output = helper.wait_with_output().map_err(|error| error.to_string())?;
+    let output = helper
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
     }
@@ -214,7 +245,9 @@ pub fn map(arguments: &[OsString]) -> u8 {
 
 fn refused(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Refused { call, errno } => format!("{call}: {}", nix::errno::Errno::from_raw(*errno)),
+        Verdict::Refused { call, errno } => {
+            format!("{call}: {}", nix::errno::Errno::from_raw(*errno))
+        }
         Verdict::Works => String::new(),
     }
 }

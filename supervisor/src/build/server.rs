@@ -53,7 +53,12 @@ impl Builder {
 
     /// What no process of Buildah sees.
     pub(super) fn hidden(&self) -> Vec<PathBuf> {
-        let socket = self.config.builder.socket.parent().unwrap_or(Path::new("/"));
+        let socket = self
+            .config
+            .builder
+            .socket
+            .parent()
+            .unwrap_or(Path::new("/"));
         vec![self.config.secrets.directory.clone(), socket.to_owned()]
     }
 }
@@ -78,7 +83,11 @@ impl Drop for Turn<'_> {
 
 impl Turns {
     fn new(all: u32) -> Self {
-        Self { free: Mutex::new(all), all, changed: Condvar::new() }
+        Self {
+            free: Mutex::new(all),
+            all,
+            changed: Condvar::new(),
+        }
     }
 
     /// Waits for a turn; `told` is called once where there is something to wait for. Who has gone waits no longer.
@@ -92,7 +101,11 @@ impl Turns {
                 return None;
             }
             let pause = std::time::Duration::from_millis(200);
-            free = self.changed.wait_timeout(free, pause).unwrap_or_else(PoisonError::into_inner).0;
+            free = self
+                .changed
+                .wait_timeout(free, pause)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         *free -= 1;
         Some(Turn(self))
@@ -106,7 +119,10 @@ pub fn serve(config: &Config) -> u8 {
     let served = run(config, &mut report);
     let survivors = survivors::end_all();
     if !survivors.remaining.is_empty() {
-        warn!(processes = survivors.remaining.join(", "), "could not be ended");
+        warn!(
+            processes = survivors.remaining.join(", "),
+            "could not be ended"
+        );
     }
     let own = config.of_builder();
     let code = match &served {
@@ -134,7 +150,10 @@ fn failed(failure: &Failure) -> Failure {
             what,
             source: std::io::Error::other(source.to_string()),
         },
-        other => Failure::Kernel { what: "the builder", source: std::io::Error::other(other.to_string()) },
+        other => Failure::Kernel {
+            what: "the builder",
+            source: std::io::Error::other(other.to_string()),
+        },
     }
 }
 
@@ -161,7 +180,12 @@ fn wipe_all(config: &Config, own: &Config, report: &mut Report) -> u8 {
 }
 
 fn run(config: &Config, report: &mut Report) -> Result<(), Failure> {
-    let kernel = |what| move |errno: Errno| Failure::Kernel { what, source: errno.into() };
+    let kernel = |what| {
+        move |errno: Errno| Failure::Kernel {
+            what,
+            source: errno.into(),
+        }
+    };
     let signals = Signals::block().map_err(kernel("signals cannot be read"))?;
     process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
     if !nix::unistd::getuid().is_root() {
@@ -195,7 +219,9 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
     let prepared = storage::prepare(&own)?;
     report.storage_driver = Some(prepared.driver.name().to_owned());
     for name in ["operations", "containers"] {
-        private.directory(name).map_err(storage::StorageError::from)?;
+        private
+            .directory(name)
+            .map_err(storage::StorageError::from)?;
     }
     let credentials = credentials(config)?;
     info!(registries = credentials.count(), "registry credentials");
@@ -217,7 +243,13 @@ fn forget_operations(config: &Config) {
         let _ = std::fs::remove_dir_all(parent.join("operations"));
     }
     // The policy's link is made anew.
-    let _ = std::fs::remove_file(config.of_builder().workspace.home().join(".config/containers"));
+    let _ = std::fs::remove_file(
+        config
+            .of_builder()
+            .workspace
+            .home()
+            .join(".config/containers"),
+    );
 }
 
 fn credentials(config: &Config) -> Result<Credentials, SecretsError> {
@@ -238,20 +270,42 @@ fn environment(
     let text = |path: &Path| path.display().to_string();
     let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
     let mut environment = vec![
-        ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
-        ("HOME".to_owned(), text(&config.runtime_directory.join("home"))),
+        (
+            "PATH".to_owned(),
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        ),
+        (
+            "HOME".to_owned(),
+            text(&config.runtime_directory.join("home")),
+        ),
         ("TMPDIR".to_owned(), text(&own.workspace.temporary())),
-        ("XDG_RUNTIME_DIR".to_owned(), text(&config.runtime_directory.join("home"))),
+        (
+            "XDG_RUNTIME_DIR".to_owned(),
+            text(&config.runtime_directory.join("home")),
+        ),
         // What Buildah says to itself once it is in a namespace: no second one is made, and storage is a user's own.
-        ("_CONTAINERS_USERNS_CONFIGURED".to_owned(), "done".to_owned()),
+        (
+            "_CONTAINERS_USERNS_CONFIGURED".to_owned(),
+            "done".to_owned(),
+        ),
         ("_CONTAINERS_ROOTLESS_UID".to_owned(), uid.to_string()),
         ("_CONTAINERS_ROOTLESS_GID".to_owned(), gid.to_string()),
     ];
     environment.extend(storage.iter().map(|(name, value)| {
-        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        (
+            name.to_string_lossy().into_owned(),
+            value.to_string_lossy().into_owned(),
+        )
     }));
     let kept: BTreeSet<&str> = [
-        "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
     ]
     .into();
     environment.extend(std::env::vars().filter(|(name, _)| kept.contains(name.as_str())));
@@ -260,7 +314,10 @@ fn environment(
 
 fn listen(config: &Config) -> Result<UnixListener, Failure> {
     let socket = &config.builder.socket;
-    let failed = |source| Failure::Kernel { what: "the socket (builder.socket, in a volume that runner and builder mount)", source };
+    let failed = |source| Failure::Kernel {
+        what: "the socket (builder.socket, in a volume that runner and builder mount)",
+        source,
+    };
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -272,8 +329,17 @@ fn listen(config: &Config) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-fn watch(signals: &Signals, listener: &UnixListener, builder: &Arc<Builder>) -> Result<(), Failure> {
-    let kernel = |what| move |errno: Errno| Failure::Kernel { what, source: errno.into() };
+fn watch(
+    signals: &Signals,
+    listener: &UnixListener,
+    builder: &Arc<Builder>,
+) -> Result<(), Failure> {
+    let kernel = |what| {
+        move |errno: Errno| Failure::Kernel {
+            what,
+            source: errno.into(),
+        }
+    };
     loop {
         let mut fds = [
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
@@ -288,7 +354,11 @@ fn watch(signals: &Signals, listener: &UnixListener, builder: &Arc<Builder>) -> 
             match received.meaning() {
                 Meaning::Child => child = true,
                 Meaning::Terminate => {
-                    info!(sender = received.sender, "asked to end by {}", received.number.name());
+                    info!(
+                        sender = received.sender,
+                        "asked to end by {}",
+                        received.number.name()
+                    );
                     return Ok(());
                 }
                 Meaning::Suspend | Meaning::Forward => {}
@@ -311,7 +381,11 @@ fn accept(stream: UnixStream, builder: &Arc<Builder>) {
     };
     let inside = peer.pid() != 0 && is_pid_1();
     if inside || peer.uid() != builder.config.builder.client_uid {
-        return warn!(pid = peer.pid(), uid = peer.uid(), "refused a peer that is not the job");
+        return warn!(
+            pid = peer.pid(),
+            uid = peer.uid(),
+            "refused a peer that is not the job"
+        );
     }
     if stream.set_nonblocking(false).is_err() {
         return;
@@ -321,10 +395,12 @@ fn accept(stream: UnixStream, builder: &Arc<Builder>) {
         return warn!("{CLIENTS} clients are connected: one more is refused");
     }
     let shared = Arc::clone(builder);
-    let spawned = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-        session::serve(stream, &shared);
-        shared.clients.fetch_sub(1, Ordering::Relaxed);
-    });
+    let spawned = std::thread::Builder::new()
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            session::serve(stream, &shared);
+            shared.clients.fetch_sub(1, Ordering::Relaxed);
+        });
     if let Err(error) = spawned {
         builder.clients.fetch_sub(1, Ordering::Relaxed);
         warn!(%error, "no thread for a client");

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use tracing::{info, warn};
 
 use super::namespace::Namespace;
-use super::operation::{Operation, Places, Stdin};
+use super::operation::{Input, Operation, Output, Places, Stdin};
 use super::protocol::{Hello, Kind, read};
 use super::sandbox::{self, Plan};
 use super::server::Builder;
@@ -61,7 +61,9 @@ fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
         Ok(_) => return Err("a client greets first".to_owned()),
         Err(error) => return Err(format!("no greeting: {error}")),
     }
-    stream.set_read_timeout(None).map_err(|error| error.to_string())?;
+    stream
+        .set_read_timeout(None)
+        .map_err(|error| error.to_string())?;
     Hello::read(&payload)
 }
 
@@ -89,11 +91,22 @@ impl<'a> Session<'a> {
         let places = Places {
             own: runtime.join("job"),
             inputs: runtime.join("in"),
-            disk: builder.config.builder.volume.join("operations").join(number.to_string()),
+            disk: builder
+                .config
+                .builder
+                .volume
+                .join("operations")
+                .join(number.to_string()),
             workspace: builder.config.workspace.path.clone(),
         };
         let memory = runtime.join("operations").join(number.to_string());
-        Self { builder, link, hello, places, memory }
+        Self {
+            builder,
+            link,
+            hello,
+            places,
+            memory,
+        }
     }
 
     fn run(&self) -> Result<u8, String> {
@@ -106,9 +119,14 @@ impl<'a> Session<'a> {
         }
         .plan(&mut || self.link.input_whole())?;
         let turn = operation.heavy.then(|| {
-            self.builder.turns.take(|waiting| {
-                self.link.notice(&format!("waiting for one of {waiting} operations that run already"));
-            }, || self.link.gone())
+            self.builder.turns.take(
+                |waiting| {
+                    self.link.notice(&format!(
+                        "waiting for one of {waiting} operations that run already"
+                    ));
+                },
+                || self.link.gone(),
+            )
         });
         for before in &operation.before {
             let code = self.perform(before)?;
@@ -129,8 +147,12 @@ impl<'a> Session<'a> {
         if self.link.gone() {
             return Err("the client has gone".to_owned());
         }
-        let failed = |what: &str| { let what = what.to_owned(); move |error: std::io::Error| format!("{what}: {error}") };
-        self.write_files(operation).map_err(failed("the builder's private directory"))?;
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: std::io::Error| format!("{what}: {error}")
+        };
+        self.write_files(operation)
+            .map_err(failed("the builder's private directory"))?;
         let (ours, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
         let theirs: std::os::fd::OwnedFd = theirs.into();
         let mut command = Command::new("/proc/self/exe");
@@ -142,21 +164,35 @@ impl<'a> Session<'a> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut started = self.builder.children.start(&mut command).map_err(failed("fork"))?;
+        let mut started = self
+            .builder
+            .children
+            .start(&mut command)
+            .map_err(failed("fork"))?;
         // The command holds the child's end of the socket open.
         drop(command);
-        let namespace = self.enter(&ours, started.pid, &started.end).map_err(|problem| {
-            let mut said = String::new();
-            if let Some(mut stderr) = started.child.stderr.take() {
-                // It has ended, and so has its output.
-                let _ = stderr.read_to_string(&mut said);
-            }
-            format!("{problem} {}", said.trim())
-        })?;
+        let namespace = self
+            .enter(&ours, started.pid, &started.end)
+            .map_err(|problem| {
+                let mut said = String::new();
+                if let Some(mut stderr) = started.child.stderr.take() {
+                    // It has ended, and so has its output.
+                    let _ = stderr.read_to_string(&mut said);
+                }
+                format!("{problem} {}", said.trim())
+            })?;
         self.link.begin(started.pid, namespace);
         let pumps = [
-            started.child.stdout.take().map(|from| self.link.pump(from, Kind::Output)),
-            started.child.stderr.take().map(|from| self.link.pump(from, Kind::Error)),
+            started
+                .child
+                .stdout
+                .take()
+                .map(|from| self.link.pump(from, Kind::Output)),
+            started
+                .child
+                .stderr
+                .take()
+                .map(|from| self.link.pump(from, Kind::Error)),
         ];
         let writer = match &operation.stdin {
             Stdin::Client => Some(self.link.feed(ours)),
@@ -174,7 +210,9 @@ impl<'a> Session<'a> {
         let ended = started.end.recv().unwrap_or(Ended::Signaled(9));
         if let Err(left) = self.link.finish() {
             warn!(?left, "processes of a build could not be ended");
-            return Err(format!("processes of this build could not be ended: {left:?}"));
+            return Err(format!(
+                "processes of this build could not be ended: {left:?}"
+            ));
         }
         for pump in pumps.into_iter().flatten() {
             let _ = pump.join();
@@ -188,7 +226,12 @@ impl<'a> Session<'a> {
     }
 
     /// Maps the child's ids, and waits until it is where Buildah is to run.
-    fn enter(&self, socket: &UnixStream, pid: i32, end: &Receiver<Ended>) -> Result<Namespace, String> {
+    fn enter(
+        &self,
+        socket: &UnixStream,
+        pid: i32,
+        end: &Receiver<Ended>,
+    ) -> Result<Namespace, String> {
         let io = |error: std::io::Error| format!("the sandbox: {error}");
         socket.set_read_timeout(Some(START)).map_err(io)?;
         let talk = || -> Result<Namespace, String> {
@@ -212,10 +255,13 @@ impl<'a> Session<'a> {
     fn write_files(&self, operation: &Operation) -> std::io::Result<()> {
         let config = &self.builder.config;
         let mut environment = self.builder.environment.clone();
-        environment.push(("REGISTRY_AUTH_FILE".to_owned(), self.places.own.join("auth.json").display().to_string()));
+        environment.push((
+            "REGISTRY_AUTH_FILE".to_owned(),
+            self.places.own.join("auth.json").display().to_string(),
+        ));
         environment.extend(operation.environment.iter().cloned());
         let plan = Plan {
-            program: "buildah".to_owned(),
+            program: operation.program.unwrap_or("buildah").to_owned(),
             arguments: operation.arguments.clone(),
             environment,
             inputs: operation.inputs.clone(),
@@ -241,13 +287,60 @@ impl<'a> Session<'a> {
     fn deliver(&self, operation: &Operation) -> Result<(), String> {
         for output in &operation.outputs {
             let name = output.place.file_name().unwrap_or_default();
-            let directory = if output.place.starts_with(&self.places.disk) { &self.places.disk } else { &self.memory };
+            let directory = if output.place.starts_with(&self.places.disk) {
+                &self.places.disk
+            } else {
+                &self.memory
+            };
             let failed = |error: std::io::Error| super::paths::problem(&output.relative, &error);
+            if output.unpack {
+                self.builder
+                    .workspace
+                    .create_directory(&output.relative)
+                    .map_err(failed)?;
+                match self.perform(&unpack(output, &self.places))? {
+                    0 => continue,
+                    code => {
+                        return Err(format!(
+                            "unpacking into {} ended with {code}",
+                            output.relative.display()
+                        ));
+                    }
+                }
+            }
             let mut from = std::fs::File::open(directory.join(name)).map_err(failed)?;
-            let mut to = self.builder.workspace.create(&output.relative).map_err(failed)?;
+            let mut to = self
+                .builder
+                .workspace
+                .create(&output.relative)
+                .map_err(failed)?;
             std::io::copy(&mut from, &mut to).map_err(failed)?;
         }
         Ok(())
+    }
+}
+
+/// A file system goes into the job's directory by a process that sees nothing else of the job, wherever the job swaps a
+/// directory for a symlink meanwhile. Its files become the job's, as Docker's do.
+fn unpack(output: &Output, places: &Places) -> Operation {
+    let place = places.inputs.join("0");
+    let arguments = ["--extract", "--no-same-owner", "--file"]
+        .map(str::to_owned)
+        .into_iter();
+    let paths = [
+        output.place.display().to_string(),
+        "--directory".to_owned(),
+        place.display().to_string(),
+    ];
+    Operation {
+        program: Some("tar"),
+        arguments: arguments.chain(paths).collect(),
+        inputs: vec![Input {
+            relative: output.relative.clone(),
+            place,
+            writable: true,
+        }],
+        ..Operation::default()
     }
 }
 
@@ -266,16 +359,31 @@ fn expect(mut socket: &UnixStream, wanted: &str) -> Result<(), String> {
     if line == wanted {
         return Ok(());
     }
-    Err(format!("the sandbox {}", if line.is_empty() { "ended" } else { line.trim() }))
+    Err(format!(
+        "the sandbox {}",
+        if line.is_empty() {
+            "ended"
+        } else {
+            line.trim()
+        }
+    ))
 }
 
 fn make_private(path: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 fn write_private(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path)?.write_all(content)
+    options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?
+        .write_all(content)
 }

@@ -161,7 +161,10 @@ impl Link {
                 let _ = self.send(Kind::Wanted, &more.to_be_bytes());
                 state = self.state();
             } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
         }
     }

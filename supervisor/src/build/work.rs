@@ -58,7 +58,12 @@ impl Planner<'_> {
         }
     }
 
-    fn plain(&self, globals: &Parsed, parsed: &Parsed, words: &[&str]) -> Result<Operation, String> {
+    fn plain(
+        &self,
+        globals: &Parsed,
+        parsed: &Parsed,
+        words: &[&str],
+    ) -> Result<Operation, String> {
         let global = globals.flags.iter().map(Given::argument);
         let mut operation = self.operation(words, parsed);
         operation.arguments.splice(..0, global);
@@ -75,8 +80,11 @@ impl Planner<'_> {
     }
 
     fn names(&self, parsed: &Parsed, words: &[&str]) -> Result<Operation, String> {
-        let names: Result<Vec<Reference>, String> =
-            parsed.positional.iter().map(|name| Reference::parse(name)).collect();
+        let names: Result<Vec<Reference>, String> = parsed
+            .positional
+            .iter()
+            .map(|name| Reference::parse(name))
+            .collect();
         let names = names?;
         let mut operation = self.operation(words, parsed);
         if let [manifest, verb] = words {
@@ -88,7 +96,9 @@ impl Planner<'_> {
             }
         }
         operation.arguments.push("--".to_owned());
-        operation.arguments.extend(parsed.positional.iter().cloned());
+        operation
+            .arguments
+            .extend(parsed.positional.iter().cloned());
         Ok(operation)
     }
 
@@ -96,7 +106,9 @@ impl Planner<'_> {
         let [registry] = &parsed.positional[..] else {
             return Err("login takes one registry".to_owned());
         };
-        let plain = registry.trim_start_matches("https://").trim_end_matches('/');
+        let plain = registry
+            .trim_start_matches("https://")
+            .trim_end_matches('/');
         if !is_registry(plain) {
             return Err(format!("{registry:?} is no registry (HOST[:PORT][/PATH])"));
         }
@@ -132,7 +144,9 @@ impl Planner<'_> {
 
     fn keep_login(&self, operation: &mut Operation, registry: &str) {
         let file = self.places.own.join("auth.json");
-        operation.arguments.push(format!("--authfile={}", file.display()));
+        operation
+            .arguments
+            .push(format!("--authfile={}", file.display()));
         operation.arguments.push("--".to_owned());
         if !registry.is_empty() {
             operation.arguments.push(registry.to_owned());
@@ -140,7 +154,11 @@ impl Planner<'_> {
     }
 
     /// The credentials of one command: those on its command line, else what the builder or the job has.
-    fn authfile(&self, parsed: &Parsed, names: &[Reference]) -> Result<super::credentials::Authfile, String> {
+    fn authfile(
+        &self,
+        parsed: &Parsed,
+        names: &[Reference],
+    ) -> Result<super::credentials::Authfile, String> {
         match (parsed.last("creds"), names) {
             (None, _) => Ok(self.credentials.for_references(names)),
             (Some(creds), [.., last]) => Ok(super::credentials::given(last, creds)),
@@ -149,7 +167,12 @@ impl Planner<'_> {
     }
 
     /// A connection that nobody vouches for never sees credentials of the builder.
-    fn tls(&self, parsed: &Parsed, names: &[Reference], operation: &mut Operation) -> Result<(), String> {
+    fn tls(
+        &self,
+        parsed: &Parsed,
+        names: &[Reference],
+        operation: &mut Operation,
+    ) -> Result<(), String> {
         let Some(verify) = parsed.last("tls-verify") else {
             return Ok(());
         };
@@ -181,17 +204,27 @@ impl Planner<'_> {
         Err(format!(
             "pushing to {} is not allowed: builder.push.allow has {}",
             target.full(),
-            if patterns.is_empty() { "nothing".to_owned() } else { patterns.join(", ") }
+            if patterns.is_empty() {
+                "nothing".to_owned()
+            } else {
+                patterns.join(", ")
+            }
         ))
     }
 
     /// A path of the job, relative to the workspace.
     fn relative(&self, path: &str) -> Result<PathBuf, String> {
-        self.workspace.relative(Path::new(&self.hello.directory), Path::new(path))
+        self.workspace
+            .relative(Path::new(&self.hello.directory), Path::new(path))
     }
 
     /// A small file of the job, copied now: nothing that the job does later changes it.
-    fn copy(&self, operation: &mut Operation, name: &str, relative: &Path) -> Result<String, String> {
+    fn copy(
+        &self,
+        operation: &mut Operation,
+        name: &str,
+        relative: &Path,
+    ) -> Result<String, String> {
         let content = self.workspace.read(relative);
         let content = content.map_err(|error| super::paths::problem(relative, &error))?;
         Ok(self.keep(operation, name, content))
@@ -200,7 +233,10 @@ impl Planner<'_> {
     fn keep(&self, operation: &mut Operation, name: &str, content: Vec<u8>) -> String {
         let name = format!("{name}-{}", operation.files.len());
         let place = self.places.own.join(&name).display().to_string();
-        operation.files.push(Private { name, content: Zeroizing::new(content) });
+        operation.files.push(Private {
+            name,
+            content: Zeroizing::new(content),
+        });
         place
     }
 
@@ -208,16 +244,28 @@ impl Planner<'_> {
     fn input(&self, operation: &mut Operation, relative: PathBuf) -> String {
         let place = self.places.inputs.join(operation.inputs.len().to_string());
         let text = place.display().to_string();
-        operation.inputs.push(Input { relative, place, writable: false });
+        operation.inputs.push(Input {
+            relative,
+            place,
+            writable: false,
+        });
         text
     }
 
     /// A file that Buildah writes; large ones on the builder's volume.
     fn output(&self, operation: &mut Operation, relative: PathBuf, large: bool) -> String {
-        let directory = if large { &self.places.disk } else { &self.places.own };
+        let directory = if large {
+            &self.places.disk
+        } else {
+            &self.places.own
+        };
         let place = directory.join(format!("out-{}", operation.outputs.len()));
         let text = place.display().to_string();
-        operation.outputs.push(Output { place, relative, unpack: false });
+        operation.outputs.push(Output {
+            place,
+            relative,
+            unpack: false,
+        });
         text
     }
 }
@@ -240,6 +288,8 @@ fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, String> 
         Some((name, because, instead)) => Err(format!(
             "buildah {name} is not available, because {because}; use {instead}"
         )),
-        None => Err(format!("buildah {first} is no command that the builder knows; docs/builds.md lists them")),
+        None => Err(format!(
+            "buildah {first} is no command that the builder knows; docs/builds.md lists them"
+        )),
     }
 }

@@ -223,12 +223,7 @@ fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> 
     })
 }
 
-fn write_by_helper(
-    pid: Pid,
-    kind: Kind,
-    lines: &[Line],
-    run: Run<'_>,
-) -> Result<(), MapError> {
+fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result<(), MapError> {
     let failed = |problem: String| MapError::Write {
         program: kind.helper().to_owned(),
         problem,

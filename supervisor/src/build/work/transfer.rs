@@ -3,14 +3,24 @@
 use super::{Operation, Parsed, Planner, Reference};
 
 /// Archives of images: their transport's name, and whether a push can make one.
-const ARCHIVES: &[(&str, bool)] = &[("docker-archive", true), ("oci-archive", true), ("oci", false), ("dir", false)];
+const ARCHIVES: &[(&str, bool)] = &[
+    ("docker-archive", true),
+    ("oci-archive", true),
+    ("oci", false),
+    ("dir", false),
+];
 
 impl Planner<'_> {
     pub(super) fn push(&self, parsed: &Parsed, words: &[&str]) -> Result<Operation, String> {
         let (image, target) = match &parsed.positional[..] {
             [image] => (image, image),
             [image, target] => (image, target),
-            _ => return Err(format!("{} takes an image, and where to push it", words.join(" "))),
+            _ => {
+                return Err(format!(
+                    "{} takes an image, and where to push it",
+                    words.join(" ")
+                ));
+            }
         };
         let mut operation = self.operation(words, parsed);
         operation.heavy = true;
@@ -34,7 +44,9 @@ impl Planner<'_> {
             let place = self.output(&mut operation, self.relative(path)?, false);
             operation.arguments.push(format!("--digestfile={place}"));
         }
-        operation.arguments.extend(["--".to_owned(), image.clone(), target]);
+        operation
+            .arguments
+            .extend(["--".to_owned(), image.clone(), target]);
         Ok(operation)
     }
 
@@ -71,9 +83,13 @@ fn archive(text: &str) -> Option<(&'static str, bool, &str, String)> {
     };
     let looks_like_a_path = path.contains('/') || path.contains('.');
     let harmless = suffix.is_none_or(|suffix| {
-        suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte))
+        suffix
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte))
     });
-    let suffix = suffix.map(|suffix| format!(":{suffix}")).unwrap_or_default();
+    let suffix = suffix
+        .map(|suffix| format!(":{suffix}"))
+        .unwrap_or_default();
     (looks_like_a_path && harmless).then_some((*transport, *writable, path, suffix))
 }
 
@@ -83,8 +99,12 @@ mod tests {
 
     #[test]
     fn archives_are_taken_apart_and_nothing_else_is_one() {
-        let (transport, writable, path, suffix) = archive("docker-archive:./a.tar:name:tag").unwrap();
-        assert_eq!((transport, writable, path, suffix.as_str()), ("docker-archive", true, "./a.tar", ":name:tag"));
+        let (transport, writable, path, suffix) =
+            archive("docker-archive:./a.tar:name:tag").unwrap();
+        assert_eq!(
+            (transport, writable, path, suffix.as_str()),
+            ("docker-archive", true, "./a.tar", ":name:tag")
+        );
         assert!(archive("docker://a.example/b").is_none());
         assert!(archive("containers-storage:[overlay@/x]y").is_none());
         assert!(archive("oci-archive:/x.tar:[x]").is_none());
