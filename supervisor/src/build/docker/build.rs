@@ -1,0 +1,397 @@
+//! `docker build` and `docker buildx build`.
+
+mod inputs;
+
+use super::Unavailable;
+use super::answer::Answer;
+use super::arguments::Parsed;
+use super::export::Exports;
+use super::plan::{Output, Planner, Step, command, text};
+use super::table::{Does, Flag, Translation, Verb, switch, value};
+
+pub(super) const VERBS: &[Verb] = &[Verb {
+    names: &[
+        "build",
+        "buildx build",
+        "buildx b",
+        "image build",
+        "builder build",
+    ],
+    flags: &[FLAGS, LEGACY],
+    becomes: "`buildah build`, then `buildah push` for each tag where the image is to be pushed",
+    by: Translation::Steps(build),
+}];
+
+const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, since Buildah keeps one tag a step and needs a repository of its own";
+const NO_ATTESTATIONS: Does = Does::Ours(
+    "false and disabled=true are always so; others are not available, because Buildah writes no attestations; use actions/attest-build-provenance or cosign on the pushed digest",
+);
+const NO_CHECKS: Does = Does::Ours(
+    "`build` is what is done; others are not available, because Buildah builds and does not lint; use hadolint",
+);
+const CONTAINER_LIMITS: Does = Does::Ignored("RUN steps share the builder container's own limits");
+
+const FLAGS: &[Flag] = &[
+    value(
+        "add-host",
+        None,
+        Does::Ours("--add-host; name=address is name:address there"),
+    ),
+    value(
+        "allow",
+        None,
+        Does::Ours(
+            "network.host is always so; others are not available, because nothing in a job's pod loosens the sandbox; use a build without them",
+        ),
+    ),
+    value(
+        "annotation",
+        None,
+        Does::Ours(
+            "--annotation without the level; `index:` becomes `buildah manifest annotate --index`",
+        ),
+    ),
+    value("attest", None, NO_ATTESTATIONS),
+    value(
+        "build-arg",
+        None,
+        Does::Ours("--build-arg; one without a value gets the job's variable"),
+    ),
+    value(
+        "build-context",
+        None,
+        Does::Ours("--build-context; the job fetches a Git repository itself"),
+    ),
+    value("builder", None, Does::Given(super::ONE_BUILDER)),
+    value("cache-from", None, Does::Ours(CACHE)),
+    value("cache-to", None, Does::Ours(CACHE)),
+    value("call", None, NO_CHECKS),
+    value("cgroup-parent", None, CONTAINER_LIMITS),
+    switch(
+        "check",
+        None,
+        Does::Unavailable("Buildah builds and does not lint", "hadolint"),
+    ),
+    switch("debug", Some('D'), Does::Given("it changes no result")),
+    value(
+        "file",
+        Some('f'),
+        Does::Ours("--file; in a Git context it is a path in the repository"),
+    ),
+    value(
+        "iidfile",
+        None,
+        Does::Ours("--iidfile in the shared workspace, then copied to where it is wanted"),
+    ),
+    value("label", None, Does::Passed),
+    switch(
+        "load",
+        None,
+        Does::Given("every build ends in Buildah's storage, where the job's next command finds it"),
+    ),
+    value(
+        "metadata-file",
+        None,
+        Does::Ours("Buildah 1.39 has none: written from --iidfile and --digestfile"),
+    ),
+    value(
+        "network",
+        None,
+        Does::Ours("`default` and `host` are the pod's network, as always; `none` is passed on"),
+    ),
+    switch("no-cache", None, Does::Passed),
+    value(
+        "no-cache-filter",
+        None,
+        Does::Ours("--no-cache for all stages: Buildah cannot leave out some"),
+    ),
+    value(
+        "output",
+        Some('o'),
+        Does::Ours(
+            "registry and image,push=true: `buildah push`; docker and oci with dest=: an archive; local and tar: --output; docker, image and cacheonly without dest=: the storage",
+        ),
+    ),
+    value(
+        "platform",
+        None,
+        Does::Ours("--platform; several become a manifest list"),
+    ),
+    value(
+        "policy",
+        None,
+        Does::Unavailable(
+            "Buildah has no policies for a build's sources",
+            "the builder's own policy.json",
+        ),
+    ),
+    value(
+        "progress",
+        None,
+        Does::Ours("`quiet` and `none` become --quiet; the others are what Buildah prints"),
+    ),
+    value("provenance", None, NO_ATTESTATIONS),
+    switch("pull", None, Does::Ours("--pull=always")),
+    switch(
+        "push",
+        None,
+        Does::Ours("`buildah push` for each tag, after the build"),
+    ),
+    switch(
+        "quiet",
+        Some('q'),
+        Does::Ours("--quiet, and the image's ID as Docker prints it"),
+    ),
+    value("resource", None, CONTAINER_LIMITS),
+    value("sbom", None, NO_ATTESTATIONS),
+    value(
+        "secret",
+        None,
+        Does::Ours("--secret; one from a variable becomes a file, since the variable is the job's"),
+    ),
+    value("shm-size", None, Does::Passed),
+    value(
+        "ssh",
+        None,
+        Does::Ours(
+            "--ssh; a bare one gets the job's SSH_AUTH_SOCK, which must lie in the workspace",
+        ),
+    ),
+    value("tag", Some('t'), Does::Ours("--tag")),
+    value("target", None, Does::Passed),
+    value("ulimit", None, Does::Passed),
+];
+
+/// What Docker's older builder had.
+const LEGACY: &[Flag] = &[
+    switch(
+        "compress",
+        None,
+        Does::Given("nothing is sent: job and builder share the context"),
+    ),
+    value("cpu-period", None, CONTAINER_LIMITS),
+    value("cpu-quota", None, CONTAINER_LIMITS),
+    value("cpu-shares", Some('c'), CONTAINER_LIMITS),
+    value("cpuset-cpus", None, CONTAINER_LIMITS),
+    value("cpuset-mems", None, CONTAINER_LIMITS),
+    switch(
+        "disable-content-trust",
+        None,
+        Does::Given("there is no content trust"),
+    ),
+    switch(
+        "force-rm",
+        None,
+        Does::Given("no container outlives its build"),
+    ),
+    value(
+        "isolation",
+        None,
+        Does::Unavailable(
+            "the builder chooses the strongest isolation that works",
+            "the command without --isolation",
+        ),
+    ),
+    value("memory", Some('m'), CONTAINER_LIMITS),
+    value("memory-swap", None, CONTAINER_LIMITS),
+    switch("rm", None, Does::Given("no container outlives its build")),
+    value(
+        "security-opt",
+        None,
+        Does::Unavailable(
+            "nothing in a job's pod loosens the sandbox",
+            "the command without --security-opt",
+        ),
+    ),
+    switch("squash", None, Does::Passed),
+];
+
+/// What the steps after `buildah build` need of it.
+struct Built {
+    /// The image's name in Buildah's storage.
+    image: String,
+    /// All names that the user gave.
+    names: Vec<String>,
+    platforms: Vec<String>,
+}
+
+impl Built {
+    fn is_list(&self) -> bool {
+        self.platforms.len() > 1
+    }
+}
+
+fn build(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    let [context] = parsed.words.as_slice() else {
+        return Err(to.usage("one context is expected: a directory, an address, or -"));
+    };
+    inputs::refuse(parsed, to)?;
+    let exports = Exports::read(parsed, to)?;
+    let mut names: Vec<String> = parsed.all("tag").map(str::to_owned).collect();
+    if names.is_empty() {
+        names.clone_from(&exports.names);
+    }
+    let platforms = platforms(parsed, to);
+    let mut line = vec!["build".to_owned()];
+    line.extend(parsed.passed());
+    line.extend(inputs::read(parsed, context, to)?);
+    cache(parsed, &platforms, &mut line, to);
+    let format = if exports.oci() || parsed.last("annotation").is_some() {
+        "oci"
+    } else {
+        "docker"
+    };
+    line.push(format!("--format={format}"));
+    if let Some(files) = exports.files() {
+        line.push(format!("--output={files}"));
+    }
+    let context = inputs::context(context, parsed, &mut line, to)?;
+    let built = Built {
+        image: match names.first() {
+            Some(name) if platforms.len() < 2 => name.clone(),
+            _ => to.scratch_image(),
+        },
+        names,
+        platforms,
+    };
+    finish(parsed, line, &context, &built, &exports, to)
+}
+
+/// The build itself, and what is made of its result.
+fn finish(
+    parsed: &Parsed,
+    mut line: Vec<String>,
+    context: &str,
+    built: &Built,
+    exports: &Exports,
+    to: &mut Planner<'_>,
+) -> Result<(), Unavailable> {
+    let iid = to.scratch("iid");
+    let digest = to.scratch("digest");
+    let quiet = parsed.on("quiet") || matches!(parsed.last("progress"), Some("quiet" | "none"));
+    if quiet {
+        line.push("--quiet".to_owned());
+    }
+    if !built.platforms.is_empty() {
+        line.push(format!("--platform={}", built.platforms.join(",")));
+    }
+    if built.is_list() {
+        line.push(format!("--manifest={}", built.image));
+    } else {
+        line.push(format!("--iidfile={}", text(&iid)));
+        line.extend(built.names.iter().map(|name| format!("--tag={name}")));
+        if built.names.is_empty() && exports.sends_image() {
+            line.push(format!("--tag={}", built.image));
+        }
+    }
+    line.push(context.to_owned());
+    // Where the files go to standard output, nothing else may.
+    let to_stdout = exports
+        .files()
+        .is_some_and(|files| files.ends_with("dest=-"));
+    let output = if quiet && !to_stdout {
+        Output::Captured
+    } else {
+        Output::Job
+    };
+    to.step(Step::Run(command(line, output)));
+    if built.is_list() {
+        name_list(parsed, built, &iid, to);
+    }
+    let record = if exports.pushes() {
+        text(&digest)
+    } else {
+        String::new()
+    };
+    exports.send(&built.image, &built.names, built.is_list(), &record, to)?;
+    if let Some(path) = parsed.last("iidfile") {
+        to.step(Step::Deliver {
+            from: iid.clone(),
+            to: Some(path.into()),
+        });
+    }
+    if let Some(path) = parsed.last("metadata-file") {
+        to.step(Step::Answer {
+            answer: Answer::Metadata {
+                iid: (!built.is_list()).then(|| iid.clone()),
+                digest: exports.pushes().then_some(digest),
+                names: built.names.clone(),
+            },
+            to: Some(path.into()),
+        });
+    }
+    if quiet && !to_stdout {
+        to.say(Answer::File(iid));
+    }
+    if built.is_list() && !built.names.is_empty() {
+        let remove = ["manifest", "rm", &built.image];
+        to.step(Step::Try(command(remove, Output::Dropped)));
+    }
+    Ok(())
+}
+
+/// A list is built under a name of its own: Buildah would add to one that is there already.
+fn name_list(parsed: &Parsed, built: &Built, iid: &std::path::Path, to: &mut Planner<'_>) {
+    for annotation in parsed.all("annotation") {
+        if let Some(pair) = inputs::index_annotation(annotation) {
+            let flag = format!("--annotation={pair}");
+            to.run(["manifest", "annotate", "--index", &flag, &built.image]);
+        }
+    }
+    if !built.names.is_empty() {
+        let line = ["tag", &built.image].map(str::to_owned).into_iter();
+        to.run(line.chain(built.names.iter().cloned()));
+    }
+    let filter = format!("--filter=reference={}", built.image);
+    to.capture(["images", "--json", "--no-trunc", &filter]);
+    to.step(Step::Answer {
+        answer: Answer::ImageId {
+            name: built.image.clone(),
+        },
+        to: Some(iid.to_owned()),
+    });
+}
+
+fn platforms(parsed: &Parsed, to: &Planner<'_>) -> Vec<String> {
+    let default = (to.call.variable)("DOCKER_DEFAULT_PLATFORM").filter(|name| !name.is_empty());
+    let mut given: Vec<&str> = parsed
+        .all("platform")
+        .flat_map(|list| list.split(','))
+        .collect();
+    if given.is_empty() {
+        given.extend(default.as_deref());
+    }
+    let trimmed = given
+        .into_iter()
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    trimmed.map(str::to_owned).collect()
+}
+
+/// Buildah 1.39 takes a layer on `scratch` for that of another platform, so only native builds use layers.
+fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, to: &mut Planner<'_>) {
+    if parsed.all("no-cache-filter").next().is_some() && !parsed.on("no-cache") {
+        to.note("--no-cache-filter becomes --no-cache: Buildah cannot leave out some stages");
+        line.push("--no-cache".to_owned());
+    }
+    let native = format!("linux/{}", super::system::architecture());
+    let layers = match platforms {
+        [] => true,
+        [one] => *one == native,
+        _ => false,
+    };
+    if layers {
+        line.push("--layers".to_owned());
+    }
+    for flag in ["cache-from", "cache-to"] {
+        for record in parsed.all(flag) {
+            match inputs::cache_repository(record) {
+                Ok(repository) if layers => line.push(format!("--{flag}={repository}")),
+                Ok(_) => to.note(&format!(
+                    "--{flag} is left out: Buildah confuses the cached layers of several platforms; build one platform at a time, natively"
+                )),
+                Err(why) => to.note(&format!("--{flag} {record} is left out: {why}")),
+            }
+        }
+    }
+}

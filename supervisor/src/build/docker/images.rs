@@ -1,0 +1,478 @@
+//! `docker images`, `inspect`, `tag`, `rmi`, `save`, `load` and `prune`.
+
+use serde_json::{Value, json};
+
+use super::Unavailable;
+use super::answer::{Answer, AnswerError};
+use super::arguments::Parsed;
+use super::plan::{Output, Planner, Step, command, text};
+use super::reference;
+use super::table::{Does, Flag, Translation, Verb, switch, value};
+use super::template::Template;
+
+const FORMAT: Does =
+    Does::Ours("Go's template over Docker's fields, which are made from what Buildah says");
+const ONE_PLATFORM: Does = Does::Unavailable(
+    "Buildah's storage holds one platform under a name",
+    "a name for each platform",
+);
+
+pub(super) const VERBS: &[Verb] = &[
+    Verb {
+        names: &["images", "image ls", "image list"],
+        flags: &[IMAGES],
+        becomes: "`buildah images --json`, shown as Docker does",
+        by: Translation::Steps(images),
+    },
+    Verb {
+        names: &["inspect", "image inspect"],
+        flags: &[INSPECT],
+        becomes: "`buildah inspect --type image` and `buildah images --json`, in Docker's form",
+        by: Translation::Steps(inspect),
+    },
+    Verb {
+        names: &["tag", "image tag"],
+        flags: &[],
+        becomes: "`buildah tag`",
+        by: Translation::Steps(tag),
+    },
+    Verb {
+        names: &["rmi", "image rm", "image remove"],
+        flags: &[REMOVE],
+        becomes: "`buildah rmi`",
+        by: Translation::Steps(remove),
+    },
+    Verb {
+        names: &["save", "image save"],
+        flags: &[SAVE],
+        becomes: "`buildah push` to a docker-archive",
+        by: Translation::Steps(save),
+    },
+    Verb {
+        names: &["load", "image load"],
+        flags: &[LOAD],
+        becomes: "`buildah pull` from a docker-archive or oci-archive",
+        by: Translation::Steps(load),
+    },
+    Verb {
+        names: &[
+            "image prune",
+            "system prune",
+            "builder prune",
+            "buildx prune",
+        ],
+        flags: &[PRUNE],
+        becomes: "`buildah prune`",
+        by: Translation::Steps(prune),
+    },
+];
+
+const IMAGES: &[Flag] = &[
+    switch("all", Some('a'), Does::Passed),
+    switch("digests", None, Does::Ours("a column more")),
+    value("filter", Some('f'), Does::Passed),
+    value("format", None, FORMAT),
+    switch("no-trunc", None, Does::Ours("the whole ID")),
+    switch("quiet", Some('q'), Does::Ours("the IDs alone")),
+    switch(
+        "tree",
+        None,
+        Does::Unavailable(
+            "Buildah lists images, not their platforms",
+            "docker manifest inspect",
+        ),
+    ),
+];
+
+pub(super) const INSPECT: &[Flag] = &[
+    value(
+        "format",
+        Some('f'),
+        Does::Ours(
+            "Go's template over Docker's fields, without RepoDigests: Buildah does not keep the digest that a push gave",
+        ),
+    ),
+    value("platform", None, ONE_PLATFORM),
+    switch(
+        "size",
+        Some('s'),
+        Does::Given("an image's size is always shown"),
+    ),
+    value(
+        "type",
+        None,
+        Does::Ours("`image` alone: nothing else exists here"),
+    ),
+];
+
+const REMOVE: &[Flag] = &[
+    switch("force", Some('f'), Does::Passed),
+    switch(
+        "no-prune",
+        None,
+        Does::Ignored("Buildah removes what nobody needs any more"),
+    ),
+    value("platform", None, ONE_PLATFORM),
+];
+
+const SAVE: &[Flag] = &[
+    value(
+        "output",
+        Some('o'),
+        Does::Ours("the archive; else standard output"),
+    ),
+    value("platform", None, ONE_PLATFORM),
+];
+
+const LOAD: &[Flag] = &[
+    value(
+        "input",
+        Some('i'),
+        Does::Ours("the archive; else standard input"),
+    ),
+    value("platform", None, ONE_PLATFORM),
+    switch("quiet", Some('q'), Does::Passed),
+];
+
+const PRUNE_ALL: Does = Does::Unavailable(
+    "Buildah removes all that nobody needs, or nothing",
+    "the command without this flag",
+);
+const PRUNE: &[Flag] = &[
+    switch(
+        "all",
+        Some('a'),
+        Does::Ours("--all for images; a build cache is always removed whole"),
+    ),
+    value("filter", None, PRUNE_ALL),
+    switch("force", Some('f'), Does::Given("nobody is asked")),
+    value("keep-storage", None, PRUNE_ALL),
+    value("max-used-space", None, PRUNE_ALL),
+    value("min-free-space", None, PRUNE_ALL),
+    value("reserved-space", None, PRUNE_ALL),
+    value("timeout", None, Does::Given("it changes no result")),
+    switch(
+        "verbose",
+        None,
+        Does::Given("what is removed is always shown"),
+    ),
+    switch("volumes", None, Does::Given("there are no volumes")),
+    value("builder", None, Does::Given(super::ONE_BUILDER)),
+];
+
+/// How images are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    format: Option<String>,
+    wanted: Option<String>,
+    quiet: bool,
+    whole: bool,
+    digests: bool,
+}
+
+fn images(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    if parsed.words.len() > 1 {
+        return Err(to.usage("one repository at most is expected"));
+    }
+    let wanted = parsed.words.first().cloned();
+    let mut line = vec!["images".to_owned(), "--json".into(), "--no-trunc".into()];
+    line.extend(parsed.passed());
+    // As an argument, a name that nothing has would be an error.
+    line.extend(
+        wanted
+            .iter()
+            .map(|name| format!("--filter=reference={name}")),
+    );
+    to.capture(line);
+    to.say(Answer::Images(Listing {
+        format: parsed.last("format").map(str::to_owned),
+        wanted,
+        quiet: parsed.on("quiet"),
+        whole: parsed.on("no-trunc"),
+        digests: parsed.on("digests"),
+    }));
+    Ok(())
+}
+
+pub(super) fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    if parsed.words.is_empty() {
+        return Err(to.usage("an image's name is expected"));
+    }
+    if let Some(kind) = parsed
+        .last("type")
+        .filter(|kind| !matches!(*kind, "" | "image"))
+    {
+        return Err(to.refused(
+            &format!("--type={kind}"),
+            "only images exist here",
+            "--type=image",
+        ));
+    }
+    let format = parsed.last("format").filter(|format| !format.is_empty());
+    if format.is_some_and(|format| Template::mentions(format, "RepoDigests")) {
+        return Err(to.refused(
+            "--format with RepoDigests",
+            "Buildah does not keep the digest that a push gave",
+            "the last line of docker push, or docker buildx build --metadata-file",
+        ));
+    }
+    for name in &parsed.words {
+        to.capture(["inspect", "--type=image", name]);
+        to.capture(["images", "--json", "--no-trunc", name]);
+    }
+    let format = format.map(str::to_owned);
+    to.say(Answer::Inspect { format });
+    Ok(())
+}
+
+fn tag(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    match parsed.words.as_slice() {
+        [image, name] => to.run(["tag", image, name]),
+        _ => return Err(to.usage("an image and its new name are expected")),
+    }
+    Ok(())
+}
+
+fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    if parsed.words.is_empty() {
+        return Err(to.usage("an image's name is expected"));
+    }
+    let line = ["rmi".to_owned()].into_iter().chain(parsed.passed());
+    to.run(line.chain(parsed.words.iter().cloned()));
+    Ok(())
+}
+
+/// The archive is written in the scratch directory: the wanted path may be one that the builder does not see.
+fn save(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    let [image] = parsed.words.as_slice() else {
+        return Err(to.refused(
+            "of several images",
+            "Buildah's archives hold one",
+            "docker save for each",
+        ));
+    };
+    let archive = to.scratch("image.tar");
+    let target = format!(
+        "docker-archive:{}:{}",
+        text(&archive),
+        reference::full(image)
+    );
+    to.step(Step::Run(command(
+        ["push", "--quiet", image, &target],
+        Output::Captured,
+    )));
+    to.step(Step::Deliver {
+        from: archive,
+        to: parsed.last("output").map(Into::into),
+    });
+    Ok(())
+}
+
+fn load(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    if !parsed.words.is_empty() {
+        return Err(to.usage("no argument is expected"));
+    }
+    let archive = match parsed.last("input") {
+        Some(path) => path.to_owned(),
+        None => {
+            let spooled = to.scratch("image.tar");
+            to.step(Step::Spool {
+                to: spooled.clone(),
+            });
+            text(&spooled)
+        }
+    };
+    let line = |transport: &str, output| {
+        let line = ["pull".to_owned()].into_iter().chain(parsed.passed());
+        command(line.chain([format!("{transport}:{archive}")]), output)
+    };
+    let said = Answer::Text(format!("Loaded image from {archive}\n"));
+    to.step(Step::Either {
+        test: line("docker-archive", Output::Dropped),
+        yes: vec![Step::Answer {
+            answer: said,
+            to: None,
+        }],
+        no: vec![Step::Run(line("oci-archive", Output::Job))],
+    });
+    Ok(())
+}
+
+fn prune(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+    let images = to.command.ends_with("image prune") || to.command.ends_with("system prune");
+    let mut line = vec!["prune"];
+    if parsed.on("all") && images {
+        line.push("--all");
+    }
+    to.run(line);
+    Ok(())
+}
+
+/// The name as Docker shows it: Docker Hub and this machine are not mentioned.
+pub(super) fn familiar(name: &str) -> &str {
+    for prefix in ["localhost/", "docker.io/library/", "docker.io/"] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            return rest;
+        }
+    }
+    name
+}
+
+/// One row a name, with Docker's fields.
+pub(super) fn rows(said: &str, listing: &Listing) -> Result<Vec<Value>, AnswerError> {
+    let images: Vec<Value> = serde_json::from_str(said)?;
+    let mut rows = Vec::new();
+    for image in &images {
+        let names = image["names"].as_array().cloned().unwrap_or_default();
+        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+        let fitting = names.iter().filter(|name| listing.wants(name));
+        let mut shown: Vec<_> = fitting
+            .map(|name| row(image, Some(name), listing))
+            .collect();
+        if names.is_empty() && listing.wanted.is_none() {
+            shown.push(row(image, None, listing));
+        }
+        rows.extend(shown);
+    }
+    Ok(rows)
+}
+
+fn row(image: &Value, name: Option<&str>, listing: &Listing) -> Value {
+    let id = image["id"].as_str().unwrap_or("");
+    let short = id.strip_prefix("sha256:").unwrap_or(id);
+    let id = if listing.whole {
+        id
+    } else {
+        &short[..short.len().min(12)]
+    };
+    let (repository, tag) = match name {
+        Some(name) => (reference::repository(familiar(name)), reference::tag(name)),
+        None => ("<none>", "<none>"),
+    };
+    json!({
+        "ID": id,
+        "Repository": repository,
+        "Tag": tag,
+        "Digest": image["digest"],
+        "CreatedSince": image["createdat"],
+        "CreatedAt": image["createdatraw"],
+        "Size": image["size"],
+    })
+}
+
+impl Listing {
+    /// Buildah finds images; of one that has other names too, only those that were asked for count.
+    fn wants(&self, name: &str) -> bool {
+        let Some(wanted) = self.wanted.as_deref() else {
+            return true;
+        };
+        let (wanted, name) = (familiar(wanted), familiar(name));
+        wanted.contains('*') || wanted == name || wanted == reference::repository(name)
+    }
+
+    pub(super) fn show(&self, rows: &[Value]) -> Result<String, AnswerError> {
+        let id = if self.quiet { Some("{{.ID}}") } else { None };
+        let columns = match id.or(self.format.as_deref()) {
+            None | Some("" | "table") => {
+                let digest = if self.digests { "{{.Digest}}\t" } else { "" };
+                format!(
+                    "table {{{{.Repository}}}}\t{{{{.Tag}}}}\t{digest}{{{{.ID}}}}\t{{{{.CreatedSince}}}}\t{{{{.Size}}}}"
+                )
+            }
+            Some("json") => "{{json .}}".to_owned(),
+            Some(format) => format.replace("\\t", "\t").replace("\\n", "\n"),
+        };
+        let (table, template) = match columns.strip_prefix("table") {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, columns.as_str()),
+        };
+        let template = Template::read(template)?;
+        let mut lines = Vec::new();
+        if table {
+            lines.push(template.render(&json!({
+                "ID": "IMAGE ID", "Repository": "REPOSITORY", "Tag": "TAG", "Digest": "DIGEST",
+                "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "Size": "SIZE",
+            }))?);
+        }
+        for row in rows {
+            lines.push(template.render(row)?);
+        }
+        Ok(if table {
+            aligned(&lines)
+        } else {
+            lines.iter().map(|line| format!("{line}\n")).collect()
+        })
+    }
+}
+
+/// Columns of equal width, three blanks between.
+pub(super) fn aligned(lines: &[String]) -> String {
+    let cells: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let widest = |column: usize| {
+        let cells = cells.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let columns = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    let mut text = String::new();
+    for line in &cells {
+        let padded = line
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        let line: Vec<_> = padded.collect();
+        text += line.join("   ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = r#"[
+        {"id":"sha256:0123456789abcdef","names":["localhost/user/app:latest","localhost/app:v1"],"digest":"sha256:d5",
+         "createdat":"2 days ago","size":"3.89 KB","createdatraw":"2026-11-24T08:53:16Z"},
+        {"id":"sha256:fedcba9876543210","names":null,"digest":"sha256:d6","createdat":"now","size":"1 KB","createdatraw":""}]"#;
+
+    fn list(format: Option<&str>, wanted: Option<&str>, quiet: bool) -> String {
+        let listing = Listing {
+            format: format.map(str::to_owned),
+            wanted: wanted.map(str::to_owned),
+            quiet,
+            whole: false,
+            digests: false,
+        };
+        listing.show(&rows(SAID, &listing).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn images_are_listed_as_docker_does() {
+        assert_eq!(
+            list(None, None, false),
+            "REPOSITORY   TAG      IMAGE ID       CREATED      SIZE\n\
+             user/app     latest   0123456789ab   2 days ago   3.89 KB\n\
+             app          v1       0123456789ab   2 days ago   3.89 KB\n\
+             <none>       <none>   fedcba987654   now          1 KB\n"
+        );
+        assert_eq!(list(None, Some("app"), true), "0123456789ab\n");
+        assert_eq!(list(None, Some("app:v2"), true), "");
+        assert_eq!(
+            list(
+                Some("{{.Repository}}:{{.Tag}}"),
+                Some("localhost/app:v1"),
+                false
+            ),
+            "app:v1\n"
+        );
+        assert_eq!(
+            list(Some(r"table {{.ID}}\t{{.Tag}}"), Some("app"), false),
+            "IMAGE ID       TAG\n0123456789ab   v1\n"
+        );
+        assert!(list(Some("json"), None, false).starts_with(r#"{"CreatedAt""#));
+    }
+}

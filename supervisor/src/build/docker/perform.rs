@@ -1,0 +1,210 @@
+//! Carries a plan out, whoever runs Buildah.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::answer::AnswerError;
+use super::plan::{Command, Plan, Step};
+
+mod fetch;
+
+/// Who runs Buildah: this container, or the builder.
+pub trait Builder {
+    /// Runs one command line to its end.
+    ///
+    /// # Errors
+    /// Where it could not be run at all.
+    fn run(&mut self, command: &Command) -> io::Result<Ended>;
+}
+
+/// How a command ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: u8,
+    /// Its standard output, where that was to be captured.
+    pub output: Vec<u8>,
+}
+
+/// Why a plan could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum PerformError {
+    /// Buildah could not be run.
+    #[error("buildah {verb}: {source}")]
+    Builder {
+        /// Which command.
+        verb: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of the job's.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The context.
+    #[error(transparent)]
+    Fetch(#[from] fetch::FetchError),
+    /// What we were to say.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+}
+
+/// Carries out all steps; gives the exit code of the first that failed, or 0. The scratch directory is gone afterwards.
+///
+/// # Errors
+/// [`PerformError`], for the user.
+pub fn perform(
+    plan: &Plan,
+    scratch: &Path,
+    builder: &mut dyn Builder,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> Result<u8, PerformError> {
+    for note in &plan.notes {
+        // Nobody may be listening.
+        let _ = writeln!(stderr, "{note}");
+    }
+    let made = plan.steps.iter().any(needs_scratch);
+    if made {
+        let mut directory = fs::DirBuilder::new();
+        directory
+            .recursive(true)
+            .mode(0o700)
+            .create(scratch)
+            .map_err(at(scratch))?;
+    }
+    let mut work = Work {
+        builder,
+        stdout,
+        said: Vec::new(),
+    };
+    let ended = work.all(&plan.steps);
+    if made {
+        let removed = fs::remove_dir_all(scratch).map_err(at(scratch));
+        return ended.and_then(|code| removed.map(|()| code.unwrap_or(0)));
+    }
+    ended.map(|code| code.unwrap_or(0))
+}
+
+/// Whether a step has to do with files.
+fn needs_scratch(step: &Step) -> bool {
+    match step {
+        Step::Run(command) | Step::Try(command) => {
+            let words = command.arguments.iter();
+            words
+                .into_iter()
+                .any(|word| word.starts_with("--iidfile=") || word.starts_with("--digestfile="))
+        }
+        Step::Either { yes, no, .. } => yes.iter().chain(no).any(needs_scratch),
+        Step::End(_) | Step::Answer { .. } => false,
+        _ => true,
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> PerformError {
+    let path = path.to_owned();
+    |source| PerformError::File { path, source }
+}
+
+struct Work<'a> {
+    builder: &'a mut dyn Builder,
+    stdout: &'a mut dyn Write,
+    said: Vec<String>,
+}
+
+impl Work<'_> {
+    /// The exit code with which the plan ends before its end.
+    fn all(&mut self, steps: &[Step]) -> Result<Option<u8>, PerformError> {
+        for step in steps {
+            if let Some(code) = self.one(step)? {
+                return Ok(Some(code));
+            }
+        }
+        Ok(None)
+    }
+
+    fn one(&mut self, step: &Step) -> Result<Option<u8>, PerformError> {
+        match step {
+            Step::Run(command) => {
+                let ended = self.run(command)?;
+                self.said
+                    .push(String::from_utf8_lossy(&ended.output).into_owned());
+                return Ok(Some(ended.code).filter(|code| *code != 0));
+            }
+            Step::Try(command) => drop(self.run(command)?),
+            Step::Either { test, yes, no } => {
+                let next = if self.run(test)?.code == 0 { yes } else { no };
+                return self.all(next);
+            }
+            Step::End(code) => return Ok(Some(*code)),
+            Step::Write { to, content } => {
+                let file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(to);
+                let written = file.and_then(|mut file| file.write_all(content.reveal().as_bytes()));
+                written.map_err(at(to))?;
+            }
+            Step::Spool { to } => {
+                let file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(to);
+                file.and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file))
+                    .map_err(at(to))?;
+            }
+            Step::Fetch { source, to } => fetch::fetch(source, to)?,
+            Step::Deliver { from, to } => self.deliver(from, to.as_deref())?,
+            Step::Answer { answer, to } => {
+                let said: Vec<String> = self
+                    .said
+                    .drain(..)
+                    .filter(|text| !text.is_empty())
+                    .collect();
+                let text = answer.text(&said)?;
+                match to {
+                    Some(to) => fs::write(to, text).map_err(at(to))?,
+                    None => self.print(text.as_bytes())?,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Ended, PerformError> {
+        self.builder
+            .run(command)
+            .map_err(|source| PerformError::Builder {
+                verb: command.arguments.first().cloned().unwrap_or_default(),
+                source,
+            })
+    }
+
+    /// The builder's file belongs to the job only where both have one user; its content is copied either way.
+    fn deliver(&mut self, from: &Path, to: Option<&Path>) -> Result<(), PerformError> {
+        let mut file = fs::File::open(from).map_err(at(from))?;
+        match to {
+            Some(to) => {
+                let copied = fs::File::create(to).and_then(|mut to| io::copy(&mut file, &mut to));
+                copied.map_err(at(to)).map(drop)
+            }
+            None => io::copy(&mut file, self.stdout).map_err(at(from)).map(drop),
+        }
+    }
+
+    fn print(&mut self, text: &[u8]) -> Result<(), PerformError> {
+        let written = self
+            .stdout
+            .write_all(text)
+            .and_then(|()| self.stdout.flush());
+        written.map_err(at(Path::new("standard output")))
+    }
+}
