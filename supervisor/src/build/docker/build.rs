@@ -5,7 +5,7 @@ mod inputs;
 use super::Unavailable;
 use super::answer::Answer;
 use super::arguments::Parsed;
-use super::export::Exports;
+use super::export::{Built, Exports};
 use super::plan::{Output, Planner, Step, command, text};
 use super::table::{Does, Flag, Translation, Verb, switch, value};
 
@@ -206,21 +206,6 @@ const LEGACY: &[Flag] = &[
     switch("squash", None, Does::Passed),
 ];
 
-/// What the steps after `buildah build` need of it.
-struct Built {
-    /// The image's name in Buildah's storage.
-    image: String,
-    /// All names that the user gave.
-    names: Vec<String>,
-    platforms: Vec<String>,
-}
-
-impl Built {
-    fn is_list(&self) -> bool {
-        self.platforms.len() > 1
-    }
-}
-
 fn build(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     let [context] = parsed.words.as_slice() else {
         return Err(to.usage("one context is expected: a directory, an address, or -"));
@@ -236,11 +221,9 @@ fn build(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     line.extend(parsed.passed());
     line.extend(inputs::read(parsed, context, to)?);
     cache(parsed, &platforms, &mut line, to);
-    let format = if exports.oci() || parsed.last("annotation").is_some() {
-        "oci"
-    } else {
-        "docker"
-    };
+    // Docker's own format keeps HEALTHCHECK, SHELL and ONBUILD; only OCI's has annotations.
+    let oci = exports.oci() || parsed.last("annotation").is_some();
+    let format = if oci { "oci" } else { "docker" };
     line.push(format!("--format={format}"));
     if let Some(files) = exports.files() {
         line.push(format!("--output={files}"));
@@ -253,6 +236,7 @@ fn build(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         },
         names,
         platforms,
+        oci,
     };
     finish(parsed, line, &context, &built, &exports, to)
 }
@@ -303,7 +287,7 @@ fn finish(
     } else {
         String::new()
     };
-    exports.send(&built.image, &built.names, built.is_list(), &record, to)?;
+    exports.send(built, &record, to)?;
     if let Some(path) = parsed.last("iidfile") {
         to.step(Step::Deliver {
             from: iid.clone(),

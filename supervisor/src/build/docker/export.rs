@@ -6,13 +6,30 @@ use super::attributes::Attributes;
 use super::plan::{Output, Planner, Step, command, text};
 use super::reference;
 
+/// What a build leaves in Buildah's storage.
+pub(super) struct Built {
+    /// The name that the next steps use.
+    pub(super) image: String,
+    /// All names that the user gave.
+    pub(super) names: Vec<String>,
+    pub(super) platforms: Vec<String>,
+    /// Whether it has OCI's media types.
+    pub(super) oci: bool,
+}
+
+impl Built {
+    pub(super) fn is_list(&self) -> bool {
+        self.platforms.len() > 1
+    }
+}
+
 /// How an image is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sending {
     /// Flags of `buildah push`.
     flags: Vec<String>,
     /// Whether the result has OCI's media types.
-    pub(super) oci: bool,
+    oci: bool,
 }
 
 /// One destination.
@@ -139,28 +156,25 @@ impl Exports {
         })
     }
 
-    /// The steps that send `image`, which is also known as `names`.
+    /// The steps that send what was built.
     pub(super) fn send(
         &self,
-        image: &str,
-        names: &[String],
-        list: bool,
+        built: &Built,
         digest: &str,
         to: &mut Planner<'_>,
     ) -> Result<(), Unavailable> {
         for export in &self.list {
             match export {
-                Export::Registry(_) if names.is_empty() => {
+                Export::Registry(_) if built.names.is_empty() => {
                     return Err(to.usage("a push needs a --tag, or name= in --output"));
                 }
                 Export::Registry(sending) => {
-                    for name in names {
-                        let target = reference::remote(name);
-                        to.run(sending.push(list, digest, image, &target));
+                    for name in &built.names {
+                        to.run(sending.push(built, digest, &reference::remote(name)));
                     }
                 }
                 Export::Image(transport, path, sending) => {
-                    send_to_path(transport, path, sending, (image, names, list), to)?;
+                    send_to_path(transport, path, sending, built, to)?;
                 }
                 Export::Files(_) | Export::Storage => {}
             }
@@ -174,29 +188,29 @@ fn send_to_path(
     transport: &str,
     path: &str,
     sending: &Sending,
-    (image, names, list): (&str, &[String], bool),
+    built: &Built,
     to: &mut Planner<'_>,
 ) -> Result<(), Unavailable> {
-    if list && transport == "docker-archive" {
+    if built.is_list() && transport == "docker-archive" {
         return Err(to.refused(
             "--output type=docker",
             "its format holds one platform",
             "type=oci, or one --platform",
         ));
     }
-    let name = names.first().map(|name| match transport {
+    let name = built.names.first().map(|name| match transport {
         "docker-archive" => reference::full(name),
         _ => reference::tag(name).to_owned(),
     });
     let suffix = name.map(|name| format!(":{name}")).unwrap_or_default();
     if transport == "oci" {
-        to.run(sending.push(list, "", image, &format!("oci:{path}{suffix}")));
+        to.run(sending.push(built, "", &format!("oci:{path}{suffix}")));
         return Ok(());
     }
     let archive = to.scratch("image.tar");
     let target = format!("{transport}:{}{suffix}", text(&archive));
     to.step(Step::Run(command(
-        sending.push(list, "", image, &target),
+        sending.push(built, "", &target),
         if path == "-" {
             Output::Dropped
         } else {
@@ -211,17 +225,21 @@ fn send_to_path(
 }
 
 impl Sending {
-    /// The command line that sends an image, or a list of images.
-    pub(super) fn push(&self, list: bool, digest: &str, image: &str, target: &str) -> Vec<String> {
-        let mut line: Vec<String> = match list {
-            true => vec!["manifest".into(), "push".into(), "--all".into()],
-            false => vec!["push".into()],
+    /// The command line that sends an image, or a list of images. A list has the media types of its images.
+    fn push(&self, built: &Built, digest: &str, target: &str) -> Vec<String> {
+        let verb: &[&str] = match built.is_list() {
+            true => &["manifest", "push", "--all"],
+            false => &["push"],
         };
+        let mut line: Vec<String> = verb.iter().map(|&word| word.to_owned()).collect();
+        if built.is_list() && !built.oci {
+            line.push("--format=v2s2".to_owned());
+        }
         line.extend(self.flags.iter().cloned());
         if !digest.is_empty() {
             line.push(format!("--digestfile={digest}"));
         }
-        line.extend([image.to_owned(), target.to_owned()]);
+        line.extend([built.image.clone(), target.to_owned()]);
         line
     }
 }

@@ -39,7 +39,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["rmi", "image rm", "image remove"],
         flags: &[REMOVE],
-        becomes: "`buildah rmi`",
+        becomes: "`buildah rmi`, or `buildah manifest rm` for a list",
         by: Translation::Steps(remove),
     },
     Verb {
@@ -237,8 +237,15 @@ fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     if parsed.words.is_empty() {
         return Err(to.usage("an image's name is expected"));
     }
-    let line = ["rmi".to_owned()].into_iter().chain(parsed.passed());
-    to.run(line.chain(parsed.words.iter().cloned()));
+    // Of a list, `buildah rmi` takes the name for that of one of its images.
+    for name in &parsed.words {
+        let line = ["rmi".to_owned()].into_iter().chain(parsed.passed());
+        to.step(Step::Either {
+            test: command(["manifest", "exists", name], Output::Dropped),
+            yes: vec![Step::Run(command(["manifest", "rm", name], Output::Job))],
+            no: vec![Step::Run(command(line.chain([name.clone()]), Output::Job))],
+        });
+    }
     Ok(())
 }
 

@@ -15,8 +15,12 @@ pub(super) fn refuse(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailabl
     let attested = parsed.all("attest").map(|record| ("attest", record));
     let attested = attested.chain(parsed.all("provenance").map(|value| ("provenance", value)));
     for (flag, record) in attested.chain(parsed.all("sbom").map(|value| ("sbom", value))) {
-        let disabled = Attributes::read(record).get("disabled").and_then(truth);
-        if truth(record) != Some(false) && disabled != Some(true) {
+        let attributes = Attributes::read(record);
+        let off = attributes
+            .0
+            .iter()
+            .any(|(key, _)| truth(key) == Some(false));
+        if !off && attributes.get("disabled").and_then(truth) != Some(true) {
             let what = format!("--{flag}={record}");
             return Err(to.refused(&what, "Buildah writes no attestations", ATTEST_LATER));
         }

@@ -157,3 +157,127 @@ impl Git<'_> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(directory: &Path, arguments: &[&str]) {
+        let identity = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.org",
+            "-c",
+            "init.defaultBranch=main",
+        ];
+        let mut command = Command::new("git");
+        let status = command
+            .args(identity)
+            .args(arguments)
+            .current_dir(directory)
+            .status();
+        assert!(status.unwrap().success(), "{arguments:?}");
+    }
+
+    /// A repository with two commits; the first has the file `old`.
+    fn repository(directory: &Path) -> String {
+        git(directory, &["init", "--quiet"]);
+        git(
+            directory,
+            &["config", "uploadpack.allowAnySHA1InWant", "true"],
+        );
+        for name in ["old", "new"] {
+            std::fs::write(directory.join(name), name).unwrap();
+            git(directory, &["add", name]);
+            git(directory, &["commit", "--quiet", "-m", name]);
+        }
+        git(directory, &["branch", "side", "HEAD~"]);
+        let output = Command::new("git")
+            .args(["rev-parse", "side"])
+            .current_dir(directory)
+            .output();
+        String::from_utf8(output.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    fn source(directory: &Path, reference: Option<&str>) -> Source {
+        let context = "https://h/r.git";
+        let mut source = Source::read(context).unwrap();
+        source.url = format!("file://{}", directory.display());
+        source.reference = reference.map(str::to_owned);
+        source
+    }
+
+    #[test]
+    fn a_commit_a_branch_and_the_head_are_fetched_without_git_itself() {
+        let from = tempfile::tempdir().unwrap();
+        let old = repository(from.path());
+        for (reference, has_new) in [
+            (None, true),
+            (Some("side"), false),
+            (Some("refs/heads/main"), true),
+            (Some(old.as_str()), false),
+        ] {
+            let to = tempfile::tempdir().unwrap();
+            let to = to.path().join("git");
+            fetch(&source(from.path(), reference), &to).unwrap();
+            assert!(to.join("old").exists() && !to.join(".git").exists());
+            assert_eq!(to.join("new").exists(), has_new, "{reference:?}");
+        }
+    }
+
+    #[test]
+    fn another_commit_than_asked_for_and_one_that_is_not_there_are_errors() {
+        let from = tempfile::tempdir().unwrap();
+        repository(from.path());
+        let to = tempfile::tempdir().unwrap();
+        let mut wrong = source(from.path(), Some("main"));
+        wrong.checksum = Some("0123456789".to_owned());
+        let text = fetch(&wrong, &to.path().join("a")).unwrap_err().to_string();
+        assert!(text.contains("expected commit 0123456789"), "{text}");
+        let missing = source(from.path(), Some("nope"));
+        let text = fetch(&missing, &to.path().join("b"))
+            .unwrap_err()
+            .to_string();
+        assert!(text.starts_with("git fetch of file://"), "{text}");
+    }
+
+    /// git itself says what it would send.
+    #[test]
+    fn the_token_goes_to_its_own_host_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let token = directory.path().join("token");
+        std::fs::write(&token, "hunter2").unwrap();
+        let mut source = Source::read("https://git.example/o/r.git").unwrap();
+        source.token = Some(token);
+        let ask = |host: &str| {
+            use std::io::Write;
+            let git = Git {
+                source: &source,
+                to: directory.path(),
+            };
+            let mut command = git.command(&["credential", "fill"]);
+            command
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .env("GIT_ASKPASS", "false");
+            let mut child = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut input = child.stdin.take().unwrap();
+            write!(input, "protocol=https\nhost={host}\n\n").unwrap();
+            drop(input);
+            String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+        };
+        assert!(
+            ask("git.example").contains("username=x-access-token\npassword=hunter2\n"),
+            "{}",
+            ask("git.example")
+        );
+        assert!(!ask("other.example").contains("hunter2"));
+    }
+}

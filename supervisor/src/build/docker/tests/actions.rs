@@ -165,10 +165,10 @@ fn build_push_action_with_several_platforms() {
             &format!("images --json --no-trunc --filter=reference={list}"),
             "id to /s/X/2-iid",
             &format!(
-                "manifest push --all --digestfile=/s/X/3-digest {list} docker://docker.io/user/app:1"
+                "manifest push --all --format=v2s2 --digestfile=/s/X/3-digest {list} docker://docker.io/user/app:1"
             ),
             &format!(
-                "manifest push --all --digestfile=/s/X/3-digest {list} docker://docker.io/user/app:2"
+                "manifest push --all --format=v2s2 --digestfile=/s/X/3-digest {list} docker://docker.io/user/app:2"
             ),
             &format!("deliver /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),

@@ -272,8 +272,10 @@ fn images_and_registries() {
             vec!["pull --policy=always --all-tags docker://docker.io/library/alpine"],
         ),
         ("docker tag a b:2", vec!["tag a b:2"]),
-        ("docker rmi -f a b", vec!["rmi --force a b"]),
-        ("docker image rm a", vec!["rmi a"]),
+        (
+            "docker rmi a",
+            vec!["if manifest exists a", "  manifest rm a", "else", "  rmi a"],
+        ),
         (
             "docker images -aq -f dangling=true app",
             vec![
