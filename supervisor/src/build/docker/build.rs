@@ -282,12 +282,7 @@ fn finish(
     if built.is_list() {
         name_list(parsed, built, &iid, to);
     }
-    let record = if exports.pushes() {
-        text(&digest)
-    } else {
-        String::new()
-    };
-    exports.send(built, &record, to)?;
+    exports.send(built, &digest, to)?;
     if let Some(path) = parsed.last("iidfile") {
         to.step(Step::Deliver {
             from: iid.clone(),

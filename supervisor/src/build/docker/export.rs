@@ -1,9 +1,11 @@
 //! Where a build's result goes: `--output`, `--push` and `--load`.
 
+use std::path::Path;
+
 use super::Unavailable;
 use super::arguments::{Parsed, truth};
 use super::attributes::Attributes;
-use super::plan::{Output, Planner, Step, command, text};
+use super::plan::{Output, Planner, Step, command, push_list, text};
 use super::reference;
 
 /// What a build leaves in Buildah's storage.
@@ -160,7 +162,7 @@ impl Exports {
     pub(super) fn send(
         &self,
         built: &Built,
-        digest: &str,
+        digest: &Path,
         to: &mut Planner<'_>,
     ) -> Result<(), Unavailable> {
         for export in &self.list {
@@ -170,11 +172,13 @@ impl Exports {
                 }
                 Export::Registry(sending) => {
                     for name in &built.names {
-                        to.run(sending.push(built, digest, &reference::remote(name)));
+                        let target = reference::remote(name);
+                        to.step(sending.push(built, digest, &target, Output::Job));
                     }
                 }
                 Export::Image(transport, path, sending) => {
-                    send_to_path(transport, path, sending, built, to)?;
+                    let place = (*transport, path.as_str());
+                    send_to_path(place, sending, built, to)?;
                 }
                 Export::Files(_) | Export::Storage => {}
             }
@@ -185,8 +189,7 @@ impl Exports {
 
 /// Archives are written in the scratch directory, since the wanted path may be one that the builder does not see.
 fn send_to_path(
-    transport: &str,
-    path: &str,
+    (transport, path): (&str, &str),
     sending: &Sending,
     built: &Built,
     to: &mut Planner<'_>,
@@ -204,19 +207,20 @@ fn send_to_path(
     });
     let suffix = name.map(|name| format!(":{name}")).unwrap_or_default();
     if transport == "oci" {
-        to.run(sending.push(built, "", &format!("oci:{path}{suffix}")));
+        let target = format!("oci:{path}{suffix}");
+        let digest = to.scratch("digest");
+        to.step(sending.push(built, &digest, &target, Output::Job));
         return Ok(());
     }
     let archive = to.scratch("image.tar");
     let target = format!("{transport}:{}{suffix}", text(&archive));
-    to.step(Step::Run(command(
-        sending.push(built, "", &target),
-        if path == "-" {
-            Output::Dropped
-        } else {
-            Output::Job
-        },
-    )));
+    let output = if path == "-" {
+        Output::Captured
+    } else {
+        Output::Job
+    };
+    let digest = to.scratch("digest");
+    to.step(sending.push(built, &digest, &target, output));
     to.step(Step::Deliver {
         from: archive,
         to: (path != "-").then(|| path.into()),
@@ -225,22 +229,18 @@ fn send_to_path(
 }
 
 impl Sending {
-    /// The command line that sends an image, or a list of images. A list has the media types of its images.
-    fn push(&self, built: &Built, digest: &str, target: &str) -> Vec<String> {
-        let verb: &[&str] = match built.is_list() {
-            true => &["manifest", "push", "--all"],
-            false => &["push"],
-        };
-        let mut line: Vec<String> = verb.iter().map(|&word| word.to_owned()).collect();
-        if built.is_list() && !built.oci {
-            line.push("--format=v2s2".to_owned());
+    /// Sends an image, or a list of images. A list has the media types of its images.
+    fn push(&self, built: &Built, digest: &Path, target: &str, output: Output) -> Step {
+        if built.is_list() {
+            let mut flags = self.flags.clone();
+            flags.extend((!built.oci).then(|| "--format=v2s2".to_owned()));
+            return push_list(&flags, &built.image, target, digest, output);
         }
-        line.extend(self.flags.iter().cloned());
-        if !digest.is_empty() {
-            line.push(format!("--digestfile={digest}"));
-        }
-        line.extend([built.image.clone(), target.to_owned()]);
-        line
+        let line = ["push".to_owned()]
+            .into_iter()
+            .chain(self.flags.iter().cloned());
+        let line = line.chain([built.image.clone(), target.to_owned()]);
+        Step::Run(command(line, output).with_digest(digest))
     }
 }
 

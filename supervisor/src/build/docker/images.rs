@@ -331,11 +331,17 @@ pub(super) fn rows(said: &str, listing: &Listing) -> Result<Vec<Value>, AnswerEr
     let mut rows = Vec::new();
     for image in &images {
         let names = image["names"].as_array().cloned().unwrap_or_default();
-        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+        let names: Vec<&str> = names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(familiar)
+            .collect();
         let fitting = names.iter().filter(|name| listing.wants(name));
         let mut shown: Vec<_> = fitting
             .map(|name| row(image, Some(name), listing))
             .collect();
+        // `localhost/app` and `docker.io/library/app` are one to Docker.
+        shown.dedup();
         if names.is_empty() && listing.wanted.is_none() {
             shown.push(row(image, None, listing));
         }
@@ -353,7 +359,7 @@ fn row(image: &Value, name: Option<&str>, listing: &Listing) -> Value {
         &short[..short.len().min(12)]
     };
     let (repository, tag) = match name {
-        Some(name) => (reference::repository(familiar(name)), reference::tag(name)),
+        Some(name) => (reference::repository(name), reference::tag(name)),
         None => ("<none>", "<none>"),
     };
     json!({
@@ -373,7 +379,7 @@ impl Listing {
         let Some(wanted) = self.wanted.as_deref() else {
             return true;
         };
-        let (wanted, name) = (familiar(wanted), familiar(name));
+        let wanted = familiar(wanted);
         wanted.contains('*') || wanted == name || wanted == reference::repository(name)
     }
 

@@ -3,7 +3,7 @@
 use super::Unavailable;
 use super::answer::Answer;
 use super::arguments::Parsed;
-use super::plan::{Output, Planner, Step, command, text};
+use super::plan::{Output, Planner, Step, command, push_list};
 use super::reference;
 use super::table::{Does, Flag, Translation, Verb, switch, value};
 
@@ -29,7 +29,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["manifest inspect"],
         flags: &[INSPECT],
-        becomes: "`buildah manifest inspect`: a local list, else what the registry has",
+        becomes: "`buildah manifest inspect`: a local list, else the registry's; a single image is pulled for it, since Buildah shows lists alone",
         by: Translation::Steps(inspect),
     },
     Verb {
@@ -47,7 +47,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["buildx imagetools inspect"],
         flags: &[IMAGETOOLS_INSPECT],
-        becomes: "`buildah manifest inspect` of what the registry has",
+        becomes: "`buildah manifest inspect`: a local list, else the registry's; a single image is pulled for it, since Buildah shows lists alone",
         by: Translation::Steps(imagetools_inspect),
     },
 ];
@@ -184,13 +184,11 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         return Err(to.usage("one list is expected"));
     };
     let digest = to.scratch("digest");
-    let mut line = line(&["manifest", "push", "--all"]);
-    line.extend(parsed.passed());
-    insecure(parsed, &mut line);
-    line.push(format!("--digestfile={}", text(&digest)));
-    line.extend([list.clone(), reference::remote(list)]);
+    let mut flags = parsed.passed();
+    insecure(parsed, &mut flags);
+    let target = reference::remote(list);
     // Docker prints the digest alone.
-    to.capture(line);
+    to.step(push_list(&flags, list, &target, &digest, Output::Captured));
     to.say(Answer::File(digest));
     Ok(())
 }
@@ -203,16 +201,30 @@ fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     };
     let mut line = line(&["manifest", "inspect"]);
     insecure(parsed, &mut line);
-    let look = |name: String| {
-        let line = line.iter().cloned().chain([name]);
-        vec![Step::Run(command(line, Output::Job))]
-    };
-    to.step(Step::Either {
-        test: command(["manifest", "exists", name], Output::Dropped),
-        yes: look(name.clone()),
-        no: look(reference::remote(name)),
-    });
+    line.push(reference::full(name));
+    show(line, name, to);
     Ok(())
+}
+
+/// Buildah shows lists alone. A single image's manifest is that of the image, once it is here.
+fn show(inspect: Vec<String>, name: &str, to: &mut Planner<'_>) {
+    let name = reference::full(name);
+    let pull = [
+        "pull",
+        "--quiet",
+        "--policy=always",
+        &format!("docker://{name}"),
+    ]
+    .map(str::to_owned);
+    let image = ["inspect", "--type=image", "--format={{.Manifest}}", &name].map(str::to_owned);
+    to.step(Step::Either {
+        test: command(inspect.clone(), Output::Dropped),
+        yes: vec![Step::Run(command(inspect, Output::Job))],
+        no: vec![
+            Step::Run(command(pull, Output::Captured)),
+            Step::Run(command(image, Output::Job)),
+        ],
+    });
 }
 
 fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
@@ -259,15 +271,8 @@ fn imagetools_create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavai
     } else {
         let digest = to.scratch("digest");
         for tag in &tags {
-            let record = format!("--digestfile={}", text(&digest));
-            to.run([
-                "manifest",
-                "push",
-                "--all",
-                &record,
-                &list,
-                &reference::remote(tag),
-            ]);
+            let target = reference::remote(tag);
+            to.step(push_list(&[], &list, &target, &digest, Output::Job));
         }
         if let Some(path) = parsed.last("metadata-file") {
             let answer = Answer::Metadata {
@@ -301,6 +306,10 @@ fn imagetools_inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unava
     let [name] = parsed.words.as_slice() else {
         return Err(to.usage("one image is expected"));
     };
-    to.run(["manifest", "inspect", &reference::remote(name)]);
+    show(
+        line(&["manifest", "inspect", &reference::full(name)]),
+        name,
+        to,
+    );
     Ok(())
 }

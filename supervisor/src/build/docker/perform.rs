@@ -92,17 +92,11 @@ pub fn perform(
     ended.map(|code| code.unwrap_or(0))
 }
 
-/// Whether a step has to do with files.
+/// Whether a step may have to do with files. A command may write some.
 fn needs_scratch(step: &Step) -> bool {
     match step {
-        Step::Run(command) | Step::Try(command) => {
-            let words = command.arguments.iter();
-            words
-                .into_iter()
-                .any(|word| word.starts_with("--iidfile=") || word.starts_with("--digestfile="))
-        }
-        Step::Either { yes, no, .. } => yes.iter().chain(no).any(needs_scratch),
-        Step::End(_) | Step::Answer { .. } => false,
+        Step::Answer { to, .. } => to.is_some(),
+        Step::End(_) => false,
         _ => true,
     }
 }
@@ -137,6 +131,7 @@ impl Work<'_> {
                     .push(String::from_utf8_lossy(&ended.output).into_owned());
                 return Ok(Some(ended.code).filter(|code| *code != 0));
             }
+            Step::PushList { push, digest } => return self.push_list(push, digest),
             Step::Try(command) => drop(self.run(command)?),
             Step::Either { test, yes, no } => {
                 let next = if self.run(test)?.code == 0 { yes } else { no };
@@ -177,6 +172,20 @@ impl Work<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, PerformError> {
+        let written = || fs::read_to_string(digest).is_ok_and(|text| !text.trim().is_empty());
+        for command in [&push.with_digest(digest), push, &push.with_digest(digest)] {
+            let code = self.run(command)?.code;
+            if code != 0 {
+                return Ok(Some(code));
+            }
+            if written() {
+                return Ok(None);
+            }
+        }
+        Err(at(digest)(io::ErrorKind::UnexpectedEof.into()))
     }
 
     fn run(&mut self, command: &Command) -> Result<Ended, PerformError> {

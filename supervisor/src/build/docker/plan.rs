@@ -77,6 +77,14 @@ pub enum Step {
         /// What follows failure.
         no: Vec<Step>,
     },
+    /// A list is pushed and its digest written. Buildah 1.39 forgets the push's own error over the digest, which it then
+    /// leaves empty: the same without it says what is wrong.
+    PushList {
+        /// The push, without a digest.
+        push: Command,
+        /// The file for the digest.
+        digest: PathBuf,
+    },
     /// The plan ends with this exit code.
     End(u8),
     /// A file in the scratch directory, readable by its owner alone.
@@ -199,6 +207,35 @@ impl<'a> Planner<'a> {
         let call = call.to_string_lossy().to_lowercase();
         let call = call.replace(|c: char| !c.is_ascii_alphanumeric(), "");
         format!("localhost/docker-{call}-{}:latest", self.files)
+    }
+}
+
+/// `buildah manifest push --all` with these flags.
+pub(super) fn push_list(
+    flags: &[String],
+    list: &str,
+    target: &str,
+    digest: &Path,
+    output: Output,
+) -> Step {
+    let line = ["manifest", "push", "--all"].map(str::to_owned).into_iter();
+    let line = line.chain(flags.iter().cloned());
+    Step::PushList {
+        push: command(line.chain([list.to_owned(), target.to_owned()]), output),
+        digest: digest.to_owned(),
+    }
+}
+
+impl Command {
+    /// The same with `--digestfile`, which goes before what is not a flag.
+    #[must_use]
+    pub fn with_digest(&self, file: &Path) -> Self {
+        let mut command = self.clone();
+        let verb = command.arguments.iter().position(|word| word == "push");
+        let at = verb.map_or(0, |verb| verb + 1);
+        let flag = format!("--digestfile={}", text(file));
+        command.arguments.insert(at, flag);
+        command
     }
 }
 

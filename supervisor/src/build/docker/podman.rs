@@ -2,7 +2,7 @@
 
 use super::arguments::Parsed;
 use super::images;
-use super::plan::{Command, Hidden, Input, Output, Plan, Planner, Step, command};
+use super::plan::{Command, Hidden, Input, Output, Plan, Planner, Step, command, push_list};
 use super::table::{Does, Flag, Translation, Verb, switch, value};
 use super::{Unavailable, reference, registry, system};
 
@@ -79,7 +79,11 @@ pub(super) const VERBS: &[Verb] = &[
 
 const PUSH: &[Flag] = &[
     value("add-compression", None, Does::Passed),
-    switch("all", None, Does::Passed),
+    switch(
+        "all",
+        None,
+        Does::Ours("--all; a list is always pushed whole"),
+    ),
     value("authfile", None, Does::Passed),
     value("cert-dir", None, Does::Passed),
     value("compression-format", None, Does::Passed),
@@ -89,7 +93,7 @@ const PUSH: &[Flag] = &[
         None,
         Does::Ours("`buildah login --password-stdin` before the push"),
     ),
-    value("digestfile", None, Does::Passed),
+    value("digestfile", None, Does::Ours("--digestfile")),
     switch(
         "disable-content-trust",
         None,
@@ -153,13 +157,24 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
             output: Output::Captured,
         }));
     }
-    let verb: &[&str] = match to.command.ends_with("manifest push") {
-        true => &["manifest", "push"],
-        false => &["push"],
+    let (flags, target) = (parsed.passed(), destination(target));
+    // A list goes whole, as Podman has it; `buildah push` would send this machine's platform alone.
+    let digest = match parsed.last("digestfile") {
+        Some(digest) => digest.into(),
+        None => to.scratch("digest"),
     };
-    let verb = verb.iter().map(|&word| word.to_owned());
-    let line = verb.chain(parsed.passed());
-    to.run(line.chain([source.clone(), destination(target)]));
+    let whole = push_list(&flags, source, &target, &digest, Output::Job);
+    if to.command.ends_with("manifest push") {
+        to.step(whole);
+        return Ok(());
+    }
+    let line = ["push".to_owned()].into_iter().chain(flags);
+    let line = command(line.chain([source.clone(), target]), Output::Job);
+    to.step(Step::Either {
+        test: command(["manifest", "exists", source], Output::Dropped),
+        yes: vec![whole],
+        no: vec![Step::Run(line.with_digest(&digest))],
+    });
     Ok(())
 }
 

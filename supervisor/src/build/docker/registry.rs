@@ -3,7 +3,7 @@
 use super::Unavailable;
 use super::answer::Answer;
 use super::arguments::Parsed;
-use super::plan::{Command, Hidden, Input, Output, Planner, Step, command, text};
+use super::plan::{Command, Hidden, Input, Output, Planner, Step, command, push_list};
 use super::reference;
 use super::table::{Does, Flag, Translation, Verb, switch, value};
 
@@ -72,9 +72,15 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         return Err(to.usage("one image is expected"));
     };
     let digest = to.scratch("digest");
-    let mut flags = parsed.passed();
-    flags.push(format!("--digestfile={}", text(&digest)));
-    to.step(push_either(&flags, name, &reference::remote(name)));
+    let (flags, target) = (parsed.passed(), reference::remote(name));
+    // Of a list, `buildah push` would send this machine's platform alone.
+    let line = ["push".to_owned()].into_iter().chain(flags.iter().cloned());
+    let line = line.chain([name.clone(), target.clone()]);
+    to.step(Step::Either {
+        test: command(["manifest", "exists", name], Output::Dropped),
+        yes: vec![push_list(&flags, name, &target, &digest, Output::Job)],
+        no: vec![Step::Run(command(line, Output::Job).with_digest(&digest))],
+    });
     if parsed.on("quiet") {
         to.print(format!("{}\n", reference::full(name)));
     } else {
@@ -84,21 +90,6 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         });
     }
     Ok(())
-}
-
-/// Of a list, `buildah push` would send this machine's platform alone.
-fn push_either(flags: &[String], name: &str, target: &str) -> Step {
-    let line = |verb: &[&str]| {
-        let verb = verb.iter().map(|&word| word.to_owned());
-        let line = verb.chain(flags.iter().cloned());
-        let line = line.chain([name.to_owned(), target.to_owned()]);
-        vec![Step::Run(command(line, Output::Job))]
-    };
-    Step::Either {
-        test: command(["manifest", "exists", name], Output::Dropped),
-        yes: line(&["manifest", "push", "--all"]),
-        no: line(&["push"]),
-    }
 }
 
 fn pull(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {

@@ -65,13 +65,14 @@ fn check(line: &[String]) {
 }
 
 /// All command lines of a plan, whichever way is gone.
-fn commands(steps: &[Step]) -> Vec<&Command> {
+fn commands(steps: &[Step]) -> Vec<Command> {
     let mut found = Vec::new();
     for step in steps {
         match step {
-            Step::Run(command) | Step::Try(command) => found.push(command),
+            Step::Run(command) | Step::Try(command) => found.push(command.clone()),
+            Step::PushList { push, digest } => found.push(push.with_digest(digest)),
             Step::Either { test, yes, no } => {
-                found.push(test);
+                found.push(test.clone());
                 found.extend(commands(yes));
                 found.extend(commands(no));
             }
@@ -98,6 +99,7 @@ fn shown(step: &Step) -> Vec<String> {
             };
             vec![format!("{}{input}", line(command))]
         }
+        Step::PushList { push, digest } => vec![line(&push.with_digest(digest))],
         Step::Try(command) => vec![format!("try {}", line(command))],
         Step::Either { test, yes, no } => {
             let mut lines = vec![format!("if {}", line(test))];

@@ -165,10 +165,10 @@ fn build_push_action_with_several_platforms() {
             &format!("images --json --no-trunc --filter=reference={list}"),
             "id to /s/X/2-iid",
             &format!(
-                "manifest push --all --format=v2s2 --digestfile=/s/X/3-digest {list} docker://docker.io/user/app:1"
+                "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:1"
             ),
             &format!(
-                "manifest push --all --format=v2s2 --digestfile=/s/X/3-digest {list} docker://docker.io/user/app:2"
+                "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:2"
             ),
             &format!("deliver /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
@@ -251,7 +251,10 @@ fn push_to_registry() {
         steps(line),
         [
             "login --username=octo --password-stdin quay.io <hidden",
-            "push --quiet --digestfile=app_digest.txt --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
+            "if manifest exists localhost/app:v1",
+            "  manifest push --digestfile=app_digest.txt --all --quiet --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
+            "else",
+            "  push --digestfile=app_digest.txt --quiet --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
         ]
     );
     assert!(!format!("{:?}", call(line).unwrap()).contains("hunter2"));
@@ -259,6 +262,6 @@ fn push_to_registry() {
         steps(
             "podman manifest push --quiet --digestfile d localhost/app:v1 quay.io/o/app:v1 --all"
         ),
-        ["manifest push --quiet --digestfile=d --all localhost/app:v1 docker://quay.io/o/app:v1"]
+        ["manifest push --digestfile=d --all --quiet localhost/app:v1 docker://quay.io/o/app:v1"]
     );
 }

@@ -122,26 +122,26 @@ fn where_the_result_goes() {
     assert_eq!(
         send("-o type=registry,compression=zstd,compression-level=3,force-compression=true"),
         [
-            "push --compression-format=zstd --compression-level=3 --force-compression=true --digestfile=/s/X/2-digest app:1 docker://docker.io/library/app:1"
+            "push --digestfile=/s/X/2-digest --compression-format=zstd --compression-level=3 --force-compression=true app:1 docker://docker.io/library/app:1"
         ]
     );
     assert_eq!(
         send("-o type=oci,dest=/tmp/a.tar"),
         [
-            "push app:1 oci-archive:/s/X/3-image.tar:1",
+            "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
             "deliver /s/X/3-image.tar to /tmp/a.tar"
         ]
     );
     assert_eq!(
         send("-o type=docker,dest=-"),
         [
-            "push app:1 docker-archive:/s/X/3-image.tar:docker.io/library/app:1",
+            "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar:docker.io/library/app:1",
             "deliver /s/X/3-image.tar to stdout"
         ]
     );
     assert_eq!(
         send("-o type=oci,tar=false,dest=layout"),
-        ["push app:1 oci:layout:1"]
+        ["push --digestfile=/s/X/3-digest app:1 oci:layout:1"]
     );
     assert_eq!(build("-o out ."), "build --output=type=local,dest=out .");
     assert_eq!(build("-o - ."), "build --output=type=tar,dest=- .");
@@ -255,9 +255,9 @@ fn images_and_registries() {
             "docker push -q user/app",
             vec![
                 "if manifest exists user/app",
-                "  manifest push --all --quiet --digestfile=/s/X/1-digest user/app docker://docker.io/user/app:latest",
+                "  manifest push --digestfile=/s/X/1-digest --all --quiet user/app docker://docker.io/user/app:latest",
                 "else",
-                "  push --quiet --digestfile=/s/X/1-digest user/app docker://docker.io/user/app:latest",
+                "  push --digestfile=/s/X/1-digest --quiet user/app docker://docker.io/user/app:latest",
                 "say docker.io/user/app:latest",
             ],
         ),
@@ -331,7 +331,7 @@ fn images_and_registries() {
             "docker --context default -l debug -D push x",
             vec![
                 "if manifest exists x",
-                "  manifest push --all --digestfile=/s/X/1-digest x docker://docker.io/library/x:latest",
+                "  manifest push --digestfile=/s/X/1-digest --all x docker://docker.io/library/x:latest",
                 "else",
                 "  push --digestfile=/s/X/1-digest x docker://docker.io/library/x:latest",
                 "say latest: digest",
@@ -361,30 +361,37 @@ fn lists_of_images() {
         (
             "docker manifest push -p o/l:1",
             vec![
-                "manifest push --all --rm --digestfile=/s/X/1-digest o/l:1 docker://docker.io/o/l:1",
+                "manifest push --digestfile=/s/X/1-digest --all --rm o/l:1 docker://docker.io/o/l:1",
                 "say file",
             ],
         ),
         (
             "docker manifest inspect l",
             vec![
-                "if manifest exists l",
-                "  manifest inspect l",
+                "if manifest inspect docker.io/library/l:latest",
+                "  manifest inspect docker.io/library/l:latest",
                 "else",
-                "  manifest inspect docker://docker.io/library/l:latest",
+                "  pull --quiet --policy=always docker://docker.io/library/l:latest",
+                "  inspect --type=image --format={{.Manifest}} docker.io/library/l:latest",
             ],
         ),
         ("docker manifest rm l", vec!["manifest rm l"]),
         (
             "docker buildx imagetools inspect --raw ghcr.io/o/a:1",
-            vec!["manifest inspect docker://ghcr.io/o/a:1"],
+            vec![
+                "if manifest inspect ghcr.io/o/a:1",
+                "  manifest inspect ghcr.io/o/a:1",
+                "else",
+                "  pull --quiet --policy=always docker://ghcr.io/o/a:1",
+                "  inspect --type=image --format={{.Manifest}} ghcr.io/o/a:1",
+            ],
         ),
         (
             "docker buildx imagetools create -t ghcr.io/o/a:1 -t ghcr.io/o/a:2 ghcr.io/o/a@sha256:aa sha256:bb",
             vec![
                 "manifest create --all localhost/docker-x-1:latest docker://ghcr.io/o/a@sha256:aa docker://ghcr.io/o/a@sha256:bb",
-                "manifest push --all --digestfile=/s/X/2-digest localhost/docker-x-1:latest docker://ghcr.io/o/a:1",
-                "manifest push --all --digestfile=/s/X/2-digest localhost/docker-x-1:latest docker://ghcr.io/o/a:2",
+                "manifest push --digestfile=/s/X/2-digest --all localhost/docker-x-1:latest docker://ghcr.io/o/a:1",
+                "manifest push --digestfile=/s/X/2-digest --all localhost/docker-x-1:latest docker://ghcr.io/o/a:2",
                 "try manifest rm localhost/docker-x-1:latest",
             ],
         ),
