@@ -11,6 +11,8 @@ mod buildx;
 mod export;
 mod git;
 mod images;
+mod imagetools;
+mod listing;
 mod manifest;
 mod missing;
 pub mod perform;
@@ -101,6 +103,7 @@ impl Program {
                 registry::VERBS,
                 images::VERBS,
                 manifest::VERBS,
+                imagetools::VERBS,
                 system::VERBS,
             ],
             Self::Podman => vec![podman::SAME_VERBS, podman::VERBS],

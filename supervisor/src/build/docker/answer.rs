@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::images::{Listing, rows};
+use super::listing::{Listing, familiar, rows};
 use super::template::{Template, TemplateError};
 use super::{reference, system};
 
@@ -198,7 +198,7 @@ fn docker_image(inspected: &Value, listed: &Value) -> Value {
     let names: Vec<_> = names
         .iter()
         .filter_map(Value::as_str)
-        .map(super::images::familiar)
+        .map(familiar)
         .collect();
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
     json!({

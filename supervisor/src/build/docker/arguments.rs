@@ -101,8 +101,7 @@ impl Parsed {
         argument: &str,
         rest: &mut Rest<'_>,
     ) -> Result<(), Unavailable> {
-        let mut letters = argument.char_indices().skip(1);
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in argument.char_indices().skip(1) {
             let flag = known(command, flags, argument, |flag| flag.short == Some(letter))?;
             let after = &argument[at + letter.len_utf8()..];
             let glued = match (&flag.takes, after.strip_prefix('=')) {

@@ -153,7 +153,7 @@ fn list(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         "Platforms": format!("linux/{}", system::architecture()),
     });
     let text = match parsed.last("format") {
-        None | Some("" | "table") => super::images::aligned(&[
+        None | Some("" | "table") => super::listing::aligned(&[
             "NAME/NODE\tDRIVER/ENDPOINT\tSTATUS\tBUILDKIT\tPLATFORMS".to_owned(),
             "default*\tremote".to_owned(),
             format!(

@@ -1,4 +1,4 @@
-//! `docker manifest`, and `docker buildx imagetools`, which does the same in one go.
+//! `docker manifest`: lists of images.
 
 use super::Unavailable;
 use super::answer::Answer;
@@ -38,18 +38,6 @@ pub(super) const VERBS: &[Verb] = &[
         becomes: "`buildah manifest rm`",
         by: Translation::Steps(remove),
     },
-    Verb {
-        names: &["buildx imagetools create"],
-        flags: &[IMAGETOOLS_CREATE],
-        becomes: "`buildah manifest create --all`, then `buildah manifest push --all` for each tag",
-        by: Translation::Steps(imagetools_create),
-    },
-    Verb {
-        names: &["buildx imagetools inspect"],
-        flags: &[IMAGETOOLS_INSPECT],
-        becomes: "`buildah manifest inspect`: a local list, else the registry's; a single image is pulled for it, since Buildah shows lists alone",
-        by: Translation::Steps(imagetools_inspect),
-    },
 ];
 
 const INSECURE: Does = Does::Ours("--tls-verify=false, which the builder may refuse");
@@ -84,70 +72,13 @@ const INSPECT: &[Flag] = &[
     ),
 ];
 
-const IMAGETOOLS_CREATE: &[Flag] = &[
-    value(
-        "annotation",
-        None,
-        Does::Ours("--annotation; `index:` or no level"),
-    ),
-    switch(
-        "append",
-        None,
-        Does::Ours("the tag's own images come first"),
-    ),
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
-    switch(
-        "dry-run",
-        None,
-        Does::Ours("`buildah manifest inspect` in place of the push"),
-    ),
-    value(
-        "file",
-        Some('f'),
-        Does::Unavailable("Buildah reads no descriptors from files", "names of images"),
-    ),
-    value(
-        "metadata-file",
-        None,
-        Does::Ours("written from --digestfile"),
-    ),
-    value(
-        "platform",
-        Some('p'),
-        Does::Unavailable("Buildah adds all of a list's images", "names with digests"),
-    ),
-    switch(
-        "prefer-index",
-        None,
-        Does::Given("the result is always a list"),
-    ),
-    value("progress", None, Does::Given("Buildah's output is plain")),
-    value("tag", Some('t'), Does::Ours("where the list is pushed")),
-];
-
-const IMAGETOOLS_INSPECT: &[Flag] = &[
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
-    value(
-        "format",
-        None,
-        Does::Unavailable("Buildah shows a manifest whole", "--raw, and jq"),
-    ),
-    switch(
-        "raw",
-        None,
-        Does::Given("the manifest is always shown as it is"),
-    ),
-];
-
 fn insecure(parsed: &Parsed, line: &mut Vec<String>) {
     if parsed.on("insecure") {
         line.push("--tls-verify=false".to_owned());
     }
 }
 
-fn line(words: &[&str]) -> Vec<String> {
+pub(super) fn line(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
@@ -207,15 +138,16 @@ fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 /// Buildah shows lists alone. A single image's manifest is that of the image, once it is here.
-fn show(inspect: Vec<String>, name: &str, to: &mut Planner<'_>) {
+pub(super) fn show(inspect: Vec<String>, name: &str, to: &mut Planner<'_>) {
     let name = reference::full(name);
-    let pull = [
-        "pull",
-        "--quiet",
-        "--policy=always",
-        &format!("docker://{name}"),
-    ]
-    .map(str::to_owned);
+    let mut pull = line(&["pull", "--quiet", "--policy=always"]);
+    pull.extend(
+        inspect
+            .iter()
+            .filter(|word| word.starts_with("--"))
+            .cloned(),
+    );
+    pull.push(format!("docker://{name}"));
     let image = ["inspect", "--type=image", "--format={{.Manifest}}", &name].map(str::to_owned);
     to.step(Step::Either {
         test: command(inspect.clone(), Output::Dropped),
@@ -234,82 +166,5 @@ fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     let mut line = line(&["manifest", "rm"]);
     line.extend(parsed.words.iter().cloned());
     to.run(line);
-    Ok(())
-}
-
-fn imagetools_create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let tags: Vec<String> = parsed.all("tag").map(str::to_owned).collect();
-    let Some(first) = tags.first().or(parsed.words.first()) else {
-        return Err(to.usage("a --tag and at least one image are expected"));
-    };
-    let mut images: Vec<String> = parsed
-        .words
-        .iter()
-        .map(|name| name.trim_start_matches("docker://").to_owned())
-        .collect();
-    if parsed.on("append") {
-        images.insert(0, first.clone());
-    }
-    if images.is_empty() || (tags.is_empty() && !parsed.on("dry-run")) {
-        return Err(to.usage("a --tag and at least one image are expected"));
-    }
-    let list = to.scratch_image();
-    let mut create = line(&["manifest", "create", "--all"]);
-    for annotation in parsed.all("annotation") {
-        let pair = annotation.strip_prefix("index:").unwrap_or(annotation);
-        create.push(format!("--annotation={pair}"));
-    }
-    create.push(list.clone());
-    create.extend(
-        images
-            .iter()
-            .map(|image| reference::remote(&within(first, image))),
-    );
-    to.capture(create);
-    if parsed.on("dry-run") {
-        to.run(["manifest", "inspect", &list]);
-    } else {
-        let digest = to.scratch("digest");
-        for tag in &tags {
-            let target = reference::remote(tag);
-            to.step(push_list(&[], &list, &target, &digest, Output::Job));
-        }
-        if let Some(path) = parsed.last("metadata-file") {
-            let answer = Answer::Metadata {
-                iid: None,
-                digest: Some(digest),
-                names: tags,
-            };
-            to.step(Step::Answer {
-                answer,
-                to: Some(path.into()),
-            });
-        }
-    }
-    to.step(Step::Try(command(
-        ["manifest", "rm", &list],
-        Output::Dropped,
-    )));
-    Ok(())
-}
-
-/// A bare digest is one in the repository of the first tag.
-fn within(tag: &str, image: &str) -> String {
-    if image.starts_with("sha256:") {
-        format!("{}@{image}", reference::repository(tag))
-    } else {
-        image.to_owned()
-    }
-}
-
-fn imagetools_inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
-        return Err(to.usage("one image is expected"));
-    };
-    show(
-        line(&["manifest", "inspect", &reference::full(name)]),
-        name,
-        to,
-    );
     Ok(())
 }

@@ -175,7 +175,7 @@ fn contexts(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     let row = json!({"Name": "default", "Current": true, "Description": "the pod's builder", "DockerEndpoint": "", "Error": ""});
     let text = match parsed.last("format") {
         _ if parsed.on("quiet") => "default\n".to_owned(),
-        None | Some("" | "table") => super::images::aligned(&[
+        None | Some("" | "table") => super::listing::aligned(&[
             "NAME\tDESCRIPTION\tDOCKER ENDPOINT\tERROR".to_owned(),
             "default *\tthe pod's builder".to_owned(),
         ]),

@@ -93,7 +93,7 @@ fn pipeline(pipe: &[Vec<Term>], scope: Scope<'_>) -> Result<Value, TemplateError
         }
         arguments.extend(result.take());
         result = Some(match function {
-            Some(name) => functions::call(name, arguments)?,
+            Some(name) => functions::call(name, &arguments)?,
             None if arguments.len() == 1 => arguments.remove(0),
             None => return Err(TemplateError("has arguments without a function".to_owned())),
         });
@@ -107,7 +107,7 @@ fn evaluate(term: &Term, scope: Scope<'_>) -> Result<Value, TemplateError> {
         Term::Root(path) => follow(scope.root.clone(), path),
         Term::Literal(value) => Ok(value.clone()),
         Term::Group(pipe, path) => follow(pipeline(pipe, scope)?, path),
-        Term::Function(name) => functions::call(name, Vec::new()),
+        Term::Function(name) => functions::call(name, &[]),
     }
 }
 

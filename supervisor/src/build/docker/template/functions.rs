@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::TemplateError;
 
-pub(super) fn call(name: &str, arguments: Vec<Value>) -> Result<Value, TemplateError> {
+pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
     let few = || TemplateError(format!("calls {name} with too few arguments"));
     let first = || arguments.first().ok_or_else(few);
     let second = || arguments.get(1).ok_or_else(few);
@@ -28,8 +28,8 @@ pub(super) fn call(name: &str, arguments: Vec<Value>) -> Result<Value, TemplateE
         }
         "ne" => (first()? != second()?).into(),
         "not" => (!truthy(first()?)).into(),
-        "and" => choose(&arguments, |value| !truthy(value)).ok_or_else(few)?,
-        "or" => choose(&arguments, truthy).ok_or_else(few)?,
+        "and" => choose(arguments, |value| !truthy(value)).ok_or_else(few)?,
+        "or" => choose(arguments, truthy).ok_or_else(few)?,
         "print" => arguments.iter().map(show).collect::<String>().into(),
         "println" => {
             let parts: Vec<_> = arguments.iter().map(show).collect();
