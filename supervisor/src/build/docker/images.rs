@@ -61,7 +61,7 @@ pub(super) const VERBS: &[Verb] = &[
             "buildx prune",
         ],
         flags: &[PRUNE],
-        becomes: "`buildah prune`",
+        becomes: "`buildah rmi --prune`, which leaves what has a name and takes the images of lists; with --all for images `buildah rmi --all`",
         by: Translation::Steps(prune),
     },
 ];
@@ -296,10 +296,11 @@ fn load(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 
 fn prune(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     let images = to.command.ends_with("image prune") || to.command.ends_with("system prune");
-    let mut line = vec!["prune"];
-    if parsed.on("all") && images {
-        line.push("--all");
-    }
-    to.run(line);
+    let which = if parsed.on("all") && images {
+        "--all"
+    } else {
+        "--prune"
+    };
+    to.run(["rmi", which]);
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::answer::AnswerError;
-use super::plan::{Command, Plan, Step};
+use super::plan::{Call, Command, Plan, Step};
+use super::{Program, REFUSED, translate};
 
 mod fetch;
 
@@ -55,6 +56,36 @@ pub enum PerformError {
     Answer(#[from] AnswerError),
 }
 
+/// All of it: translates, carries out, and says on standard error what went wrong. Gives the exit code.
+pub fn respond(program: Program, arguments: &[String], builder: &mut dyn Builder) -> u8 {
+    let scratch = scratch();
+    let variable = |name: &str| std::env::var(name).ok();
+    let call = Call {
+        scratch: &scratch,
+        variable: &variable,
+    };
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    let done = match translate(program, arguments, call) {
+        Ok(plan) => perform(&plan, &scratch, builder, &mut stdout, &mut stderr),
+        Err(unavailable) => {
+            let _ = writeln!(stderr, "{unavailable}");
+            return REFUSED;
+        }
+    };
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(stderr, "{}: {error}", program.name());
+        REFUSED
+    })
+}
+
+/// In a job, TMPDIR lies beneath the workspace and beside the checkout: the builder sees it, and no context has it inside.
+fn scratch() -> PathBuf {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let unique = now.map_or(0, |since| since.subsec_nanos());
+    let name = format!("docker-{}-{unique}", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
 /// Carries out all steps; gives the exit code of the first that failed, or 0. The scratch directory is gone afterwards.
 ///
 /// # Errors
@@ -73,11 +104,7 @@ pub fn perform(
     let made = plan.steps.iter().any(needs_scratch);
     if made {
         let mut directory = fs::DirBuilder::new();
-        directory
-            .recursive(true)
-            .mode(0o700)
-            .create(scratch)
-            .map_err(at(scratch))?;
+        directory.mode(0o700).create(scratch).map_err(at(scratch))?;
     }
     let mut work = Work {
         builder,

@@ -140,7 +140,7 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
     value("tag", Some('t'), Does::Ours("--tag")),
     value("target", None, Does::Passed),
-    value("ulimit", None, Does::Passed),
+    value("ulimit", None, CONTAINER_LIMITS),
 ];
 
 /// What Docker's older builder had.

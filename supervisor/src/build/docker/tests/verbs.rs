@@ -59,8 +59,8 @@ fn flags_of_a_build() {
             "build --ssh=default=/workspace/agent --ssh=k=/w/key .",
         ),
         (
-            "--no-cache --target x --shm-size 64m --ulimit nofile=1:2 .",
-            "build --no-cache --target=x --shm-size=64m --ulimit=nofile=1:2 .",
+            "--no-cache --target x --shm-size 64m .",
+            "build --no-cache --target=x --shm-size=64m .",
         ),
         (
             "--build-context base=docker-image://alpine .",
@@ -319,9 +319,9 @@ fn images_and_registries() {
                 "  pull oci-archive:/s/X/1-image.tar",
             ],
         ),
-        ("docker image prune -af", vec!["prune --all"]),
-        ("docker buildx prune -af", vec!["prune"]),
-        ("docker system prune --all --volumes", vec!["prune --all"]),
+        ("docker image prune -af", vec!["rmi --all"]),
+        ("docker buildx prune -af", vec!["rmi --prune"]),
+        ("docker system prune --all --volumes", vec!["rmi --all"]),
         (
             "docker login -u octo -p hunter2",
             vec!["login --username=octo --password-stdin docker.io <hidden"],
