@@ -111,14 +111,20 @@ supervisor_version() {
     "$CI_CD_AGENTS_BINARY" --version | grep -Eo '[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*' | head -n 1
 }
 
+# take VARIABLE OPTION VALUE…
+take() {
+    (($# > 2)) || die 64 "$2 needs a value; --help says which."
+    printf -v "$1" '%s' "$3"
+}
+
 build_main() {
     local registry='' tag=''
     while (($#)); do
         case $1 in
             --help | -h) build_usage && exit ;;
             --refresh) REFRESH=yes ;;
-            --push) registry=${2:?--push takes a registry} && shift ;;
-            --tag) tag=${2:?--tag takes a tag} && shift ;;
+            --push) take registry "$@" && shift ;;
+            --tag) take tag "$@" && shift ;;
             *) die 64 "unknown argument \"$1\"; --help lists what there is." ;;
         esac
         shift

@@ -8,6 +8,11 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
+# What a caller's shell or hook has set is about other directories than ours.
+unset CDPATH
+mapfile -t LOCAL_VARIABLES < <(git rev-parse --local-env-vars 2>/dev/null || true)
+unset "${LOCAL_VARIABLES[@]}" LOCAL_VARIABLES
+
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 # Downloads and build results that a later start finds again; one place, ignored by git, gone with `rm -r target`.
 # shellcheck disable=SC2034 # for the parts

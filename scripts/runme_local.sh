@@ -36,9 +36,10 @@ The exit status is the job's.
   --flavor local|exec  local (default) runs the repository's workflows; exec runs COMMAND, and is implied by it
   --event EVENT        the event that triggers the workflows; default: push
   --secrets DIR        a directory with one file for each secret; the job gets a copy
-  --env NAME=VALUE     a variable for the job, or a setting of the supervisor (SUPERVISOR_…); repeatable
+  --env NAME=VALUE     a variable for the job, or a setting of the supervisor (SUPERVISOR_…); repeatable. Not for secrets:
+                       this machine's other users see it while the job runs
   --name NAME          the container's name; default: ci-cd-agents-RANDOM
-  --grace SECONDS      how long the job and its wipe have to end after a signal; default: 60
+  --grace SECONDS      how long the job and its wipe have to end after a signal; default: 60, at least 3
   --keep-images DIR    copy each image that the job pushed to DIR/NAME, an OCI layout with its tag
   --keep-report FILE   copy the supervisor's report (JSON) to FILE
   --refresh            build the images anew, with the distribution's packages of today
@@ -77,12 +78,6 @@ parse_arguments() {
     check_arguments
 }
 
-# take VARIABLE OPTION VALUE…
-take() {
-    (($# > 2)) || die 64 "$2 needs a value; --help says which."
-    printf -v "$1" '%s' "$3"
-}
-
 check_arguments() {
     : "${FLAVOR:=$( ((${#COMMAND[@]})) && echo exec || echo local)}"
     case $FLAVOR in
@@ -90,10 +85,24 @@ check_arguments() {
         exec) ((${#COMMAND[@]})) || die 64 "the flavor exec needs a command after --." ;;
         *) die 64 "--flavor is local or exec, not \"$FLAVOR\"." ;;
     esac
-    [[ $GRACE =~ ^[0-9]+$ ]] || die 64 "--grace is a number of seconds, not \"$GRACE\"."
+    [[ $GRACE =~ ^[0-9]+$ && $GRACE -ge 3 ]] || die 64 "--grace is a number of seconds, at least 3, not \"$GRACE\"."
+    [[ $EVENT =~ ^[a-z_]+$ ]] || die 64 "--event is the name of a GitHub event, such as push, not \"$EVENT\"."
+    [[ -z $NAME || $NAME =~ ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$ ]] ||
+        die 64 "--name begins with a letter or digit and has letters, digits, \"_\", \".\" and \"-\", unlike \"$NAME\"."
+    [[ -z $KEEP_REPORT || -d $(dirname -- "$KEEP_REPORT") ]] || die 66 "--keep-report $KEEP_REPORT: there is no such directory."
+    [[ -z $KEEP_IMAGES ]] || mkdir -p -- "$KEEP_IMAGES" || die 66 "--keep-images $KEEP_IMAGES cannot be made."
     [[ -z $SECRETS || -d $SECRETS ]] || die 66 "--secrets $SECRETS is not a directory."
     [[ -z $REPOSITORY || -d $REPOSITORY ]] || die 66 "$REPOSITORY is not a directory."
     : "${NAME:=ci-cd-agents-$(printf '%04x%04x' "$RANDOM" "$RANDOM")}"
+}
+
+# Everything under this name is removed afterwards, so it must not be somebody else's.
+require_new_name() {
+    local kind
+    for kind in "container $NAME" "container $NAME-network" "volume $NAME"; do
+        # shellcheck disable=SC2086 # two words
+        ! engine ${kind% *} exists "${kind#* }" || die 64 "--name $NAME: there is a $kind already."
+    done
 }
 
 main() {
@@ -109,6 +118,7 @@ main() {
     step "copy of the repository"
     stage_repository
     step "network and registry"
+    require_new_name
     make_surroundings
     start_network
     start_registry

@@ -70,7 +70,10 @@ compile() {
 
 compile_to() { toolchain_cargo "${@:2}" >"$1"; }
 
-FAILED=()
+FAILED=() RAN=0
+
+# list_tests PROGRAM: how many of its tests FILTER picks.
+list_tests() { "$1" --list --format terse "${FILTER:-}" | grep -c ': test$' || true; }
 
 # run_tests: as root, each in its package's directory, as cargo does. None is left out because another failed.
 run_tests() {
@@ -78,6 +81,7 @@ run_tests() {
     [[ -z $FILTER ]] || arguments+=("$FILTER")
     while IFS=$'\t' read -r directory program; do
         say "    $(basename "$program")"
+        RAN=$((RAN + $(list_tests "$program")))
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
@@ -108,6 +112,7 @@ test_main() {
         run_tests
     fi
     step_table
+    [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
     ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"
     say "everything passed."
 }

@@ -1,18 +1,37 @@
 # shellcheck shell=bash
 # Root, and the packages that a machine lacks.
 
+# sudo drops these, and whatever downloads needs them.
+KEPT_VARIABLES=http_proxy,https_proxy,ftp_proxy,all_proxy,no_proxy,HTTP_PROXY,HTTPS_PROXY,FTP_PROXY,ALL_PROXY,NO_PROXY
+KEPT_VARIABLES+=,SSL_CERT_FILE,SSL_CERT_DIR,CURL_CA_BUNDLE,TMPDIR,GIT_CONFIG_GLOBAL,GIT_CONFIG_NOSYSTEM
+SUDO=(sudo)
+
 as_root() {
     if ((EUID == 0)); then
         "$@"
     else
-        sudo -- "$@"
+        "${SUDO[@]}" -- "$@"
     fi
 }
 
+ROOT_IS_THERE=
+
 require_root() {
-    ((EUID == 0)) && return
+    [[ -z $ROOT_IS_THERE ]] || return 0
+    ROOT_IS_THERE=yes
+    ((EUID != 0)) || return 0
     have sudo || die 77 "$1 needs root: run this script as root, or install sudo and allow it for $(id -un)."
     sudo -v || die 77 "$1 needs root, and sudo refused it to $(id -un)."
+    # Not every sudoers file lets a user keep variables.
+    if sudo "--preserve-env=$KEPT_VARIABLES" -n true 2>/dev/null; then SUDO+=("--preserve-env=$KEPT_VARIABLES"); fi
+    keep_sudo_awake &
+    on_exit kill "$!"
+}
+
+# A job may take longer than sudo remembers the password, and what is cleaned up after it needs sudo again.
+keep_sudo_awake() {
+    trap - EXIT
+    while sleep 60 && [[ -e /proc/$$ ]]; do sudo -n -v 2>/dev/null || return 0; done
 }
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -57,6 +76,7 @@ install_missing() {
 keep_services_off() {
     [[ " $* " == *" docker-registry "* && -d /run/systemd/system ]] || return 0
     as_root systemctl mask --runtime --quiet docker-registry.service
+    # The last registered runs first: what is masked cannot be disabled.
+    on_exit as_root systemctl disable --now --quiet docker-registry.service
     on_exit as_root systemctl unmask --runtime --quiet docker-registry.service
-    on_exit as_root systemctl disable --quiet docker-registry.service
 }

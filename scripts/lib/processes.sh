@@ -23,9 +23,16 @@ run_cleanups() {
     exit "$status"
 }
 
+# The whole group of a long command, so that nothing it started goes on without us.
 stop_child() {
-    [[ -n $CHILD && -e /proc/$CHILD ]] || return 0
-    as_root kill -TERM "$CHILD" 2>/dev/null || true
+    local attempt
+    [[ -n $CHILD ]] || return 0
+    as_root kill -TERM -- "-$CHILD" 2>/dev/null || return 0
+    for attempt in {1..100}; do
+        as_root kill -0 -- "-$CHILD" 2>/dev/null || break
+        ((attempt < 100)) || as_root kill -KILL -- "-$CHILD" 2>/dev/null || true
+        sleep 0.1
+    done
     wait "$CHILD" 2>/dev/null || true
 }
 
@@ -49,8 +56,11 @@ logged() {
     local log status=0
     log=$(mktemp "${TMPDIR:-/tmp}/ci-cd-agents.log.XXXXXXXX")
     on_exit rm -f -- "$log"
+    # In a group of its own, which ends as a whole.
+    set -m
     "$@" >"$log" 2>&1 </dev/null &
     CHILD=$!
+    set +m
     follow_child "$log"
     wait "$CHILD" || status=$?
     CHILD=

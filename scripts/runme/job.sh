@@ -3,8 +3,9 @@
 
 # make_surroundings: the directories, the volume and the secrets that the job's container mounts.
 make_surroundings() {
-    # Made beforehand, as the kubelet makes the file of the termination message.
-    as_root install -m 0600 -o "$RUNNER_ID" -g "$RUNNER_ID" /dev/null "$RUN/termination-log"
+    # As the kubelet makes the file of the termination message: everyone may write to it, and only root take that away.
+    as_root install -m 0666 /dev/null "$RUN/termination-log"
+    # shellcheck disable=SC2153 # --name
     on_exit engine volume rm --force "$NAME"
     engine volume create --label io.github.ci-cd-agents.run="$NAME" "$NAME" >/dev/null
     VOLUME_PATH=$(engine volume inspect --format '{{ .Mountpoint }}' "$NAME")
@@ -13,11 +14,16 @@ make_surroundings() {
     [[ -z $SECRETS ]] || stage_secrets
 }
 
-# The secrets' copy lies in memory, and on no disk. Kubernetes' names that begin with two dots are its own links.
+# The secrets' copy lies in memory of bounded size, and on no disk. Kubernetes' names that begin with two dots are its own
+# links; what else is no file is a mistake that a job would only notice by a secret that is missing.
 stage_secrets() {
-    local file
-    SECRETS_STAGE=$(as_root mktemp -d /dev/shm/ci-cd-agents.XXXXXXXX)
-    on_exit as_root rm -rf --one-file-system -- "$SECRETS_STAGE"
+    local file odd
+    odd=$(as_root find -L "$SECRETS" -mindepth 1 -maxdepth 1 ! -type f ! -name '..*' -printf '%f ' | printable)
+    [[ -z $odd ]] || die 66 "--secrets $SECRETS holds what is not a file: $odd"
+    SECRETS_STAGE="$RUN/secrets"
+    mkdir "$SECRETS_STAGE"
+    as_root mount -t tmpfs -o size=2m,mode=0700,nosuid,nodev,noexec tmpfs "$SECRETS_STAGE"
+    on_exit as_root umount "$SECRETS_STAGE"
     as_root find -L "$SECRETS" -mindepth 1 -maxdepth 1 -type f ! -name '..*' -print0 |
         while IFS= read -r -d '' file; do
             as_root install -m 0400 -o "$RUNNER_ID" -g "$RUNNER_ID" -- "$file" "$SECRETS_STAGE/"
@@ -34,11 +40,10 @@ create_container() {
     [[ ! -e /dev/fuse ]] || flags+=(--device "$(fuse_for_everyone):/dev/fuse")
     # Writable, because PID 1 unlinks each secret once it is read.
     [[ -z $SECRETS ]] || flags+=(--volume "$SECRETS_STAGE:/run/secrets/supervisor:rw")
-    # Where this machine is told to trust more than the distribution does, the job has to trust it too.
-    if [[ -n ${SSL_CERT_FILE-}${CURL_CA_BUNDLE-} ]]; then
-        ca=$(ca_bundle)
-        flags+=(--volume "$ca:/etc/ssl/certs/ca-certificates.crt:ro")
-    fi
+    # The job trusts whom this machine trusts.
+    ca=$(ca_bundle)
+    [[ -z $ca ]] || flags+=(--volume "$ca:/etc/ssl/certs/ca-certificates.crt:ro")
+    proxy_flags flags
     for variable in "${ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
 
     on_exit engine rm --force --ignore --time 0 "$NAME"
@@ -59,8 +64,23 @@ create_container() {
         --env SUPERVISOR_STORAGE__INSECURE_REGISTRIES="$REGISTRY" \
         --env SUPERVISOR_LOCAL__EVENT="$EVENT" \
         --env SUPERVISOR_TERMINATION_GRACE_PERIOD="${GRACE}s" \
+        --env SUPERVISOR_GRACE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
+        --env SUPERVISOR_WIPE__RESERVE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
         --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
         "${flags[@]}" "$RUNNER_TAG" "${arguments[@]}" >/dev/null
+}
+
+# proxy_flags VARIABLE: podman passes the proxies' variables on; the registry is not behind a proxy.
+proxy_flags() {
+    local -n proxies=$1
+    local name
+    for name in http_proxy https_proxy HTTP_PROXY HTTPS_PROXY; do
+        [[ -n ${!name-} ]] || continue
+        proxies+=(--env "no_proxy=${no_proxy-${NO_PROXY-}},127.0.0.1,localhost" --env "NO_PROXY=${NO_PROXY-${no_proxy-}},127.0.0.1,localhost")
+        [[ ! ${!name} =~ (127\.0\.0\.1|localhost|\[::1\]) ]] ||
+            warn "$name names this machine's loopback, which the job does not reach."
+        return 0
+    done
 }
 
 # A device plugin gives a pod this device with mode 0666; some machines keep their own for root, and theirs is not changed.

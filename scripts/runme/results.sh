@@ -30,7 +30,7 @@ keep_images() {
         name=${image%%:*} tag=${image#*:} tag=${tag%%@*}
         mkdir -p "$KEEP_IMAGES/$name"
         logged in_network skopeo copy --quiet --all --src-tls-verify=false "docker://$REGISTRY/$name@${image#*@}" \
-            "oci:$KEEP_IMAGES/$name:$tag" || die 69 "$name:$tag could not be fetched back from the registry."
+            "oci:$KEEP_IMAGES/$name:$tag" || warn "$name:$tag could not be fetched back from the registry."
         as_root chown -R "$(id -u):$(id -g)" "$KEEP_IMAGES/$name"
     done
 }
@@ -43,7 +43,7 @@ take_report() {
         warn "the supervisor left no report."
         return
     fi
-    [[ -z $KEEP_REPORT ]] || cp -- "$REPORT" "$KEEP_REPORT"
+    [[ -z $KEEP_REPORT ]] || cp -- "$REPORT" "$KEEP_REPORT" || warn "the report could not be copied to $KEEP_REPORT."
 }
 
 summary() {
@@ -51,8 +51,11 @@ summary() {
     say ""
     say "Pushed:"
     for image in "${PUSHED[@]}"; do say "  $REGISTRY/$image"; done
-    ((${#PUSHED[@]})) || say "  nothing"
-    [[ -z $KEEP_IMAGES ]] || say "  kept as OCI layouts in $KEEP_IMAGES"
+    if ((${#PUSHED[@]} == 0)); then
+        say "  nothing"
+    elif [[ -n $KEEP_IMAGES ]]; then
+        say "  kept as OCI layouts in $KEEP_IMAGES"
+    fi
     say "Durations:"
     step_table
     while IFS=$'\t' read -r milliseconds title; do

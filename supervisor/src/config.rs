@@ -182,6 +182,7 @@ pub struct Local {
     #[serde(with = "lenient::text")]
     pub event: String,
     /// One job's id, or all jobs of the event.
+    #[serde(with = "lenient::optional_text")]
     pub job: Option<String>,
     /// `runs-on` labels that this runner answers to.
     #[serde(with = "lenient::list")]
@@ -193,6 +194,7 @@ pub struct Local {
 #[serde(deny_unknown_fields)]
 pub struct Exec {
     /// Program and arguments; on the command line what follows `--`.
+    #[serde(with = "lenient::list")]
     pub command: Vec<String>,
 }
 

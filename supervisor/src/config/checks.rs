@@ -155,9 +155,18 @@ fn flavor(config: &Config) -> Option<Impossible> {
     if config.flavor == FlavorName::Local && config.local.labels.is_empty() {
         return impossible("local.labels", "found none, expected at least one label");
     }
+    // act would take it for one of its own options.
+    if config.local.event.is_empty() || config.local.event.starts_with('-') {
+        return impossible(
+            "local.event",
+            format!(
+                "found {:?}, expected the name of an event, such as push",
+                config.local.event
+            ),
+        );
+    }
     for (name, key) in &config.secrets.environment {
-        let valid = !name.is_empty() && !name.contains(['=', '\0']);
-        if !valid {
+        if !is_variable(name) {
             return impossible(
                 "secrets.environment",
                 format!(
@@ -167,6 +176,13 @@ fn flavor(config: &Config) -> Option<Impossible> {
         }
     }
     None
+}
+
+/// A name that every shell can use (POSIX, Base Definitions 8.1).
+fn is_variable(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let digit = |byte: &u8| byte.is_ascii_digit();
+    !name.is_empty() && name.bytes().all(allowed) && !name.as_bytes().first().is_some_and(digit)
 }
 
 #[cfg(test)]

@@ -152,6 +152,14 @@ impl Visitor<'_> for TextVisitor {
         Ok(text.to_owned())
     }
 
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(String::new())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(String::new())
+    }
+
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
         Ok(value.to_string())
     }
@@ -162,6 +170,26 @@ impl Visitor<'_> for TextVisitor {
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
         Ok(value.to_string())
+    }
+}
+
+/// A text or nothing.
+pub(super) mod optional_text {
+    use super::{Deserializer, Serializer, TextVisitor};
+    use serde::Serialize;
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<String>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'a, D: Deserializer<'a>>(
+        from: D,
+    ) -> Result<Option<String>, D::Error> {
+        let text = from.deserialize_any(TextVisitor)?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
     }
 }
 

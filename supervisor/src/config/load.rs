@@ -69,7 +69,7 @@ impl Layers {
         if let Some(path) = &file {
             figment = figment.merge(read(path)?);
         }
-        figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__"));
+        figment = figment.merge(environment());
         for flag in self.flags {
             figment = figment.merge(FlagProvider(flag));
         }
@@ -83,6 +83,22 @@ impl Layers {
             }),
         }
     }
+}
+
+/// `STORAGE__DRIVER` is the key `storage.driver`; the names beneath `secrets.environment` keep their case.
+fn environment() -> Env {
+    const NAMES: &str = "SECRETS__ENVIRONMENT__";
+    let keys = Env::prefixed(ENV_PREFIX).map(|variable| {
+        let variable = variable.as_str();
+        let at = match variable.get(..NAMES.len()) {
+            Some(start) if start.eq_ignore_ascii_case(NAMES) => NAMES.len(),
+            _ => variable.len(),
+        };
+        let (key, name) = variable.split_at(at);
+        let key = key.to_ascii_lowercase().replace("__", ".");
+        (key + name).into()
+    });
+    keys.lowercase(false)
 }
 
 fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
@@ -189,6 +205,14 @@ mod tests {
             assert_eq!(loaded.config.storage.insecure_registries, ["a:5000", "b"]);
             assert_eq!(loaded.config.local.event, "1");
 
+            jail.set_env("SUPERVISOR_SECRETS__ENVIRONMENT__API_TOKEN", "token");
+            jail.set_env("SUPERVISOR_LOCAL__JOB", "123");
+            jail.set_env("SUPERVISOR_EXEC__COMMAND", "make,all");
+            let config = load(None, vec![]).unwrap().config;
+            assert_eq!(config.secrets.environment["API_TOKEN"], "token");
+            assert_eq!(config.local.job.as_deref(), Some("123"));
+            assert_eq!(config.exec.command, ["make", "all"]);
+
             let flags = vec![flag("--grace", "grace", "5s")];
             let config = load(Some("c.toml"), flags).unwrap().config;
             assert_eq!(config.grace, Duration::from_secs(5));
@@ -258,6 +282,7 @@ mod tests {
                 ("grace", "25s"),
                 ("deadline", "0s"),
                 ("wipe.budget", "0s"),
+                ("local.event", "--list"),
             ] {
                 let text = load(None, vec![flag("--flag", key, value)]);
                 let text = text.unwrap_err().to_string();
