@@ -1,18 +1,12 @@
-//! Builds asked for in one container and done in another: the protocol, the client, and the builder.
+//! Image builds: what a job asks for in one container, and how the builder answers in another.
 
 pub mod children;
-pub mod client;
 pub mod containerfile;
 pub mod credentials;
+pub mod docker;
 pub mod flags;
 pub mod namespace;
-pub mod operation;
 pub mod paths;
 pub mod policy;
 pub mod protocol;
 pub mod reference;
-pub mod sandbox;
-pub mod server;
-mod session;
-mod stdio;
-mod work;

@@ -23,7 +23,11 @@ struct Scan {
 ///
 /// # Errors
 /// A sentence for the user, with the line.
-pub fn images(text: &str, given: &Arguments, contexts: &[String]) -> Result<Vec<Reference>, String> {
+pub fn images(
+    text: &str,
+    given: &Arguments,
+    contexts: &[String],
+) -> Result<Vec<Reference>, String> {
     let mut scan = Scan {
         given: given.clone(),
         stages: contexts.iter().map(|name| name.to_lowercase()).collect(),
@@ -50,10 +54,13 @@ pub fn images(text: &str, given: &Arguments, contexts: &[String]) -> Result<Vec<
 
 /// Logical lines with their numbers, continuations joined, comments left out.
 fn lines(text: &str) -> Vec<(usize, String)> {
-    let escape = if text.lines().take_while(|line| line.trim_start().starts_with('#')).any(|line| {
-        let directive: String = line.chars().filter(|c| !c.is_whitespace()).collect();
-        directive.eq_ignore_ascii_case("#escape=`")
-    }) {
+    let escape = if text
+        .lines()
+        .take_while(|line| line.trim_start().starts_with('#'))
+        .any(|line| {
+            let directive: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+            directive.eq_ignore_ascii_case("#escape=`")
+        }) {
         '`'
     } else {
         '\\'
@@ -114,8 +121,13 @@ impl Scan {
     /// `--from=…` of COPY and ADD, `from=…` of `RUN --mount`.
     fn flags(&mut self, words: &[&str]) -> Result<(), String> {
         let flags = words.iter().filter_map(|word| {
-            let mount = word.strip_prefix("--mount=").into_iter().flat_map(|mount| mount.split(','));
-            let from = mount.filter_map(|part| part.trim_matches('"').strip_prefix("from=")).last();
+            let mount = word
+                .strip_prefix("--mount=")
+                .into_iter()
+                .flat_map(|mount| mount.split(','));
+            let from = mount
+                .filter_map(|part| part.trim_matches('"').strip_prefix("from="))
+                .last();
             word.strip_prefix("--from=").or(from)
         });
         for image in flags.map(unquoted) {
@@ -150,7 +162,8 @@ impl Scan {
         };
         let (value, rest) = match after.strip_prefix('{') {
             Some(braced) => {
-                let end = closing(braced).ok_or_else(|| format!("{text}: a brace is not closed"))?;
+                let end =
+                    closing(braced).ok_or_else(|| format!("{text}: a brace is not closed"))?;
                 (self.braced(&braced[..end])?, &braced[end + 1..])
             }
             None => {
@@ -165,7 +178,12 @@ impl Scan {
         let end = inner.find(|c: char| !is_name(c)).unwrap_or(inner.len());
         let (name, operator) = inner.split_at(end);
         let value = self.value(name);
-        let colon = |sign: char| operator.strip_prefix(':').unwrap_or(operator).strip_prefix(sign);
+        let colon = |sign: char| {
+            operator
+                .strip_prefix(':')
+                .unwrap_or(operator)
+                .strip_prefix(sign)
+        };
         if operator.is_empty() {
             return Ok(value);
         }
@@ -218,7 +236,10 @@ fn is_name(c: char) -> bool {
 }
 
 fn unquoted(text: &str) -> &str {
-    let inner = |quote| text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+    let inner = |quote| {
+        text.strip_prefix(quote)
+            .and_then(|text| text.strip_suffix(quote))
+    };
     inner('"').or_else(|| inner('\'')).unwrap_or(text)
 }
 
@@ -227,7 +248,10 @@ mod tests {
     use super::*;
 
     fn scan(text: &str, given: &[(&str, &str)]) -> Result<Vec<String>, String> {
-        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let given = given
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let images = images(text, &given, &["named".to_owned()])?;
         Ok(images.iter().map(Reference::full).collect())
     }
@@ -243,8 +267,14 @@ mod tests {
             COPY --from=b.example/tools:2 /a /b\n\
             RUN --mount=type=bind,from=c.example/mount,target=/mnt true\n";
         let found = scan(text, &[]).unwrap();
-        assert_eq!(found, ["a.example/base", "b.example/tools", "c.example/mount"]);
-        assert_eq!(scan(text, &[("BASE", "d.example/x")]).unwrap()[0], "d.example/x");
+        assert_eq!(
+            found,
+            ["a.example/base", "b.example/tools", "c.example/mount"]
+        );
+        assert_eq!(
+            scan(text, &[("BASE", "d.example/x")]).unwrap()[0],
+            "d.example/x"
+        );
     }
 
     #[test]

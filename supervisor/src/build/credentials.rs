@@ -54,9 +54,17 @@ impl Credentials {
     /// # Errors
     /// Line and column of the first fault; the content is never shown.
     pub fn of_builder(text: &str) -> Result<Self, (usize, usize)> {
-        let mut own: Auths = serde_json::from_str(text).map_err(|error| (error.line(), error.column()))?;
-        own.auths = own.auths.into_iter().map(|(key, value)| (plain(&key), value)).collect();
-        Ok(Self { own, job: Mutex::default() })
+        let mut own: Auths =
+            serde_json::from_str(text).map_err(|error| (error.line(), error.column()))?;
+        own.auths = own
+            .auths
+            .into_iter()
+            .map(|(key, value)| (plain(&key), value))
+            .collect();
+        Ok(Self {
+            own,
+            job: Mutex::default(),
+        })
     }
 
     /// For how many registries the builder has any.
@@ -79,7 +87,10 @@ impl Credentials {
     pub fn for_references(&self, references: &[Reference]) -> Authfile {
         let mut chosen = Auths::default();
         for reference in references {
-            let entry = self.own.find(reference).map(|(key, value)| (key, value.clone()));
+            let entry = self
+                .own
+                .find(reference)
+                .map(|(key, value)| (key, value.clone()));
             let entry = entry.or_else(|| {
                 self.with_job(|job| job.find(reference).map(|(key, value)| (key, value.clone())))
             });
@@ -100,7 +111,10 @@ impl Credentials {
     /// A sentence where it is no authfile.
     pub fn set_job(&self, file: &[u8]) -> Result<(), String> {
         if file.len() > LIMIT {
-            return Err(format!("the job's credentials take more than {} KiB", LIMIT / 1024));
+            return Err(format!(
+                "the job's credentials take more than {} KiB",
+                LIMIT / 1024
+            ));
         }
         let read: Auths = serde_json::from_slice(file)
             .map_err(|_| "buildah left no authfile behind".to_owned())?;
@@ -147,8 +161,13 @@ impl Auths {
 
 /// Docker writes some keys as URLs: `https://index.docker.io/v1/`.
 fn plain(key: &str) -> String {
-    let key = key.trim_start_matches("https://").trim_start_matches("http://");
-    let key = key.trim_end_matches('/').trim_end_matches("/v1").trim_end_matches("/v2");
+    let key = key
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let key = key
+        .trim_end_matches('/')
+        .trim_end_matches("/v1")
+        .trim_end_matches("/v2");
     match key.split_once('/') {
         None if matches!(key, "index.docker.io" | "registry-1.docker.io") => "docker.io".to_owned(),
         _ => key.to_owned(),
@@ -191,9 +210,18 @@ mod tests {
     fn one_entry_is_given_and_the_most_specific() {
         let credentials = Credentials::of_builder(BUILDER).unwrap();
         let chosen = |text: &str| file(&credentials.for_references(&[reference(text)]));
-        assert_eq!(chosen("registry.example/team/app"), r#"{"auths":{"registry.example/team":{"auth":"dGVhbQ=="}}}"#);
-        assert_eq!(chosen("registry.example/teams/app"), r#"{"auths":{"registry.example":{"auth":"d2lkZQ=="}}}"#);
-        assert_eq!(chosen("alpine"), r#"{"auths":{"docker.io":{"auth":"aHVi"}}}"#);
+        assert_eq!(
+            chosen("registry.example/team/app"),
+            r#"{"auths":{"registry.example/team":{"auth":"dGVhbQ=="}}}"#
+        );
+        assert_eq!(
+            chosen("registry.example/teams/app"),
+            r#"{"auths":{"registry.example":{"auth":"d2lkZQ=="}}}"#
+        );
+        assert_eq!(
+            chosen("alpine"),
+            r#"{"auths":{"docker.io":{"auth":"aHVi"}}}"#
+        );
         assert_eq!(chosen("other.example/app"), r#"{"auths":{}}"#);
         assert!(!format!("{credentials:?}").contains("aHVi"));
     }
@@ -215,7 +243,10 @@ mod tests {
     #[test]
     fn credentials_on_a_command_line_are_for_one_registry() {
         let text = file(&given(&reference("a.example/b"), "user:password"));
-        assert_eq!(text, r#"{"auths":{"a.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#);
+        assert_eq!(
+            text,
+            r#"{"auths":{"a.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#
+        );
         assert_eq!(base64(b"a"), "YQ==");
         assert_eq!(base64(b"ab"), "YWI=");
     }

@@ -157,11 +157,11 @@ fn short<'a>(
     Ok(())
 }
 
-fn find(
-    tables: &[&'static [Flag]],
-    is: impl Fn(&Flag) -> bool,
-) -> Option<&'static Flag> {
-    tables.iter().flat_map(|table| table.iter()).find(|flag| is(flag))
+fn find(tables: &[&'static [Flag]], is: impl Fn(&Flag) -> bool) -> Option<&'static Flag> {
+    tables
+        .iter()
+        .flat_map(|table| table.iter())
+        .find(|flag| is(flag))
 }
 
 fn judged(flag: &'static Flag, value: String) -> Result<Given, String> {
@@ -173,7 +173,11 @@ fn judged(flag: &'static Flag, value: String) -> Result<Given, String> {
     let value = match (flag.takes, value.as_str()) {
         (Takes::Switch, "1" | "t" | "T" | "true" | "TRUE" | "True") => "true".to_owned(),
         (Takes::Switch, "0" | "f" | "F" | "false" | "FALSE" | "False") => "false".to_owned(),
-        (Takes::Switch, _) => return Err(format!("--{name} is a switch, and {value:?} is neither true nor false")),
+        (Takes::Switch, _) => {
+            return Err(format!(
+                "--{name} is a switch, and {value:?} is neither true nor false"
+            ));
+        }
         _ => value,
     };
     if value.contains('\0') {
@@ -184,7 +188,9 @@ fn judged(flag: &'static Flag, value: String) -> Result<Given, String> {
 }
 
 fn needed(value: Option<&String>, name: &str) -> Result<String, String> {
-    value.cloned().ok_or_else(|| format!("{name} needs a value"))
+    value
+        .cloned()
+        .ok_or_else(|| format!("{name} needs a value"))
 }
 
 fn unknown(name: &str) -> String {
@@ -198,17 +204,41 @@ mod tests {
     use super::*;
 
     const TABLE: &[Flag] = &[
-        Flag { long: "tag", short: Some('t'), takes: Takes::Value, does: Does::Pass("") },
-        Flag { long: "quiet", short: Some('q'), takes: Takes::Switch, does: Does::Pass("") },
-        Flag { long: "pull", short: None, takes: Takes::Optional("true"), does: Does::Pass("") },
-        Flag { long: "cap-add", short: Some('C'), takes: Takes::Value, does: Does::Refuse("no") },
+        Flag {
+            long: "tag",
+            short: Some('t'),
+            takes: Takes::Value,
+            does: Does::Pass(""),
+        },
+        Flag {
+            long: "quiet",
+            short: Some('q'),
+            takes: Takes::Switch,
+            does: Does::Pass(""),
+        },
+        Flag {
+            long: "pull",
+            short: None,
+            takes: Takes::Optional("true"),
+            does: Does::Pass(""),
+        },
+        Flag {
+            long: "cap-add",
+            short: Some('C'),
+            takes: Takes::Value,
+            does: Does::Refuse("no"),
+        },
     ];
 
     fn read(arguments: &[&str]) -> Result<String, String> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let parsed = parse(&[TABLE], &arguments, false)?;
         let flags: Vec<String> = parsed.flags.iter().map(Given::argument).collect();
-        Ok(format!("{} -- {}", flags.join(" "), parsed.positional.join(" ")))
+        Ok(format!(
+            "{} -- {}",
+            flags.join(" "),
+            parsed.positional.join(" ")
+        ))
     }
 
     #[test]
@@ -220,7 +250,11 @@ mod tests {
             &["-tx", "-q=true", "."],
             &["-t=x", "-q", "--", "."],
         ] {
-            assert_eq!(read(spelling).unwrap(), "--tag=x --quiet=true -- .", "{spelling:?}");
+            assert_eq!(
+                read(spelling).unwrap(),
+                "--tag=x --quiet=true -- .",
+                "{spelling:?}"
+            );
         }
         assert_eq!(read(&["-qt", "x"]).unwrap(), "--quiet=true --tag=x -- ");
         assert_eq!(read(&["--pull", "x"]).unwrap(), "--pull=true -- x");

@@ -30,7 +30,10 @@ impl Namespace {
     pub fn of(pid: i32) -> std::io::Result<Self> {
         let held = File::open(link(pid))?;
         let number = held.metadata()?.ino();
-        Ok(Self { number, _held: held })
+        Ok(Self {
+            number,
+            _held: held,
+        })
     }
 
     /// Kills every process in it, and waits until none is left.

@@ -105,7 +105,13 @@ impl Workspace {
             | OFlags::NOCTTY
             | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let file = File::from(openat2(&parent, name, flags, Mode::from_raw_mode(0o644), resolve)?);
+        let file = File::from(openat2(
+            &parent,
+            name,
+            flags,
+            Mode::from_raw_mode(0o644),
+            resolve,
+        )?);
         require_regular(&file)?;
         file.set_len(0)?;
         Ok(file)
@@ -202,6 +208,9 @@ mod tests {
         let mut made = workspace.create(Path::new("a/new")).unwrap();
         made.write_all(b"id").unwrap();
         assert_eq!(std::fs::read(root.join("a/new")).unwrap(), b"id");
-        assert_eq!(std::fs::read(outer.path().join("secret")).unwrap(), b"secret");
+        assert_eq!(
+            std::fs::read(outer.path().join("secret")).unwrap(),
+            b"secret"
+        );
     }
 }

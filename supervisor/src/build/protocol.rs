@@ -146,7 +146,8 @@ pub fn read(from: &mut impl Read, payload: &mut Vec<u8>) -> Result<Option<Kind>>
     }
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
-    let kind = Kind::of(number[0]).ok_or_else(|| bad(format!("no frame has number {}", number[0])))?;
+    let kind =
+        Kind::of(number[0]).ok_or_else(|| bad(format!("no frame has number {}", number[0])))?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > kind.limit() {
         return Err(bad(format!("{length} bytes are too many for {kind:?}")));
@@ -220,13 +221,19 @@ mod tests {
     #[test]
     fn another_major_version_gets_a_clear_sentence() {
         let text = Hello::read(br#"{"version":[2,5],"something":"else"}"#).unwrap_err();
-        assert!(text.contains("2.5") && text.contains("one release"), "{text}");
+        assert!(
+            text.contains("2.5") && text.contains("one release"),
+            "{text}"
+        );
         assert!(Hello::read(b"GET / HTTP/1.1").is_err());
     }
 
     #[test]
     fn a_terminal_size_survives_the_wire() {
-        let size = Size { rows: 24, columns: 300 };
+        let size = Size {
+            rows: 24,
+            columns: 300,
+        };
         assert_eq!(Size::read(&size.bytes()), Some(size));
         assert_eq!(Size::read(&[1]), None);
     }

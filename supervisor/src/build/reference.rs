@@ -50,7 +50,12 @@ impl Reference {
         if !valid {
             return Err(bad());
         }
-        Ok(Self { registry, repository, tag, digest })
+        Ok(Self {
+            registry,
+            repository,
+            tag,
+            digest,
+        })
     }
 
     /// `REGISTRY/REPOSITORY` with the defaults that Buildah adds.
@@ -124,7 +129,9 @@ fn is_valid_host(text: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     let number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     host.split('.').all(label) && port.is_none_or(number)
@@ -137,7 +144,9 @@ fn is_component(text: &str) -> bool {
     let ends = |byte: Option<&u8>| byte.is_some_and(|byte| alphanumeric(*byte));
     ends(bytes.first())
         && ends(bytes.last())
-        && bytes.iter().all(|byte| alphanumeric(*byte) || b"._-".contains(byte))
+        && bytes
+            .iter()
+            .all(|byte| alphanumeric(*byte) || b"._-".contains(byte))
         && !text.contains("..")
         && !text.contains("___")
 }
@@ -151,7 +160,10 @@ fn is_tag(text: &str) -> bool {
 
 fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| {
-        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     })
 }
 
@@ -170,10 +182,16 @@ mod tests {
         assert_eq!(full("index.docker.io/alpine"), "docker.io/library/alpine");
         assert_eq!(full("localhost/app"), "localhost/app");
         assert_eq!(full("127.0.0.1:5000/a/b:tag"), "127.0.0.1:5000/a/b");
-        assert_eq!(full("docker://Registry.Example/app"), "registry.example/app");
+        assert_eq!(
+            full("docker://Registry.Example/app"),
+            "registry.example/app"
+        );
         let digest = format!("a.example/b@sha256:{}", "0".repeat(64));
         assert_eq!(full(&digest), "a.example/b");
-        assert_eq!(Reference::parse(&digest).unwrap().target(), format!("docker://{digest}"));
+        assert_eq!(
+            Reference::parse(&digest).unwrap().target(),
+            format!("docker://{digest}")
+        );
     }
 
     #[test]
@@ -206,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_pattern_covers_what_it_says_and_nothing_else() {
-        let covers = |pattern: &str, text: &str| Reference::parse(text).unwrap().is_covered_by(pattern);
+        let covers =
+            |pattern: &str, text: &str| Reference::parse(text).unwrap().is_covered_by(pattern);
         let team = "registry.example/team/*";
         assert!(covers(team, "registry.example/team/app:1"));
         assert!(covers(team, "registry.example:443/team/app"));

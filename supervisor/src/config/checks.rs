@@ -44,7 +44,9 @@ fn paths(config: &Config) -> Option<Impossible> {
         ("builder.socket", &config.builder.socket),
         ("builder.volume", &config.builder.volume),
     ];
-    absolute.extend((config.builder.image_store.iter()).map(|path| ("builder.image_store", path.as_path())));
+    absolute.extend(
+        (config.builder.image_store.iter()).map(|path| ("builder.image_store", path.as_path())),
+    );
     absolute.extend(
         (config.workspace.also_wipe.iter()).map(|path| ("workspace.also_wipe", path.as_path())),
     );
