@@ -50,7 +50,7 @@ fn idle_it_holds_less_than_two_megabytes() {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     println!("RSS {} KiB, PSS {} KiB", kib("Rss:"), kib("Pss:"));
-    assert!(kib("Rss:") < 2048 * 2, "{rollup}");
+    assert!(kib("Rss:") < 2048 && kib("Pss:") < 1536, "{rollup}");
 }
 
 /// Whether the child of `pid` has become the job.

@@ -1,33 +1,37 @@
 //! The story of one run, start to end:
 //! config → preflight → storage → secrets → runner → wipe → report.
 
+#[cfg(debug_assertions)]
+mod defect;
+mod wiping;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::init::is_pid_1;
+use crate::init::reap::Ended;
 use crate::init::signals::Signals;
-use crate::init::spawn::spawn;
-use crate::init::supervise::{Watch, Watched};
 use crate::init::survivors::{self, Survivors};
-use crate::init::terminal::Terminal;
-use crate::init::terminate::Times;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
-use crate::sys::process;
+use crate::rounds::{self, Rounds};
+use crate::sys::{process, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
+use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
 #[must_use]
 pub fn run(config: &Config) -> u8 {
     let mut run = Run::new(config);
-    let outcome = run.job();
+    let outcome = guarded(|| run.job()).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
     run.wipe();
     run.conclude(&outcome)
@@ -35,14 +39,14 @@ pub fn run(config: &Config) -> u8 {
 
 /// Reports a configuration that cannot be used, in the same form as any other end.
 #[must_use]
-pub fn refuse(error: &ConfigError) -> u8 {
+pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     error!("{error}");
     let mut report = Report::new(None);
     report.reason = Reason::Config;
     report.exit_code = exit::CONFIG;
     report.failed_step = Some(Step::Config);
     report.message = Some(error.to_string());
-    report.publish(&Config::default().report.file);
+    report.publish(report_file);
     exit::CONFIG
 }
 
@@ -54,6 +58,8 @@ struct Run<'a> {
     asked_at: Option<Instant>,
     signals: Option<Arc<Signals>>,
     mounts: Option<wipe::Mounts>,
+    #[cfg(debug_assertions)]
+    defect: defect::Defect,
 }
 
 impl<'a> Run<'a> {
@@ -65,6 +71,8 @@ impl<'a> Run<'a> {
             asked_at: None,
             signals: None,
             mounts: None,
+            #[cfg(debug_assertions)]
+            defect: defect::Defect::from_environment(),
         }
     }
 
@@ -83,18 +91,26 @@ impl<'a> Run<'a> {
             Ok(storage::prepare(config)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
-        let start = self.step(Step::Secrets, &signals, || {
+        let (environment, secrets) = self.step(Step::Secrets, &signals, || {
             let mut environment = storage.environment;
             let secrets = secrets::read(config)?;
             if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            Ok(flavor::start(config, &environment, &secrets)?)
+            Ok((environment, secrets))
         })?;
-        let watched = self.step(Step::Runner, &signals, || {
-            supervise(config, start, &signals)
-        })?;
-        Ok(self.note_end(watched))
+        let mut runner = None;
+        let rounds = self.step(Step::Runner, &signals, || {
+            let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
+            // The runner has its own copy; nobody is to read ours.
+            scrub::start();
+            rounds::all(config, prepared.as_mut(), &signals)
+        });
+        if let Some(runner) = runner {
+            self.report.job = runner.job();
+            self.report.registration = runner.registration();
+        }
+        Ok(self.note_end(rounds?))
     }
 
     /// Does one step: timed, not begun once the end was asked for, and a panic in it is an error like others.
@@ -112,61 +128,59 @@ impl<'a> Run<'a> {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(step);
+            work()
+        };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
         self.report.took(step, began.elapsed());
         done
     }
 
-    /// A run that was killed had no time for its wipe.
+    /// A run that was killed had no time for its wipe. What cannot be wiped now, this job would find.
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
         let asked = Asked::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
         let found = self.step(Step::Preflight, signals, || {
-            Ok(wipe_all(
-                config,
-                config.wipe.budget,
-                mounts.as_ref(),
-                &|| asked.at().map(|_| Duration::ZERO),
-            ))
+            Ok(wiping::found(config, mounts.as_ref(), &asked))
         })?;
         self.mounts = mounts;
         self.asked_at = asked.at();
-        self.note_found(found);
-        Ok(())
-    }
-
-    fn note_found(&mut self, found: Wiped) {
         if found.files + found.directories + found.leftover_count == 0 {
-            return;
+            return Ok(());
         }
         warn!(
             files = found.files,
             directories = found.directories,
+            leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
+        let in_the_way = wiping::in_the_way(config, &found);
         self.report.found = Some(found);
+        in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
-    fn note_end(&mut self, watched: Watched) -> Job {
-        self.asked_at = watched.asked_at;
-        let code = flavor::exit_code(self.config, watched.ended, watched.cause);
-        let (exit_code, signal) = match watched.ended {
-            crate::init::reap::Ended::Exited(code) => (Some(code), None),
-            crate::init::reap::Ended::Signaled(signal) => (None, Some(signal)),
+    fn note_end(&mut self, rounds: Rounds) -> Job {
+        self.asked_at = rounds.asked_at;
+        let (exit_code, signal) = match rounds.ended {
+            Ended::Exited(code) => (Some(code), None),
+            Ended::Signaled(signal) => (None, Some(signal)),
         };
         info!(exit_code, signal, "the runner ended");
         self.report.runner = Some(Runner {
             exit_code,
             signal,
-            reaped_orphans: watched.orphans,
+            starts: rounds.starts,
+            reaped_orphans: rounds.orphans,
             survivors: Vec::new(),
             unkillable: Vec::new(),
             peak_memory_bytes: peak_memory(),
         });
         Job {
-            ended: watched.ended,
-            cause: watched.cause,
-            code,
+            ended: rounds.ended,
+            cause: rounds.cause,
+            verdict: rounds.verdict,
         }
     }
 
@@ -197,11 +211,15 @@ impl<'a> Run<'a> {
         let config = self.config;
         let asked = (self.signals.as_deref()).map(|signals| Asked::new(signals, self.asked_at));
         let asked_at = || asked.as_ref().map_or(self.asked_at, Asked::at);
-        let hurry = || asked_at().map(|at| patience(config, at));
+        let hurry = || asked_at().map(|at| wiping::patience(config, at));
         let budget = hurry().unwrap_or(config.wipe.budget);
         let budget = budget.min(config.wipe.budget);
-        let wiped = guarded(|| wipe_all(config, budget, self.mounts.as_ref(), &hurry));
-        let wiped = wiped.unwrap_or_else(|panic| {
+        let work = || {
+            #[cfg(debug_assertions)]
+            self.defect.strike(Step::Wipe);
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry)
+        };
+        let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Wiped {
                 leftover_count: 1,
@@ -280,82 +298,6 @@ fn become_init(config: &Config) -> Result<Signals, Failure> {
         process::end_with_parent().map_err(kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
     Ok(signals)
-}
-
-fn supervise(
-    config: &Config,
-    start: crate::init::spawn::Start,
-    signals: &Signals,
-) -> Result<Watched, Failure> {
-    let graceful = start.graceful;
-    let terminal = Terminal::find();
-    let runner = spawn(start, terminal)?;
-    info!(
-        flavor = config.flavor.name(),
-        pid = runner.as_raw(),
-        "the runner started"
-    );
-    let watch = Watch {
-        runner,
-        graceful,
-        times: Times {
-            grace: config.grace,
-            kill_after: config.kill_after(),
-        },
-        deadline: config.deadline,
-    };
-    let watched = watch.until_end(signals);
-    if let Some(terminal) = terminal {
-        terminal.take_back();
-    }
-    watched.map_err(|source| Failure::Kernel {
-        what: "the runner cannot be watched",
-        source,
-    })
-}
-
-fn wipe_all(
-    config: &Config,
-    budget: Duration,
-    before: Option<&wipe::Mounts>,
-    hurry: wipe::Hurry,
-) -> Wiped {
-    wipe::empty(&wipe::Emptying {
-        paths: &workspace::wiped(config),
-        files_first: &[config.workspace.home()],
-        budget,
-        hurry,
-        before,
-    })
-}
-
-/// When the end was asked for, be it while the wipe runs: several threads ask.
-struct Asked<'a> {
-    signals: &'a Signals,
-    at: OnceLock<Instant>,
-}
-
-impl<'a> Asked<'a> {
-    fn new(signals: &'a Signals, at: Option<Instant>) -> Self {
-        Self {
-            signals,
-            at: at.map_or_else(OnceLock::new, OnceLock::from),
-        }
-    }
-
-    fn at(&self) -> Option<Instant> {
-        if self.at.get().is_none() && self.signals.terminated_early() {
-            let _ = self.at.set(Instant::now());
-        }
-        self.at.get().copied()
-    }
-}
-
-/// What is left of the kubelet's patience, less a second for the report.
-fn patience(config: &Config, asked_at: Instant) -> Duration {
-    let grace = config.termination_grace_period;
-    let end = grace.saturating_sub(Duration::from_secs(1));
-    end.saturating_sub(asked_at.elapsed())
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

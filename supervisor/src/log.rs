@@ -1,7 +1,9 @@
 //! Our own log: on stderr, for people on a terminal and as JSON otherwise.
 
 use std::fmt;
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -11,6 +13,11 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Log, LogFormat, LogLevel};
+use crate::sys::output;
+use crate::sys::printable::escaped;
+
+/// How long a line waits for a reader that is behind.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Starts the log. A second call changes nothing.
 pub fn start(log: &Log) {
@@ -27,7 +34,9 @@ pub fn start(log: &Log) {
     };
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(stderr);
+        // It would tell of a full disk on stderr, and panic where that fails too.
+        .log_internal_errors(false)
+        .with_writer(|| Lossy);
     let started = if human {
         tracing::subscriber::set_global_default(builder.event_format(Human).finish())
     } else {
@@ -36,6 +45,29 @@ pub fn start(log: &Log) {
     };
     if started.is_err() {
         tracing::debug!("the log was started before");
+    }
+}
+
+/// stderr, but a line that nobody takes is dropped: signals and the wipe do not wait for a log.
+struct Lossy;
+
+/// The last line was not taken: the next one does not wait.
+static STUCK: AtomicBool = AtomicBool::new(false);
+
+impl Write for Lossy {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let patience = if STUCK.load(Relaxed) {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        let written = output::write_all(&stderr(), line, patience);
+        STUCK.store(written.is_err(), Relaxed);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -60,9 +92,11 @@ where
             Level::WARN => "warning: ",
             _ => "",
         };
-        write!(to, "supervisor: {mark}{}", line.message)?;
+        // A cure may have several lines; a job's own words get one.
+        let message = escaped(&line.message, &['\n']);
+        write!(to, "supervisor: {mark}{message}")?;
         if !line.fields.is_empty() {
-            write!(to, " ({})", line.fields.join(", "))?;
+            write!(to, " ({})", escaped(&line.fields.join(", "), &[]))?;
         }
         writeln!(to)
     }

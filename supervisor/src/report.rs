@@ -3,17 +3,26 @@
 //! The schema is documented in `docs/report.md`; a field is added without notice, changed only with a
 //! new version.
 
-use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::libc;
 use serde::{Deserialize, Serialize};
+
+use crate::sys::output;
 
 /// Version of the schema.
 pub const SCHEMA: &str = "ci-cd-agents.report/v1";
 
+/// A container's `terminationMessagePath`, unless its pod says otherwise.
+pub const DEFAULT_FILE: &str = "/dev/termination-log";
+
 /// The kubelet cuts a termination message off at this many bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+
+/// How long the report waits for somebody to read it: what the wipe leaves of the grace period.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 /// Why the run ended as it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +50,18 @@ pub enum Reason {
     Leftovers,
     /// A defect of the supervisor.
     Internal,
+    /// No job came in the time that the runner had for it.
+    Idle,
+    /// The CI vendor's runner gave up: not configured, not registered, refused.
+    RunnerError,
+    /// The runner failed in a way that may pass, and did so each time it was started again.
+    RetriesExhausted,
+    /// The runner ended in order to update itself, which an image's runner must not.
+    Updating,
+    /// Another runner of this name is connected.
+    SessionConflict,
+    /// The CI vendor no longer takes this version of its runner.
+    VersionDeprecated,
 }
 
 /// A step of the run.
@@ -77,6 +98,9 @@ pub struct Runner {
     pub exit_code: Option<u8>,
     /// The signal that ended it otherwise.
     pub signal: Option<i32>,
+    /// How many processes the runner took, one after the other.
+    #[serde(default)]
+    pub starts: u32,
     /// Orphans reaped, while it ran and after.
     pub reaped_orphans: u64,
     /// Processes that outlived it and were ended, the first twenty.
@@ -85,6 +109,39 @@ pub struct Runner {
     pub unkillable: Vec<String>,
     /// Most memory that the job used at once, in bytes: the container's cgroup, or its largest process.
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// The CI vendor's job, as far as its runner told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CiJob {
+    /// The repository.
+    pub repository: Option<String>,
+    /// The workflow's name.
+    pub workflow: Option<String>,
+    /// The job's id in the workflow.
+    pub job: Option<String>,
+    /// The run's number at the vendor's.
+    pub run_id: Option<String>,
+    /// When it began (RFC 3339).
+    pub started_at: Option<String>,
+    /// When its last step was done.
+    pub completed_at: Option<String>,
+    /// `succeeded`, `succeeded_with_issues`, `failed`, `canceled`, `skipped` or `abandoned`, if the runner told.
+    pub result: Option<String>,
+    /// The end was asked for, and the job was let go on.
+    pub drained: bool,
+}
+
+/// What has become of the runner's registration at the vendor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// It had its job, and vanishes with it.
+    Used,
+    /// It was removed.
+    Removed,
+    /// It stays in the vendor's list as offline until the vendor removes it.
+    Lingers,
 }
 
 /// What a wipe removed and what it could not.
@@ -121,6 +178,12 @@ pub struct Report {
     pub message: Option<String>,
     /// The runner's own end, if it was started.
     pub runner: Option<Runner>,
+    /// The vendor's job, if there was one.
+    #[serde(default)]
+    pub job: Option<CiJob>,
+    /// What has become of the runner's registration, where it has one.
+    #[serde(default)]
+    pub registration: Option<Registration>,
     /// The storage driver for builds.
     pub storage_driver: Option<String>,
     /// What an earlier run had left and this one removed first.
@@ -144,6 +207,8 @@ impl Report {
             failed_step: None,
             message: None,
             runner: None,
+            job: None,
+            registration: None,
             storage_driver: None,
             found: None,
             wiped: None,
@@ -171,24 +236,34 @@ impl Report {
     #[must_use]
     pub fn short_line(&self) -> String {
         let mut short = self.clone();
-        let line = short.line();
-        if line.len() <= TERMINATION_MESSAGE_LIMIT {
-            return line;
-        }
-        for wiped in [&mut short.found, &mut short.wiped].into_iter().flatten() {
-            wiped.leftovers.truncate(2);
-            wiped.leftovers.iter_mut().for_each(|path| cut(path, 200));
-        }
-        if let Some(runner) = &mut short.runner {
-            for names in [&mut runner.survivors, &mut runner.unkillable] {
-                names.truncate(5);
-                names.iter_mut().for_each(|name| cut(name, 64));
+        let mut line = short.line();
+        // JSON's escapes count too, so only the line's own length tells.
+        for (texts, bytes) in [(10, 500), (5, 200), (2, 100), (1, 50), (0, 50)] {
+            if line.len() <= TERMINATION_MESSAGE_LIMIT {
+                break;
             }
+            short.shorten(texts, bytes);
+            line = short.line();
         }
-        if let Some(message) = &mut short.message {
-            cut(message, 1000);
+        line
+    }
+
+    /// Leaves so many texts of each list, each of so many bytes; a sentence may have twice that.
+    fn shorten(&mut self, texts: usize, bytes: usize) {
+        let wiped = [&mut self.found, &mut self.wiped];
+        let leftovers = wiped
+            .into_iter()
+            .flatten()
+            .map(|wiped| &mut wiped.leftovers);
+        let runner = self.runner.iter_mut();
+        let names = runner.flat_map(|runner| [&mut runner.survivors, &mut runner.unkillable]);
+        for list in leftovers.chain(names) {
+            list.truncate(texts);
+            list.iter_mut().for_each(|text| cut(text, bytes));
         }
-        short.line()
+        if let Some(message) = &mut self.message {
+            cut(message, 2 * bytes);
+        }
     }
 
     /// Writes the line to stdout's end and the short one to `file`, if that is there.
@@ -199,25 +274,25 @@ impl Report {
             tracing::warn!(file = %file.display(), %error, "the report was not written");
         }
         let line = self.line() + "\n";
-        let mut stdout = std::io::stdout().lock();
-        if let Err(error) = stdout
-            .write_all(line.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
+        if let Err(error) = output::write_all(&std::io::stdout(), line.as_bytes(), PATIENCE) {
             tracing::warn!(%error, "the report did not reach stdout");
         }
     }
 
-    /// The kubelet makes the file; without one nobody asked for it.
+    /// The kubelet makes the default file; without it nobody asked. Any other was named, and is made.
     fn write_file(&self, file: &Path) -> std::io::Result<()> {
+        let named = file != Path::new(DEFAULT_FILE);
         let opened = std::fs::OpenOptions::new()
             .write(true)
             .truncate(true)
+            .create(named)
+            // A fifo that the job put there has no reader, and a terminal is not ours to take.
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open(file);
         match opened {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
-            Ok(mut opened) => opened.write_all(self.short_line().as_bytes()),
+            Ok(opened) => output::write_all(&opened, self.short_line().as_bytes(), PATIENCE),
         }
     }
 }
@@ -242,7 +317,17 @@ mod tests {
             leftovers,
             ..Wiped::default()
         });
-        report.message = Some("x".repeat(5000));
+        report.message = Some("\u{1b}".repeat(5000));
+        let names = vec!["\u{1b}[31m".repeat(3); 20];
+        report.runner = Some(Runner {
+            exit_code: Some(0),
+            signal: None,
+            starts: 1,
+            reaped_orphans: 0,
+            survivors: names.clone(),
+            unkillable: names,
+            peak_memory_bytes: None,
+        });
         report
     }
 
@@ -256,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_or_an_absent_file_is_survived() {
-        assert!(long().write_file(Path::new("/nonexistent/file")).is_ok());
+        assert!(long().write_file(Path::new("/nonexistent/file")).is_err());
         assert!(long().write_file(Path::new("/dev/full")).is_err());
     }
 }

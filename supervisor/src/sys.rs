@@ -1,13 +1,17 @@
 //! The kernel's interfaces: user namespaces, id maps, and trials in a child process.
 
 pub mod filesystem;
+pub mod footprint;
 pub mod idmap;
+pub mod output;
+pub mod printable;
 pub mod process;
 pub mod program;
 pub mod raw;
 pub mod ready;
 pub mod rooms;
 pub mod scratch;
+pub mod scrub;
 pub mod syscalls;
 pub mod trial;
 pub mod userns;

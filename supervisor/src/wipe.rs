@@ -7,6 +7,8 @@
 mod deep;
 mod directory;
 mod entries;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod limits;
 mod look;
 mod mounts;

@@ -1,20 +1,20 @@
 //! `supervisor run`: one job from start to end.
 
-use supervisor::config::Config;
 use supervisor::{lifecycle, log};
 
 use crate::cli::Settings;
 
 pub(crate) fn main(settings: Settings) -> u8 {
-    let loaded = settings.layers().load();
-    let default = Config::default().log;
-    log::start(
-        loaded
-            .as_ref()
-            .map_or(&default, |loaded| &loaded.config.log),
-    );
-    match loaded {
-        Ok(loaded) => lifecycle::run(&loaded.config),
-        Err(error) => lifecycle::refuse(&error),
+    let layers = settings.layers();
+    match layers.load() {
+        Ok(loaded) => {
+            log::start(&loaded.config.log);
+            lifecycle::run(&loaded.config)
+        }
+        Err(error) => {
+            let (voice, report) = layers.voice();
+            log::start(&voice);
+            lifecycle::refuse(&error, &report.file)
+        }
     }
 }

@@ -6,7 +6,7 @@ use figment::providers::{Data, Env, Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{Config, ConfigError, ENV_PREFIX, Origin, checks};
+use super::{Config, ConfigError, ENV_PREFIX, Log, Origin, Report, checks};
 
 /// The file that is read when none is named; it may be absent.
 const DEFAULT_FILE: &str = "/etc/supervisor/config.toml";
@@ -21,7 +21,7 @@ pub struct Layers {
 }
 
 /// One value from the command line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flag {
     /// The flag as the user types it, for example `--grace`.
     pub name: &'static str,
@@ -60,19 +60,11 @@ impl Layers {
     ///
     /// # Errors
     /// [`ConfigError`] for the first unknown key, wrong type or impossible value.
-    pub fn load(self) -> Result<Loaded, ConfigError> {
-        let file = match self.file {
-            Some(path) => Some(path),
-            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
-        };
-        let mut figment = Figment::from(Serialized::defaults(Config::default()));
-        if let Some(path) = &file {
-            figment = figment.merge(read(path)?);
-        }
-        figment = figment.merge(environment());
-        for flag in self.flags {
-            figment = figment.merge(FlagProvider(flag));
-        }
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists());
+        let file = self.file.clone().or_else(default);
+        let content = file.as_deref().map(read).transpose()?;
+        let figment = self.merged(content);
         let config = extract(&figment, file.as_deref())?;
         match checks::first(&config) {
             None => Ok(Loaded { config, figment }),
@@ -82,6 +74,30 @@ impl Layers {
                 problem: found.problem,
             }),
         }
+    }
+
+    /// Where a configuration that cannot be used wants its log and its report, as far as it can be told.
+    #[must_use]
+    pub fn voice(&self) -> (Log, Report) {
+        let content = self.file.as_deref().and_then(|path| read(path).ok());
+        let figment = self.merged(content);
+        let default = Config::default();
+        (
+            figment.extract_inner("log").unwrap_or(default.log),
+            figment.extract_inner("report").unwrap_or(default.report),
+        )
+    }
+
+    fn merged(&self, file: Option<Data<Toml>>) -> Figment {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(file) = file {
+            figment = figment.merge(file);
+        }
+        figment = figment.merge(environment());
+        for flag in &self.flags {
+            figment = figment.merge(FlagProvider(flag.clone()));
+        }
+        figment
     }
 }
 
@@ -115,8 +131,9 @@ fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
 fn extract(figment: &Figment, file: Option<&Path>) -> Result<Config, ConfigError> {
     let layers = figment.data().map_err(|error| syntax(&error, file))?;
     let known = Value::serialize(Config::default()).map_err(|error| syntax(&error, file))?;
-    let given = layers.get(&Profile::Default).cloned().unwrap_or_default();
-    if let Some(key) = unknown_key(&given, &known, "") {
+    let given = layers.get(&Profile::Default);
+    let unknown = given.zip(known.as_dict());
+    if let Some(key) = unknown.and_then(|(given, known)| unknown_key(given, known, "")) {
         return Err(ConfigError::Value {
             origin: Origin::of(figment, &key),
             problem: format!("unknown key; {}", expected_keys(&key, &known)),
@@ -146,14 +163,14 @@ fn wrong_type(figment: &Figment, error: &figment::Error) -> ConfigError {
 }
 
 /// The first dotted key in `given` that the default configuration does not have.
-fn unknown_key(given: &Dict, known: &Value, parent: &str) -> Option<String> {
+fn unknown_key(given: &Dict, known: &Dict, parent: &str) -> Option<String> {
     given.iter().find_map(|(name, value)| {
-        let key = format!("{parent}{name}");
-        match (known.clone().find(name), value) {
-            (None, _) => Some(key),
+        let key = || format!("{parent}{name}");
+        match (known.get(name), value) {
+            (None, _) => Some(key()),
             // A map that is empty by default takes any key.
             (Some(Value::Dict(_, inner)), Value::Dict(_, dict)) if !inner.is_empty() => {
-                unknown_key(dict, &Value::from(inner), &format!("{key}."))
+                unknown_key(dict, inner, &format!("{}.", key()))
             }
             _ => None,
         }

@@ -60,3 +60,35 @@ fn needs(check: &Check) -> String {
         after.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::check::GROUPS;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md");
+    /// What stands before it is written by hand.
+    const MARK: &str = "## Checks\n";
+
+    /// `DOCTOR_PAGE=write cargo test -p supervisor the_page` writes it anew.
+    #[test]
+    fn the_page_says_of_every_check_what_the_doctor_says() {
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let (written, listed) = page.split_once(MARK).unwrap();
+        let mut expected = String::new();
+        for (group, heading) in GROUPS {
+            let sections: Vec<String> = (checks::all())
+                .filter(|check| check.group() == group)
+                .map(section)
+                .collect();
+            if !sections.is_empty() {
+                expected += &format!("\n## {heading}\n\n{}", sections.join("\n"));
+            }
+        }
+        if std::env::var_os("DOCTOR_PAGE").is_some() {
+            std::fs::write(PAGE, format!("{written}{MARK}{expected}")).unwrap();
+            return;
+        }
+        assert_eq!(listed, expected, "DOCTOR_PAGE=write writes it anew");
+    }
+}

@@ -59,6 +59,10 @@ impl Signals {
         mask.thread_block()?;
         // An inherited SIG_IGN would make the kernel reap the runner, and its status would be lost.
         raw::default_disposition(Signal::SIGCHLD as i32)?;
+        // The runtime's handlers would abort on a forged fault; without them the kernel drops what an init is sent.
+        for signal in SYNCHRONOUS {
+            raw::default_disposition(signal as i32)?;
+        }
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { fd })
     }
@@ -108,6 +112,8 @@ pub enum Meaning {
     Suspend,
     /// The runner's business alone.
     Forward,
+    /// Nobody's: our own write met a closed pipe, which it was told already.
+    Ignore,
 }
 
 impl Received {
@@ -124,6 +130,8 @@ impl Received {
     pub fn meaning(self) -> Meaning {
         if self.is_one_of(&[Signal::SIGCHLD]) {
             Meaning::Child
+        } else if self.is_one_of(&[Signal::SIGPIPE]) && self.sender == std::process::id() {
+            Meaning::Ignore
         } else if self.terminates() {
             Meaning::Terminate
         } else if self.is_one_of(&[Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]) {
@@ -137,6 +145,16 @@ impl Received {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broken_pipe_of_our_own_is_not_the_runners_business() {
+        let broken_pipe = |sender| Received {
+            number: Number(Signal::SIGPIPE as i32),
+            sender,
+        };
+        assert_eq!(broken_pipe(std::process::id()).meaning(), Meaning::Ignore);
+        assert_eq!(broken_pipe(0).meaning(), Meaning::Forward);
+    }
 
     #[test]
     fn each_signal_has_one_meaning() {

@@ -45,8 +45,13 @@ pub fn end_all() -> Survivors {
         return survivors;
     }
     survivors.found = names();
-    signal_all(Signal::SIGTERM);
-    signal_all(Signal::SIGCONT);
+    let asked = signal_all(Signal::SIGTERM);
+    let _ = signal_all(Signal::SIGCONT);
+    if asked == Err(Errno::EPERM) {
+        // Not one of them is ours to end, however long we wait.
+        survivors.remaining = names();
+        return survivors;
+    }
     if !wait_until_gone(&mut survivors, GRACE, None) {
         wait_until_gone(&mut survivors, DEATH, Some(Signal::SIGKILL));
     }
@@ -60,13 +65,11 @@ fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Si
     let end = Instant::now() + limit;
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(signal) = signal {
-            signal_all(signal);
-        }
+        let refused = signal.is_some_and(|signal| signal_all(signal) == Err(Errno::EPERM));
         if gone(survivors) {
             return true;
         }
-        if Instant::now() >= end {
+        if refused || Instant::now() >= end {
             return false;
         }
         sleep(pause);
@@ -85,16 +88,20 @@ fn gone(survivors: &mut Survivors) -> bool {
     round.childless && raw::kill(-1, 0) == Err(Errno::ESRCH)
 }
 
-fn signal_all(signal: Signal) {
+/// EPERM: somebody is left, and nobody whom we may signal. kill(2) says so only where it reached no one.
+fn signal_all(signal: Signal) -> Result<(), Errno> {
     if is_pid_1() {
-        // ESRCH: nobody is left; EPERM: somebody is whom we may not signal, and who is named later.
-        let _ = raw::kill(-1, signal as i32);
-        return;
+        return raw::kill(-1, signal as i32);
     }
     // kill(-1) would reach the whole machine here.
+    let mut refused = Err(Errno::ESRCH);
     for process in others() {
-        let _ = raw::kill(process.pid, signal as i32);
+        match raw::kill(process.pid, signal as i32) {
+            Ok(()) => refused = Ok(()),
+            Err(errno) => refused = refused.or(Err(errno)),
+        }
     }
+    refused
 }
 
 fn names() -> Vec<String> {

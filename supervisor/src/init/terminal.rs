@@ -4,12 +4,14 @@
 
 use std::io::stdin;
 
+use nix::sys::termios::{FlowArg, SetArg, Termios, tcflow, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
 /// The terminal on stdin, if it is ours to lend.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Terminal {
     ours: Pid,
+    modes: Option<Termios>,
 }
 
 impl Terminal {
@@ -21,7 +23,10 @@ impl Terminal {
         let ours = getpgrp();
         let foreground = tcgetpgrp(stdin()).ok()?;
         // 0: no foreground group at all, as in a container whose shell has not started.
-        (foreground == ours || foreground.as_raw() == 0).then_some(Self { ours })
+        (foreground == ours || foreground.as_raw() == 0).then(|| Self {
+            ours,
+            modes: tcgetattr(stdin()).ok(),
+        })
     }
 
     /// Makes our own group the foreground again. SIGTTOU is blocked in us, so this cannot stop us.
@@ -29,6 +34,12 @@ impl Terminal {
         if let Err(errno) = tcsetpgrp(stdin(), self.ours) {
             // After a hang-up there is nothing to take back.
             tracing::debug!(%errno, "the terminal was not taken back");
+            return;
+        }
+        // A runner that was killed leaves its modes behind, and one that means harm a terminal that prints nothing.
+        let _ = tcflow(stdin(), FlowArg::TCOON);
+        if let Some(modes) = &self.modes {
+            let _ = tcsetattr(stdin(), SetArg::TCSANOW, modes);
         }
     }
 }

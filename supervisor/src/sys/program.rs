@@ -90,7 +90,7 @@ fn file_capabilities(attribute: &[u8]) -> (u64, bool) {
         let bytes = bytes.and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
         bytes.map_or(0, u32::from_le_bytes)
     };
-    let permitted = u64::from(word(1)) | u64::from(word(3)) << 32;
+    let permitted = u64::from(word(1)) | (u64::from(word(3)) << 32);
     (permitted, word(0) & 1 != 0)
 }
 

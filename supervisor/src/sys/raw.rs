@@ -4,6 +4,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitid};
 
 /// Sends signal `number` to what `target` means in kill(2). Number 0 only asks whether anyone is there.
 ///
@@ -48,6 +49,14 @@ pub fn reap_one() -> Result<Option<Reaped>, Errno> {
     let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
     let pid = Errno::result(pid)?;
     Ok((pid != 0).then_some(Reaped { pid, status }))
+}
+
+/// Whether the child `pid` is stopped by a signal. It is asked again without an answer being used up.
+#[must_use]
+pub fn is_stopped(pid: i32) -> bool {
+    let id = nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid));
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    matches!(waitid(id, flags), Ok(WaitStatus::Stopped(..)))
 }
 
 /// Gives signal `number` its default disposition. Async-signal-safe.

@@ -1,16 +1,115 @@
-//! Waiting for a descriptor on tokio's event loop.
-#![allow(unsafe_code)]
+//! Waiting for a descriptor, whatever limits a job has put on us.
+//!
+//! prlimit(2) lets every process of our user lower our `RLIMIT_NOFILE`, and poll(2) then refuses even one descriptor
+//! (EINVAL). select(2) does not look at the limit, but knows the first 1,024 descriptors only.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::select::{FD_SETSIZE, FdSet, select};
+use nix::sys::time::{TimeVal, TimeValLike};
 
-/// Registers `fd` with the running event loop, for reading.
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Something can be read.
+    Read,
+    /// Something can be written.
+    Write,
+}
+
+/// Waits until `fd` is ready, at most until `end`; false where it is not. A signal's handler or a debugger may end
+/// the wait early, as not ready.
 ///
 /// # Errors
-/// As epoll_ctl(2).
-pub fn watch(fd: BorrowedFd<'_>) -> std::io::Result<AsyncFd<BorrowedFd<'_>>> {
-    // SAFETY: a BorrowedFd stays open, and the same number, for longer than the registration that holds it.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into)
+/// As poll(2) and select(2), less EINTR.
+pub fn wait(fd: &impl AsFd, want: Want, end: Option<Instant>) -> Result<bool, Errno> {
+    wait_any(&[fd.as_fd()], want, end).map(|ready| ready.contains(&true))
+}
+
+/// The same for several: which of them are ready, in their order.
+///
+/// # Errors
+/// As poll(2) and select(2), less EINTR.
+pub fn wait_any(
+    fds: &[BorrowedFd<'_>],
+    want: Want,
+    end: Option<Instant>,
+) -> Result<Vec<bool>, Errno> {
+    let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+    let ready = match by_poll(fds, want, left) {
+        Err(Errno::EINVAL) => by_select(fds, want, left),
+        other => other,
+    };
+    match ready {
+        Err(Errno::EINTR) => Ok(vec![false; fds.len()]),
+        other => other,
+    }
+}
+
+fn by_poll(fds: &[BorrowedFd<'_>], want: Want, left: Option<Duration>) -> Result<Vec<bool>, Errno> {
+    let events = match want {
+        Want::Read => PollFlags::POLLIN,
+        Want::Write => PollFlags::POLLOUT,
+    };
+    // Rounded up: a wait that ends a moment too early would be repeated at once.
+    let timeout = left.map_or(PollTimeout::NONE, |left| {
+        let milliseconds = left.as_nanos().div_ceil(1_000_000);
+        PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+    });
+    let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, events)).collect();
+    poll(&mut polled, timeout)?;
+    let ready = polled.iter().map(|fd| fd.any().unwrap_or(false));
+    Ok(ready.collect())
+}
+
+fn by_select(
+    fds: &[BorrowedFd<'_>],
+    want: Want,
+    left: Option<Duration>,
+) -> Result<Vec<bool>, Errno> {
+    let beyond = |fd: &BorrowedFd| usize::try_from(fd.as_raw_fd()).is_ok_and(|n| n >= FD_SETSIZE);
+    if fds.iter().any(beyond) {
+        return Err(Errno::EINVAL);
+    }
+    let mut set = FdSet::new();
+    fds.iter().for_each(|fd| set.insert(*fd));
+    let mut timeout = left.map(|left| {
+        let microseconds = left.as_nanos().div_ceil(1000);
+        TimeVal::microseconds(i64::try_from(microseconds).unwrap_or(i64::MAX))
+    });
+    let (read, write) = match want {
+        Want::Read => (Some(&mut set), None),
+        Want::Write => (None, Some(&mut set)),
+    };
+    select(None, read, write, None, timeout.as_mut())?;
+    Ok(fds.iter().map(|fd| set.contains(*fd)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::unistd::{pipe, write};
+
+    #[test]
+    fn both_ways_tell_ready_from_not() {
+        let (reader, writer) = pipe().unwrap();
+        let moment = Some(Duration::from_millis(1));
+        let (reader, writer) = (&reader.as_fd(), &writer.as_fd());
+        for way in [by_poll, by_select] {
+            assert_eq!(way(&[*reader], Want::Read, moment), Ok(vec![false]));
+            assert_eq!(way(&[*writer], Want::Write, None), Ok(vec![true]));
+        }
+        write(writer, b"x").unwrap();
+        for way in [by_poll, by_select] {
+            assert_eq!(
+                way(&[*writer, *reader], Want::Read, None),
+                Ok(vec![false, true])
+            );
+        }
+        let end = Some(Instant::now());
+        assert_eq!(wait(reader, Want::Read, end), Ok(true));
+    }
 }

@@ -14,9 +14,9 @@ use super::{syscalls, userns};
 
 /// Making a user namespace.
 pub const MAKE: &str = "userns";
-/// Mounting, unmounting, chroot and pivot_root in one.
+/// Mounting, unmounting and chroot in one.
 pub const MOUNT: &str = "userns-mount";
-/// Mounting a /proc of one's own in one.
+/// What a container runtime needs beyond that: pivot_root, and a /proc of one's own.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
 pub const PROC_INSIDE: &str = "userns-proc-inside";
@@ -59,9 +59,6 @@ fn mounts() -> Result<(), Verdict> {
         "/"
     };
     mount_one("tmpfs", place)?;
-    if let Some(errno) = syscalls::pivot_root_refused() {
-        return Err(Verdict::refused("pivot_root", errno));
-    }
     umount2(place, MntFlags::MNT_DETACH).map_err(refused("umount2(tmpfs)"))?;
     nix::unistd::chroot("/").map_err(refused("chroot(/)"))
 }
@@ -81,6 +78,9 @@ fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {
 fn proc() -> Result<(), Verdict> {
     let all = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
     enter(all, "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)")?;
+    if let Some(errno) = syscalls::pivot_root_refused() {
+        return Err(Verdict::refused("pivot_root", errno));
+    }
     let output = Command::new("/proc/self/exe")
         .args(["trial", PROC_INSIDE])
         .stdin(Stdio::null())

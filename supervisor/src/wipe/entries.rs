@@ -10,16 +10,17 @@ use rustix::io::Errno;
 
 /// Bytes that the kernel fills at a time, as in the C library.
 const BUFFER: usize = 32 * 1024;
-/// Names of a batch take so many bytes, and one buffer more: names can be long, and threads many.
-const NAMES: usize = 128 * 1024;
 
-/// One entry of a directory.
+/// One entry of a directory: eight bytes, so that many can be put in order at a time.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    inode: u64,
+    /// The lower half: file systems with more are seldom, and order is all it is for.
+    inode: u32,
+    /// Where its name begins; the highest bit is set for directories.
     name: u32,
-    directory: bool,
 }
+
+const DIRECTORY: u32 = 1 << 31;
 
 /// Where reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub(super) enum Stopped {
 /// How much a batch takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Entries of any kind; one buffer more may come.
-    pub(super) entries: usize,
+    /// Bytes of entries and their names; one buffer more may come.
+    pub(super) bytes: usize,
     /// Directories, exactly, and what may be some: not every file system tells.
     pub(super) directories: usize,
 }
@@ -67,8 +68,8 @@ impl Batch {
         self.buffer.reserve_exact(BUFFER);
         let mut raw = RawDir::new(dir, self.buffer.spare_capacity_mut());
         loop {
-            let full = self.entries.len() >= limits.entries || self.names.len() >= NAMES;
-            if full && raw.is_buffer_empty() {
+            let size = self.names.len() + self.entries.len() * size_of::<Entry>();
+            if size >= limits.bytes && raw.is_buffer_empty() {
                 return Ok(Stopped::Full);
             }
             let found = match raw.next() {
@@ -80,10 +81,11 @@ impl Batch {
                 continue;
             }
             let directory = found.file_type() == FileType::Directory;
+            let at = u32::try_from(self.names.len()).map_err(|_| Errno::OVERFLOW)?;
+            let mark = if directory { DIRECTORY } else { 0 };
             self.entries.push(Entry {
-                inode: found.ino(),
-                name: u32::try_from(self.names.len()).map_err(|_| Errno::OVERFLOW)?,
-                directory,
+                inode: u32::try_from(found.ino() & u64::from(u32::MAX)).unwrap_or(0),
+                name: at | mark,
             });
             self.names.extend_from_slice(name.to_bytes_with_nul());
             let maybe = found.file_type() == FileType::Unknown;
@@ -94,6 +96,12 @@ impl Batch {
                 return Ok(Stopped::Full);
             }
         }
+    }
+
+    /// Gives back the memory of a batch that was larger than most.
+    pub(super) fn shrink(&mut self) {
+        self.names = Vec::new();
+        self.entries = Vec::new();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -113,9 +121,9 @@ impl Batch {
     fn of(&self, directory: bool) -> impl DoubleEndedIterator<Item = &CStr> {
         let entries = self.entries.iter();
         entries
-            .filter(move |entry| entry.directory == directory)
+            .filter(move |entry| (entry.name & DIRECTORY != 0) == directory)
             .map(|entry| {
-                let name = &self.names[entry.name as usize..];
+                let name = &self.names[(entry.name & !DIRECTORY) as usize..];
                 CStr::from_bytes_until_nul(name).unwrap_or_default()
             })
     }
@@ -151,7 +159,7 @@ mod tests {
     fn small_batches_miss_nothing() {
         for directories in [1, 16, 1000] {
             let limits = Limits {
-                entries: 50,
+                bytes: 1000,
                 directories,
             };
             let (sizes, names) = read_all(limits);

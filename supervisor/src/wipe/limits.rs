@@ -13,6 +13,11 @@ pub(super) const STACK: usize = 256 * 1024;
 
 /// On a disk a thread mostly waits for it, and the disk serves many at a time.
 const ON_DISK: usize = 16;
+/// A batch of entries: one a thread.
+pub(super) const BATCH: usize = 64 * 1024;
+/// A batch of the one thread at a time that may read ahead, where inodes lie on a disk: 500,000 of them are
+/// written back once when they are removed in order, and many times otherwise.
+pub(super) const LARGE_BATCH: usize = 10 << 20;
 /// Descriptors that stay free for others in this process.
 const RESERVED: usize = 64;
 /// No tree needs more.
@@ -22,16 +27,23 @@ const TMPFS_MAGIC: i64 = 0x0102_1994;
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
 
 /// How many threads help the first one.
-pub(super) fn helpers(dir: &impl AsFd) -> usize {
+pub(super) fn helpers(in_memory: bool) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let in_memory =
-        fstatfs(dir).is_ok_and(|found| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&found.f_type));
     let threads = if in_memory {
         cores.min(ON_DISK)
     } else {
         ON_DISK
     };
     threads.saturating_sub(1).min(most_open() / 2)
+}
+
+/// What a file system in memory has free, in bytes; `None` for any other.
+pub(super) fn free_memory(dir: &impl AsFd) -> Option<u64> {
+    let found = fstatfs(dir).ok()?;
+    let block = u64::try_from(found.f_bsize).ok()?;
+    [TMPFS_MAGIC, RAMFS_MAGIC]
+        .contains(&found.f_type)
+        .then(|| found.f_bfree.saturating_mul(block))
 }
 
 /// How many directories may be open at a time.

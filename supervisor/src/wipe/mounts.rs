@@ -31,7 +31,7 @@ pub fn mounted() -> Mounts {
 
 /// A mount as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Mount {
+pub(super) struct Mount {
     id: u64,
     point: PathBuf,
 }
@@ -75,7 +75,7 @@ fn list() -> Vec<Mount> {
     std::fs::read("/proc/self/mountinfo").map_or_else(|_| Vec::new(), |text| parse(&text))
 }
 
-fn parse(mountinfo: &[u8]) -> Vec<Mount> {
+pub(super) fn parse(mountinfo: &[u8]) -> Vec<Mount> {
     let lines = mountinfo.split(|&byte| byte == b'\n');
     lines
         .filter_map(|line| {
@@ -88,7 +88,7 @@ fn parse(mountinfo: &[u8]) -> Vec<Mount> {
 }
 
 /// The kernel writes blank, tab, newline and backslash as octal numbers.
-fn unescape(text: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::unistd::{Uid, User};
 
@@ -80,11 +81,15 @@ fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(clean)
 }
 
-/// What the user database says.
-pub(super) fn home_of_root() -> Option<PathBuf> {
-    let root = User::from_uid(Uid::from_raw(0)).ok().flatten()?;
-    // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
-    (root.dir != Path::new("/")).then_some(root.dir)
+/// What the user database says. Asked for once: each time the C library reads it and looks for daemons.
+pub(super) fn home_of_root() -> Option<&'static PathBuf> {
+    static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let root = User::from_uid(Uid::from_raw(0)).ok().flatten()?;
+        // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
+        (root.dir != Path::new("/")).then_some(root.dir)
+    };
+    HOME.get_or_init(find).as_ref()
 }
 
 #[cfg(test)]

@@ -24,12 +24,16 @@ pub(super) enum Removed {
     Directory,
 }
 
-/// Removes what is no directory.
+/// Removes what is no directory. How much that frees is only asked for where it is `counted`.
 ///
 /// # Errors
 /// As unlink(2), after all that can be done about it.
-pub(super) fn file(dir: &Directory, name: &CStr) -> Result<Removed, Errno> {
-    let bytes = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| freed(&stat));
+pub(super) fn file(dir: &Directory, name: &CStr, counted: bool) -> Result<Removed, Errno> {
+    let bytes = if counted {
+        statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| freed(&stat))
+    } else {
+        0
+    };
     match once(dir, name, AtFlags::empty()) {
         Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
             dir.unlock();
@@ -59,7 +63,7 @@ pub(super) fn directory(
 ) -> Result<Removed, Errno> {
     match once(parent, name, AtFlags::REMOVEDIR) {
         // Somebody put another thing in its place.
-        Err(Errno::NOTDIR) => file(parent, name),
+        Err(Errno::NOTDIR) => file(parent, name, false),
         Err(Errno::EXIST) => Err(Errno::NOTEMPTY),
         Err(Errno::ACCESS | Errno::PERM) => {
             parent.unlock();

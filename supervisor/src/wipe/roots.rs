@@ -31,7 +31,7 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     };
     if is_own(Path::new("/")) {
         Err(Refusal::System)
-    } else if path::home_of_root().is_some_and(|home| is_own(&home)) {
+    } else if path::home_of_root().is_some_and(|home| is_own(home)) {
         Err(Refusal::HomeOfRoot)
     } else {
         Ok(clean)

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
+use crate::sys::printable::is_unprintable;
+
 /// So many failures are remembered with their cause; a hostile tree may have millions.
 const REMEMBERED: usize = 2048;
 /// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
@@ -217,7 +219,7 @@ pub(super) fn printable(path: &[u8]) -> String {
             if text.len() >= LONGEST {
                 return text + "…";
             }
-            if character == '\\' || character.is_control() || is_invisible(character) {
+            if character == '\\' || is_unprintable(character) {
                 text.extend(character.escape_default());
             } else {
                 text.push(character);
@@ -231,11 +233,6 @@ pub(super) fn printable(path: &[u8]) -> String {
         }
     }
     text
-}
-
-/// Characters that reorder or hide the text around them.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

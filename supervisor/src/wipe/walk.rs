@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::{Builder, Scope};
 
 use rustix::io::Errno;
@@ -18,14 +18,15 @@ use super::entries::{Batch, Limits, Stopped};
 use super::limits;
 use super::open::{self, Opener};
 use super::queue::Queue;
-use super::remove::{self, Removed};
 use super::tally::Tally;
 use super::volume;
 
-/// Entries a batch.
-const ENTRIES: usize = 4096;
+/// Directories a batch.
+const DIRECTORIES: usize = 4096;
 /// Directories that may wait before batches get small.
 const WAITING: usize = 8192;
+
+mod ending;
 
 enum Task {
     /// Open this directory and empty it.
@@ -53,6 +54,10 @@ pub(super) struct Walk<'a> {
     open: Arc<AtomicUsize>,
     most_open: usize,
     names: Names,
+    /// What was free at the begin, where that tells what was freed.
+    free_before: Option<u64>,
+    /// Somebody has a large batch.
+    large: AtomicBool,
     volume: bool,
 }
 
@@ -66,7 +71,9 @@ pub(super) fn empty(
     roots: &[PathBuf],
     tally: &Tally,
 ) -> Result<(), Errno> {
-    Walk::new(opener, path, roots, tally)?.run();
+    let walk = Walk::new(opener, path, roots, tally)?;
+    walk.run();
+    walk.count_memory();
     Ok(())
 }
 
@@ -80,7 +87,9 @@ pub(super) fn files(
     roots: &[PathBuf],
     tally: &Tally,
 ) -> Result<(), Errno> {
-    Walk::new(opener, path, roots, tally)?.run_flat();
+    let walk = Walk::new(opener, path, roots, tally)?;
+    walk.run_flat();
+    walk.count_memory();
     Ok(())
 }
 
@@ -108,6 +117,8 @@ impl<'a> Walk<'a> {
             tally,
             roots,
             volume: volume::is_mount_point(opener, path, &fd),
+            free_before: limits::free_memory(&fd),
+            large: AtomicBool::new(false),
             queue: Queue::new(),
             root: Directory::new(fd, Place::Root(path.to_owned()), &open),
             open,
@@ -116,11 +127,20 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// A file system in memory knows at once what was freed; asking file by file takes as long as removing them.
+    fn count_memory(&self) {
+        let after = limits::free_memory(&self.root);
+        if let (Some(before), Some(after)) = (self.free_before, after) {
+            let freed = after.saturating_sub(before);
+            self.tally.bytes.fetch_add(freed, Relaxed);
+        }
+    }
+
     /// One level, by this thread alone.
     fn run_flat(&self) {
         let mut scratch = Scratch::default();
         let limits = Limits {
-            entries: ENTRIES,
+            bytes: limits::BATCH,
             directories: usize::MAX,
         };
         while !self.tally.over() {
@@ -134,14 +154,14 @@ impl<'a> Walk<'a> {
     }
 
     fn run(&self) {
-        let helpers = limits::helpers(&self.root);
         self.queue
             .push_all(&mut vec![Task::List(Arc::clone(&self.root))]);
         std::thread::scope(|scope| {
-            let mut waiting = helpers;
+            let mut alone = true;
             self.work(|| {
-                if waiting > 0 && self.worth_helpers() {
-                    self.start(scope, std::mem::take(&mut waiting));
+                if alone && self.worth_helpers() {
+                    alone = false;
+                    self.start(scope, limits::helpers(self.free_before.is_some()));
                 }
             });
         });
@@ -241,13 +261,26 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One batch after the other, until there is a directory to go into.
     fn list(&self, dir: &Arc<Directory>, scratch: &mut Scratch) {
+        let large = self.free_before.is_none() && !self.large.swap(true, Relaxed);
+        self.list_on(dir, scratch, large);
+        if large {
+            scratch.batch.shrink();
+            self.large.store(false, Relaxed);
+        }
+    }
+
+    /// One batch after the other, until there is a directory to go into.
+    fn list_on(&self, dir: &Arc<Directory>, scratch: &mut Scratch, large: bool) {
         loop {
             let room = WAITING.saturating_sub(self.queue.len());
             let limits = Limits {
-                entries: ENTRIES,
-                directories: room.clamp(16, ENTRIES),
+                bytes: if large {
+                    limits::LARGE_BATCH
+                } else {
+                    limits::BATCH
+                },
+                directories: room.clamp(16, DIRECTORIES),
             };
             let stopped = match scratch.batch.fill(dir, limits) {
                 Ok(stopped) => stopped,
@@ -270,37 +303,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn remove_files(&self, dir: &Arc<Directory>, scratch: &mut Scratch) {
-        let Scratch { batch, tasks } = scratch;
-        for (number, name) in batch.files().enumerate() {
-            if number % 64 == 63 && self.tally.over() {
-                return;
-            }
-            if !self.remove_file(dir, name) {
-                tasks.push(Task::Enter(Arc::clone(dir), name.into()));
-            }
-        }
-    }
-
-    /// False for a directory, whatever the listing said.
-    fn remove_file(&self, dir: &Arc<Directory>, name: &CStr) -> bool {
-        match remove::file(dir, name) {
-            Ok(Removed::Freed(bytes)) => {
-                self.tally.files.fetch_add(1, Relaxed);
-                self.tally.bytes.fetch_add(bytes, Relaxed);
-            }
-            Ok(Removed::Absent) => {}
-            Ok(Removed::Directory) => return false,
-            Err(errno) => self.failed(dir, name, errno),
-        }
-        true
-    }
-
-    /// What was a directory when it was listed; if it is one again, it is found in the next round.
-    fn remove_other(&self, dir: &Arc<Directory>, name: &CStr) {
-        self.remove_file(dir, name);
-    }
-
     /// The tasks of a batch: taken from the end, so the listing's rest is at the start.
     fn add_tasks(&self, dir: &Arc<Directory>, stopped: Stopped, scratch: &mut Scratch) {
         let Scratch { batch, tasks } = scratch;
@@ -310,78 +312,6 @@ impl<'a> Walk<'a> {
         dir.wait_for(tasks.len());
         if stopped == Stopped::Full && !tasks.is_empty() {
             tasks.insert(0, Task::List(Arc::clone(dir)));
-        }
-    }
-
-    /// One thing less that `dir` waits for; the last removes it, and so on upwards.
-    fn done(&self, dir: &Arc<Directory>) {
-        let mut dir = Arc::clone(dir);
-        while dir.one_done() {
-            if self.tally.over() || self.goes_on(&dir) {
-                return;
-            }
-            match dir.parent() {
-                Some(parent) => dir = Arc::clone(parent),
-                None => return,
-            }
-        }
-    }
-
-    /// Removes a directory whose entries are done with; true where it must be listed again.
-    fn goes_on(&self, dir: &Arc<Directory>) -> bool {
-        let again = match dir.to_remove() {
-            Some((parent, name)) => self.remove_directory(parent, name, dir),
-            None => self.keep_directory(dir),
-        };
-        if again {
-            self.queue.push_all(&mut vec![Task::List(Arc::clone(dir))]);
-        }
-        again
-    }
-
-    fn remove_directory(&self, parent: &Arc<Directory>, name: &CStr, dir: &Arc<Directory>) -> bool {
-        match remove::directory(parent, name, dir) {
-            Ok(Removed::Freed(_)) => {
-                self.tally.directories.fetch_add(1, Relaxed);
-            }
-            Ok(_) => {}
-            // Whatever the reason: permission is asked for before emptiness.
-            Err(_) if dir.again_for_moved() => return true,
-            Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
-            Err(Errno::NOTEMPTY) if dir.again() => return true,
-            Err(errno) => self.failed(parent, name, errno),
-        }
-        false
-    }
-
-    /// A directory that stays is done when a listing found nothing.
-    fn keep_directory(&self, dir: &Arc<Directory>) -> bool {
-        let stuck = dir.stuck.load(Relaxed);
-        let more = dir.saw.load(Relaxed) && !stuck;
-        if dir.again_for_moved() || (more && dir.again()) {
-            return true;
-        }
-        volume::forget_attributes(dir);
-        if let Some(parent) = dir.parent() {
-            parent.stuck.fetch_or(stuck, Relaxed);
-        }
-        false
-    }
-
-    fn failed(&self, dir: &Arc<Directory>, name: &CStr, errno: Errno) {
-        dir.stuck.store(true, Relaxed);
-        let path = if name == c"." {
-            dir.path()
-        } else {
-            dir.path_of(name)
-        };
-        let other_root = errno == Errno::XDEV
-            && self
-                .roots
-                .iter()
-                .any(|root| root.as_os_str().as_encoded_bytes() == path);
-        if !other_root {
-            self.tally.failed(&path, errno);
         }
     }
 }

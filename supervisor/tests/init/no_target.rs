@@ -1,6 +1,8 @@
 //! PID 1 is no target: the job has the same uid, and still cannot read it, trace it, stop it or kill it.
 
-use crate::namespace::Scene;
+use nix::sys::signal::Signal;
+
+use crate::namespace::{Scene, status_field};
 
 const TOKEN: &str = "token-4711-do-not-leak";
 
@@ -87,4 +89,51 @@ fn the_token_is_nowhere_but_where_it_was_asked_for() {
         .env("SUPERVISOR_SECRETS__ENVIRONMENT", "{API_TOKEN=\"token\"}")
         .shell("[ \"$API_TOKEN\" = token-4711-do-not-leak ] && exit 8");
     assert_eq!(ended.code(), 8, "{}", ended.stderr);
+}
+
+#[test]
+fn environment_and_the_jobs_command_are_overwritten_in_our_own_pages() {
+    // Root outside sees what a debugger or a core file would.
+    let inheriting = Scene::new().env("SUPERVISOR_RUNNER__INHERIT", "API_TOKEN");
+    let running = inheriting.env("API_TOKEN", TOKEN).start(&[
+        "bash",
+        "-c",
+        "touch ready; [ $API_TOKEN = token-4711-do-not-leak ] || exit 1; sleep 1000",
+        TOKEN,
+    ]);
+    running.wait_for_file("ready");
+    let supervisor = running.supervisor();
+    let shown = |file: &str| {
+        let bytes = std::fs::read(format!("/proc/{supervisor}/{file}")).unwrap();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    let (environment, command) = (shown("environ"), shown("cmdline"));
+    assert!(environment.trim().starts_with("PATH="), "{environment}");
+    assert!(!environment.contains(TOKEN) && !environment.trim().contains(" "));
+    assert!(command.contains("run --flavor exec") && !command.contains(TOKEN));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code(), 143);
+}
+
+#[test]
+fn no_handler_of_ours_can_be_run_by_a_forged_signal() {
+    let running = Scene::new().start(&["bash", "-c", "touch ready; sleep 1000"]);
+    running.wait_for_file("ready");
+    let caught = status_field(running.supervisor(), "SigCgt").unwrap();
+    // The C library's own 32 and 33 apart.
+    let caught = u64::from_str_radix(&caught, 16).unwrap() & !(0b11 << 31);
+    assert_eq!(caught, 0, "{caught:x}");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code(), 143);
+}
+
+#[test]
+fn a_lowered_limit_of_descriptors_takes_nothing_from_the_runner() {
+    // The watch goes on: the job's own code, its deadline and its signals still count.
+    let ended = Scene::new()
+        .flags(&["--deadline", "1s", "--grace", "100ms"])
+        .shell("prlimit --pid 1 --nofile=0:0; exec sleep 1000");
+    assert_eq!(ended.code(), 143, "{}", ended.stderr);
+    let line = ended.stdout.lines().last().unwrap_or_default();
+    assert!(line.contains("\"reason\":\"deadline\""), "{line}");
 }

@@ -1,5 +1,7 @@
 //! When the runner is gone, every other process ends before the wipe begins.
 
+use std::path::Path;
+
 use crate::namespace::Scene;
 
 #[test]
@@ -26,12 +28,24 @@ fn sessions_groups_and_deaf_processes_end_before_the_wipe() {
 
 #[test]
 fn a_fork_bomb_does_not_outlive_its_runner() {
-    // The limit is the user's: it holds for uid 1000 in all namespaces.
+    // A pids cgroup where one can be made, as a pod has it; else the user's limit, for uid 1000 in all namespaces.
+    let group = format!("supervisor-test-{}", std::process::id());
+    let limit = r#"
+        for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do
+            group=$root/$BOMB
+            mkdir "$group" && echo 200 >"$group/pids.max" && echo $$ >"$group/cgroup.procs" && break
+            rmdir "$group"
+        done 2>/dev/null || ulimit -u 400
+    "#;
     let ended = Scene::new()
-        .prelude("ulimit -u 400")
+        .env("BOMB", &group)
+        .prelude(limit)
         .shell("bomb() { trap '' TERM; bomb & bomb & while :; do :; done; }; (bomb 2>/dev/null &) ; sleep 1; exit 3");
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
+    for root in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"] {
+        let _ = std::fs::remove_dir(Path::new(root).join(&group));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::namespace::{Scene, status_field, wait_for};
 fn orphans_are_reaped_and_survivors_ended() {
     let ended = Scene::new()
         .not_pid_1()
-        .shell("for i in $(seq 100); do (true &); done; setsid sleep 1000 & exit 7");
+        .shell("for i in $(seq 100); do (sleep 0.1 &); done; setsid sleep 1000 & sleep 1; exit 7");
     assert_eq!(ended.code(), 7, "{}", ended.stderr);
     let runner = &ended.report()["runner"];
     assert!(

@@ -1,20 +1,21 @@
 //! Every orphan is reaped, at any rate, and the runner's own status is not lost among them.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::namespace::{SUPERVISOR, Scene, children, status_field};
 
-/// The example program, built beside the supervisor.
+/// `cargo test` builds examples beside the tests, but for `cargo test --test init`.
 fn orphans() -> String {
-    let built = Path::new(SUPERVISOR)
-        .parent()
-        .unwrap()
-        .join("examples/orphans");
-    assert!(
-        built.exists(),
-        "{} is not built: cargo build --examples",
-        built.display()
-    );
+    let directory = Path::new(SUPERVISOR).parent().unwrap();
+    let built = directory.join("examples/orphans");
+    if !built.exists() {
+        let build = Command::new("cargo")
+            .args(["build", "--quiet", "--package", "supervisor"])
+            .args(["--example", "orphans"])
+            .status();
+        assert!(build.unwrap().success());
+    }
     built.to_string_lossy().into_owned()
 }
 

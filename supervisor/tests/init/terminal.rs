@@ -130,6 +130,17 @@ fn the_terminal_is_given_back() {
 }
 
 #[test]
+fn a_terminal_that_was_left_raw_and_stopped_is_put_right() {
+    let mut session = Session::open(
+        "$SUPERVISOR -- perl -MPOSIX -e 'system(\"stty raw -echo\"); tcflow(0, TCOOFF)'; stty -a; exit 6",
+    );
+    session.expect("schema");
+    session.expect(" icanon");
+    session.expect(" echo ");
+    session.close(6);
+}
+
+#[test]
 fn in_the_background_the_terminal_is_left_alone() {
     // A group that takes the terminal from the background would steal the shell's input.
     let mut session = Session::open(

@@ -1,8 +1,8 @@
 //! The three acts: the graceful signal, SIGTERM after `grace`, SIGKILL in time for wipe and report.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
-use crate::namespace::{Ended, Scene};
+use crate::namespace::{Ended, Scene, status_field, wait_for};
 
 const STUBBORN: &str = "trap '' TERM INT; touch ready; while :; do sleep 0.05; done";
 
@@ -63,12 +63,15 @@ fn a_second_sigterm_brings_the_next_act_forward() {
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
         .start(&["bash", "-c", STUBBORN]);
     running.wait_for_file("ready");
-    running.signal(Signal::SIGTERM);
-    // Standard signals coalesce while they wait: the next one is sent once the last was seen.
-    for _ in 0..2 {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        running.signal(Signal::SIGTERM);
-    }
+    let supervisor = running.supervisor();
+    // Each act has a second to work; without the hurry SIGKILL would come after a quarter of an hour.
+    wait_for("the end", || {
+        let _ = kill(supervisor, Signal::SIGTERM);
+        let state = status_field(supervisor, "State");
+        state
+            .is_none_or(|state| state.starts_with('Z'))
+            .then_some(())
+    });
     let ended = running.wait();
     assert_eq!(ended.code(), 137);
     assert_eq!(acts(&ended), ["act 1", "act 2", "act 3"]);
@@ -86,13 +89,19 @@ fn the_deadline_starts_the_same_acts_with_its_own_reason() {
 }
 
 #[test]
-fn a_stopped_runner_is_ended_too() {
-    let running = Scene::new().flags(&["--grace", "100ms"]).start(&[
-        "bash",
-        "-c",
-        "touch ready; kill -STOP $$; sleep 1000",
-    ]);
-    running.wait_for_file("ready");
+fn a_stopped_runner_gets_its_graceful_signal_too() {
+    let running = Scene::new()
+        .flags(&["--grace", "500s"])
+        .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
+        .start(&[
+            "bash",
+            "-c",
+            "trap 'exit 6' TERM; touch ready; kill -STOP $$; sleep 1000",
+        ]);
+    let runner = running.runner();
+    wait_for("a stopped runner", || {
+        status_field(runner, "State").filter(|state| state.starts_with('T'))
+    });
     running.signal(Signal::SIGTERM);
-    assert_eq!(running.wait().code(), 143);
+    assert_eq!(running.wait().code(), 6);
 }

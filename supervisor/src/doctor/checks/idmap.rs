@@ -190,7 +190,7 @@ fn subordinate(_: &Scene) -> Finding {
             Err((case, found)) => return Finding::case(case, found).fill("ranges", advice()),
         }
     }
-    let few = totals.iter().find(|(_, total)| *total < 65535);
+    let few = totals.iter().find(|(_, total)| *total < 65534);
     if let Some((file, total)) = few {
         let found = format!(
             "{file} grants {total} ids, with this user's own {}",

@@ -109,7 +109,7 @@ fn syscalls(_: &Scene) -> Finding {
     if !needed.is_empty() {
         return Finding::case(SECCOMP, told(&needed));
     }
-    let odd = |(name, errno): &&(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
+    let odd = |(name, errno): &(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
     let odd: Vec<_> = spared
         .iter()
         .copied()

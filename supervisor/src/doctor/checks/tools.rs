@@ -5,9 +5,12 @@ use std::path::Path;
 use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
+use crate::flavor;
 use crate::sys::program;
 
-pub(super) const CHECKS: &[Check] = &[Check {
+pub(super) const CHECKS: &[Check] = &[RUNNER, NEEDS];
+
+const RUNNER: Check = Check {
     id: "tools.runner",
     title: "The runner's program is there",
     how: "Looks for the flavor's program in PATH and reads which machine it is made for.",
@@ -16,7 +19,23 @@ pub(super) const CHECKS: &[Check] = &[Check {
     look: runner,
     cases: &[NO_RUNNER, FOREIGN],
     ..Check::NEW
-}];
+};
+const NEEDS: Check = Check {
+    id: "tools.needs",
+    title: "The runner has what it needs",
+    how: "Asks the flavor: its program, the form and the end of its tokens, where it registers. Nothing is started or taken.",
+    duty: Duty::Job,
+    after: &["tools.runner"],
+    look: needs,
+    cases: &[UNFIT],
+    ..Check::NEW
+};
+const UNFIT: Case = Case {
+    name: "unfit",
+    status: Status::Fail,
+    means: "The runner would not start, or not be let in.",
+    cure: "What was found says what to change; docs/{flavor}.md says what the flavor {flavor} needs.",
+};
 
 const NO_RUNNER: Case = Case {
     name: "missing",
@@ -33,7 +52,12 @@ const FOREIGN: Case = Case {
 
 fn runner(scene: &Scene) -> Finding {
     let flavor = scene.config.flavor;
+    let listener = scene.config.github.directory.join("bin/Runner.Listener");
+    let listener = listener.to_string_lossy();
+    let circleci = scene.config.circleci.program.to_string_lossy();
     let name = match flavor {
+        FlavorName::Github => &*listener,
+        FlavorName::Circleci => &*circleci,
         FlavorName::Local => "act",
         FlavorName::Exec => match scene.config.exec.command.first() {
             Some(name) => name,
@@ -50,6 +74,14 @@ fn runner(scene: &Scene) -> Finding {
             .fill("program", name);
     };
     present(&path)
+}
+
+fn needs(scene: &Scene) -> Finding {
+    let flavor = scene.config.flavor.name();
+    match flavor::look(&scene.config) {
+        Ok(()) => Finding::ok(format!("the flavor {flavor} finds all it needs")),
+        Err(error) => Finding::case(UNFIT, error.to_string()).fill("flavor", flavor),
+    }
 }
 
 fn present(path: &Path) -> Finding {

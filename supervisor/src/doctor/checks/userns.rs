@@ -22,18 +22,18 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "userns.mount",
         title: "File systems can be mounted in it",
-        how: "A child makes a user and a mount namespace, mounts a tmpfs, asks for pivot_root, unmounts and changes its root.",
+        how: "A child makes a user and a mount namespace, mounts a tmpfs, unmounts it and changes its root.",
         duty: Duty::Builds,
         after: &["userns.create"],
         preflight: true,
         look: mount,
-        cases: &[UBUNTU, CONFINED, PIVOT_ROOT, NO_MOUNT],
+        cases: &[UBUNTU, CONFINED, NO_MOUNT],
         ..Check::NEW
     },
     Check {
         id: "userns.proc",
         title: "A build step's isolation is known",
-        how: "A child makes a user and a PID namespace and mounts a /proc of its own.",
+        how: "A child makes a user and a PID namespace, asks for pivot_root and mounts a /proc of its own.",
         duty: Duty::Builds,
         after: &["userns.mount"],
         look: proc,
@@ -85,12 +85,6 @@ const REFUSED: Case = Case {
     status: Status::Fail,
     means: "Builds without root need a user namespace, and the kernel refuses it although no sysctl and no filter that can be seen from here forbids it: a security module of the node, or a sandbox around the container.",
     cure: "On the node, as root, right after this message:\n  dmesg | tail -n 20; journalctl -k -n 20 | grep -iE 'apparmor|selinux|avc|userns'",
-};
-const PIVOT_ROOT: Case = Case {
-    name: "pivot-root",
-    status: Status::Fail,
-    means: "Buildah unpacks image layers behind pivot_root(2), and the filter of this container's runtime forbids that system call.",
-    cure: "Copy k8s/seccomp/buildah.json to every node, beneath the kubelet's seccomp directory, and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
 };
 const NO_MOUNT: Case = Case {
     name: "no-mount",
@@ -161,23 +155,25 @@ fn chrooted() -> bool {
 
 fn mount(_: &Scene) -> Finding {
     let Err(refusal) = ask(rooms::MOUNT, false) else {
-        return Finding::ok("mount, umount2, pivot_root and chroot work");
+        return Finding::ok("mount, umount2 and chroot work");
     };
     let told = refusal.told();
-    if refusal.call == "pivot_root" {
-        return Finding::case(PIVOT_ROOT, told);
-    }
     restricted(&told).unwrap_or_else(|| Finding::case(NO_MOUNT, told))
 }
 
 fn proc(_: &Scene) -> Finding {
     match ask(rooms::PROC, false) {
-        Ok(()) => {
-            Finding::ok("/proc can be mounted: isolation chroot, rootless and oci").value("oci")
-        }
+        Ok(()) => Finding::ok("isolation chroot, rootless and oci").value("oci"),
         Err(refusal) => {
+            let why = match refusal.call.as_str() {
+                "mount(proc)" => ", for parts of /proc are masked here, as in most pods",
+                _ => "",
+            };
             let told = refusal.told();
-            Finding::ok(format!("{told}: parts of /proc are masked here, as in most pods; isolation chroot, which needs none of its own and is what this image uses")).value("chroot")
+            let found = format!(
+                "isolation chroot, which this image uses; not oci or rootless: {told}{why}"
+            );
+            Finding::ok(found).value("chroot")
         }
     }
 }

@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# The supervisor as PID 1 against tini, dumb-init and catatonit: start, memory, orphans, signals, size.
+
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+# hyperfine's runs of each start; pairs of runs for the orphans; signals for each latency.
+STARTS=${BENCH_STARTS:-200}
+ORPHAN_RUNS=${BENCH_ORPHAN_RUNS:-5}
+SIGNALS_SENT=1000
+SIZE_LIMIT=$((4 << 20))
+MISSED=0
+
+main() {
+    need hyperfine hyperfine "times whole commands"
+    need jq jq "reads what hyperfine measured"
+    need python3 python3 "sends signals and reads the kernel's accounting"
+    need tini tini "is a peer"
+    need dumb-init dumb-init "is a peer"
+    need catatonit catatonit "is a peer"
+    install_missing
+    handle_signals
+    build_supervisor
+    logged toolchain_cargo build --release --locked --package supervisor --example orphans --target "$TRIPLE" ||
+        die 70 "compiling the orphans' maker failed."
+    ORPHANS="$TARGET_DIRECTORY/$TRIPLE/release/examples/orphans"
+    scratch_directory WORK
+    mkdir "$WORK/secrets" && echo token >"$WORK/secrets/token"
+    export SUPERVISOR_RUNTIME_DIRECTORY="$WORK/run" SUPERVISOR_LOG__LEVEL=error SUPERVISOR_WORKSPACE__PATH="$WORK/workspace"
+    export SUPERVISOR_SECRETS__DIRECTORY="$WORK/secrets"
+    # The job's command follows.
+    BARE="$CI_CD_AGENTS_BINARY run --flavor exec --no-preflight --storage-driver none --"
+    FULL="$CI_CD_AGENTS_BINARY run --flavor exec --"
+    PEERS=("tini --" "dumb-init --" "catatonit --")
+    printf '%-52s %12s %12s %7s %7s\n' what ours "best peer" ratio target
+    starts
+    memory
+    orphans
+    latency
+    size
+    ((!MISSED)) || say "    $MISSED targets were missed."
+    return $((MISSED > 0))
+}
+
+# row WHAT OURS PEER TARGET [UNIT]: the ratio is to be at most TARGET.
+row() {
+    local ratio
+    ratio=$(jq -n "$2 / $3 * 100 | round / 100")
+    printf '%-52s %12s %12s %7s %7s\n' "$1" "$2${5-}" "$3${5-}" "$ratio" "$4"
+    [[ $(jq -n "$ratio <= $4") == true ]] || MISSED=$((MISSED + 1))
+}
+
+# limit WHAT OURS LIMIT UNIT
+limit() {
+    printf '%-52s %12s %12s %7s %7s\n' "$1" "$2$4" - - "$3$4"
+    [[ $(jq -n "$2 <= $3") == true ]] || MISSED=$((MISSED + 1))
+}
+
+# As an engine starts PID 1; the namespaces alone are what everyone pays.
+NAMESPACE='unshare --pid --fork --mount-proc'
+
+# starts: added to the namespaces' own time, medians, in turns.
+starts() {
+    local commands=("$NAMESPACE /bin/true") peer medians base ours full best
+    for peer in "$BARE" "$FULL" "${PEERS[@]}"; do commands+=("$NAMESPACE $peer /bin/true"); done
+    # Rounds instead of one long run each, so that a change of the machine's speed meets all alike.
+    medians=$(
+        for _ in 1 2 3 4 5; do
+            hyperfine --shell none --warmup 3 --runs $((STARTS / 5)) --style none --export-json "$WORK/starts" \
+                "${commands[@]}" >/dev/null 2>&1 || die 70 "hyperfine could not time the starts."
+            jq -c '[.results[].median * 1000]' "$WORK/starts"
+        done | jq -sc 'transpose | map(sort[2])'
+    )
+    base=$(jq '.[0]' <<<"$medians")
+    ours=$(jq "(.[1] - $base) * 1000 | round / 1000" <<<"$medians")
+    full=$(jq "(.[2] - .[1]) * 1000 | round / 1000" <<<"$medians")
+    best=$(jq "([.[3:][] - $base] | min) * 1000 | round / 1000" <<<"$medians")
+    row "start, added to unshare's own $(jq -n "$base * 10 | round / 10") ms" "$ours" "$best" 3 " ms"
+    limit "the same with preflight, storage and secrets, more" "$full" 10 " ms"
+}
+
+# memory: PID 1 while its job sleeps.
+memory() {
+    local ours peer best=
+    ours=$(resident "$BARE")
+    for peer in "${PEERS[@]}"; do best+="$(resident "$peer")"$'\n'; done
+    limit "idle, RSS (peers: $(cut -d ' ' -f 1 <<<"$best" | paste -s -d ' '))" "${ours% *}" 2048 " KiB"
+    limit "idle, PSS (peers: $(cut -d ' ' -f 2 <<<"$best" | paste -s -d ' '))" "${ours#* }" 1536 " KiB"
+}
+
+# resident INIT: prints RSS and PSS in KiB.
+resident() {
+    python3 - "$NAMESPACE $1 sleep 1000" <<'PYTHON'
+import os, signal, subprocess, sys, time
+
+job = subprocess.Popen(sys.argv[1].split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+def child(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        found = children.read().split()
+    return int(found[0]) if found else None
+
+def name(pid):
+    with open(f"/proc/{pid}/comm") as comm:
+        return comm.read().strip()
+
+while True:
+    init = child(job.pid)
+    runner = init and child(init)
+    if runner and name(runner) == "sleep":
+        break
+    time.sleep(0.01)
+time.sleep(0.2)
+with open(f"/proc/{init}/smaps_rollup") as rollup:
+    lines = {line.split(":")[0]: line.split()[1] for line in rollup if ":" in line}
+print(lines["Rss"], lines["Pss"])
+os.kill(init, signal.SIGTERM)
+job.wait()
+PYTHON
+}
+
+# orphans: wall time, and processor time of everything in the namespace, for 50,000 of them.
+orphans() {
+    local commands=() peer results
+    for peer in "$BARE" "${PEERS[@]}"; do commands+=("$NAMESPACE $peer $ORPHANS 50000"); done
+    hyperfine --shell none --warmup 1 --runs "$ORPHAN_RUNS" --style none --export-json "$WORK/orphans" "${commands[@]}" \
+        >/dev/null 2>&1 || die 70 "hyperfine could not time the orphans."
+    results=$(jq -c '[.results[] | [.median, .user + .system] | map(. * 1000 | round)]' "$WORK/orphans")
+    row "50,000 orphans, wall" "$(jq '.[0][0]' <<<"$results")" "$(jq '[.[1:][][0]] | min' <<<"$results")" 1.2 " ms"
+    row "50,000 orphans, processor" "$(jq '.[0][1]' <<<"$results")" "$(jq '[.[1:][][1]] | min' <<<"$results")" 1.2 " ms"
+}
+
+# latency: from kill(2) to the handler's answer, all inits in turns.
+latency() {
+    local results
+    results=$(python3 - "$SIGNALS_SENT" "$NAMESPACE" "$BARE" "${PEERS[@]}" <<'PYTHON'
+import json, os, select, signal, subprocess, sys, time
+
+count, namespace, inits = int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:]
+HANDLER = """
+import os, signal, sys
+answer = int(sys.argv[1])
+signal.signal(signal.SIGUSR1, lambda *_: os.write(answer, b"x"))
+os.write(answer, b"r")
+while True: signal.pause()
+"""
+
+class Init:
+    def __init__(self, init):
+        self.read, write = os.pipe()
+        command = namespace + init.split() + [sys.executable, "-c", HANDLER, str(write)]
+        self.job = subprocess.Popen(command, pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(write)
+        os.read(self.read, 1)
+        with open(f"/proc/{self.job.pid}/task/{self.job.pid}/children") as children:
+            self.pid = int(children.read().split()[0])
+        self.times = []
+
+    def once(self):
+        began = time.perf_counter_ns()
+        os.kill(self.pid, signal.SIGUSR1)
+        os.read(self.read, 1)
+        self.times.append((time.perf_counter_ns() - began) / 1000)
+
+inits = [Init(init) for init in inits]
+for _ in range(count):
+    for init in inits:
+        init.once()
+for init in inits:
+    os.kill(init.pid, signal.SIGTERM)
+    init.job.wait()
+    init.times.sort()
+print(json.dumps([[round(i.times[count // 2], 1), round(i.times[count * 99 // 100], 1)] for i in inits]))
+PYTHON
+    )
+    row "signal to handler, p50" "$(jq '.[0][0]' <<<"$results")" "$(jq '[.[1:][][0]] | min' <<<"$results")" 1.2 " µs"
+    row "signal to handler, p99" "$(jq '.[0][1]' <<<"$results")" "$(jq '[.[1:][][1]] | min' <<<"$results")" 1.2 " µs"
+}
+
+size() { limit "binary, stripped and static" "$(stat -c %s "$CI_CD_AGENTS_BINARY")" "$SIZE_LIMIT" " B"; }
+
+main

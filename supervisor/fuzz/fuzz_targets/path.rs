@@ -1,0 +1,10 @@
+//! Any bytes as a path, and as a list of mounts.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use supervisor::wipe::fuzzing;
+
+fuzz_target!(|bytes: &[u8]| {
+    fuzzing::any_path(bytes);
+    fuzzing::any_mount(bytes);
+});

@@ -1,0 +1,31 @@
+//! Any bytes as a hostile tree: it is gone afterwards, and a canary beside it is as it was.
+#![no_main]
+
+// What only the tests use is not used here.
+#[allow(dead_code)]
+#[path = "../../tests/wipe/hostile.rs"]
+mod hostile;
+
+use libfuzzer_sys::fuzz_target;
+use supervisor::wipe::{self, Request};
+
+fuzz_target!(|bytes: &[u8]| {
+    let place = tempfile::tempdir().unwrap();
+    let (root, canary) = (place.path().join("workspace"), place.path().join("canary"));
+    std::fs::create_dir(&root).unwrap();
+    std::fs::create_dir_all(canary.join("below")).unwrap();
+    for name in ["one", "below/two"] {
+        std::fs::write(canary.join(name), name).unwrap();
+    }
+    hostile::build(&root, &canary, bytes);
+    let request = Request {
+        paths: vec![root.clone()],
+        ..Request::default()
+    };
+    let wiped = wipe::run(&request).unwrap();
+    assert_eq!(wiped.leftover_count, 0, "{wiped:?}");
+    assert!(!root.exists());
+    for name in ["one", "below/two"] {
+        assert_eq!(std::fs::read_to_string(canary.join(name)).unwrap(), name);
+    }
+});

@@ -1,0 +1,117 @@
+//! What becomes of entries, and of directories when all in them is done with.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rustix::io::Errno;
+
+use super::super::directory::Directory;
+use super::super::remove::{self, Removed};
+use super::super::volume;
+use super::{Scratch, Task, Walk};
+
+impl Walk<'_> {
+    pub(super) fn remove_files(&self, dir: &Arc<Directory>, scratch: &mut Scratch) {
+        let Scratch { batch, tasks } = scratch;
+        for (number, name) in batch.files().enumerate() {
+            if number % 64 == 63 && self.tally.over() {
+                return;
+            }
+            if !self.remove_file(dir, name) {
+                tasks.push(Task::Enter(Arc::clone(dir), name.into()));
+            }
+        }
+    }
+
+    /// False for a directory, whatever the listing said.
+    fn remove_file(&self, dir: &Arc<Directory>, name: &CStr) -> bool {
+        match remove::file(dir, name, self.free_before.is_none()) {
+            Ok(Removed::Freed(bytes)) => {
+                self.tally.files.fetch_add(1, Relaxed);
+                self.tally.bytes.fetch_add(bytes, Relaxed);
+            }
+            Ok(Removed::Absent) => {}
+            Ok(Removed::Directory) => return false,
+            Err(errno) => self.failed(dir, name, errno),
+        }
+        true
+    }
+
+    /// What was a directory when it was listed; if it is one again, it is found in the next round.
+    pub(super) fn remove_other(&self, dir: &Arc<Directory>, name: &CStr) {
+        self.remove_file(dir, name);
+    }
+
+    /// One thing less that `dir` waits for; the last removes it, and so on upwards.
+    pub(super) fn done(&self, dir: &Arc<Directory>) {
+        let mut dir = Arc::clone(dir);
+        while dir.one_done() {
+            if self.tally.over() || self.goes_on(&dir) {
+                return;
+            }
+            match dir.parent() {
+                Some(parent) => dir = Arc::clone(parent),
+                None => return,
+            }
+        }
+    }
+
+    /// Removes a directory whose entries are done with; true where it must be listed again.
+    fn goes_on(&self, dir: &Arc<Directory>) -> bool {
+        let again = match dir.to_remove() {
+            Some((parent, name)) => self.remove_directory(parent, name, dir),
+            None => self.keep_directory(dir),
+        };
+        if again {
+            self.queue.push_all(&mut vec![Task::List(Arc::clone(dir))]);
+        }
+        again
+    }
+
+    fn remove_directory(&self, parent: &Arc<Directory>, name: &CStr, dir: &Arc<Directory>) -> bool {
+        match remove::directory(parent, name, dir) {
+            Ok(Removed::Freed(_)) => {
+                self.tally.directories.fetch_add(1, Relaxed);
+            }
+            Ok(_) => {}
+            // Whatever the reason: permission is asked for before emptiness.
+            Err(_) if dir.again_for_moved() => return true,
+            Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
+            Err(Errno::NOTEMPTY) if dir.again() => return true,
+            Err(errno) => self.failed(parent, name, errno),
+        }
+        false
+    }
+
+    /// A directory that stays is done when a listing found nothing.
+    fn keep_directory(&self, dir: &Arc<Directory>) -> bool {
+        let stuck = dir.stuck.load(Relaxed);
+        let more = dir.saw.load(Relaxed) && !stuck;
+        if dir.again_for_moved() || (more && dir.again()) {
+            return true;
+        }
+        volume::forget_attributes(dir);
+        if let Some(parent) = dir.parent() {
+            parent.stuck.fetch_or(stuck, Relaxed);
+        }
+        false
+    }
+
+    pub(super) fn failed(&self, dir: &Arc<Directory>, name: &CStr, errno: Errno) {
+        dir.stuck.store(true, Relaxed);
+        let path = if name == c"." {
+            dir.path()
+        } else {
+            dir.path_of(name)
+        };
+        let other_root = errno == Errno::XDEV
+            && self
+                .roots
+                .iter()
+                .any(|root| root.as_os_str().as_encoded_bytes() == path);
+        if !other_root {
+            self.tally.failed(&path, errno);
+        }
+    }
+}
