@@ -16,6 +16,8 @@ pub const SECRETS: u8 = 77;
 pub const CONFIG: u8 = 78;
 /// A defect of the supervisor itself: a step panicked (`EX_OSERR`).
 pub const INTERNAL: u8 = 71;
+/// The builder refused a command line, or was not there: Buildah's and Docker's own.
+pub const BUILDER: u8 = 125;
 /// The runner's program was found but could not be executed (POSIX shell, 2.8.2).
 pub const CANNOT_EXECUTE: u8 = 126;
 /// The runner's program was not found (POSIX shell, 2.8.2).

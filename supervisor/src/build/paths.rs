@@ -117,6 +117,25 @@ impl Workspace {
         Ok(file)
     }
 
+    /// Makes a directory and those above it, where they are missing.
+    ///
+    /// # Errors
+    /// As mkdirat(2) and openat2(2).
+    pub fn make_directories(&self, relative: &Path) -> Result<()> {
+        let mut made = PathBuf::from(".");
+        for part in relative.components() {
+            let parent = self.resolve(&made)?;
+            made.push(part);
+            if let Component::Normal(name) = part {
+                match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        self.resolve(&made).map(drop)
+    }
+
     fn openat(&self, relative: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         // EAGAIN: something was renamed during the walk, and the kernel cannot tell whether it still is beneath.

@@ -93,6 +93,22 @@ impl Reference {
         text
     }
 
+    /// As it was written, less the transport.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = match &self.registry {
+            Some(registry) => format!("{registry}/{}", self.repository),
+            None => self.repository.clone(),
+        };
+        if let Some(tag) = &self.tag {
+            text += &format!(":{tag}");
+        }
+        if let Some(digest) = &self.digest {
+            text += &format!("@{digest}");
+        }
+        text
+    }
+
     /// Whether a pattern of `builder.push.allow` covers it.
     #[must_use]
     pub fn is_covered_by(&self, pattern: &str) -> bool {

@@ -3,7 +3,7 @@
 //! Sources: user_namespaces(7), subuid(5), newuidmap(1).
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use nix::unistd::{Pid, User, getgid, getuid};
 
@@ -189,12 +189,23 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
 pub fn write(pid: Pid) -> Result<(), MapError> {
+    write_with(pid, &Command::output)
+}
+
+/// How a helper is run to its end.
+pub type Run<'a> = &'a dyn Fn(&mut Command) -> std::io::Result<Output>;
+
+/// The same where children are waited for in another way.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_with(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
     for kind in [Kind::User, Kind::Group] {
         let lines = planned(kind)?;
         if getuid().is_root() {
             write_directly(pid, kind, &lines)?;
         } else {
-            write_by_helper(pid, kind, &lines)?;
+            write_by_helper(pid, kind, &lines, run)?;
         }
     }
     Ok(())
@@ -212,7 +223,12 @@ fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> 
     })
 }
 
-fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+fn write_by_helper(
+    pid: Pid,
+    kind: Kind,
+    lines: &[Line],
+    run: Run<'_>,
+) -> Result<(), MapError> {
     let failed = |problem: String| MapError::Write {
         program: kind.helper().to_owned(),
         problem,
@@ -224,9 +240,7 @@ fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError>
             command.arg(number.to_string());
         }
     }
-    let output = command
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let output = run(&mut command).map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }

@@ -17,9 +17,9 @@ use super::trial::Verdict;
 use crate::exit;
 
 /// What the child says once it is in its namespace.
-pub(super) const READY: &str = "ready\n";
+pub(crate) const READY: &str = "ready\n";
 /// What the parent answers once the ids are mapped.
-pub(super) const GO: &[u8] = b"go\n";
+pub(crate) const GO: &[u8] = b"go\n";
 
 /// Makes a user and a mount namespace, has the parent map the ids, and becomes root in it.
 ///
@@ -28,17 +28,29 @@ pub(super) const GO: &[u8] = b"go\n";
 /// # Errors
 /// The refused call, as a verdict.
 pub fn enter() -> Result<(), Verdict> {
+    enter_over(
+        CloneFlags::empty(),
+        &mut std::io::stdin(),
+        &mut std::io::stdout(),
+    )
+}
+
+/// The same with further namespaces, and with another way to talk to the parent.
+///
+/// # Errors
+/// As [`enter`].
+pub fn enter_over(
+    more: CloneFlags,
+    from: &mut impl Read,
+    to: &mut impl Write,
+) -> Result<(), Verdict> {
     let refused = |call: &'static str| move |errno| Verdict::refused(call, errno);
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | more)
         .map_err(refused("unshare(CLONE_NEWUSER|CLONE_NEWNS)"))?;
-    let mut stdout = std::io::stdout();
-    let said = stdout
-        .write_all(READY.as_bytes())
-        .and_then(|()| stdout.flush());
+    let said = to.write_all(READY.as_bytes()).and_then(|()| to.flush());
     said.map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
     let mut answer = [0; GO.len()];
-    std::io::stdin()
-        .read_exact(&mut answer)
+    from.read_exact(&mut answer)
         .map_err(|_| Verdict::refused("read from the parent", Errno::EPIPE))?;
     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
         .map_err(refused("setresgid(0)"))?;
