@@ -13,6 +13,8 @@ use support::root;
 const SMALL: &str =
     "FROM scratch\nARG WHO\nLABEL who=$WHO\nCOPY file /file\nHEALTHCHECK CMD /file\n";
 
+const BOTH: &str = "linux/amd64,linux/arm64";
+
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
@@ -123,7 +125,7 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
     lab.docker(&[
         "build",
         "--platform",
-        "linux/amd64,linux/arm64",
+        BOTH,
         "-t",
         &name,
         "--metadata-file",
@@ -145,14 +147,7 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
     let both = ["amd64", "arm64"];
     assert_eq!(platforms(&name), both);
     // A second build replaces the list, and does not add to it.
-    lab.docker(&[
-        "build",
-        "--platform",
-        "linux/amd64,linux/arm64",
-        "-t",
-        &name,
-        &context,
-    ]);
+    lab.docker(&["build", "--platform", BOTH, "-t", &name, &context]);
     assert_eq!(platforms(&name), both);
     // Buildah itself forgets this error, and ends with 0.
     let nowhere = "localhost:1/team/many:1";
