@@ -117,6 +117,14 @@ fn the_token_is_in_no_command_line_and_in_no_file() {
 }
 
 #[test]
+fn a_workflow_finds_its_token_in_no_command_line_and_in_no_file() {
+    let ended = Job::of(&fixture("thief")).secret("API_TOKEN", TOKEN).run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.contains("| found nothing"), "{}", ended.log);
+    assert!(!ended.log.contains(TOKEN), "{}", ended.log);
+}
+
+#[test]
 fn a_wrong_setting_is_named_with_its_source() {
     let ended = Job::shell("true")
         .arguments(&["--env", "SUPERVISOR_GRACE=soon"])

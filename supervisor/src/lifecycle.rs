@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -52,6 +52,8 @@ struct Run<'a> {
     report: Report,
     step: Step,
     asked_at: Option<Instant>,
+    signals: Option<Arc<Signals>>,
+    mounts: Option<wipe::Mounts>,
 }
 
 impl<'a> Run<'a> {
@@ -61,18 +63,20 @@ impl<'a> Run<'a> {
             report: Report::new(Some(config.flavor.name())),
             step: Step::Config,
             asked_at: None,
+            signals: None,
+            mounts: None,
         }
     }
 
     /// The steps up to the runner's end.
     fn job(&mut self) -> Result<Job, Failure> {
         let config = self.config;
-        let signals = become_init(config)?;
-
-        let found = self.step(Step::Preflight, &signals, || {
-            Ok(wipe_all(config, config.wipe.budget))
-        })?;
-        self.note_found(found);
+        let signals = Arc::new(become_init(config)?);
+        self.signals = Some(Arc::clone(&signals));
+        // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
+        self.mounts = is_pid_1().then(wipe::mounted);
+        self.wipe_found(&signals)?;
+        self.mounts.get_or_insert_with(wipe::mounted);
         self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
@@ -102,13 +106,33 @@ impl<'a> Run<'a> {
     ) -> Result<T, Failure> {
         self.step = step;
         if signals.terminated_early() {
-            self.asked_at = Some(Instant::now());
+            self.asked_at.get_or_insert_with(Instant::now);
+        }
+        if self.asked_at.is_some() {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
         self.report.took(step, began.elapsed());
         done
+    }
+
+    /// A run that was killed had no time for its wipe.
+    fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
+        let asked = Asked::new(signals, None);
+        let (config, mounts) = (self.config, self.mounts.take());
+        let found = self.step(Step::Preflight, signals, || {
+            Ok(wipe_all(
+                config,
+                config.wipe.budget,
+                mounts.as_ref(),
+                &|| asked.at().map(|_| Duration::ZERO),
+            ))
+        })?;
+        self.mounts = mounts;
+        self.asked_at = asked.at();
+        self.note_found(found);
+        Ok(())
     }
 
     fn note_found(&mut self, found: Wiped) {
@@ -170,8 +194,14 @@ impl<'a> Run<'a> {
 
     fn wipe(&mut self) {
         let began = Instant::now();
-        let budget = self.wipe_budget();
-        let wiped = guarded(|| wipe_all(self.config, budget)).unwrap_or_else(|panic| {
+        let config = self.config;
+        let asked = (self.signals.as_deref()).map(|signals| Asked::new(signals, self.asked_at));
+        let asked_at = || asked.as_ref().map_or(self.asked_at, Asked::at);
+        let hurry = || asked_at().map(|at| patience(config, at));
+        let budget = hurry().unwrap_or(config.wipe.budget);
+        let budget = budget.min(config.wipe.budget);
+        let wiped = guarded(|| wipe_all(config, budget, self.mounts.as_ref(), &hurry));
+        let wiped = wiped.unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Wiped {
                 leftover_count: 1,
@@ -190,19 +220,6 @@ impl<'a> Run<'a> {
             warn!("left behind: {leftover}");
         }
         self.report.wiped = Some(wiped);
-    }
-
-    /// After a SIGTERM the kubelet's patience is the limit, less a second for the report.
-    fn wipe_budget(&self) -> Duration {
-        let Some(asked_at) = self.asked_at else {
-            return self.config.wipe.budget;
-        };
-        let end = self
-            .config
-            .termination_grace_period
-            .saturating_sub(Duration::from_secs(1));
-        end.saturating_sub(asked_at.elapsed())
-            .min(self.config.wipe.budget)
     }
 
     fn conclude(mut self, outcome: &Result<Job, Failure>) -> u8 {
@@ -297,16 +314,48 @@ fn supervise(
     })
 }
 
-/// Most sensitive first: credentials, then HOME and sources, then caches and layers.
-fn wipe_all(config: &Config, budget: Duration) -> Wiped {
-    let mut roots: Vec<PathBuf> = vec![
-        config.runtime_directory.clone(),
-        config.workspace.home(),
-        config.workspace.work(),
-        config.workspace.path.clone(),
-    ];
-    roots.extend(config.workspace.also_wipe.iter().cloned());
-    wipe::empty(&roots, budget)
+fn wipe_all(
+    config: &Config,
+    budget: Duration,
+    before: Option<&wipe::Mounts>,
+    hurry: wipe::Hurry,
+) -> Wiped {
+    wipe::empty(&wipe::Emptying {
+        paths: &workspace::wiped(config),
+        files_first: &[config.workspace.home()],
+        budget,
+        hurry,
+        before,
+    })
+}
+
+/// When the end was asked for, be it while the wipe runs: several threads ask.
+struct Asked<'a> {
+    signals: &'a Signals,
+    at: OnceLock<Instant>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(signals: &'a Signals, at: Option<Instant>) -> Self {
+        Self {
+            signals,
+            at: at.map_or_else(OnceLock::new, OnceLock::from),
+        }
+    }
+
+    fn at(&self) -> Option<Instant> {
+        if self.at.get().is_none() && self.signals.terminated_early() {
+            let _ = self.at.set(Instant::now());
+        }
+        self.at.get().copied()
+    }
+}
+
+/// What is left of the kubelet's patience, less a second for the report.
+fn patience(config: &Config, asked_at: Instant) -> Duration {
+    let grace = config.termination_grace_period;
+    let end = grace.saturating_sub(Duration::from_secs(1));
+    end.saturating_sub(asked_at.elapsed())
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

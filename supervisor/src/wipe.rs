@@ -4,6 +4,7 @@
 //! subordinate ids by a child that may; at the end the trees are looked at again. `docs/wipe.md` says
 //! what is guaranteed.
 
+mod deep;
 mod directory;
 mod entries;
 mod limits;
@@ -28,7 +29,9 @@ use tracing::warn;
 
 use crate::report::Wiped;
 use look::{Look, Purpose, Seen};
+pub use mounts::{Mounts, mounted};
 use open::Opener;
+pub use tally::Hurry;
 use tally::{Tally, printable};
 
 /// How long the second look may count after the budget's end.
@@ -90,27 +93,32 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
-/// Empties directories for the lifecycle. They stay themselves, unless one lies in another.
+/// What the lifecycle empties. The directories stay themselves, unless one lies in another.
+pub struct Emptying<'a> {
+    /// The most sensitive first.
+    pub paths: &'a [PathBuf],
+    /// In these, what is no directory goes before anything else.
+    pub files_first: &'a [PathBuf],
+    /// How long it may take.
+    pub budget: Duration,
+    /// Asked now and then: how long it may take still, where that has become less.
+    pub hurry: Hurry<'a>,
+    /// What was mounted before the job, if that is known.
+    pub before: Option<&'a Mounts>,
+}
+
+/// Empties directories for the lifecycle.
 ///
 /// Never fails: what cannot be wiped is counted and named as left behind.
 #[must_use]
-pub fn empty(paths: &[PathBuf], budget: Duration) -> Wiped {
-    let tally = Tally::new(Some(budget));
-    let mut refused = Vec::new();
-    let mut roots = Vec::new();
-    for path in paths {
-        match roots::accept(path) {
-            Ok(root) => roots.push(root),
-            // What an outer root contains is removed with it, be it a symlink that the job put there.
-            Err(_)
-                if paths
-                    .iter()
-                    .any(|other| path != other && path.starts_with(other)) => {}
-            Err(refusal) => refused.push(format!(
-                "{}: {refusal}",
-                printable(path.as_os_str().as_bytes())
-            )),
-        }
+pub fn empty(emptying: &Emptying) -> Wiped {
+    let tally = Tally::new(Some(emptying.budget), Some(emptying.hurry));
+    // What a job mounted on a root, or above it, would hide it from here on.
+    mounts::detach(Opener::find(), emptying.paths, emptying.before, &tally);
+    let (roots, refused) = roots::accept_all(emptying.paths);
+    for path in emptying.files_first {
+        // Whatever stops it here stops it again later, and is noted then.
+        let _ = walk::files(Opener::find(), path, &roots, &tally);
     }
     let mut wiped = wipe(&roots, true, &tally);
     wiped.leftover_count += refused.len() as u64;
@@ -132,16 +140,16 @@ pub fn run(request: &Request) -> Result<Wiped, Refused> {
         })
         .collect();
     let roots = roots?;
-    let tally = Tally::new(request.budget);
+    let tally = Tally::new(request.budget, None);
     if request.dry_run {
         return Ok(preview(&roots, &tally));
     }
+    mounts::detach(Opener::find(), &roots, None, &tally);
     Ok(wipe(&roots, request.keep_root, &tally))
 }
 
 fn wipe(roots: &[PathBuf], keep: bool, tally: &Tally) -> Wiped {
     let opener = Opener::find();
-    mounts::detach(opener, roots, tally);
     for root in roots {
         if let Err(errno) = walk::empty(opener, root, roots, tally) {
             if errno != rustix::io::Errno::NOENT {
@@ -197,7 +205,7 @@ fn summary(tally: &Tally, seen: &Seen) -> Wiped {
         "EAGAIN (made while the wipe ran)"
     };
     let named = seen.left.iter().map(|left| {
-        let cause = tally.cause(&left.path).or_else(|| left.obstacle.clone());
+        let cause = tally.cause(left.key).or_else(|| left.obstacle.clone());
         format!("{}: {}", left.path, cause.as_deref().unwrap_or(unknown))
     });
     Wiped {

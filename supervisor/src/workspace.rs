@@ -59,6 +59,26 @@ pub fn prepare(config: &Config) -> Result<(), WorkspaceError> {
     Ok(())
 }
 
+/// Where programs of a job keep their credentials, beneath HOME.
+const CREDENTIALS: [&str; 8] = [
+    ".docker", ".ssh", ".aws", ".azure", ".config", ".gnupg", ".kube", ".m2",
+];
+
+/// What is wiped, most sensitive first: credentials and tokens, then sources, then scratch, caches and layers.
+#[must_use]
+pub fn wiped(config: &Config) -> Vec<PathBuf> {
+    let workspace = &config.workspace;
+    let home = workspace.home();
+    let mut paths = vec![config.runtime_directory.clone()];
+    paths.extend(CREDENTIALS.iter().map(|name| home.join(name)));
+    paths.push(workspace.work());
+    paths.push(workspace.temporary());
+    paths.extend(workspace.also_wipe.iter().cloned());
+    paths.push(home);
+    paths.push(workspace.path.clone());
+    paths
+}
+
 /// Our own files, on a memory volume that no other user reads.
 #[derive(Debug, Clone)]
 pub struct Private {
@@ -191,5 +211,23 @@ mod tests {
             text.contains("/proc/nowhere/work") && text.contains("fsGroup"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn credentials_are_wiped_before_sources_and_sources_before_caches() {
+        let mut config = Config::default();
+        config.workspace.also_wipe = vec!["/dev/shm".into()];
+        let order = wiped(&config);
+        let place = |path: &str| order.iter().position(|found| found == Path::new(path));
+        let places = [
+            "/run/supervisor",
+            "/workspace/home/.docker",
+            "/workspace/work",
+            "/dev/shm",
+            "/workspace/home",
+            "/workspace",
+        ]
+        .map(|path| place(path).unwrap());
+        assert!(places.is_sorted(), "{order:?}");
     }
 }

@@ -48,6 +48,18 @@ impl Job {
         }
     }
 
+    /// The name of its container and volume.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The directory with its secrets, if it has any.
+    #[must_use]
+    pub fn secrets(&self) -> Option<PathBuf> {
+        Some(self.directory.path().join("secrets")).filter(|path| path.exists())
+    }
+
     /// Further arguments of the script.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde_json::json;
 use supervisor::config::Config;
 use supervisor::report::Wiped;
@@ -18,7 +19,7 @@ use supervisor::{exit, log};
 )]
 pub(crate) struct Arguments {
     /// Directories to wipe, absolute, without symlinks
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", value_parser = path())]
     paths: Vec<PathBuf>,
     /// Count what is there and remove nothing
     #[arg(long)]
@@ -32,6 +33,11 @@ pub(crate) struct Arguments {
     /// Stop after this time, for example 30s or 10min
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     budget: Option<Duration>,
+}
+
+/// Any text: an empty one is refused by the wipe itself, and with the others.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 pub(crate) fn main(arguments: &Arguments) -> u8 {

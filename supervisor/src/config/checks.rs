@@ -89,7 +89,7 @@ const SHARED: [&str; 22] = [
 ];
 
 /// Memory and scratch directories that belong to the job alone where the container does.
-const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+const SCRATCH: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"];
 
 /// What is wiped must be the job's own.
 fn wiped(config: &Config) -> Option<Impossible> {

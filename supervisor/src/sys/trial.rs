@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::idmap;
 
+/// How often a child that takes long is asked after.
+const TICK: Duration = Duration::from_millis(100);
+
 /// What a trial's child says on its stdout, as one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -103,6 +106,17 @@ impl Trial {
     /// # Errors
     /// [`TrialError`] where the child said no such thing.
     pub fn ask<T: DeserializeOwned>(&self) -> Result<T, TrialError> {
+        self.ask_while(&mut |_| true)
+    }
+
+    /// The same for a child that takes long: `keep_on` hears all that it has said, now and then, and may end it.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn ask_while<T: DeserializeOwned>(
+        &self,
+        keep_on: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<T, TrialError> {
         let name = self.name;
         let io = |source| TrialError::Io { name, source };
         let mut child = Command::new("/proc/self/exe")
@@ -115,7 +129,7 @@ impl Trial {
             .spawn()
             .map_err(io)?;
         let end = Instant::now() + self.limit;
-        let talked = self.converse(&mut child, end);
+        let talked = self.converse(&mut child, end, keep_on);
         // Whatever was said, the child does not outlive its trial.
         let _ = child.kill();
         let mut said = String::new();
@@ -145,7 +159,12 @@ impl Trial {
     }
 
     /// Maps the child's ids when it asks for it, then reads all that it says.
-    fn converse(&self, child: &mut Child, end: Instant) -> std::io::Result<String> {
+    fn converse(
+        &self,
+        child: &mut Child,
+        end: Instant,
+        keep_on: &mut dyn FnMut(&str) -> bool,
+    ) -> std::io::Result<String> {
         let mut said = String::new();
         let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Ok(said);
@@ -164,8 +183,14 @@ impl Trial {
             stdin.write_all(super::userns::GO)?;
         }
         drop(stdin);
-        read_until(stdout, end, &mut said)?;
-        Ok(said)
+        while keep_on(&said) {
+            let pause = (Instant::now() + TICK).min(end);
+            match read_until(&mut stdout, pause, &mut said) {
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut && pause < end => {}
+                read => return read.map(|()| said),
+            }
+        }
+        Err(std::io::ErrorKind::TimedOut.into())
     }
 }
 

@@ -9,6 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use rustix::fs::{IFlags, Mode, fchmod, ioctl_getflags, ioctl_setflags};
 
+/// A directory that never gets empty, because somebody writes to it, is listed so often.
+const ROUNDS: u32 = 8;
+/// The same where deep directories were moved into it: so often as no tree needs.
+const MOVES: u32 = 1 << 16;
+
 /// Where a directory stands in its tree.
 #[derive(Debug)]
 pub(super) enum Place {
@@ -34,12 +39,12 @@ pub(super) struct Directory {
     /// Its own listing and the directories in it that are not done.
     pending: AtomicU32,
     rounds: AtomicU32,
+    moves: AtomicU32,
     /// This round's listing found something.
     pub(super) saw: AtomicBool,
     /// Something in it cannot be removed.
     pub(super) stuck: AtomicBool,
-    /// Deep directories were moved into it.
-    pub(super) moved_in: AtomicBool,
+    moved_in: AtomicBool,
     unlocked: AtomicBool,
 }
 
@@ -52,6 +57,7 @@ impl Directory {
             open: Arc::clone(open),
             pending: AtomicU32::new(1),
             rounds: AtomicU32::new(0),
+            moves: AtomicU32::new(0),
             saw: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             moved_in: AtomicBool::new(false),
@@ -76,6 +82,11 @@ impl Directory {
             Place::Root(_) => None,
             Place::Below { parent, .. } => Some(parent),
         }
+    }
+
+    /// Notes that a directory was moved into it: it must be listed again.
+    pub(super) fn note_moved_in(&self) {
+        self.moved_in.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_root(&self) -> bool {
@@ -121,9 +132,18 @@ impl Directory {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Begins another round of listing; false when there were `limit` already.
-    pub(super) fn again(&self, limit: u32) -> bool {
-        if self.rounds.fetch_add(1, Ordering::Relaxed) >= limit {
+    /// Begins another round of listing, because it is not empty; false when there were enough.
+    pub(super) fn again(&self) -> bool {
+        self.another(&self.rounds, ROUNDS)
+    }
+
+    /// The same because deep directories were moved into it; false where there were none.
+    pub(super) fn again_for_moved(&self) -> bool {
+        self.moved_in.swap(false, Ordering::Relaxed) && self.another(&self.moves, MOVES)
+    }
+
+    fn another(&self, rounds: &AtomicU32, limit: u32) -> bool {
+        if rounds.fetch_add(1, Ordering::Relaxed) >= limit {
             return false;
         }
         self.saw.store(false, Ordering::Relaxed);
@@ -131,12 +151,24 @@ impl Directory {
         rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).is_ok()
     }
 
+    /// The directories above it, the outermost first, and itself.
+    pub(super) fn line(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut line = vec![Arc::clone(self)];
+        let mut here = self;
+        while let Some(parent) = here.parent() {
+            line.push(Arc::clone(parent));
+            here = parent;
+        }
+        line.reverse();
+        line
+    }
+
     /// Takes away, once, what keeps its owner from removing entries: its mode and inode flags.
     pub(super) fn unlock(&self) {
         if !self.unlocked.swap(true, Ordering::Relaxed) {
             // Whoever may not do this gets the same error again from what it does next.
-            let _ = fchmod(&self.fd, Mode::RWXU);
             clear_flags(&self.fd);
+            let _ = fchmod(&self.fd, Mode::RWXU);
         }
     }
 }
@@ -153,11 +185,10 @@ impl Drop for Directory {
     }
 }
 
-/// Makes a file or directory neither immutable nor append-only; true if it was.
-pub(super) fn clear_flags(fd: &impl AsFd) -> bool {
+/// Makes a file or directory neither immutable nor append-only; gives the flags that it had, if they changed.
+pub(super) fn clear_flags(fd: &impl AsFd) -> Option<IFlags> {
     let bad = IFlags::IMMUTABLE | IFlags::APPEND;
-    match ioctl_getflags(fd) {
-        Ok(flags) if flags.intersects(bad) => ioctl_setflags(fd, flags - bad).is_ok(),
-        _ => false,
-    }
+    let flags = ioctl_getflags(fd).ok()?;
+    let cleared = flags.intersects(bad) && ioctl_setflags(fd, flags - bad).is_ok();
+    cleared.then_some(flags)
 }

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 
 /// Bytes that the kernel fills at a time, as in the C library.
 const BUFFER: usize = 32 * 1024;
+/// Names of a batch take so many bytes, and one buffer more: names can be long, and threads many.
+const NAMES: usize = 128 * 1024;
 
 /// One entry of a directory.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +35,7 @@ pub(super) enum Stopped {
 pub(super) struct Limits {
     /// Entries of any kind; one buffer more may come.
     pub(super) entries: usize,
-    /// Directories, exactly.
+    /// Directories, exactly, and what may be some: not every file system tells.
     pub(super) directories: usize,
 }
 
@@ -65,7 +67,8 @@ impl Batch {
         self.buffer.reserve_exact(BUFFER);
         let mut raw = RawDir::new(dir, self.buffer.spare_capacity_mut());
         loop {
-            if raw.is_buffer_empty() && self.entries.len() >= limits.entries {
+            let full = self.entries.len() >= limits.entries || self.names.len() >= NAMES;
+            if full && raw.is_buffer_empty() {
                 return Ok(Stopped::Full);
             }
             let found = match raw.next() {
@@ -83,7 +86,8 @@ impl Batch {
                 directory,
             });
             self.names.extend_from_slice(name.to_bytes_with_nul());
-            directories += usize::from(directory);
+            let maybe = found.file_type() == FileType::Unknown;
+            directories += usize::from(directory || maybe);
             if directories >= limits.directories {
                 // What the buffer still holds is read again next time.
                 seek(dir, SeekFrom::Start(found.next_entry_cookie()))?;
@@ -96,7 +100,7 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// Names of everything that is no directory, or may be none: some file systems do not tell.
+    /// Names of everything that is no directory, or may be none.
     pub(super) fn files(&self) -> impl Iterator<Item = &CStr> {
         self.of(false)
     }

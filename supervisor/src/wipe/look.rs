@@ -14,11 +14,15 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::open::{self, Opener};
-use super::tally::{name_of, printable};
+use super::tally::{key, name_of, printable};
 use super::volume;
 
 /// So many paths are named.
 const NAMED: usize = 20;
+/// Deeper than this nothing is looked at, only said: what is kept for the way back must stay small.
+const DEPTH: usize = 1 << 16;
+/// A path that is longer is not put together: its end is not named anyway.
+const PATH: usize = 16 * 1024;
 
 /// What is in one or more trees.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(super) struct Seen {
 pub(super) struct Left {
     /// Its path, printable.
     pub(super) path: String,
+    /// What [`tally::key`](super::tally::key) makes of it.
+    pub(super) key: u64,
     /// The error's name, where the look went no further.
     pub(super) obstacle: Option<String>,
 }
@@ -99,7 +105,7 @@ impl Look<'_> {
                 let before = self.seen.files + self.seen.directories;
                 if let Err(errno) = self.walk(fd, &mut name, volume) {
                     self.seen.directories += 1;
-                    self.name(&name, Some(errno));
+                    self.name(&[&name], Some(errno));
                 } else if self.purpose == Purpose::Removed {
                     let empty = before == self.seen.files + self.seen.directories;
                     self.count_directory(&name, empty);
@@ -108,7 +114,7 @@ impl Look<'_> {
             Err(Errno::NOENT) => {}
             Err(errno) => {
                 self.seen.files += 1;
-                self.name(&name, Some(errno));
+                self.name(&[&name], Some(errno));
             }
         }
     }
@@ -118,7 +124,8 @@ impl Look<'_> {
         let mut state = State::default();
         loop {
             let top = volume && above.is_empty();
-            match self.list(&here, path, top, &mut state)? {
+            let below = above.len() < DEPTH;
+            match self.list(&here, path, top, below, &mut state)? {
                 Next::Below {
                     fd,
                     name,
@@ -133,8 +140,10 @@ impl Look<'_> {
                         path: path.len(),
                         state,
                     });
-                    path.push(b'/');
-                    path.extend(name);
+                    if path.len() < PATH {
+                        path.push(b'/');
+                        path.extend(name);
+                    }
                     state = State {
                         entries: false,
                         excused,
@@ -162,7 +171,7 @@ impl Look<'_> {
     fn count_directory(&mut self, path: &[u8], empty: bool) {
         self.seen.directories += 1;
         if empty {
-            self.name(path, None);
+            self.name(&[path], None);
         }
     }
 
@@ -172,6 +181,7 @@ impl Look<'_> {
         dir: &OwnedFd,
         path: &[u8],
         top: bool,
+        below: bool,
         state: &mut State,
     ) -> Result<Next, Errno> {
         let mut buffer = [MaybeUninit::uninit(); 8192];
@@ -188,17 +198,21 @@ impl Look<'_> {
             if name == c"." || name == c".." {
                 continue;
             }
-            let full = [path, b"/", name.to_bytes()].concat();
             let (directory, bytes) = self.kind(dir, name, found.file_type());
             if !directory {
                 state.entries = true;
                 self.seen.files += 1;
                 self.seen.bytes += bytes;
-                self.name(&full, None);
+                self.name(&[path, b"/", name.to_bytes()], None);
                 continue;
             }
             let excused = top && volume::is_lost_and_found(dir, name);
-            match self.opener.child(dir, name) {
+            let opened = if below {
+                self.opener.child(dir, name)
+            } else {
+                Err(Errno::NAMETOOLONG)
+            };
+            match opened {
                 Ok(fd) => {
                     let position = found.next_entry_cookie();
                     let name = name.to_bytes().to_vec();
@@ -211,11 +225,11 @@ impl Look<'_> {
                 }
                 Err(Errno::NOENT) => {}
                 Err(_) if excused => state.excused = true,
-                Err(Errno::XDEV) if self.is_root(&full) => state.excused = true,
+                Err(Errno::XDEV) if self.is_root(path, name) => state.excused = true,
                 Err(errno) => {
                     state.entries = true;
                     self.seen.directories += 1;
-                    self.name(&full, Some(errno));
+                    self.name(&[path, b"/", name.to_bytes()], Some(errno));
                 }
             }
         }
@@ -234,16 +248,19 @@ impl Look<'_> {
         })
     }
 
-    fn is_root(&self, path: &[u8]) -> bool {
+    fn is_root(&self, path: &[u8], name: &CStr) -> bool {
+        let full = [path, b"/", name.to_bytes()].concat();
         self.roots
             .iter()
-            .any(|root| root.as_os_str().as_bytes() == path)
+            .any(|root| root.as_os_str().as_bytes() == full)
     }
 
-    fn name(&mut self, path: &[u8], obstacle: Option<Errno>) {
+    fn name(&mut self, path: &[&[u8]], obstacle: Option<Errno>) {
         if self.seen.left.len() < NAMED {
+            let path = path.concat();
             self.seen.left.push(Left {
-                path: printable(path),
+                path: printable(&path),
+                key: key(&path),
                 obstacle: obstacle.map(name_of),
             });
         }

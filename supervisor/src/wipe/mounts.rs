@@ -2,19 +2,32 @@
 //!
 //! Sources: mount_namespaces(7), umount(2), proc_pid_mountinfo(5).
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::open::{self, Opener};
-use super::tally::{Tally, name_of, printable};
+use super::tally::{Tally, name_of};
 
-/// Mounts on mounts on mounts: so many times the list is read again.
-const ROUNDS: usize = 64;
+/// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
+const ROUNDS: usize = 100_000;
+/// What to do about a volume of the pod's own in the middle of what is wiped.
+const VOLUME: &str = "EXDEV (mounted before the job began, so not the job's: mount it outside, or name it in workspace.also_wipe)";
+
+/// The mounts that were there before the job.
+#[derive(Debug, Default)]
+pub struct Mounts(HashSet<u64>);
+
+/// The mounts that there are now.
+#[must_use]
+pub fn mounted() -> Mounts {
+    Mounts(list().into_iter().map(|mount| mount.id).collect())
+}
 
 /// A mount as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,25 +36,38 @@ struct Mount {
     point: PathBuf,
 }
 
-/// Detaches what is mounted beneath the roots, other than roots. What resists is noted with its cause.
-pub(super) fn detach(opener: Opener, roots: &[PathBuf], tally: &Tally) {
+/// Detaches what is mounted beneath the roots, other than roots; knowing what was there before the job,
+/// what it mounted on the roots and above them too. What resists is noted with its cause.
+pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
+    note_volumes(roots, before, tally);
     for _ in 0..ROUNDS {
-        let found = beneath(&list(), roots);
         let mut detached = false;
-        for mount in &found {
+        for mount in &foreign(list(), roots, before) {
             match detach_one(opener, mount) {
                 Ok(()) => detached = true,
                 // Gone with one above it.
                 Err(Errno::STALE | Errno::NOENT) => {}
                 Err(errno) => {
                     let cause = format!("{} (a mount that cannot be detached)", name_of(errno));
-                    tally.note(printable(mount.point.as_os_str().as_bytes()), cause);
+                    tally.note(mount.point.as_os_str().as_bytes(), cause);
                 }
             }
         }
         if !detached || tally.over() {
             return;
         }
+    }
+}
+
+fn note_volumes(roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
+    let Some(Mounts(before)) = before else {
+        return;
+    };
+    let own = list()
+        .into_iter()
+        .filter(|mount| before.contains(&mount.id));
+    for mount in own.filter(|mount| is_inside(mount, roots)) {
+        tally.note(mount.point.as_os_str().as_bytes(), VOLUME.to_owned());
     }
 }
 
@@ -75,19 +101,27 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Mounts in the roots, the outermost first. A root that is a mount itself is not one of them, nor what it needs.
-fn beneath(mounts: &[Mount], roots: &[PathBuf]) -> Vec<Mount> {
-    let inside = |point: &Path| {
-        roots
-            .iter()
-            .any(|root| point.starts_with(root) && point != root)
-    };
-    let needed = |point: &Path| roots.iter().any(|root| root.starts_with(point));
-    let mut found: Vec<Mount> = mounts
+fn is_inside(mount: &Mount, roots: &[PathBuf]) -> bool {
+    let point = &mount.point;
+    roots
         .iter()
-        .filter(|mount| inside(&mount.point) && !needed(&mount.point))
-        .cloned()
-        .collect();
+        .any(|root| point.starts_with(root) && point != root)
+}
+
+/// Whether a root is this mount, or lies in it.
+fn is_needed(mount: &Mount, roots: &[PathBuf]) -> bool {
+    roots.iter().any(|root| root.starts_with(&mount.point))
+}
+
+/// Mounts that are to be detached, the outermost first.
+fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Vec<Mount> {
+    let is_foreign = |mount: &Mount| match before {
+        Some(Mounts(before)) => {
+            !before.contains(&mount.id) && (is_inside(mount, roots) || is_needed(mount, roots))
+        }
+        None => is_inside(mount, roots) && !is_needed(mount, roots),
+    };
+    let mut found: Vec<Mount> = mounts.into_iter().filter(is_foreign).collect();
     found.sort_by_key(|mount| mount.point.as_os_str().len());
     found
 }
@@ -112,6 +146,7 @@ fn detach_one(opener: Opener, mount: &Mount) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw,relatime - ext4 /dev/root rw\n\
         40 22 0:30 / /ws rw shared:1 - tmpfs tmpfs rw\n\
@@ -129,21 +164,36 @@ mod tests {
         assert_eq!(unescape(b"\\9\\04"), b"\\9\\04");
     }
 
+    fn points(roots: &[&str], before: Option<&[u64]>) -> Vec<PathBuf> {
+        let roots: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
+        let before = before.map(|ids| Mounts(ids.iter().copied().collect()));
+        let found = foreign(parse(MOUNTINFO), &roots, before.as_ref());
+        found.into_iter().map(|mount| mount.point).collect()
+    }
+
     #[test]
     fn only_mounts_beneath_a_root_are_detached_outermost_first() {
-        let points = |roots: &[&str]| -> Vec<PathBuf> {
-            let roots: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
-            let found = beneath(&parse(MOUNTINFO), &roots);
-            found.into_iter().map(|mount| mount.point).collect()
-        };
         assert_eq!(
-            points(&["/ws"]),
+            points(&["/ws"], None),
             ["/ws/home", "/ws/a b\nc\\", "/ws/a b\nc\\/d"].map(PathBuf::from)
         );
         assert_eq!(
-            points(&["/ws", "/ws/home/x", "/ws/a b\nc\\"]),
+            points(&["/ws", "/ws/home/x", "/ws/a b\nc\\"], None),
             [PathBuf::from("/ws/a b\nc\\/d")]
         );
-        assert!(points(&["/w"]).is_empty());
+        assert!(points(&["/w"], None).is_empty());
+    }
+
+    #[test]
+    fn what_was_there_before_the_job_stays_and_what_it_put_on_a_root_goes() {
+        let roots = ["/ws", "/ws/home/x"];
+        assert_eq!(
+            points(&roots, Some(&[22, 40, 41, 42])),
+            [PathBuf::from("/ws/home")]
+        );
+        assert_eq!(
+            points(&roots, Some(&[22, 43])),
+            ["/ws", "/ws/a b\nc\\", "/ws/a b\nc\\/d"].map(PathBuf::from)
+        );
     }
 }

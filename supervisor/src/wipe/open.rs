@@ -144,7 +144,9 @@ fn walk_to(opener: Opener, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno>
 /// As statx(2); `ENODATA` where neither statx nor /proc tells.
 pub(super) fn mount_id(fd: &impl AsFd) -> Result<u64, Errno> {
     let fd = fd.as_fd();
-    if let Ok(found) = statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+    // A file system in user space may have nobody left to answer: it is not asked.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    if let Ok(found) = statx(fd, c"", flags, StatxFlags::MNT_ID) {
         if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 {
             return Ok(found.stx_mnt_id);
         }

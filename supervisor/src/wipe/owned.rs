@@ -4,14 +4,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use caps::{CapSet, Capability};
 use serde::{Deserialize, Serialize};
 
 use super::open::Opener;
-use super::tally::Tally;
+use super::tally::{Progress, Tally};
 use super::walk;
 use crate::sys::trial::{Trial, Verdict};
 use crate::sys::userns;
@@ -21,17 +20,15 @@ pub const NAME: &str = "wipe";
 /// Without a budget the child still ends.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// What the child may take to say what it did, after its budget.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// What the child says at its end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Answer {
     Done {
-        files: u64,
-        directories: u64,
-        bytes: u64,
-        causes: Vec<(String, String)>,
+        done: Progress,
+        causes: Vec<(u64, String)>,
     },
     Not(Verdict),
 }
@@ -45,7 +42,7 @@ pub(super) fn would_help() -> bool {
 /// Empties the roots once more, as root over all subordinate ids of this user.
 ///
 /// # Errors
-/// A sentence on why there was no such child.
+/// A sentence on why there was no such child, or why it did not come to its end.
 pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
     let left = tally.left().unwrap_or(LONGEST);
     let mut arguments = vec![OsString::from(left.as_millis().to_string())];
@@ -56,18 +53,17 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
         mapped: true,
         limit: left + LAST_WORDS,
     };
-    match trial.ask().map_err(|error| error.to_string())? {
-        Answer::Done {
-            files,
-            directories,
-            bytes,
-            causes,
-        } => {
-            tally.files.fetch_add(files, Relaxed);
-            tally.directories.fetch_add(directories, Relaxed);
-            tally.bytes.fetch_add(bytes, Relaxed);
-            for (path, cause) in causes {
-                tally.note(path, cause);
+    let mut counted = Progress::default();
+    let answer = trial.ask_while(&mut |said| {
+        count(tally, &mut counted, said);
+        // The budget may have become smaller meanwhile; the child does not know.
+        !(tally.over() && tally.over_by(LAST_WORDS))
+    });
+    match answer.map_err(|error| error.to_string())? {
+        Answer::Done { done, causes } => {
+            tally.add(done.since(counted));
+            for (key, cause) in causes {
+                tally.note_key(key, cause);
             }
             Ok(())
         }
@@ -76,6 +72,15 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
             Err(format!("{call}: {errno:?}"))
         }
         Answer::Not(Verdict::Works) => Err("a child of ours said nothing".to_owned()),
+    }
+}
+
+/// Adds what the child's last line of progress says beyond what was counted before.
+fn count(tally: &Tally, counted: &mut Progress, said: &str) {
+    let last = said.trim_end().lines().next_back().unwrap_or_default();
+    if let Ok(done) = serde_json::from_str::<Progress>(last) {
+        tally.add(done.since(*counted));
+        *counted = done;
     }
 }
 
@@ -100,18 +105,21 @@ fn as_root(arguments: &[OsString]) -> Answer {
         .first()
         .and_then(|text| text.to_str()?.parse().ok());
     let roots: Vec<PathBuf> = arguments.iter().skip(1).map(PathBuf::from).collect();
-    let tally = Tally::new(budget.map(Duration::from_millis));
+    let tally = Tally::new(budget.map(Duration::from_millis), None).saying(print);
     let opener = Opener::find();
     for root in &roots {
         if let Err(errno) = walk::empty(opener, root, &roots, &tally) {
             tally.failed(root.as_os_str().as_encoded_bytes(), errno);
         }
     }
-    let causes = tally.causes().clone().into_iter().collect();
     Answer::Done {
-        files: tally.files.load(Relaxed),
-        directories: tally.directories.load(Relaxed),
-        bytes: tally.bytes.load(Relaxed),
-        causes,
+        done: tally.progress(),
+        causes: tally.causes().clone().into_iter().collect(),
+    }
+}
+
+fn print(progress: Progress) {
+    if let Ok(line) = serde_json::to_string(&progress) {
+        println!("{line}");
     }
 }

@@ -14,8 +14,8 @@ const SYSTEM_TREES: [&str; 13] = [
     "/sbin", "/sys", "/usr",
 ];
 
-/// The one exception: a memory file system that jobs write to.
-const SHARED_MEMORY: &str = "/dev/shm";
+/// The exceptions: file systems in memory that jobs write to, and that outlive the container within its pod.
+const SHARED_MEMORY: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
 
 /// These hold what others put there; a directory inside may be a job's.
 const SYSTEM_DIRECTORIES: [&str; 16] = [
@@ -44,7 +44,7 @@ const SYSTEM_DIRECTORIES: [&str; 16] = [
 pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     let clean = tidy(path)?;
     let in_system = SYSTEM_TREES.iter().any(|tree| clean.starts_with(tree));
-    let shared_memory = clean.starts_with(SHARED_MEMORY);
+    let shared_memory = SHARED_MEMORY.iter().any(|tree| clean.starts_with(tree));
     let system = SYSTEM_DIRECTORIES
         .iter()
         .any(|name| clean == Path::new(name));
@@ -80,7 +80,8 @@ fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(clean)
 }
 
-fn home_of_root() -> Option<PathBuf> {
+/// What the user database says.
+pub(super) fn home_of_root() -> Option<PathBuf> {
     let root = User::from_uid(Uid::from_raw(0)).ok().flatten()?;
     // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
     (root.dir != Path::new("/")).then_some(root.dir)
@@ -142,6 +143,7 @@ mod tests {
             ("/tmp", "/tmp"),
             ("/dev/shm", "/dev/shm"),
             ("/dev/shm/x", "/dev/shm/x"),
+            ("/dev/mqueue", "/dev/mqueue"),
             ("/run/supervisor", "/run/supervisor"),
             ("/usrlocal", "/usrlocal"),
             ("/...", "/..."),

@@ -3,9 +3,12 @@
 //! Sources: unlink(2), ioctl_iflags(2).
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, IFlags, Mode, OFlags, Stat, fstat, ioctl_setflags, openat, statat,
+    unlinkat,
+};
 use rustix::io::Errno;
 
 use super::directory::{Directory, clear_flags};
@@ -30,10 +33,12 @@ pub(super) fn file(dir: &Directory, name: &CStr) -> Result<Removed, Errno> {
     match once(dir, name, AtFlags::empty()) {
         Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
             dir.unlock();
-            if errno == Errno::PERM {
-                unlock_file(dir, name);
+            let unlocked = (errno == Errno::PERM).then(|| unlock_file(dir, name));
+            let removed = once(dir, name, AtFlags::empty());
+            if let Some(Some(file)) = unlocked {
+                file.lock_if_linked();
             }
-            once(dir, name, AtFlags::empty())
+            removed
         }
         other => other,
     }
@@ -82,19 +87,33 @@ fn freed(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or(0) * 512
 }
 
+/// A file that was immutable or append-only, and how.
+struct Unlocked {
+    file: OwnedFd,
+    flags: IFlags,
+}
+
+impl Unlocked {
+    /// A hard link elsewhere is not ours to change.
+    fn lock_if_linked(self) {
+        if fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0) {
+            let _ = ioctl_setflags(&self.file, self.flags);
+        }
+    }
+}
+
 /// Clears the flags of a regular file. Anything else is not opened: opening a device or a fifo does something.
-fn unlock_file(dir: &impl AsFd, name: &CStr) {
+fn unlock_file(dir: &impl AsFd, name: &CStr) -> Option<Unlocked> {
     let pin = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(pinned) = openat(dir, name, pin, Mode::empty()) else {
-        return;
-    };
-    let regular = fstat(&pinned)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
-    if !regular {
-        return;
+    let pinned = openat(dir, name, pin, Mode::empty()).ok()?;
+    let stat = fstat(&pinned).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
     }
     let link = format!("/proc/self/fd/{}", pinned.as_raw_fd());
-    if let Ok(opened) = openat(CWD, link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-        clear_flags(&opened);
-    }
+    // A lease on it would be waited for otherwise, fcntl(2).
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(CWD, link, flags, Mode::empty()).ok()?;
+    let flags = clear_flags(&file)?;
+    Some(Unlocked { file, flags })
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::Refusal;
 use super::open::{self, Opener};
 use super::path;
-use super::tally::{Tally, name_of};
+use super::tally::{Tally, name_of, printable};
 use super::volume;
 
 /// The clean path, if it may be wiped as far as can be seen now. It need not be there.
@@ -25,14 +25,39 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
         pinned => pinned.map_err(|errno| Refusal::Closed(name_of(errno)))?,
     };
     let own = fstat(&pinned).map_err(|errno| Refusal::Closed(name_of(errno)))?;
-    // Bound to another place, the root directory is the same directory.
-    let is_root =
-        stat("/").is_ok_and(|root| (root.st_dev, root.st_ino) == (own.st_dev, own.st_ino));
-    if is_root {
+    // Bound to another place, it is the same directory.
+    let is_own = |path: &Path| {
+        stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))
+    };
+    if is_own(Path::new("/")) {
         Err(Refusal::System)
+    } else if path::home_of_root().is_some_and(|home| is_own(&home)) {
+        Err(Refusal::HomeOfRoot)
     } else {
         Ok(clean)
     }
+}
+
+/// The roots that are taken, and a line on each that is not.
+pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let mut refused = Vec::new();
+    let mut roots = Vec::new();
+    for path in paths {
+        // What an outer root contains is removed with it, be it a symlink that the job put there.
+        let nested = || {
+            let mut others = paths.iter();
+            others.any(|other| path != other && path.starts_with(other))
+        };
+        match accept(path) {
+            Ok(root) => roots.push(root),
+            Err(_) if nested() => {}
+            Err(refusal) => {
+                let path = printable(path.as_os_str().as_bytes());
+                refused.push(format!("{path}: {refusal}"));
+            }
+        }
+    }
+    (roots, refused)
 }
 
 /// The same for a path that somebody typed: one that is removed must not be a mount point.

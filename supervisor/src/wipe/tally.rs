@@ -1,42 +1,75 @@
 //! What one wipe has done so far: counts, failures, time. Shared by all its threads.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 /// So many failures are remembered with their cause; a hostile tree may have millions.
-const REMEMBERED: usize = 512;
+const REMEMBERED: usize = 2048;
+/// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
+const LONGEST: usize = 4096;
 /// Time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(5);
+/// Time between two questions whether the budget has become smaller.
+const ASK: Duration = Duration::from_millis(100);
+
+/// Says how much time is left when that has become less than the budget.
+pub type Hurry<'a> = &'a (dyn Fn() -> Option<Duration> + Sync);
+
+/// Counts so far.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Progress {
+    pub(super) files: u64,
+    pub(super) directories: u64,
+    pub(super) bytes: u64,
+    pub(super) milliseconds: u64,
+}
+
+impl Progress {
+    /// What was done since `before`.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            files: self.files.saturating_sub(before.files),
+            directories: self.directories.saturating_sub(before.directories),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            ..self
+        }
+    }
+}
 
 /// Counters and failures of a wipe under way.
-#[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Tally<'a> {
     began: Instant,
-    deadline: Option<Instant>,
+    /// When the budget ends, in milliseconds after the begin; the highest number without one.
+    deadline: AtomicU64,
+    hurry: Option<Hurry<'a>>,
+    next_question: AtomicU64,
     over: AtomicBool,
+    say: fn(Progress),
     next_line: AtomicU64,
     pub(super) files: AtomicU64,
     pub(super) directories: AtomicU64,
     pub(super) bytes: AtomicU64,
     denied: AtomicBool,
-    causes: Mutex<HashMap<String, String>>,
+    causes: Mutex<HashMap<u64, String>>,
 }
 
-impl Tally {
-    pub(super) fn new(budget: Option<Duration>) -> Self {
-        let began = Instant::now();
+impl<'a> Tally<'a> {
+    pub(super) fn new(budget: Option<Duration>, hurry: Option<Hurry<'a>>) -> Self {
         Self {
-            began,
-            deadline: budget.and_then(|budget| began.checked_add(budget)),
+            began: Instant::now(),
+            deadline: AtomicU64::new(budget.map_or(u64::MAX, milliseconds)),
+            hurry,
+            next_question: AtomicU64::new(0),
             over: AtomicBool::new(false),
-            next_line: AtomicU64::new(PROGRESS.as_secs()),
+            say: log,
+            next_line: AtomicU64::new(milliseconds(PROGRESS)),
             files: AtomicU64::new(0),
             directories: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -47,9 +80,18 @@ impl Tally {
 
     /// Whether the budget is used up. Says where the wipe stands, now and then.
     pub(super) fn over(&self) -> bool {
-        let now = Instant::now();
-        self.say_progress(now);
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        let now = milliseconds(self.began.elapsed());
+        if due(&self.next_line, now, PROGRESS) {
+            (self.say)(self.progress());
+        }
+        if let Some(hurry) = self.hurry {
+            if due(&self.next_question, now, ASK) {
+                let left = hurry().map_or(u64::MAX, milliseconds);
+                let end = now.saturating_add(left);
+                self.deadline.fetch_min(end, Relaxed);
+            }
+        }
+        if now >= self.deadline.load(Relaxed) {
             self.over.store(true, Relaxed);
         }
         self.over.load(Relaxed)
@@ -57,14 +99,15 @@ impl Tally {
 
     /// Whether the budget was used up so long ago.
     pub(super) fn over_by(&self, more: Duration) -> bool {
-        self.deadline
-            .is_some_and(|deadline| Instant::now() >= deadline + more)
+        let end = self.deadline.load(Relaxed);
+        milliseconds(self.began.elapsed()) >= end.saturating_add(milliseconds(more))
     }
 
     /// What is left of the budget; `None` without one.
     pub(super) fn left(&self) -> Option<Duration> {
-        let deadline = self.deadline?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        let deadline = self.deadline.load(Relaxed);
+        let now = milliseconds(self.began.elapsed());
+        (deadline != u64::MAX).then(|| Duration::from_millis(deadline.saturating_sub(now)))
     }
 
     /// Time since the wipe began.
@@ -72,20 +115,26 @@ impl Tally {
         self.began.elapsed()
     }
 
-    fn say_progress(&self, now: Instant) {
-        let seconds = now.duration_since(self.began).as_secs();
-        let due = self.next_line.load(Relaxed);
-        let next = seconds + PROGRESS.as_secs();
-        // Of several threads only the one that moves the hand speaks.
-        if seconds >= due && (self.next_line.compare_exchange(due, next, Relaxed, Relaxed)).is_ok()
-        {
-            info!(
-                files = self.files.load(Relaxed),
-                directories = self.directories.load(Relaxed),
-                seconds,
-                "wiping"
-            );
+    /// The same, but progress is said otherwise than in the log.
+    pub(super) fn saying(mut self, say: fn(Progress)) -> Self {
+        self.say = say;
+        self
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            files: self.files.load(Relaxed),
+            directories: self.directories.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            milliseconds: milliseconds(self.began.elapsed()),
         }
+    }
+
+    /// Adds what a child did.
+    pub(super) fn add(&self, done: Progress) {
+        self.files.fetch_add(done.files, Relaxed);
+        self.directories.fetch_add(done.directories, Relaxed);
+        self.bytes.fetch_add(done.bytes, Relaxed);
     }
 
     /// Remembers why `path` could not be removed.
@@ -96,15 +145,20 @@ impl Tally {
         let mut causes = self.causes();
         if causes.len() < REMEMBERED {
             let cause = || name_of(errno);
-            causes.entry(printable(path)).or_insert_with(cause);
+            causes.entry(key(path)).or_insert_with(cause);
         }
     }
 
-    /// The same in words of our own, for a path that is printable already.
-    pub(super) fn note(&self, path: String, cause: String) {
+    /// The same in words of our own, and for good.
+    pub(super) fn note(&self, path: &[u8], cause: String) {
+        self.note_key(key(path), cause);
+    }
+
+    /// The same for a path of which only the key is known.
+    pub(super) fn note_key(&self, key: u64, cause: String) {
         let mut causes = self.causes();
-        if causes.len() < REMEMBERED || causes.contains_key(&path) {
-            causes.insert(path, cause);
+        if causes.len() < REMEMBERED || causes.contains_key(&key) {
+            causes.insert(key, cause);
         }
     }
 
@@ -113,14 +167,41 @@ impl Tally {
         self.denied.load(Relaxed)
     }
 
-    pub(super) fn cause(&self, path: &str) -> Option<String> {
-        self.causes().get(path).cloned()
+    pub(super) fn cause(&self, key: u64) -> Option<String> {
+        self.causes().get(&key).cloned()
     }
 
-    /// All remembered causes.
-    pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    /// All remembered causes, by the key of their path.
+    pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<u64, String>> {
         self.causes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Stands for a path, which may be long, in every process of ours.
+pub(super) fn key(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path);
+    hasher.finish()
+}
+
+fn log(progress: Progress) {
+    info!(
+        files = progress.files,
+        directories = progress.directories,
+        seconds = progress.milliseconds / 1000,
+        "wiping"
+    );
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether `hand` has been reached. Of several threads only the one that moves it on hears so.
+fn due(hand: &AtomicU64, now: u64, interval: Duration) -> bool {
+    let at = hand.load(Relaxed);
+    let next = now + milliseconds(interval);
+    now >= at && (hand.compare_exchange(at, next, Relaxed, Relaxed)).is_ok()
 }
 
 /// The name of an error, as errno(3) lists it.
@@ -130,9 +211,12 @@ pub(super) fn name_of(errno: Errno) -> String {
 
 /// A path as one printable line: what is not UTF-8 or would move a terminal's cursor is escaped.
 pub(super) fn printable(path: &[u8]) -> String {
-    let mut text = String::with_capacity(path.len());
-    for chunk in OsStr::from_bytes(path).as_bytes().utf8_chunks() {
+    let mut text = String::with_capacity(path.len().min(LONGEST));
+    for chunk in path.utf8_chunks() {
         for character in chunk.valid().chars() {
+            if text.len() >= LONGEST {
+                return text + "…";
+            }
             if character == '\\' || character.is_control() || is_invisible(character) {
                 text.extend(character.escape_default());
             } else {
@@ -141,6 +225,9 @@ pub(super) fn printable(path: &[u8]) -> String {
         }
         for byte in chunk.invalid() {
             text.push_str(&format!("\\x{byte:02x}"));
+        }
+        if text.len() >= LONGEST {
+            return text + "…";
         }
     }
     text
@@ -163,27 +250,40 @@ mod tests {
             "/a\\nb\\u{1b}[2J\\\\\\xff"
         );
         assert_eq!(printable("/\u{202e}x".as_bytes()), "/\\u{202e}x");
+        for long in [&[b'a'; 1 << 20][..], &[0xff; 1 << 20]] {
+            assert!(printable(long).len() < LONGEST + 16);
+        }
     }
 
     #[test]
     fn failures_are_remembered_up_to_a_bound() {
-        let tally = Tally::new(None);
+        let tally = Tally::new(None, None);
         for number in 0..2 * REMEMBERED {
             tally.failed(format!("/{number}").as_bytes(), Errno::BUSY);
         }
-        assert_eq!(tally.cause("/1").as_deref(), Some("EBUSY"));
+        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EBUSY"));
         assert_eq!(tally.causes().len(), REMEMBERED);
         assert!(!tally.denied());
         tally.failed(b"/1", Errno::PERM);
         assert!(tally.denied());
-        tally.note("/1".to_owned(), "EPERM".to_owned());
-        assert_eq!(tally.cause("/1").as_deref(), Some("EPERM"));
+        tally.note(b"/1", "EPERM".to_owned());
+        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EPERM"));
     }
 
     #[test]
     fn a_budget_ends() {
-        assert!(Tally::new(Some(Duration::ZERO)).over());
-        assert!(!Tally::new(Some(Duration::from_secs(60))).over());
-        assert!(!Tally::new(None).over());
+        assert!(Tally::new(Some(Duration::ZERO), None).over());
+        assert!(!Tally::new(Some(Duration::from_secs(60)), None).over());
+        assert!(!Tally::new(None, None).over());
+    }
+    #[test]
+    fn a_budget_shrinks_when_there_is_a_hurry_and_never_grows() {
+        let hurry = || Some(Duration::ZERO);
+        let tally = Tally::new(Some(Duration::from_secs(60)), Some(&hurry));
+        assert!(tally.over());
+        let no_hurry = || Some(Duration::from_secs(600));
+        let tally = Tally::new(Some(Duration::from_secs(60)), Some(&no_hurry));
+        assert!(!tally.over());
+        assert!(tally.left().unwrap() <= Duration::from_secs(60));
     }
 }

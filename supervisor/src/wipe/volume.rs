@@ -3,10 +3,12 @@
 use std::ffi::CStr;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, FileType, statat};
+use rustix::fs::{AtFlags, FileType, flistxattr, fremovexattr, statat};
 
 use super::open::{self, Opener};
+use crate::sys::idmap;
 
 /// Whether `path`, open as `fd`, is where a file system is mounted.
 pub(super) fn is_mount_point(opener: Opener, path: &Path, fd: &impl AsFd) -> bool {
@@ -22,12 +24,40 @@ pub(super) fn is_mount_point(opener: Opener, path: &Path, fd: &impl AsFd) -> boo
 
 /// Whether `name` is the directory that mkfs.ext4 makes at the top of a volume, for e2fsck(8).
 ///
-/// It belongs to root, or to nobody where root has no place in our id map.
+/// It belongs to root; to nobody only where root has no place in our id map and nobody has none either,
+/// for otherwise a job may own what nobody owns.
 pub(super) fn is_lost_and_found(root: &impl AsFd, name: &CStr) -> bool {
-    const OVERFLOW: u32 = 65534;
     name == c"lost+found"
         && statat(root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
             let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            directory && [0, OVERFLOW].contains(&stat.st_uid)
+            directory && (stat.st_uid == 0 || (stat.st_uid == OVERFLOW && !is_mapped(OVERFLOW)))
         })
+}
+
+/// What an id looks like that our map has no place for, kernel.overflowuid.
+const OVERFLOW: u32 = 65534;
+
+fn is_mapped(id: u32) -> bool {
+    static MAP: OnceLock<Vec<idmap::Line>> = OnceLock::new();
+    let map = MAP.get_or_init(|| {
+        let text = std::fs::read_to_string(idmap::Kind::User.map_file("self"));
+        idmap::parse_map(&text.unwrap_or_default())
+    });
+    map.iter()
+        .any(|line| (line.inside..line.inside.saturating_add(line.count)).contains(&id))
+}
+
+/// Removes what a job may have written to a directory that stays: extended attributes of users.
+///
+/// Those of the system (ACLs, labels) may be the volume's own.
+pub(super) fn forget_attributes(dir: &impl AsFd) {
+    let mut names = vec![0; 64 * 1024];
+    let Ok(length) = flistxattr(dir, &mut names) else {
+        return;
+    };
+    let names = names[..length].split(|&byte| byte == 0);
+    for name in names.filter(|name| name.starts_with(b"user.")) {
+        // Whoever may not do this could not have been asked to.
+        let _ = fremovexattr(dir, name);
+    }
 }

@@ -4,6 +4,7 @@
 //! the rest of the listing a task beneath them. The last task of a directory removes it.
 
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,6 +12,7 @@ use std::thread::{Builder, Scope};
 
 use rustix::io::Errno;
 
+use super::deep::{self, Names};
 use super::directory::{Directory, Place};
 use super::entries::{Batch, Limits, Stopped};
 use super::limits;
@@ -20,14 +22,10 @@ use super::remove::{self, Removed};
 use super::tally::Tally;
 use super::volume;
 
-/// A directory that never gets empty, because somebody writes to it, is listed so often.
-const ROUNDS: u32 = 8;
 /// Entries a batch.
 const ENTRIES: usize = 4096;
 /// Directories that may wait before batches get small.
 const WAITING: usize = 8192;
-/// Deep trees are cut into pieces with such names, moved up to the root.
-const MOVED: &str = ".wipe-moved-";
 
 enum Task {
     /// Open this directory and empty it.
@@ -46,7 +44,7 @@ struct Scratch {
 /// A tree being emptied.
 pub(super) struct Walk<'a> {
     opener: Opener,
-    tally: &'a Tally,
+    tally: &'a Tally<'a>,
     /// Roots of the same request: what is mounted there is theirs.
     roots: &'a [PathBuf],
     queue: Queue<Task>,
@@ -54,7 +52,7 @@ pub(super) struct Walk<'a> {
     /// Directories that are open, and how many may be.
     open: Arc<AtomicUsize>,
     most_open: usize,
-    moved: AtomicUsize,
+    names: Names,
     volume: bool,
 }
 
@@ -68,30 +66,73 @@ pub(super) fn empty(
     roots: &[PathBuf],
     tally: &Tally,
 ) -> Result<(), Errno> {
-    let fd = match open::root(opener, path) {
-        Err(Errno::ACCESS) => {
-            open::unlock_root(opener, path)?;
-            open::root(opener, path)?
-        }
-        opened => opened?,
-    };
-    let open = Arc::new(AtomicUsize::new(0));
-    let walk = Walk {
-        opener,
-        tally,
-        roots,
-        volume: volume::is_mount_point(opener, path, &fd),
-        queue: Queue::new(),
-        root: Directory::new(fd, Place::Root(path.to_owned()), &open),
-        open,
-        most_open: limits::most_open(),
-        moved: AtomicUsize::new(0),
-    };
-    walk.run();
+    Walk::new(opener, path, roots, tally)?.run();
     Ok(())
 }
 
-impl Walk<'_> {
+/// Removes what lies in the directory `path` itself and is no directory.
+///
+/// # Errors
+/// As [`empty`].
+pub(super) fn files(
+    opener: Opener,
+    path: &Path,
+    roots: &[PathBuf],
+    tally: &Tally,
+) -> Result<(), Errno> {
+    Walk::new(opener, path, roots, tally)?.run_flat();
+    Ok(())
+}
+
+fn open_root(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
+    match open::root(opener, path) {
+        Err(Errno::ACCESS) => {
+            open::unlock_root(opener, path)?;
+            open::root(opener, path)
+        }
+        opened => opened,
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        opener: Opener,
+        path: &Path,
+        roots: &'a [PathBuf],
+        tally: &'a Tally<'a>,
+    ) -> Result<Self, Errno> {
+        let fd = open_root(opener, path)?;
+        let open = Arc::new(AtomicUsize::new(0));
+        Ok(Self {
+            opener,
+            tally,
+            roots,
+            volume: volume::is_mount_point(opener, path, &fd),
+            queue: Queue::new(),
+            root: Directory::new(fd, Place::Root(path.to_owned()), &open),
+            open,
+            most_open: limits::most_open(),
+            names: Names::default(),
+        })
+    }
+
+    /// One level, by this thread alone.
+    fn run_flat(&self) {
+        let mut scratch = Scratch::default();
+        let limits = Limits {
+            entries: ENTRIES,
+            directories: usize::MAX,
+        };
+        while !self.tally.over() {
+            let filled = scratch.batch.fill(&self.root, limits);
+            self.remove_files(&self.root, &mut scratch);
+            scratch.tasks.clear();
+            if filled != Ok(Stopped::Full) {
+                return;
+            }
+        }
+    }
+
     fn run(&self) {
         let helpers = limits::helpers(&self.root);
         self.queue
@@ -153,10 +194,17 @@ impl Walk<'_> {
 
     /// Opens a directory; without one its parent waits for nothing here.
     fn enter(&self, parent: &Arc<Directory>, name: &CStr) -> Option<Arc<Directory>> {
-        let crowded = self.open.load(Relaxed) >= self.most_open && !parent.is_root();
-        if crowded && self.move_up(parent, name) {
-            self.done(parent);
-            return None;
+        if self.open.load(Relaxed) >= self.most_open && !parent.is_root() {
+            if deep::move_up(self.opener, &self.names, parent, name) {
+                self.done(parent);
+                return None;
+            }
+            // Not the kernel's own limit: others in this process need descriptors too.
+            if self.open.load(Relaxed) >= 2 * self.most_open {
+                self.failed(parent, name, Errno::MFILE);
+                self.done(parent);
+                return None;
+            }
         }
         let keep = self.volume && parent.is_root() && volume::is_lost_and_found(parent, name);
         match self.open_child(parent, name) {
@@ -169,8 +217,9 @@ impl Walk<'_> {
                 return Some(Directory::new(fd, place, &self.open));
             }
             Err(Errno::NOENT) => {}
-            Err(Errno::LOOP | Errno::NOTDIR) => self.remove_file(parent, name),
-            Err(Errno::MFILE | Errno::NFILE) if self.move_up(parent, name) => {}
+            Err(Errno::LOOP | Errno::NOTDIR) => self.remove_other(parent, name),
+            Err(Errno::MFILE | Errno::NFILE)
+                if deep::move_up(self.opener, &self.names, parent, name) => {}
             Err(_) if keep => {}
             Err(errno) => self.failed(parent, name, errno),
         }
@@ -178,11 +227,7 @@ impl Walk<'_> {
         None
     }
 
-    fn open_child(
-        &self,
-        parent: &Arc<Directory>,
-        name: &CStr,
-    ) -> Result<std::os::fd::OwnedFd, Errno> {
+    fn open_child(&self, parent: &Arc<Directory>, name: &CStr) -> Result<OwnedFd, Errno> {
         match self.opener.child(parent, name) {
             Err(Errno::ACCESS) => {
                 parent.unlock();
@@ -194,24 +239,6 @@ impl Walk<'_> {
             }
             other => other,
         }
-    }
-
-    /// Moves a directory that is too deep up to the root, which is listed again until it is empty.
-    ///
-    /// So neither descriptors nor memory grow with depth.
-    fn move_up(&self, parent: &Arc<Directory>, name: &CStr) -> bool {
-        let number = self.moved.fetch_add(1, Relaxed);
-        let new = format!("{MOVED}{}-{number}", std::process::id());
-        let rename = || rustix::fs::renameat(parent, name, &self.root, &new);
-        let moved = rename().or_else(|_| {
-            parent.unlock();
-            self.opener.unlock(parent, name)?;
-            rename()
-        });
-        if moved.is_ok() {
-            self.root.moved_in.store(true, Relaxed);
-        }
-        moved.is_ok()
     }
 
     /// One batch after the other, until there is a directory to go into.
@@ -232,7 +259,7 @@ impl Walk<'_> {
             if !scratch.batch.is_empty() {
                 dir.saw.store(true, Relaxed);
             }
-            self.remove_files(dir, &scratch.batch);
+            self.remove_files(dir, scratch);
             self.add_tasks(dir, stopped, scratch);
             if stopped == Stopped::AtEnd {
                 return self.done(dir);
@@ -243,29 +270,35 @@ impl Walk<'_> {
         }
     }
 
-    fn remove_files(&self, dir: &Arc<Directory>, batch: &Batch) {
+    fn remove_files(&self, dir: &Arc<Directory>, scratch: &mut Scratch) {
+        let Scratch { batch, tasks } = scratch;
         for (number, name) in batch.files().enumerate() {
             if number % 64 == 63 && self.tally.over() {
                 return;
             }
-            self.remove_file(dir, name);
+            if !self.remove_file(dir, name) {
+                tasks.push(Task::Enter(Arc::clone(dir), name.into()));
+            }
         }
     }
 
-    fn remove_file(&self, dir: &Arc<Directory>, name: &CStr) {
+    /// False for a directory, whatever the listing said.
+    fn remove_file(&self, dir: &Arc<Directory>, name: &CStr) -> bool {
         match remove::file(dir, name) {
             Ok(Removed::Freed(bytes)) => {
                 self.tally.files.fetch_add(1, Relaxed);
                 self.tally.bytes.fetch_add(bytes, Relaxed);
             }
             Ok(Removed::Absent) => {}
-            Ok(Removed::Directory) => {
-                dir.wait_for(1);
-                let task = Task::Enter(Arc::clone(dir), name.into());
-                self.queue.push_all(&mut vec![task]);
-            }
+            Ok(Removed::Directory) => return false,
             Err(errno) => self.failed(dir, name, errno),
         }
+        true
+    }
+
+    /// What was a directory when it was listed; if it is one again, it is found in the next round.
+    fn remove_other(&self, dir: &Arc<Directory>, name: &CStr) {
+        self.remove_file(dir, name);
     }
 
     /// The tasks of a batch: taken from the end, so the listing's rest is at the start.
@@ -296,34 +329,39 @@ impl Walk<'_> {
 
     /// Removes a directory whose entries are done with; true where it must be listed again.
     fn goes_on(&self, dir: &Arc<Directory>) -> bool {
-        let Some((parent, name)) = dir.to_remove() else {
-            return self.kept_goes_on(dir);
+        let again = match dir.to_remove() {
+            Some((parent, name)) => self.remove_directory(parent, name, dir),
+            None => self.keep_directory(dir),
         };
+        if again {
+            self.queue.push_all(&mut vec![Task::List(Arc::clone(dir))]);
+        }
+        again
+    }
+
+    fn remove_directory(&self, parent: &Arc<Directory>, name: &CStr, dir: &Arc<Directory>) -> bool {
         match remove::directory(parent, name, dir) {
             Ok(Removed::Freed(_)) => {
                 self.tally.directories.fetch_add(1, Relaxed);
             }
             Ok(_) => {}
+            // Whatever the reason: permission is asked for before emptiness.
+            Err(_) if dir.again_for_moved() => return true,
             Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
-            Err(Errno::NOTEMPTY) if dir.again(ROUNDS) => {
-                self.queue.push_all(&mut vec![Task::List(Arc::clone(dir))]);
-                return true;
-            }
+            Err(Errno::NOTEMPTY) if dir.again() => return true,
             Err(errno) => self.failed(parent, name, errno),
         }
         false
     }
 
     /// A directory that stays is done when a listing found nothing.
-    fn kept_goes_on(&self, dir: &Arc<Directory>) -> bool {
-        let moved = dir.moved_in.swap(false, Relaxed);
-        let limit = if moved { u32::MAX } else { ROUNDS };
+    fn keep_directory(&self, dir: &Arc<Directory>) -> bool {
         let stuck = dir.stuck.load(Relaxed);
-        let more = moved || (dir.saw.load(Relaxed) && !stuck);
-        if more && dir.again(limit) {
-            self.queue.push_all(&mut vec![Task::List(Arc::clone(dir))]);
+        let more = dir.saw.load(Relaxed) && !stuck;
+        if dir.again_for_moved() || (more && dir.again()) {
             return true;
         }
+        volume::forget_attributes(dir);
         if let Some(parent) = dir.parent() {
             parent.stuck.fetch_or(stuck, Relaxed);
         }

@@ -1,0 +1,33 @@
+//! Very many files in one directory, and very many directories. `scripts/bench/wipe.sh` takes 500,000.
+
+use std::fs::{self, File};
+
+use crate::place::{BOTH, Place};
+
+#[test]
+fn one_directory_of_fifty_thousand_files() {
+    for who in BOTH {
+        let place = Place::in_memory(who);
+        for number in 0..50_000 {
+            File::create(place.path(format!("workspace/{number}"))).unwrap();
+        }
+        let wiped = place.assert_wiped();
+        assert_eq!(wiped.count("files"), 50_000);
+    }
+}
+
+#[test]
+fn ten_thousand_directories_beside_each_other() {
+    for who in BOTH {
+        let place = Place::in_memory(who);
+        for number in 0..10_000 {
+            let directory = place.path(format!("workspace/{number}"));
+            fs::create_dir(&directory).unwrap();
+            File::create(directory.join("file")).unwrap();
+        }
+        place.own_all();
+        let wiped = place.assert_wiped();
+        assert_eq!(wiped.count("files"), 10_000);
+        assert_eq!(wiped.count("directories"), 10_001);
+    }
+}

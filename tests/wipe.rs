@@ -1,0 +1,45 @@
+//! Whatever a job does in its container to leave something behind: root on the host finds nothing.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use support::{Job, fixture};
+
+/// A script of `tests/fixtures/hiding`.
+fn script(name: &str) -> String {
+    std::fs::read_to_string(fixture("hiding").join(name)).unwrap()
+}
+
+#[test]
+fn a_build_and_a_job_that_hides_leave_nothing() {
+    let ended = Job::shell(&(script("build.sh") + &script("hide.sh"))).run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.contains("\nhidden: "), "{}", ended.log);
+    ended.assert_nothing_is_left();
+    let report = ended.report();
+    assert_eq!(report["reason"], "completed");
+    assert_eq!(report["wiped"]["leftover_count"], 0, "{report}");
+    // The base image's files alone are thousands.
+    assert!(
+        report["wiped"]["files"].as_u64().unwrap() > 3000,
+        "{report}"
+    );
+}
+
+#[test]
+fn a_job_that_fails_after_hiding_keeps_its_own_code() {
+    let ended = Job::shell(&(script("hide.sh") + "exit 21\n")).run();
+    assert_eq!(ended.code(), Some(21), "{}", ended.log);
+    ended.assert_nothing_is_left();
+}
+
+#[test]
+fn what_cannot_be_removed_is_named_and_fails_a_job_that_succeeded() {
+    // A supervisor that may open no file removes none.
+    let limit = "prlimit --pid 1 --nofile=0:0; : >file; ";
+    for (end, code) in [("exit 0", 75), ("exit 7", 7)] {
+        let ended = Job::shell(&format!("{limit}{end}")).run();
+        assert_eq!(ended.code(), Some(code), "{}", ended.log);
+        assert!(ended.log.contains("EMFILE"), "{}", ended.log);
+        // Looked at from outside: what is named is there.
+        assert!(ended.log.contains("Workspace: NOT empty"), "{}", ended.log);
+    }
+}
