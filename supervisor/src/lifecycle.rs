@@ -24,7 +24,7 @@ use crate::init::terminal::Terminal;
 use crate::init::terminate::Times;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
-use crate::sys::{footprint, process, scrub};
+use crate::sys::{footprint, process, reserve, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
 use wiping::Asked;
@@ -132,6 +132,12 @@ impl<'a> Run<'a> {
             work()
         };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
+        // A job that has run keeps its end; one that has not is not begun on the last of the memory.
+        let done = done.and_then(|done| match step {
+            Step::Runner => Ok(done),
+            _ if reserve::in_use() => Err(Failure::Memory),
+            _ => Ok(done),
+        });
         self.report.took(step, began.elapsed());
         done
     }
@@ -320,6 +326,7 @@ fn supervise(
         },
         deadline: config.deadline,
     };
+    reserve::grow_stack();
     footprint::shrink();
     let watched = watch.until_end(signals);
     if let Some(terminal) = terminal {

@@ -8,6 +8,7 @@ pub mod printable;
 pub mod process;
 pub mod raw;
 pub mod ready;
+pub mod reserve;
 pub mod scratch;
 pub mod scrub;
 pub mod trial;
