@@ -8,11 +8,12 @@ RUNNER_TAG=${RUNNER_IMAGE:-localhost/ci-cd-agents/runner:local}
 
 build_usage() {
     cat <<'HELP'
-Usage: scripts/buildme_local.sh [--refresh] [--push REGISTRY]
+Usage: scripts/buildme_local.sh [--flavor github|circleci] [--refresh] [--push REGISTRY]
 
 Builds the runner image, localhost/ci-cd-agents/runner:local, with podman or buildah, whichever is there. Installs what
 it needs and is missing, saying what and why. An image whose inputs have not changed is not built again.
 
+  --flavor NAME      then the image with that CI vendor's runner in it, …/runner-NAME:local; repeatable
   --refresh          build anew, with the distribution's packages of today
   --push REGISTRY    then push to REGISTRY/runner:TAG (a host, or host/namespace) and print the digest.
                      Credentials: `podman login` or `skopeo login` beforehand, as root.
@@ -21,10 +22,13 @@ it needs and is missing, saying what and why. An image whose inputs have not cha
 
 Environment:
   RUNNER_IMAGE         the runner image's name here; default: localhost/ci-cd-agents/runner:local
+  FLAVOR_IMAGE         the name of the image that --flavor builds; default: the runner image's, with -NAME
   BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
   CI_CD_AGENTS_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
                        where it is new enough, else Debian's in a throw-away container.
   CI_CD_AGENTS_BINARY  a static binary to take instead of compiling one
+  CI_CD_AGENTS_LOCK    another file than images/versions.lock
+  CIRCLECI_RUNNER_FILE a .deb of CircleCI's, or its program, in place of the download that the lock file pins
 HELP
 }
 
@@ -96,15 +100,21 @@ build_runner() {
     say "    $RUNNER_TAG"
 }
 
-# push_runner REGISTRY [TAG]
-push_runner() {
-    local tag=${2:-$(supervisor_version)} digests target
+# push_images REGISTRY TAG [FLAVOR…]: TAG may be empty.
+push_images() {
+    local registry=$1 tag=${2:-$(supervisor_version)} flavor
+    push_image "$RUNNER_TAG" "$registry/runner:$tag"
+    for flavor in "${@:3}"; do push_image "$(flavor_image "$flavor")" "$registry/runner-$flavor:$tag"; done
+}
+
+# push_image IMAGE TARGET
+push_image() {
+    local digests
     scratch_directory digests
-    target="$1/runner:$tag"
-    step "push to $target"
-    logged image_tool push --digestfile "$digests/digest" "$RUNNER_TAG" "docker://$target" ||
-        die 69 "pushing to $target failed; is the registry reachable, and did root log in to it?"
-    echo "$1/runner:$tag@$(as_root cat "$digests/digest")"
+    step "push to $2"
+    logged image_tool push --digestfile "$digests/digest" "$1" "docker://$2" ||
+        die 69 "pushing to $2 failed; is the registry reachable, and did root log in to it?"
+    echo "$2@$(as_root cat "$digests/digest")"
 }
 
 supervisor_version() {
@@ -118,11 +128,12 @@ take() {
 }
 
 build_main() {
-    local registry='' tag=''
+    local registry='' tag='' flavor='' flavors=()
     while (($#)); do
         case $1 in
             --help | -h) build_usage && exit ;;
             --refresh) REFRESH=yes ;;
+            --flavor) take flavor "$@" && shift && flavors+=("$flavor") ;;
             --push) take registry "$@" && shift ;;
             --tag) take tag "$@" && shift ;;
             *) die 64 "unknown argument \"$1\"; --help lists what there is." ;;
@@ -132,11 +143,13 @@ build_main() {
     handle_signals
     step "what this machine lacks"
     need_for_build any
+    for flavor in "${flavors[@]}"; do need_for_flavor "$flavor"; done
     install_missing
     require_root "building images"
     engine_options
     build_images
-    [[ -z $registry ]] || push_runner "${registry%/}" "$tag"
+    for flavor in "${flavors[@]}"; do build_flavor "$flavor"; done
+    [[ -z $registry ]] || push_images "${registry%/}" "$tag" "${flavors[@]}"
     say ""
     step_table
 }

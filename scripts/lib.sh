@@ -28,5 +28,7 @@ source "$ROOT/scripts/lib/packages.sh"
 source "$ROOT/scripts/lib/engine.sh"
 # shellcheck source=scripts/lib/images.sh
 source "$ROOT/scripts/lib/images.sh"
+# shellcheck source=scripts/lib/runners.sh
+source "$ROOT/scripts/lib/runners.sh"
 # shellcheck source=scripts/lib/toolchain.sh
 source "$ROOT/scripts/lib/toolchain.sh"

@@ -43,13 +43,18 @@ need_for_tests() {
     need shellcheck shellcheck "lints the scripts"
     need readelf binutils "looks into the supervisor's binary"
     need strace strace "counts the supervisor's system calls while it is idle"
+    need openssl openssl "makes a certificate authority of the tests' own"
+    need perl perl "is a job that handles signals"
+    need unzip unzip "looks into archives"
+    need newuidmap uidmap "maps subordinate ids in the tests of the wipe"
+    need chattr e2fsprogs "makes files immutable in the tests of the wipe"
     need script bsdutils "gives the supervisor a terminal"
 }
 
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run")
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
     logged toolchain_cargo clippy --workspace --all-targets --locked --target "$TRIPLE" -- -D warnings ||

@@ -53,6 +53,19 @@ const PROBE: &str = r#"
 "#;
 
 #[test]
+fn a_job_sets_its_own_limits_and_nobody_elses() {
+    let script = "ulimit -n 100 && ulimit -n && prlimit --pid $$ --nofile 2>&1; prlimit --pid 1 --nofile=0:0 2>&1; exit 0";
+    let ended = Job::shell(script).run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.contains("\n100\n"), "{}", ended.log);
+    assert!(
+        ended.log.contains("Function not implemented"),
+        "{}",
+        ended.log
+    );
+}
+
+#[test]
 fn a_job_gets_no_call_that_it_does_not_need() {
     let ended = Job::shell(&format!("{PROBE}\necho looked")).run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);

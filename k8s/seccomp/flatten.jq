@@ -14,7 +14,9 @@
     architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
     syscalls: [
       {names: $added, action: "SCMP_ACT_ALLOW"},
-      {names: ([$granted[] | select(.args | not) | .names[]] | unique | . - $added), action: "SCMP_ACT_ALLOW"},
+      {names: ([$granted[] | select(.args | not) | .names[]] | unique | . - $added - ["prlimit64"]), action: "SCMP_ACT_ALLOW"},
+      # One's own limits only: those of PID 1, of the same user, are no job's business.
+      {names: ["prlimit64"], action: "SCMP_ACT_ALLOW", args: [{index: 0, value: 0, op: "SCMP_CMP_EQ"}]},
       ($granted[] | select(.args) | {names, action, args})
     ]
   }

@@ -117,7 +117,7 @@ case_of() {
         rms+=("$MILLISECONDS")
         make "$shape" "$place/tree"
         settle "$place"
-        measured "$SUPERVISOR_BINARY" wipe "$place/tree"
+        measured "$CI_CD_AGENTS_BINARY" wipe "$place/tree"
         wipes+=("$MILLISECONDS")
         ((KIBIBYTES <= peak)) || peak=$KIBIBYTES
         [[ ! -e $place/tree ]] || die 70 "the wipe left something."
@@ -133,11 +133,11 @@ small_of() {
         timed_each "$place" rm -rf
         rms+=("$MICROSECONDS")
         many "$place" "$shape"
-        timed_each "$place" "$SUPERVISOR_BINARY" wipe
+        timed_each "$place" "$CI_CD_AGENTS_BINARY" wipe
         wipes+=("$MICROSECONDS")
     done
     many "$place" "$shape"
-    measured "$SUPERVISOR_BINARY" wipe "$place/tree.1"
+    measured "$CI_CD_AGENTS_BINARY" wipe "$place/tree.1"
     rm -rf "$place"/tree.*
     row "$title" "$(printf '%s\n' "${rms[@]}" | median)" "$(printf '%s\n' "${wipes[@]}" | median)" 1000000 "$target" "$KIBIBYTES"
     if [[ $shape == empty ]]; then

@@ -61,29 +61,32 @@ build_image() {
     fi
 }
 
-LOCK="$ROOT/images/versions.lock"
+LOCK=${CI_CD_AGENTS_LOCK:-$ROOT/images/versions.lock}
 
 architecture() { dpkg --print-architecture; }
 
 # locked NAME: prints the lock file's line for this machine's architecture.
 locked() {
     grep -E "^$1 [^ ]+ $(architecture) " "$LOCK" ||
-        die 69 "images/versions.lock has no $1 for $(architecture)."
+        die 69 "$LOCK has no $1 for $(architecture)."
 }
 
 # download NAME VARIABLE: fetches a locked file into the cache, verifies it, and gives its path.
 download() {
     local -n download_result=$2
-    local name version arch url sha256
+    local name version arch url sha256 part
     read -r name version arch url sha256 < <(locked "$1")
     download_result="$CACHE/downloads/$name-$version-$arch-${sha256:0:12}"
     has_digest "$download_result" "$sha256" && return
     mkdir -p "$CACHE/downloads"
-    logged curl --fail --silent --show-error --location --retry 3 --output "$download_result.part" "$url" ||
+    # Another start may be fetching the same.
+    part="$download_result.part.$$"
+    on_exit rm -f -- "$part"
+    logged curl --fail --silent --show-error --location --retry 3 --output "$part" "$url" ||
         die 69 "$name $version could not be downloaded from $url."
-    has_digest "$download_result.part" "$sha256" ||
-        die 65 "$url is not the file that images/versions.lock names: its sha256 differs."
-    mv -- "$download_result.part" "$download_result"
+    has_digest "$part" "$sha256" ||
+        die 65 "$url is not the file that $LOCK names: its sha256 differs."
+    mv -- "$part" "$download_result"
 }
 
 # has_digest FILE SHA256

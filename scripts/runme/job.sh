@@ -45,6 +45,7 @@ create_container() {
     [[ -z $ca ]] || flags+=(--volume "$ca:/etc/ssl/certs/ca-certificates.crt:ro")
     proxy_flags flags
     for variable in "${ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
+    flags+=(--env "SUPERVISOR_RUNNER__INHERIT=$(inherited)")
 
     on_exit engine rm --force --ignore --time 0 "$NAME"
     # The root file system is writable, and gone with the container: on a read-only one chroot isolation fails, because
@@ -68,6 +69,19 @@ create_container() {
         --env SUPERVISOR_WIPE__RESERVE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
         --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
         "${flags[@]}" "$RUNNER_TAG" "${arguments[@]}" >/dev/null
+}
+
+# The job's environment is built from nothing: what was given to this script by name is handed on.
+inherited() {
+    local variable names=REGISTRY
+    for variable in "${ENVIRONMENT[@]}"; do
+        case $variable in
+            SUPERVISOR_RUNNER__INHERIT=*) names+=,${variable#*=} ;;
+            SUPERVISOR_*) ;;
+            *) names+=,${variable%%=*} ;;
+        esac
+    done
+    echo "$names"
 }
 
 # proxy_flags VARIABLE: podman passes the proxies' variables on; the registry is not behind a proxy.

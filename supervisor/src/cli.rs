@@ -29,6 +29,12 @@ enum Command {
     Wipe(commands::wipe::Arguments),
     /// Print the effective configuration and where each value came from
     Config(commands::config::Arguments),
+    /// What a runner calls when its job starts and ends
+    #[command(hide = true)]
+    Hook(commands::hook::Arguments),
+    /// What a runner puts in front of a task
+    #[command(hide = true)]
+    Task(commands::hook::Task),
     /// Our own child processes
     #[command(hide = true)]
     Trial {
@@ -44,7 +50,7 @@ pub(crate) struct Settings {
     /// Configuration file [default: /etc/supervisor/config.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which runner to start: local, exec
+    /// Which runner to start: github, circleci, local, exec
     #[arg(long, value_name = "NAME")]
     flavor: Option<String>,
     /// Time between the graceful signal and SIGTERM
@@ -134,6 +140,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(arguments) => commands::doctor::main(arguments),
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),
+        Command::Hook(arguments) => commands::hook::main(&arguments),
+        Command::Task(arguments) => commands::hook::task(&arguments),
         Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),
     })
 }

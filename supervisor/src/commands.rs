@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod hook;
 pub(crate) mod run;
 pub(crate) mod trial;
 pub(crate) mod wipe;

@@ -5,9 +5,11 @@
 mod checks;
 mod lenient;
 mod load;
+mod runners;
 mod show;
 
 pub use load::{Flag, Layers, Loaded};
+pub use runners::{Circleci, Github, RunnerSettings};
 pub use show::{Origin, Row};
 
 use std::collections::BTreeMap;
@@ -69,6 +71,12 @@ pub struct Config {
     pub storage: Storage,
     /// Staged secrets.
     pub secrets: Secrets,
+    /// What every runner is given.
+    pub runner: RunnerSettings,
+    /// The flavor `github`.
+    pub github: Github,
+    /// The flavor `circleci`.
+    pub circleci: Circleci,
     /// The flavor `local`.
     pub local: Local,
     /// The flavor `exec`.
@@ -85,6 +93,10 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlavorName {
+    /// GitHub's actions/runner, for one job.
+    Github,
+    /// CircleCI's machine runner, for one task.
+    Circleci,
     /// nektos/act in host mode on a mounted repository.
     Local,
     /// Any command.
@@ -289,6 +301,9 @@ impl Default for Config {
                 required: Vec::new(),
                 environment: BTreeMap::new(),
             },
+            runner: RunnerSettings::default(),
+            github: Github::default(),
+            circleci: Circleci::default(),
             local: Local {
                 repository: PathBuf::from("/repository"),
                 event: "push".to_owned(),
@@ -356,6 +371,8 @@ impl FlavorName {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Github => "github",
+            Self::Circleci => "circleci",
             Self::Local => "local",
             Self::Exec => "exec",
         }

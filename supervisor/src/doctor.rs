@@ -1,16 +1,36 @@
-//! TEMPORARY
-use crate::config::Config;
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct Fatal;
-impl Fatal {
-    /// x
-    pub fn example() -> Self {
-        Fatal
-    }
-}
-/// x
-pub fn preflight(_c: &Config) -> Result<(), Fatal> {
-    Ok(())
+//! The doctor: why a rootless build would fail here, and the line that cures it.
+//!
+//! Checks are data (`check`, `checks`), run by one engine; `preflight` is the cheap part of them, before each job.
+
+mod check;
+mod checks;
+pub mod child;
+mod engine;
+mod explain;
+mod preflight;
+pub mod render;
+mod report;
+mod scene;
+mod selection;
+
+pub use check::{Outcome, Status};
+pub use explain::explain;
+pub use preflight::{Fatal, preflight};
+pub use report::{Report, SCHEMA};
+pub use scene::{Profile, Role, Scene, Shape};
+pub use selection::{Selection, Unknown};
+
+use std::os::fd::AsFd;
+
+/// Runs the selected checks; `None` where `interrupt` became readable before they were done.
+#[must_use]
+pub fn examine(
+    scene: &Scene,
+    selection: &Selection,
+    interrupt: Option<&dyn AsFd>,
+) -> Option<Report> {
+    let began = std::time::Instant::now();
+    let outcomes = engine::examine(scene.clone(), selection.with_needed(), interrupt)?;
+    let shown = selection.shown(outcomes);
+    Some(Report::new(scene, shown, began.elapsed()))
 }

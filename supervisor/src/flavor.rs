@@ -1,18 +1,23 @@
 //! Flavors: which runner, how to start it, and how to read its end.
 
+mod certificates;
+mod circleci;
+mod environment;
+mod events;
 mod exec;
+mod github;
+pub mod hook;
 mod local;
+mod name;
+mod runner;
+mod tokens;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
-use crate::config::{Config, ENV_PREFIX, FlavorName};
-use crate::init::reap::Ended;
-use crate::init::spawn::Start;
-use crate::init::terminate::Cause;
-use crate::secrets::{SecretsError, Store};
+pub use runner::{Next, Runner, Verdict};
 
-/// Variables by name.
-type Environment = Vec<(OsString, OsString)>;
+use crate::config::{Config, FlavorName};
+use crate::secrets::{self, SecretsError, Store};
 
 /// Why a flavor has nothing to start.
 #[derive(Debug, thiserror::Error)]
@@ -25,56 +30,75 @@ pub enum FlavorError {
         /// What is wrong, and the cure.
         problem: String,
     },
+    /// A secret is missing, or not what it should be. Never quotes it.
+    #[error("secret {key}: {problem}")]
+    Token {
+        /// Its key.
+        key: String,
+        /// What is wrong, and the cure.
+        problem: String,
+    },
     /// The secrets cannot be handed over.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
 }
 
-/// What the runner is to be started with.
+/// The runner of this configuration; nothing is started yet.
 ///
 /// # Errors
-/// [`FlavorError`] where a setting of the flavor is missing.
-pub fn start(
+/// [`FlavorError`] where a setting or a secret of the flavor is missing or wrong.
+pub fn prepare(
     config: &Config,
     storage: &[(OsString, OsString)],
-    secrets: &Store,
-) -> Result<Start, FlavorError> {
-    let environment = environment(config, storage);
+    secrets: Store,
+) -> Result<Box<dyn Runner>, FlavorError> {
+    let environment = environment::build(config, storage)?;
+    Ok(match config.flavor {
+        FlavorName::Github => Box::new(github::Github::prepare(config, environment, secrets)?),
+        FlavorName::Circleci => {
+            Box::new(circleci::Circleci::prepare(config, environment, secrets)?)
+        }
+        FlavorName::Local => Box::new(local::prepare(config, environment, &secrets)?),
+        FlavorName::Exec => Box::new(exec::prepare(config, environment, &secrets)?),
+    })
+}
+
+/// Looks at what the runner of this configuration needs, and starts, takes and removes nothing: its program, the form and
+/// the end of its tokens, where it registers.
+///
+/// # Errors
+/// [`FlavorError`] for the first that is missing or wrong.
+pub fn look(config: &Config) -> Result<(), FlavorError> {
+    let mut secrets = secrets::look(config)?;
     match config.flavor {
-        FlavorName::Local => local::start(config, environment, secrets),
-        FlavorName::Exec => exec::start(config, environment, secrets),
+        FlavorName::Github => github::look(config, &mut secrets),
+        FlavorName::Circleci => circleci::look(config, &mut secrets).map(|_| ()),
+        FlavorName::Local | FlavorName::Exec => Ok(()),
     }
 }
 
-/// The code we end with after the runner ended.
-#[must_use]
-pub fn exit_code(config: &Config, ended: Ended, cause: Option<Cause>) -> u8 {
-    match config.flavor {
-        FlavorName::Local => local::exit_code(ended, cause),
-        FlavorName::Exec => ended.code(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The container's environment less our own settings, with HOME and TMPDIR on the volume.
-fn environment(config: &Config, storage: &[(OsString, OsString)]) -> Environment {
-    let ours = |name: &OsStr| name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes());
-    let mut environment: Environment = std::env::vars_os()
-        .filter(|(name, _)| !ours(name))
-        .collect();
-    let mut set = |name: &str, value: OsString| set(&mut environment, name, value);
-    set("HOME", config.workspace.home().into());
-    set("TMPDIR", config.workspace.temporary().into());
-    // In memory, so that what `buildah login` writes there meets no disk.
-    if config.runtime_directory.is_dir() {
-        set("XDG_RUNTIME_DIR", config.runtime_directory.clone().into());
+    #[test]
+    fn looking_names_what_is_wrong_and_leaves_the_secrets_where_they_are() {
+        let secrets = tempfile::tempdir_in("/dev/shm").unwrap();
+        let mut config = Config::default();
+        config.secrets.directory = secrets.path().to_owned();
+        let mut told = |flavor, key: &str, value: &str| {
+            config.flavor = flavor;
+            std::fs::write(secrets.path().join(key), value).unwrap();
+            let text = look(&config).unwrap_err().to_string();
+            assert!(secrets.path().join(key).exists());
+            std::fs::remove_file(secrets.path().join(key)).unwrap();
+            text
+        };
+        let text = told(FlavorName::Github, "jitconfig", "ghp_0123");
+        assert!(text.contains("personal access token"), "{text}");
+        let text = told(FlavorName::Circleci, "resource_class_token", "'quoted'");
+        assert!(text.contains("quotes"), "{text}");
+        let text = told(FlavorName::Circleci, "resource_class_token", "0123abcd");
+        assert!(text.contains("/opt/circleci/circleci-runner"), "{text}");
     }
-    for (name, value) in storage {
-        set(&name.to_string_lossy(), value.clone());
-    }
-    environment
-}
-
-fn set(environment: &mut Environment, name: &str, value: OsString) {
-    environment.retain(|(other, _)| other != name);
-    environment.push((name.into(), value));
 }

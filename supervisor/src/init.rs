@@ -1,5 +1,6 @@
 //! What makes us an init: signals are passed on, orphans reaped, and nobody outlives the runner.
 
+pub mod guide;
 pub mod reap;
 pub mod signals;
 pub mod spawn;

@@ -11,6 +11,7 @@ pub mod lifecycle;
 pub mod log;
 pub mod outcome;
 pub mod report;
+pub mod rounds;
 pub mod secrets;
 pub mod storage;
 pub mod sys;

@@ -16,15 +16,13 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::init::is_pid_1;
+use crate::init::reap::Ended;
 use crate::init::signals::Signals;
-use crate::init::spawn::spawn;
-use crate::init::supervise::{Watch, Watched};
 use crate::init::survivors::{self, Survivors};
-use crate::init::terminal::Terminal;
-use crate::init::terminate::Times;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
-use crate::sys::{footprint, process, reserve, scrub};
+use crate::rounds::{self, Rounds};
+use crate::sys::{process, reserve, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
 use wiping::Asked;
@@ -101,14 +99,18 @@ impl<'a> Run<'a> {
             }
             Ok((environment, secrets))
         })?;
-        let watched = self.step(Step::Runner, &signals, || {
-            let start = flavor::start(config, &environment, &secrets)?;
+        let mut runner = None;
+        let rounds = self.step(Step::Runner, &signals, || {
+            let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
             // The runner has its own copy; nobody is to read ours.
-            drop(secrets);
             scrub::start();
-            supervise(config, start, &signals)
-        })?;
-        Ok(self.note_end(watched))
+            rounds::all(config, prepared.as_mut(), &signals)
+        });
+        if let Some(runner) = runner {
+            self.report.job = runner.job();
+            self.report.registration = runner.registration();
+        }
+        Ok(self.note_end(rounds?))
     }
 
     /// Does one step: timed, not begun once the end was asked for, and a panic in it is an error like others.
@@ -165,26 +167,26 @@ impl<'a> Run<'a> {
         in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
-    fn note_end(&mut self, watched: Watched) -> Job {
-        self.asked_at = watched.asked_at;
-        let code = flavor::exit_code(self.config, watched.ended, watched.cause);
-        let (exit_code, signal) = match watched.ended {
-            crate::init::reap::Ended::Exited(code) => (Some(code), None),
-            crate::init::reap::Ended::Signaled(signal) => (None, Some(signal)),
+    fn note_end(&mut self, rounds: Rounds) -> Job {
+        self.asked_at = rounds.asked_at;
+        let (exit_code, signal) = match rounds.ended {
+            Ended::Exited(code) => (Some(code), None),
+            Ended::Signaled(signal) => (None, Some(signal)),
         };
         info!(exit_code, signal, "the runner ended");
         self.report.runner = Some(Runner {
             exit_code,
             signal,
-            reaped_orphans: watched.orphans,
+            starts: rounds.starts,
+            reaped_orphans: rounds.orphans,
             survivors: Vec::new(),
             unkillable: Vec::new(),
             peak_memory_bytes: peak_memory(),
         });
         Job {
-            ended: watched.ended,
-            cause: watched.cause,
-            code,
+            ended: rounds.ended,
+            cause: rounds.cause,
+            verdict: rounds.verdict,
         }
     }
 
@@ -302,40 +304,6 @@ fn become_init(config: &Config) -> Result<Signals, Failure> {
         process::end_with_parent().map_err(kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
     Ok(signals)
-}
-
-fn supervise(
-    config: &Config,
-    start: crate::init::spawn::Start,
-    signals: &Signals,
-) -> Result<Watched, Failure> {
-    let graceful = start.graceful;
-    let terminal = Terminal::find();
-    let runner = spawn(start, terminal.as_ref())?;
-    info!(
-        flavor = config.flavor.name(),
-        pid = runner.as_raw(),
-        "the runner started"
-    );
-    let watch = Watch {
-        runner,
-        graceful,
-        times: Times {
-            grace: config.grace,
-            kill_after: config.kill_after(),
-        },
-        deadline: config.deadline,
-    };
-    reserve::grow_stack();
-    footprint::shrink();
-    let watched = watch.until_end(signals);
-    if let Some(terminal) = terminal {
-        terminal.take_back();
-    }
-    watched.map_err(|source| Failure::Kernel {
-        what: "the runner cannot be watched",
-        source: source.into(),
-    })
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

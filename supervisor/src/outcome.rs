@@ -2,7 +2,7 @@
 
 use crate::doctor;
 use crate::exit;
-use crate::flavor::FlavorError;
+use crate::flavor::{FlavorError, Verdict};
 use crate::init::reap::Ended;
 use crate::init::spawn::SpawnError;
 use crate::init::terminate::Cause;
@@ -53,14 +53,14 @@ pub enum Failure {
 }
 
 /// How the job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The runner's own end.
     pub ended: Ended,
     /// Why it had to end, if it had to.
     pub cause: Option<Cause>,
-    /// The code its flavor makes of that.
-    pub code: u8,
+    /// What its flavor makes of that.
+    pub verdict: Verdict,
 }
 
 /// The end of the story.
@@ -85,7 +85,19 @@ pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> C
         Ok(job) => job,
         Err(failure) => return failed(step, failure),
     };
-    let (reason, message) = match (job.cause, job.code) {
+    let code = job.verdict.code;
+    let (reason, message) = match (job.cause, code) {
+        _ if job
+            .verdict
+            .reason
+            .is_some_and(|reason| reason != Reason::Completed) =>
+        {
+            (
+                job.verdict.reason.unwrap_or(Reason::Failed),
+                job.verdict.message.clone(),
+            )
+        }
+        (Some(Cause::Idle), _) => (Reason::Idle, job.verdict.message.clone()),
         (Some(Cause::Deadline), _) => (
             Reason::Deadline,
             Some("the job's deadline was over".to_owned()),
@@ -104,13 +116,19 @@ pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> C
                 message: Some(message),
             };
         }
-        (None, 0) => (Reason::Completed, None),
-        (None, _) => (Reason::Failed, Some(told(job.ended))),
+        (None, 0) => (Reason::Completed, job.verdict.message.clone()),
+        (None, _) => {
+            let message = job.verdict.message.clone();
+            (
+                Reason::Failed,
+                Some(message.unwrap_or_else(|| told(job.ended))),
+            )
+        }
     };
     Conclusion {
         reason,
-        code: job.code,
-        failed_step: (job.code != 0).then_some(Step::Runner),
+        code,
+        failed_step: (code != 0).then_some(Step::Runner),
         message,
     }
 }
@@ -127,7 +145,8 @@ fn failed(step: Step, failure: &Failure) -> Conclusion {
         Failure::Terminated => (Reason::Terminated, exit::of_signal(nix::libc::SIGTERM)),
         Failure::Unwiped(_) | Failure::Preflight(_) => (Reason::Preflight, exit::PREFLIGHT),
         Failure::Storage(_) => (Reason::Storage, exit::STORAGE),
-        Failure::Secrets(_) | Failure::Flavor(FlavorError::Secrets(_)) => {
+        Failure::Secrets(_)
+        | Failure::Flavor(FlavorError::Secrets(_) | FlavorError::Token { .. }) => {
             (Reason::Secrets, exit::SECRETS)
         }
         Failure::Flavor(FlavorError::Setting { .. }) => (Reason::Config, exit::CONFIG),
@@ -152,7 +171,7 @@ mod tests {
         Ok(Job {
             ended,
             cause,
-            code: ended.code(),
+            verdict: Verdict::of_code(ended.code()),
         })
     }
 

@@ -50,6 +50,18 @@ pub enum Reason {
     Leftovers,
     /// A defect of the supervisor.
     Internal,
+    /// No job came in the time that the runner had for it.
+    Idle,
+    /// The CI vendor's runner gave up: not configured, not registered, refused.
+    RunnerError,
+    /// The runner failed in a way that may pass, and did so each time it was started again.
+    RetriesExhausted,
+    /// The runner ended in order to update itself, which an image's runner must not.
+    Updating,
+    /// Another runner of this name is connected.
+    SessionConflict,
+    /// The CI vendor no longer takes this version of its runner.
+    VersionDeprecated,
 }
 
 /// A step of the run.
@@ -86,6 +98,9 @@ pub struct Runner {
     pub exit_code: Option<u8>,
     /// The signal that ended it otherwise.
     pub signal: Option<i32>,
+    /// How many processes the runner took, one after the other.
+    #[serde(default)]
+    pub starts: u32,
     /// Orphans reaped, while it ran and after.
     pub reaped_orphans: u64,
     /// Processes that outlived it and were ended, the first twenty.
@@ -94,6 +109,39 @@ pub struct Runner {
     pub unkillable: Vec<String>,
     /// Most memory that the job used at once, in bytes: the container's cgroup, or its largest process.
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// The CI vendor's job, as far as its runner told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CiJob {
+    /// The repository.
+    pub repository: Option<String>,
+    /// The workflow's name.
+    pub workflow: Option<String>,
+    /// The job's id in the workflow.
+    pub job: Option<String>,
+    /// The run's number at the vendor's.
+    pub run_id: Option<String>,
+    /// When it began (RFC 3339).
+    pub started_at: Option<String>,
+    /// When its last step was done.
+    pub completed_at: Option<String>,
+    /// `succeeded`, `succeeded_with_issues`, `failed`, `canceled`, `skipped` or `abandoned`, if the runner told.
+    pub result: Option<String>,
+    /// The end was asked for, and the job was let go on.
+    pub drained: bool,
+}
+
+/// What has become of the runner's registration at the vendor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// It had its job, and vanishes with it.
+    Used,
+    /// It was removed.
+    Removed,
+    /// It stays in the vendor's list as offline until the vendor removes it.
+    Lingers,
 }
 
 /// What a wipe removed and what it could not.
@@ -130,6 +178,12 @@ pub struct Report {
     pub message: Option<String>,
     /// The runner's own end, if it was started.
     pub runner: Option<Runner>,
+    /// The vendor's job, if there was one.
+    #[serde(default)]
+    pub job: Option<CiJob>,
+    /// What has become of the runner's registration, where it has one.
+    #[serde(default)]
+    pub registration: Option<Registration>,
     /// The storage driver for builds.
     pub storage_driver: Option<String>,
     /// What an earlier run had left and this one removed first.
@@ -153,6 +207,8 @@ impl Report {
             failed_step: None,
             message: None,
             runner: None,
+            job: None,
+            registration: None,
             storage_driver: None,
             found: None,
             wiped: None,
@@ -266,6 +322,7 @@ mod tests {
         report.runner = Some(Runner {
             exit_code: Some(0),
             signal: None,
+            starts: 1,
             reaped_orphans: 0,
             survivors: names.clone(),
             unkillable: names,

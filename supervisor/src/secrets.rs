@@ -4,7 +4,7 @@ mod handover;
 mod read;
 
 pub use handover::{ReadOnce, read_once};
-pub use read::{SecretsError, read};
+pub use read::{SecretsError, look, read};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +22,12 @@ pub const DOCKER_CONFIG: &str = ".dockerconfigjson";
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// A value that was made of others.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
     /// The value, for the one place that hands it over.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -52,6 +58,11 @@ impl Store {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Secret> {
         self.values.get(key)
+    }
+
+    /// One value, for a keeper of its own.
+    pub fn take(&mut self, key: &str) -> Option<Secret> {
+        self.values.remove(key)
     }
 
     /// The keys, sorted.

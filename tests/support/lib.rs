@@ -53,34 +53,33 @@ fn engine(what: &str, arguments: &[&str]) -> Output {
     output.unwrap()
 }
 
+/// The runner image that `scripts/test.sh` built.
+#[must_use]
+pub fn runner_image() -> String {
+    std::env::var("RUNNER_IMAGE")
+        .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh")
+}
+
 /// Runs the supervisor's runner image with the rights of a pod, and no volume but those in `flags`.
 #[must_use]
 pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
-    let image = std::env::var("RUNNER_IMAGE")
-        .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh");
-    let rights = [
-        "--cap-drop",
-        "all",
-        "--cap-add",
-        "SETUID",
-        "--cap-add",
-        "SETGID",
-    ];
     let seccomp = format!(
         "seccomp={}",
         root().join("k8s/seccomp/buildah.json").display()
     );
-    let mut command = vec![
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--security-opt",
-        &seccomp,
-    ];
-    command.extend(rights);
+    let mut rights = vec!["--security-opt", &seccomp];
+    rights.extend(["--cap-drop", "all"]);
+    rights.extend(["--cap-add", "SETUID", "--cap-add", "SETGID"]);
+    rights.extend(flags);
+    run_image(&runner_image(), &rights, arguments)
+}
+
+/// Runs an image without a network, with what `flags` give it.
+#[must_use]
+pub fn run_image(image: &str, flags: &[&str], arguments: &[&str]) -> Output {
+    let mut command = vec!["run", "--rm", "--network", "none"];
     command.extend(flags);
-    command.push(&image);
+    command.push(image);
     command.extend(arguments);
     engine(
         "\"$1\" \"${LIMIT_FLAGS[@]}\" \"${SECURITY_FLAGS[@]}\" \"${@:2}\"",

@@ -3,22 +3,28 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use supervisor::exit;
 use supervisor::storage::probe;
 use supervisor::sys::trial::Verdict;
-use supervisor::sys::{scratch, userns};
-use supervisor::wipe;
+use supervisor::sys::{rooms, scratch, syscalls, userns};
+use supervisor::{doctor, exit, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
-    if name == wipe::owned::NAME {
-        return wipe::owned::child(arguments);
+    match (name, arguments) {
+        (wipe::owned::NAME, _) => return wipe::owned::child(arguments),
+        (userns::BOUND, [program, arguments @ ..]) => {
+            return userns::become_bound(program, arguments);
+        }
+        (doctor::child::NAME, [id]) => return doctor::child::main(&id.to_string_lossy()),
+        (syscalls::NAME, []) => {
+            syscalls::child();
+            return 0;
+        }
+        _ => {}
     }
-    if let (userns::BOUND, [program, arguments @ ..]) = (name, arguments) {
-        return userns::become_bound(program, arguments);
-    }
-    let verdict = arguments
-        .first()
-        .and_then(|path| of_path(name, Path::new(path)));
+    let verdict = match arguments.first() {
+        Some(path) => of_path(name, Path::new(path)),
+        None => rooms::child(name),
+    };
     let Some(verdict) = verdict else {
         eprintln!("supervisor: there is no trial {name}");
         return exit::USAGE;

@@ -165,6 +165,9 @@ fn flavor(config: &Config) -> Option<Impossible> {
             ),
         );
     }
+    if let Some(found) = runner(config) {
+        return Some(found);
+    }
     for (name, key) in &config.secrets.environment {
         if !is_variable(name) {
             return impossible(
@@ -172,6 +175,38 @@ fn flavor(config: &Config) -> Option<Impossible> {
                 format!(
                     "found {name:?}, expected the name of an environment variable for the key {key:?}"
                 ),
+            );
+        }
+    }
+    None
+}
+
+fn runner(config: &Config) -> Option<Impossible> {
+    for (name, value) in &config.runner.env {
+        if !is_variable(name) || value.contains('\0') {
+            return impossible(
+                "runner.env",
+                format!(
+                    "found {name:?}, expected the name of an environment variable and its value"
+                ),
+            );
+        }
+    }
+    for (key, path) in [
+        ("runner.ca_bundle", config.runner.ca_bundle.as_deref()),
+        ("github.directory", Some(config.github.directory.as_path())),
+        ("github.hook_started", config.github.hook_started.as_deref()),
+        (
+            "github.hook_completed",
+            config.github.hook_completed.as_deref(),
+        ),
+        ("circleci.program", Some(config.circleci.program.as_path())),
+    ] {
+        if let Some(path) = path.filter(|path| !usable(path)) {
+            let found = path.display();
+            return impossible(
+                key,
+                format!("found \"{found}\", expected an absolute path without \"..\""),
             );
         }
     }

@@ -96,9 +96,10 @@ impl Loaded {
     }
 }
 
-/// The runner's arguments are the one place where a user can have put a secret: only the program's name is shown.
+/// The runner's arguments and variables are where a user can have put a secret: only the program's name is shown.
 fn masked(key: &str, value: serde_json::Value) -> serde_json::Value {
     match value {
+        serde_json::Value::String(_) if key.starts_with("runner.env.") => "***".into(),
         serde_json::Value::Array(items) if key == "exec.command" && items.len() > 1 => {
             let hidden = format!("*** ({} more)", items.len() - 1);
             let mut shown: Vec<_> = items.into_iter().take(1).collect();
@@ -118,7 +119,10 @@ mod tests {
     #[allow(clippy::result_large_err, reason = "figment's own signature")]
     fn each_value_names_its_origin_and_arguments_are_masked() {
         Jail::expect_with(|jail| {
-            jail.create_file("c.toml", "[exec]\ncommand = ['curl', 'token=hunter2']\n")?;
+            jail.create_file(
+                "c.toml",
+                "[exec]\ncommand = ['curl', 'token=hunter2']\n[runner.env]\nA = 'hunter2'\n",
+            )?;
             jail.set_env("SUPERVISOR_WIPE__RESERVE", "5s");
             let file = Some("c.toml".into());
             let loaded = Layers {

@@ -2,16 +2,18 @@
 
 use nix::sys::signal::Signal;
 
-use super::{Environment, FlavorError, set};
+use super::FlavorError;
+use super::environment::{Environment, set};
+use super::runner::Once;
 use crate::config::Config;
-use crate::init::spawn::Start;
+use crate::init::spawn::{Manner, Start};
 use crate::secrets::Store;
 
-pub(super) fn start(
+pub(super) fn prepare(
     config: &Config,
     mut environment: Environment,
     secrets: &Store,
-) -> Result<Start, FlavorError> {
+) -> Result<Once, FlavorError> {
     let Some((program, arguments)) = config.exec.command.split_first() else {
         return Err(FlavorError::Setting {
             flavor: "exec",
@@ -23,12 +25,13 @@ pub(super) fn start(
             set(&mut environment, name, secret.expose().into());
         }
     }
-    Ok(Start {
+    let start = Start {
         program: program.into(),
         arguments: arguments.iter().map(Into::into).collect(),
         environment,
         directory: config.workspace.work(),
-        graceful: Signal::SIGTERM,
+        manner: Manner::group(Signal::SIGTERM),
         stdin: None,
-    })
+    };
+    Ok(Once::new(start, |ended, _| ended.code()))
 }

@@ -8,11 +8,13 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use zeroize::Zeroizing;
 
-use super::{Environment, FlavorError, set};
+use super::FlavorError;
+use super::environment::{Environment, set};
+use super::runner::Once;
 use crate::config::Config;
 use crate::exit;
 use crate::init::reap::Ended;
-use crate::init::spawn::Start;
+use crate::init::spawn::{Manner, Start};
 use crate::init::terminate::Cause;
 use crate::secrets::{Store, read_once};
 use crate::workspace::Private;
@@ -20,11 +22,11 @@ use crate::workspace::Private;
 /// The program, looked up in PATH.
 const ACT: &str = "act";
 
-pub(super) fn start(
+pub(super) fn prepare(
     config: &Config,
     mut environment: Environment,
     secrets: &Store,
-) -> Result<Start, FlavorError> {
+) -> Result<Once, FlavorError> {
     let repository = &config.local.repository;
     require_workflows(repository)?;
     let input = hand_over(config, secrets)?;
@@ -36,7 +38,7 @@ pub(super) fn start(
         "safe.directory".into(),
     );
     set(&mut environment, "GIT_CONFIG_VALUE_0", "*".into());
-    Ok(Start {
+    let start = Start {
         program: ACT.into(),
         arguments: arguments(config, input.is_some())
             .into_iter()
@@ -44,13 +46,14 @@ pub(super) fn start(
             .collect(),
         environment,
         directory: repository.clone(),
-        graceful: Signal::SIGINT,
+        manner: Manner::group(Signal::SIGINT),
         stdin: Some(input.unwrap_or_else(Stdio::null)),
-    })
+    };
+    Ok(Once::new(start, exit_code))
 }
 
 /// act's code; but once the end was asked for, its own failure only says that it did end.
-pub(super) fn exit_code(ended: Ended, cause: Option<Cause>) -> u8 {
+fn exit_code(ended: Ended, cause: Option<Cause>) -> u8 {
     match (ended, cause) {
         (Ended::Exited(0), _) | (_, None) => ended.code(),
         (_, Some(_)) => exit::of_signal(Signal::SIGTERM as i32),

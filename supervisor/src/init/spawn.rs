@@ -29,10 +29,56 @@ pub struct Start {
     pub environment: Vec<(OsString, OsString)>,
     /// Working directory.
     pub directory: PathBuf,
-    /// The signal that asks this runner to end well.
-    pub graceful: Signal,
+    /// How this runner is asked to end well.
+    pub manner: Manner,
     /// Becomes the runner's stdin in place of ours.
     pub stdin: Option<Stdio>,
+}
+
+/// How a runner is asked to end.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// The signal that asks it to end well.
+    pub graceful: Signal,
+    /// The signal that follows where that did not help.
+    pub insisting: Signal,
+    /// Who gets the first of them.
+    pub graceful_to: Receiver,
+    /// Who gets the second.
+    pub insisting_to: Receiver,
+}
+
+/// Who is sent a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receiver {
+    /// The runner and all in its process group.
+    Group,
+    /// The runner alone, which tells its own children.
+    Runner,
+}
+
+impl Receiver {
+    /// For the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Group => "runner's group",
+            Self::Runner => "runner",
+        }
+    }
+}
+
+impl Manner {
+    /// The group is asked with `graceful`, then with SIGTERM.
+    #[must_use]
+    pub fn group(graceful: Signal) -> Self {
+        Self {
+            graceful,
+            insisting: Signal::SIGTERM,
+            graceful_to: Receiver::Group,
+            insisting_to: Receiver::Group,
+        }
+    }
 }
 
 /// Why the runner did not start.

@@ -1,5 +1,6 @@
 //! The watch over the runner: one loop that waits for signals and for the clock, and for nothing else.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -7,10 +8,12 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::Pid;
 use tracing::{debug, info, warn};
 
+use super::guide::Guide;
 use super::is_pid_1;
 use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
-use super::terminate::{Act, Cause, Termination, Times};
+use super::spawn::{Manner, Receiver};
+use super::terminate::{Act, Cause, Opening, Termination, Times};
 use crate::sys::raw;
 use crate::sys::ready::{self, Want};
 
@@ -19,12 +22,14 @@ use crate::sys::ready::{self, Want};
 pub struct Watch {
     /// Its pid and process group.
     pub runner: Pid,
-    /// The signal that asks it to end well.
-    pub graceful: Signal,
+    /// How it is asked to end.
+    pub manner: Manner,
     /// Times of a termination.
     pub times: Times,
     /// The job's own maximum.
     pub deadline: Option<Duration>,
+    /// How long it waits for a job.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// How the watch ended.
@@ -34,15 +39,18 @@ pub struct Watched {
     pub ended: Ended,
     /// Why it had to, if it had to.
     pub cause: Option<Cause>,
+    /// The last act of a termination.
+    pub act: Option<Act>,
     /// When the end was asked for.
     pub asked_at: Option<Instant>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
 }
 
-struct Loop<'a> {
+struct Loop<'a, G: Guide + ?Sized> {
     watch: Watch,
     signals: &'a Signals,
+    guide: &'a mut G,
     started: Instant,
     termination: Option<Termination>,
     asked_at: Option<Instant>,
@@ -55,10 +63,15 @@ impl Watch {
     ///
     /// # Errors
     /// As poll(2) and read(2).
-    pub fn until_end(self, signals: &Signals) -> Result<Watched, Errno> {
+    pub fn until_end<G: Guide + ?Sized>(
+        self,
+        signals: &Signals,
+        guide: &mut G,
+    ) -> Result<Watched, Errno> {
         let watching = Loop {
             watch: self,
             signals,
+            guide,
             started: Instant::now(),
             termination: None,
             asked_at: None,
@@ -69,15 +82,18 @@ impl Watch {
     }
 }
 
-impl Loop<'_> {
+impl<G: Guide + ?Sized> Loop<'_, G> {
     fn run(mut self) -> Result<Watched, Errno> {
         loop {
             // The runner may have ended before anyone looked.
             self.drain()?;
             if let Some(ended) = self.ended {
+                // What it said last counts too.
+                self.guide.look();
                 return Ok(Watched {
                     ended,
                     cause: self.termination.map(|termination| termination.cause),
+                    act: self.termination.map(|termination| termination.done),
                     asked_at: self.asked_at,
                     orphans: self.orphans,
                 });
@@ -86,10 +102,16 @@ impl Loop<'_> {
         }
     }
 
-    /// Sleeps until a signal waits, or until the next act is due and is done.
+    /// Sleeps until a signal waits, or the guide has seen something, or the next act is due and is done.
     fn wait(&mut self) -> Result<(), Errno> {
         let due = self.due();
-        ready::wait(self.signals, Want::Read, due)?;
+        let mut fds = vec![self.signals.as_fd()];
+        fds.extend(self.guide.events());
+        let ready = ready::wait_any(&fds, Want::Read, due)?;
+        drop(fds);
+        if ready.iter().skip(1).any(|seen| *seen) {
+            self.guide.look();
+        }
         if due.is_some_and(|due| Instant::now() >= due) {
             self.clock();
         }
@@ -103,7 +125,8 @@ impl Loop<'_> {
                 Meaning::Child => child = true,
                 Meaning::Terminate => self.terminate(Cause::Asked, received),
                 Meaning::Suspend => self.suspend(received),
-                Meaning::Forward => self.forward(received),
+                // Who is told to end alone is told everything else alone too.
+                Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
                 Meaning::Ignore => {}
             }
         }
@@ -119,18 +142,18 @@ impl Loop<'_> {
         self.ended = self.ended.or(round.runner);
     }
 
-    fn forward(&self, received: Received) {
+    fn forward(&self, received: Received, to: Receiver) {
         debug!(
             signal = received.number.name(),
             sender = received.sender,
             "forwarded"
         );
-        self.send(received.number);
+        self.send_to(to, received.number);
     }
 
     /// As a shell expects of a job: the runner is stopped, then we are, until SIGCONT.
     fn suspend(&self, received: Received) {
-        self.forward(received);
+        self.forward(received, Receiver::Group);
         if !is_pid_1() {
             // SIGSTOP cannot fail for ourselves.
             let _ = raise(Signal::SIGSTOP);
@@ -157,10 +180,38 @@ impl Loop<'_> {
 
     fn begin(&mut self, cause: Cause) {
         let now = Instant::now();
-        self.termination = Some(Termination::begin(cause, self.watch.times, now));
+        let opening = self.opening(cause);
+        let grace = self.watch.times.grace;
+        let termination = Termination::begin(cause, self.watch.times, now, opening);
+        self.termination = Some(termination);
         self.asked_at = Some(now);
-        info!(grace = ?self.watch.times.grace, "act 1: {} to the runner's group", self.watch.graceful);
-        self.send(Number(self.watch.graceful as i32));
+        match opening {
+            Opening::Ask => self.ask(),
+            Opening::Look => {}
+            Opening::Drain => info!(?grace, "act 1: a job is under way; it goes on"),
+        }
+    }
+
+    fn opening(&mut self, cause: Cause) -> Opening {
+        // The job's own maximum is no reason to let it go on.
+        if cause == Cause::Deadline || !self.guide.drains() {
+            Opening::Ask
+        } else if self.guide.busy() {
+            Opening::Drain
+        } else {
+            Opening::Look
+        }
+    }
+
+    fn ask(&self) {
+        let Manner {
+            graceful,
+            graceful_to,
+            ..
+        } = self.watch.manner;
+        let grace = self.watch.times.grace;
+        info!(?grace, "act 1: {graceful} to the {}", graceful_to.name());
+        self.send_to(graceful_to, Number(graceful as i32));
         // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
         if raw::is_stopped(self.watch.runner.as_raw()) {
             self.send(Number(Signal::SIGCONT as i32));
@@ -175,38 +226,75 @@ impl Loop<'_> {
         else {
             return;
         };
-        let (signal, number) = match act {
-            Act::Kill => (Signal::SIGKILL, 3),
-            _ => (Signal::SIGTERM, 2),
+        let manner = self.watch.manner;
+        let (signal, to, number) = match act {
+            Act::Wait | Act::Ask => return self.ask(),
+            Act::Insist => (manner.insisting, manner.insisting_to, 2),
+            Act::Kill => (Signal::SIGKILL, Receiver::Group, 3),
         };
-        warn!("act {number}: the runner is still there, {signal} to its group");
-        self.send(Number(signal as i32));
+        warn!(
+            "act {number}: the runner is still there, {signal} to the {}",
+            to.name()
+        );
+        self.send_to(to, Number(signal as i32));
         // Others of its group may be stopped while it runs.
         self.send(Number(Signal::SIGCONT as i32));
     }
 
     fn clock(&mut self) {
-        if self.termination.is_some() {
-            self.advance();
+        if let Some(termination) = &mut self.termination {
+            if self.guide.drains() && self.guide.busy() && termination.found_busy() {
+                let grace = self.watch.times.grace;
+                info!(
+                    ?grace,
+                    "the runner has just taken a job: it has the time of one"
+                );
+            } else {
+                self.advance();
+            }
+        } else if self.idle_due().is_some_and(|due| Instant::now() >= due) {
+            self.idle();
         } else {
             warn!(deadline = ?self.watch.deadline, "the job's deadline is over");
             self.begin(Cause::Deadline);
         }
     }
 
-    fn due(&self) -> Option<Instant> {
-        match &self.termination {
-            Some(termination) => termination.due(),
-            None => self.watch.deadline.map(|deadline| self.started + deadline),
+    fn idle(&mut self) {
+        let timeout = self.watch.idle_timeout.take();
+        if !self.guide.busy() {
+            warn!(?timeout, "no job came");
+            self.begin(Cause::Idle);
         }
     }
 
+    fn due(&self) -> Option<Instant> {
+        if let Some(termination) = &self.termination {
+            return termination.due();
+        }
+        let deadline = self.watch.deadline.map(|deadline| self.started + deadline);
+        [deadline, self.idle_due()].into_iter().flatten().min()
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        self.watch
+            .idle_timeout
+            .map(|timeout| self.started + timeout)
+    }
+
     fn send(&self, number: Number) {
-        let group = -self.watch.runner.as_raw();
-        match raw::kill(group, number.0) {
+        self.send_to(Receiver::Group, number);
+    }
+
+    fn send_to(&self, to: Receiver, number: Number) {
+        let target = match to {
+            Receiver::Group => -self.watch.runner.as_raw(),
+            Receiver::Runner => self.watch.runner.as_raw(),
+        };
+        match raw::kill(target, number.0) {
             // It ended a moment ago, and SIGCHLD is on its way.
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => warn!(%errno, "{} did not reach the runner's group", number.name()),
+            Err(errno) => warn!(%errno, "{} did not reach the {}", number.name(), to.name()),
         }
     }
 }

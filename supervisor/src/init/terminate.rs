@@ -1,4 +1,4 @@
-//! The three acts of a termination, as pure decisions: ask, insist, kill.
+//! The acts of a termination, as pure decisions: (wait,) ask, insist, kill.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,15 @@ pub enum Cause {
     Asked,
     /// The job's own maximum is over.
     Deadline,
+    /// No job came in the time that the runner had for it.
+    Idle,
 }
 
 /// What is done to the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
+    /// Nothing: its job goes on.
+    Wait,
     /// The flavor's graceful signal.
     Ask,
     /// SIGTERM to the group.
@@ -25,20 +29,36 @@ pub enum Act {
 /// Times of a termination, counted from its beginning.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// Until SIGTERM.
+    /// Until the act after the first.
     pub grace: Duration,
     /// Until SIGKILL: the pod's grace period less what wipe and report need.
     pub kill_after: Duration,
 }
+
+/// How a termination begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// With the graceful signal.
+    Ask,
+    /// With a moment's look at a runner that has no job: it may be taking one.
+    Look,
+    /// With silence while a job is under way.
+    Drain,
+}
+
+/// How long [`Opening::Look`] looks: a runner that has just taken a job shows it by then, and an idle one is told at once.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// A termination under way.
 #[derive(Debug, Clone, Copy)]
 pub struct Termination {
     /// Why.
     pub cause: Cause,
+    /// The last act that was done.
+    pub done: Act,
+    opening: Opening,
     began: Instant,
     times: Times,
-    done: Act,
     /// When the last act was done.
     acted: Instant,
     /// Somebody asked again since.
@@ -49,14 +69,18 @@ pub struct Termination {
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Termination {
-    /// Begins; the first act, [`Act::Ask`], is the caller's to carry out now.
+    /// Begins; where the first act is [`Act::Ask`], it is the caller's to carry out now.
     #[must_use]
-    pub fn begin(cause: Cause, times: Times, now: Instant) -> Self {
+    pub fn begin(cause: Cause, times: Times, now: Instant, opening: Opening) -> Self {
         Self {
             cause,
+            done: match opening {
+                Opening::Ask => Act::Ask,
+                Opening::Look | Opening::Drain => Act::Wait,
+            },
+            opening,
             began: now,
             times,
-            done: Act::Ask,
             acted: now,
             hurried: false,
         }
@@ -65,13 +89,27 @@ impl Termination {
     /// When the next act is due, if there is one.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        let planned = match self.done {
-            Act::Ask => self.began + self.times.grace,
-            Act::Insist => self.began + self.times.kill_after,
-            Act::Kill => return None,
+        let Times { grace, kill_after } = self.times;
+        let after = match (self.done, self.opening) {
+            (Act::Wait, Opening::Look) => LOOK.min(grace),
+            (Act::Wait, _) | (Act::Ask, Opening::Ask | Opening::Look) => grace,
+            // A job that is being cancelled gets half of what is left.
+            (Act::Ask, Opening::Drain) => grace + kill_after.saturating_sub(grace) / 2,
+            (Act::Insist, _) => kill_after,
+            (Act::Kill, _) => return None,
         };
+        let planned = self.began + after;
         let hurried = self.hurried.then(|| self.acted + SETTLE);
         Some(hurried.map_or(planned, |hurried| hurried.min(planned)))
+    }
+
+    /// A job was found under way: it gets the time of one. Says whether that changed anything.
+    pub fn found_busy(&mut self) -> bool {
+        let changes = self.opening == Opening::Look && matches!(self.done, Act::Wait | Act::Ask);
+        if changes {
+            self.opening = Opening::Drain;
+        }
+        changes
     }
 
     /// Somebody asked again: the next act comes sooner. False where that was known.
@@ -82,6 +120,7 @@ impl Termination {
     /// Goes on to the next act, because it is due.
     pub fn advance(&mut self, now: Instant) -> Option<Act> {
         let next = match self.done {
+            Act::Wait => Act::Ask,
             Act::Ask => Act::Insist,
             Act::Insist => Act::Kill,
             Act::Kill => return None,
@@ -105,7 +144,7 @@ mod tests {
     #[test]
     fn the_acts_follow_each_other_in_time() {
         let now = Instant::now();
-        let mut termination = Termination::begin(Cause::Asked, TIMES, now);
+        let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
         assert_eq!(termination.due(), Some(now + TIMES.grace));
         assert_eq!(termination.advance(now), Some(Act::Insist));
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
@@ -117,7 +156,7 @@ mod tests {
     #[test]
     fn asking_again_brings_the_next_act_forward_but_a_burst_is_one_request() {
         let now = Instant::now();
-        let mut termination = Termination::begin(Cause::Asked, TIMES, now);
+        let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
         assert!(termination.hurry());
         assert!(!termination.hurry());
         assert_eq!(termination.due(), Some(now + SETTLE));
@@ -126,5 +165,36 @@ mod tests {
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
         assert!(termination.hurry());
         assert_eq!(termination.due(), Some(later + SETTLE));
+    }
+
+    #[test]
+    fn a_job_under_way_is_left_alone_until_its_grace_is_used_up() {
+        let now = Instant::now();
+        let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Drain);
+        assert_eq!(termination.done, Act::Wait);
+        assert_eq!(termination.due(), Some(now + TIMES.grace));
+        assert_eq!(termination.advance(now), Some(Act::Ask));
+        let half = TIMES.grace + Duration::from_secs(5);
+        assert_eq!(termination.due(), Some(now + half));
+        assert_eq!(termination.advance(now), Some(Act::Insist));
+        assert_eq!(termination.due(), Some(now + TIMES.kill_after));
+    }
+
+    #[test]
+    fn an_idle_runner_is_told_at_once_unless_it_is_found_taking_a_job() {
+        let now = Instant::now();
+        let mut idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Look);
+        let mut taking = idle;
+        assert_eq!(idle.due(), Some(now + LOOK));
+        assert_eq!(idle.advance(now), Some(Act::Ask));
+        assert_eq!(idle.due(), Some(now + TIMES.grace));
+
+        assert!(taking.found_busy());
+        assert_eq!(taking.due(), Some(now + TIMES.grace));
+        assert!(!taking.found_busy());
+
+        // It took one although it had been told.
+        assert!(idle.found_busy());
+        assert_eq!(idle.due(), Some(now + Duration::from_secs(15)));
     }
 }

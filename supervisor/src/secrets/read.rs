@@ -82,6 +82,22 @@ pub enum SecretsError {
 /// # Errors
 /// [`SecretsError`] naming the file. Nothing is removed then.
 pub fn read(config: &Config) -> Result<Store, SecretsError> {
+    let (store, files) = gather(config)?;
+    if !files.is_empty() {
+        unstage(&config.secrets.directory, &files);
+    }
+    Ok(store)
+}
+
+/// Reads every key and removes nothing: for who only wants to know whether they are of use.
+///
+/// # Errors
+/// As [`read`].
+pub fn look(config: &Config) -> Result<Store, SecretsError> {
+    Ok(gather(config)?.0)
+}
+
+fn gather(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
     let directory = &config.secrets.directory;
     let files = match list(directory) {
         Ok(files) => files,
@@ -108,10 +124,7 @@ pub fn read(config: &Config) -> Result<Store, SecretsError> {
             return Err(SecretsError::Missing { key, path });
         }
     }
-    if !files.is_empty() {
-        unstage(directory, &files);
-    }
-    Ok(Store { values })
+    Ok((Store { values }, files))
 }
 
 /// The files of all keys, sorted. Names with `..` in front are the kubelet's own.

@@ -52,3 +52,10 @@ pub fn end_with_parent() -> Result<(), Errno> {
     }
     nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM)
 }
+
+/// No memory of this process or of those it starts is ever written to a file: setrlimit(2), `RLIMIT_CORE`.
+pub fn no_core_dumps() {
+    use nix::sys::resource::{Resource, setrlimit};
+    // Lowering a limit is always allowed.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+}

@@ -3,7 +3,7 @@
 //! prlimit(2) lets every process of our user lower our `RLIMIT_NOFILE`, and poll(2) then refuses even one descriptor
 //! (EINVAL). select(2) does not look at the limit, but knows the first 1,024 descriptors only.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -26,18 +26,30 @@ pub enum Want {
 /// # Errors
 /// As poll(2) and select(2), less EINTR.
 pub fn wait(fd: &impl AsFd, want: Want, end: Option<Instant>) -> Result<bool, Errno> {
+    wait_any(&[fd.as_fd()], want, end).map(|ready| ready.contains(&true))
+}
+
+/// The same for several: which of them are ready, in their order.
+///
+/// # Errors
+/// As poll(2) and select(2), less EINTR.
+pub fn wait_any(
+    fds: &[BorrowedFd<'_>],
+    want: Want,
+    end: Option<Instant>,
+) -> Result<Vec<bool>, Errno> {
     let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-    let ready = match by_poll(fd, want, left) {
-        Err(Errno::EINVAL) => by_select(fd, want, left),
+    let ready = match by_poll(fds, want, left) {
+        Err(Errno::EINVAL) => by_select(fds, want, left),
         other => other,
     };
     match ready {
-        Err(Errno::EINTR) => Ok(false),
+        Err(Errno::EINTR) => Ok(vec![false; fds.len()]),
         other => other,
     }
 }
 
-fn by_poll(fd: &impl AsFd, want: Want, left: Option<Duration>) -> Result<bool, Errno> {
+fn by_poll(fds: &[BorrowedFd<'_>], want: Want, left: Option<Duration>) -> Result<Vec<bool>, Errno> {
     let events = match want {
         Want::Read => PollFlags::POLLIN,
         Want::Write => PollFlags::POLLOUT,
@@ -47,16 +59,23 @@ fn by_poll(fd: &impl AsFd, want: Want, left: Option<Duration>) -> Result<bool, E
         let milliseconds = left.as_nanos().div_ceil(1_000_000);
         PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
     });
-    Ok(poll(&mut [PollFd::new(fd.as_fd(), events)], timeout)? > 0)
+    let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, events)).collect();
+    poll(&mut polled, timeout)?;
+    let ready = polled.iter().map(|fd| fd.any().unwrap_or(false));
+    Ok(ready.collect())
 }
 
-fn by_select(fd: &impl AsFd, want: Want, left: Option<Duration>) -> Result<bool, Errno> {
-    let fd = fd.as_fd();
-    if usize::try_from(fd.as_raw_fd()).map_or(true, |number| number >= FD_SETSIZE) {
+fn by_select(
+    fds: &[BorrowedFd<'_>],
+    want: Want,
+    left: Option<Duration>,
+) -> Result<Vec<bool>, Errno> {
+    let beyond = |fd: &BorrowedFd| usize::try_from(fd.as_raw_fd()).is_ok_and(|n| n >= FD_SETSIZE);
+    if fds.iter().any(beyond) {
         return Err(Errno::EINVAL);
     }
     let mut set = FdSet::new();
-    set.insert(fd);
+    fds.iter().for_each(|fd| set.insert(*fd));
     let mut timeout = left.map(|left| {
         let microseconds = left.as_nanos().div_ceil(1000);
         TimeVal::microseconds(i64::try_from(microseconds).unwrap_or(i64::MAX))
@@ -65,7 +84,8 @@ fn by_select(fd: &impl AsFd, want: Want, left: Option<Duration>) -> Result<bool,
         Want::Read => (Some(&mut set), None),
         Want::Write => (None, Some(&mut set)),
     };
-    Ok(select(None, read, write, None, timeout.as_mut())? > 0)
+    select(None, read, write, None, timeout.as_mut())?;
+    Ok(fds.iter().map(|fd| set.contains(*fd)).collect())
 }
 
 #[cfg(test)]
@@ -77,15 +97,19 @@ mod tests {
     fn both_ways_tell_ready_from_not() {
         let (reader, writer) = pipe().unwrap();
         let moment = Some(Duration::from_millis(1));
+        let (reader, writer) = (&reader.as_fd(), &writer.as_fd());
         for way in [by_poll, by_select] {
-            assert_eq!(way(&reader, Want::Read, moment), Ok(false));
-            assert_eq!(way(&writer, Want::Write, None), Ok(true));
+            assert_eq!(way(&[*reader], Want::Read, moment), Ok(vec![false]));
+            assert_eq!(way(&[*writer], Want::Write, None), Ok(vec![true]));
         }
-        write(&writer, b"x").unwrap();
+        write(writer, b"x").unwrap();
         for way in [by_poll, by_select] {
-            assert_eq!(way(&reader, Want::Read, None), Ok(true));
+            assert_eq!(
+                way(&[*writer, *reader], Want::Read, None),
+                Ok(vec![false, true])
+            );
         }
         let end = Some(Instant::now());
-        assert_eq!(wait(&reader, Want::Read, end), Ok(true));
+        assert_eq!(wait(reader, Want::Read, end), Ok(true));
     }
 }

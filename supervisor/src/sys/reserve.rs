@@ -152,19 +152,19 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap_and_the_last_comes_back() {
-        let reserve = Box::new(Reserve {
+        static RESERVE: Reserve = Reserve {
             bytes: Bytes(UnsafeCell::new([0; SIZE])),
             used: AtomicUsize::new(0),
-        });
+        };
         let layout = |size, align| Layout::from_size_align(size, align).unwrap();
-        let first = reserve.take(layout(10, 1)) as usize;
-        let second = reserve.take(layout(100, 64)) as usize;
+        let first = RESERVE.take(layout(10, 1)) as usize;
+        let second = RESERVE.take(layout(100, 64)) as usize;
         assert!(second >= first + 10 && second % 64 == 0);
-        reserve.give_back(first as *mut u8, 10);
-        assert_ne!(reserve.take(layout(1, 1)) as usize, first);
-        let third = reserve.take(layout(4096, 8));
-        reserve.give_back(third, 4096);
-        assert_eq!(reserve.take(layout(4096, 8)), third);
-        assert!(reserve.take(layout(SIZE, 1)).is_null());
+        RESERVE.give_back(first as *mut u8, 10);
+        assert_ne!(RESERVE.take(layout(1, 1)) as usize, first);
+        let third = RESERVE.take(layout(4096, 8));
+        RESERVE.give_back(third, 4096);
+        assert_eq!(RESERVE.take(layout(4096, 8)), third);
+        assert!(RESERVE.take(layout(SIZE, 1)).is_null());
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
         return Err(Refusal::System);
     }
     match home_of_root() {
-        Some(home) if lies_in(home, &clean) => Err(Refusal::HomeOfRoot),
+        Some(home) if home.starts_with(&clean) => Err(Refusal::HomeOfRoot),
         _ => Ok(clean),
     }
 }

@@ -23,6 +23,7 @@ const DROP: &str =
 /// What is started, and how.
 pub(crate) struct Scene {
     pub(crate) directory: TempDir,
+    flavor: &'static str,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     pid_1: bool,
@@ -41,6 +42,7 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         let scene = Self {
             directory,
+            flavor: "exec",
             flags: Vec::new(),
             environment: Vec::new(),
             pid_1: true,
@@ -63,7 +65,14 @@ impl Scene {
         self.directory.path().join(name)
     }
 
-    fn owned_directory(&self, name: &str) {
+    /// Another flavor than `exec`, which then takes no command.
+    #[allow(dead_code, reason = "for the runners' tests, which share this file")]
+    pub(crate) fn flavor(mut self, flavor: &'static str) -> Self {
+        self.flavor = flavor;
+        self
+    }
+
+    pub(crate) fn owned_directory(&self, name: &str) {
         fs::create_dir(self.path(name)).unwrap();
         let id = Some(UID);
         chown(&self.path(name), id.map(Into::into), id.map(Into::into)).unwrap();
@@ -114,12 +123,16 @@ impl Scene {
             self.prelude
         );
         command.args(["bash", "-c", &script, "bash"]);
-        command.arg(supervisor).args(["run", "--flavor", "exec"]);
+        command
+            .arg(supervisor)
+            .args(["run", "--flavor", self.flavor]);
         command.args(["--no-preflight", "--storage-driver", "none"]);
         command.arg("--workspace").arg(self.path("workspace"));
         command.arg("--report-file").arg(self.path("report.json"));
         command.args(["--log-format", "json"]).args(&self.flags);
-        command.arg("--").args(job);
+        if !job.is_empty() {
+            command.arg("--").args(job);
+        }
         command
             .env("SUPERVISOR_RUNTIME_DIRECTORY", self.path("run"))
             .env("SUPERVISOR_SECRETS__DIRECTORY", self.path("secrets"))

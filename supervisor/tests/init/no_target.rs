@@ -94,7 +94,8 @@ fn the_token_is_nowhere_but_where_it_was_asked_for() {
 #[test]
 fn environment_and_the_jobs_command_are_overwritten_in_our_own_pages() {
     // Root outside sees what a debugger or a core file would.
-    let running = Scene::new().env("API_TOKEN", TOKEN).start(&[
+    let inheriting = Scene::new().env("SUPERVISOR_RUNNER__INHERIT", "API_TOKEN");
+    let running = inheriting.env("API_TOKEN", TOKEN).start(&[
         "bash",
         "-c",
         "touch ready; [ $API_TOKEN = token-4711-do-not-leak ] || exit 1; sleep 1000",

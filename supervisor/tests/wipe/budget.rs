@@ -3,10 +3,9 @@
 use std::fs::File;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::place::{BOTH, Place, Who, finish, start};
+use crate::place::{Ambush, BOTH, Place, Who, finish, start};
 
 fn fill(place: &Place, count: usize) {
     for number in 0..count {
@@ -43,13 +42,11 @@ fn a_long_wipe_says_where_it_is() {
     fill(&place, 60_000);
     let mut command = place.command(&["--json", "--keep-root"]);
     command.arg(place.workspace());
+    let ambush = Ambush::at(&place.workspace());
     let child = start(command);
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
     // Stopped in the middle of its work, it finds afterwards that a line is due.
-    while std::fs::read_dir(place.workspace()).unwrap().count() == 60_000 {}
-    kill(pid, Signal::SIGSTOP).unwrap();
-    std::thread::sleep(Duration::from_millis(5100));
-    kill(pid, Signal::SIGCONT).unwrap();
+    ambush.hold(pid, Duration::from_millis(5100), || {});
     let wiped = finish(child);
     wiped.assert_complete();
     assert!(

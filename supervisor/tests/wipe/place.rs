@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::unistd::chown;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, chown};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -325,4 +329,25 @@ fn high_water_mark(pid: u32) -> Option<u64> {
 
 pub(crate) fn run(command: Command) -> Wiped {
     finish(start(command))
+}
+
+/// Stops a process in the middle of its wipe: at the first file that vanishes from a directory.
+pub(crate) struct Ambush(OwnedFd);
+
+impl Ambush {
+    pub(crate) fn at(directory: &Path) -> Self {
+        let notify = inotify::init(CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&notify, directory, WatchFlags::DELETE).unwrap();
+        Self(notify)
+    }
+
+    /// Waits for the moment, stops the process, and lets it be for `time`.
+    pub(crate) fn hold(&self, pid: Pid, time: Duration, meanwhile: impl FnOnce()) {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        inotify::Reader::new(&self.0, &mut buffer).next().unwrap();
+        kill(pid, Signal::SIGSTOP).unwrap();
+        meanwhile();
+        std::thread::sleep(time);
+        kill(pid, Signal::SIGCONT).unwrap();
+    }
 }

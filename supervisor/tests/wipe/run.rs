@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::place::{Place, Who, Wiped, finish, start};
+use crate::place::{Ambush, Place, Who, Wiped, finish, start};
 
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
@@ -202,18 +202,17 @@ fn a_sigterm_that_comes_during_the_wipe_shortens_it() {
         environment: &environment,
         ..scene(&place, Who::Runner, "")
     };
-    let unshare =
-        scene.start("for i in {1..60000}; do : >$i; done; mv ../work ../made; mkdir ../work");
+    let job = "for i in {1..60000}; do : >$i; done; mv ../work ../made; mkdir ../work
+        until [ -e ../go ]; do sleep 0.01; done";
+    let unshare = scene.start(job);
     let made = place.path("workspace/made");
-    let count = || fs::read_dir(&made).map_or(0, Iterator::count);
-    wait_until(|| count() == 60_000);
-    wait_until(|| count() < 60_000);
+    wait_until(|| made.exists());
+    let ambush = Ambush::at(&made);
     let supervisor = child_of(Pid::from_raw(i32::try_from(unshare.id()).unwrap()));
-    kill(supervisor, Signal::SIGSTOP).unwrap();
-    assert!(count() > 0, "the wipe was over before it could be stopped");
-    kill(supervisor, Signal::SIGTERM).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
-    kill(supervisor, Signal::SIGCONT).unwrap();
+    place.file("workspace/go", "");
+    ambush.hold(supervisor, Duration::from_millis(200), || {
+        kill(supervisor, Signal::SIGTERM).unwrap();
+    });
     let ended = finish(unshare);
     let report = report(&ended);
     assert!(
@@ -221,13 +220,14 @@ fn a_sigterm_that_comes_during_the_wipe_shortens_it() {
         "{report}"
     );
     assert_eq!(ended.code, Some(75));
-    assert!(count() > 0);
+    assert!(fs::read_dir(&made).unwrap().count() > 0);
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(std::time::Instant::now() < end, "waited in vain");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# The images of the CI vendors' runners: the runner image, and the vendor's program in it.
+
+# A file of the user's in place of a download: a .deb of CircleCI's, or the program itself.
+CIRCLECI_RUNNER_FILE=${CIRCLECI_RUNNER_FILE-}
+
+# flavor_image FLAVOR: the runner image's name with the flavor in it, unless the user names another; `…/runner:local` becomes
+# `…/runner-github:local`.
+flavor_image() {
+    if [[ -n ${FLAVOR_IMAGE-} ]]; then
+        echo "$FLAVOR_IMAGE"
+        return
+    fi
+    local name=${RUNNER_TAG%:*} tag=${RUNNER_TAG##*:}
+    echo "$name-$1:$tag"
+}
+
+need_for_flavor() {
+    case $1 in
+        github) need tar tar "unpacks GitHub's runner" ;;
+        circleci) need dpkg-deb dpkg "unpacks CircleCI's package" ;;
+        *) die 64 "--flavor is github or circleci, not \"$1\"." ;;
+    esac
+}
+
+# build_flavor FLAVOR: on top of the runner image, which is built before.
+build_flavor() {
+    local image containerfile="$ROOT/images/$1/Containerfile" vendor digest context
+    image=$(flavor_image "$1")
+    step "image of the flavor $1"
+    vendor=$("vendor_of_$1")
+    digest=$(digest_of "$containerfile" "$vendor" "$(image_id "$RUNNER_TAG")")
+    if [[ -z $REFRESH ]] && image_current "$image" "$digest"; then
+        say "    unchanged: $image"
+        return
+    fi
+    scratch_directory context
+    "unpack_$1" "$context"
+    build_image "$image" "$digest" "$containerfile" "$context" --build-arg "RUNNER_IMAGE=$RUNNER_TAG"
+    say "    $image"
+}
+
+vendor_of_github() { locked_runner github actions-runner; }
+
+vendor_of_circleci() {
+    if [[ -n $CIRCLECI_RUNNER_FILE ]]; then
+        [[ -f $CIRCLECI_RUNNER_FILE ]] || die 66 "CIRCLECI_RUNNER_FILE=$CIRCLECI_RUNNER_FILE is not a file."
+        digest_of "$CIRCLECI_RUNNER_FILE"
+    else
+        locked_runner circleci circleci-runner
+    fi
+}
+
+# locked_runner FLAVOR NAME
+locked_runner() {
+    (locked "$2") || die 69 "one command fills it in: scripts/lock_runner.sh $1 VERSION."
+}
+
+unpack_github() {
+    local archive
+    download actions-runner archive
+    mkdir "$1/actions-runner"
+    tar --extract --gzip --no-same-owner --file "$archive" --directory "$1/actions-runner" ||
+        die 65 "$archive is not a gzipped tar archive."
+}
+
+unpack_circleci() {
+    local file=$CIRCLECI_RUNNER_FILE
+    [[ -n $file ]] || download circleci-runner file
+    circleci_program "$file" >"$1/circleci-runner" || die 65 "$file holds no usr/bin/circleci-runner."
+    chmod 0755 "$1/circleci-runner"
+}
+
+# circleci_program FILE: prints the program, from a .deb or as it is.
+circleci_program() {
+    if [[ $(head -c 7 -- "$1") == '!<arch>' ]]; then
+        dpkg-deb --fsys-tarfile "$1" | tar --extract --to-stdout ./usr/bin/circleci-runner
+    else
+        cat -- "$1"
+    fi
+}

@@ -1,0 +1,171 @@
+//! The way to the CI service and the registry: their names, and a TCP connection. TLS is not spoken.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::trials::told;
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::scene::Scene;
+use crate::sys::program;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "network.names",
+        title: "Names of hosts are found",
+        how: "Asks getent(1), which looks where this image's programs look, for each host of --reach and of storage.insecure_registries.",
+        limit: Duration::from_secs(4),
+        look: names,
+        cases: &[UNKNOWN],
+        ..Check::NEW
+    },
+    Check {
+        id: "network.tcp",
+        title: "Hosts can be reached",
+        how: "Opens a TCP connection to each host of --reach and of storage.insecure_registries, and closes it again. A second is enough for each.",
+        after: &["network.names"],
+        limit: Duration::from_secs(10),
+        look: tcp,
+        cases: &[UNREACHABLE],
+        ..Check::NEW
+    },
+];
+
+const UNKNOWN: Case = Case {
+    name: "unknown",
+    status: Status::Fail,
+    means: "This pod cannot find the address of a host that the job needs: the name is wrong, or no DNS server answers, or a network policy keeps the pod from it.",
+    cure: "cat /etc/resolv.conf; getent ahosts {host}\nA network policy that restricts what a pod may reach must let it ask DNS:\n  egress: [{ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}]",
+};
+const UNREACHABLE: Case = Case {
+    name: "unreachable",
+    status: Status::Fail,
+    means: "The host is known, and no connection to it comes about: nothing listens there, or a firewall or network policy stands between.",
+    cure: "In the namespace's network policy, let the pod out:\n  egress: [{to: [{ipBlock: {cidr: {address}/32}}], ports: [{port: {port}}]}]\nBehind a proxy, name the proxy's host and port to --reach instead.",
+};
+
+/// A second is long for a handshake, short for a person.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Host and port of `HOST[:PORT]`, `[IPV6]:PORT` or a URL's beginning.
+fn split(text: &str) -> (String, u16) {
+    let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let text = text.split('/').next().unwrap_or_default();
+    if text.parse::<IpAddr>().is_ok() {
+        return (text.to_owned(), 443);
+    }
+    if let Some((host, port)) = text.rsplit_once(':') {
+        if let Ok(port) = port.parse() {
+            return (host.trim_matches(['[', ']']).to_owned(), port);
+        }
+    }
+    (text.trim_matches(['[', ']']).to_owned(), 443)
+}
+
+fn hosts(scene: &Scene) -> Vec<(String, u16)> {
+    let registries = &scene.config.storage.insecure_registries;
+    let named = scene.reach.iter().chain(registries);
+    named.map(|text| split(text)).collect()
+}
+
+/// Addresses of a host; `None` where nobody can be asked.
+fn addresses(host: &str) -> Option<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Some(vec![address]);
+    }
+    let getent = program::find("getent")?;
+    let output = Command::new(getent)
+        .args(["ahosts", "--", host])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let first = text.lines().filter_map(|line| line.split(' ').next());
+    let mut found: Vec<IpAddr> = first.filter_map(|address| address.parse().ok()).collect();
+    found.dedup();
+    Some(found)
+}
+
+fn names(scene: &Scene) -> Finding {
+    let hosts = hosts(scene);
+    if hosts.is_empty() {
+        return Finding::skipped("no host to ask for: name one with --reach HOST[:PORT]");
+    }
+    for (host, _) in &hosts {
+        match addresses(host) {
+            None => return Finding::skipped("there is no getent in this image to ask"),
+            Some(found) if found.is_empty() => {
+                return Finding::case(UNKNOWN, format!("{host} has no address"))
+                    .fill("host", host);
+            }
+            Some(_) => {}
+        }
+    }
+    let names: Vec<_> = hosts.into_iter().map(|(host, _)| host).collect();
+    Finding::ok(names.join(", "))
+}
+
+fn tcp(scene: &Scene) -> Finding {
+    let hosts = hosts(scene);
+    if hosts.is_empty() {
+        return Finding::skipped("no host to reach: name one with --reach HOST[:PORT]");
+    }
+    for (host, port) in &hosts {
+        let found = addresses(host).unwrap_or_default();
+        let Some(address) = found.first() else {
+            return Finding::skipped(format!("the address of {host} is not known"));
+        };
+        if let Err(why) = connect(&found, *port) {
+            return Finding::case(UNREACHABLE, format!("{host}:{port}: {why}"))
+                .fill("address", address.to_string())
+                .fill("port", port.to_string());
+        }
+    }
+    let reached = hosts.iter().map(|(host, port)| format!("{host}:{port}"));
+    Finding::ok(reached.collect::<Vec<_>>().join(", "))
+}
+
+/// Connects to the first address that answers.
+fn connect(addresses: &[IpAddr], port: u16) -> Result<(), String> {
+    let mut why = String::new();
+    for address in addresses.iter().take(3) {
+        match TcpStream::connect_timeout(&SocketAddr::new(*address, port), PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                why = error.raw_os_error().map_or_else(
+                    || format!("{address} does not answer within {} s", PATIENCE.as_secs()),
+                    |errno| format!("{address}: {}", told(Errno::from_raw(errno))),
+                );
+            }
+        }
+    }
+    Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_taken_with_or_without_its_port() {
+        let host = |text: &str| split(text);
+        assert_eq!(host("ghcr.io"), ("ghcr.io".to_owned(), 443));
+        assert_eq!(host("127.0.0.1:5000"), ("127.0.0.1".to_owned(), 5000));
+        assert_eq!(host("https://ghcr.io/v2/"), ("ghcr.io".to_owned(), 443));
+        assert_eq!(host("[::1]:80"), ("::1".to_owned(), 80));
+        assert_eq!(host("::1"), ("::1".to_owned(), 443));
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_is_told_by_its_errno() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let local = ["127.0.0.1".parse().unwrap()];
+        assert_eq!(connect(&local, port), Ok(()));
+        drop(listener);
+        assert!(connect(&local, port).unwrap_err().contains("ECONNREFUSED"));
+    }
+}

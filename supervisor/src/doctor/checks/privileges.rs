@@ -1,0 +1,159 @@
+//! What the runtime took away from this container: system calls, capabilities, the right to gain any.
+
+use std::time::Duration;
+
+use caps::{CapSet, Capability};
+use nix::errno::Errno;
+use nix::unistd::getuid;
+
+use super::trials::told;
+use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::scene::Scene;
+use crate::sys::syscalls::{self, Heard};
+use crate::sys::trial::Trial;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "privileges.syscalls",
+        title: "The seccomp filter lets a build's system calls pass",
+        how: "Makes each system call with arguments that the kernel itself refuses by a known errno and without any effect. Another answer comes from the filter.",
+        duty: Duty::Builds,
+        preflight: true,
+        look: syscalls,
+        cases: &[SECCOMP, SECCOMP_KILLS, SECCOMP_ODD],
+        ..Check::NEW
+    },
+    Check {
+        id: "privileges.no-new-privs",
+        title: "Programs may gain the capabilities of their file",
+        how: "Reads the no_new_privs flag, prctl(2) PR_GET_NO_NEW_PRIVS.",
+        duty: Duty::Builds,
+        preflight: true,
+        look: no_new_privs,
+        cases: &[NO_NEW_PRIVS],
+        ..Check::NEW
+    },
+    Check {
+        id: "privileges.capabilities",
+        title: "SETUID and SETGID are within reach",
+        how: "As a user without rights: reads the bounding set. As root: reads the effective set.",
+        duty: Duty::Builds,
+        preflight: true,
+        look: capabilities,
+        cases: &[BOUNDING, ROOT_WITHOUT],
+        ..Check::NEW
+    },
+];
+
+const SECCOMP: Case = Case {
+    name: "refused",
+    status: Status::Fail,
+    means: "A build unpacks image layers and runs steps in a small container of its own. The filter of this container's runtime forbids the system calls that make one.",
+    cure: "Copy k8s/seccomp/buildah.json to every node, beneath the kubelet's seccomp directory, and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
+};
+const SECCOMP_KILLS: Case = Case {
+    name: "killed",
+    means: "The filter of this container's runtime does not refuse this system call, it kills whoever makes it: a build would end without a word.",
+    ..SECCOMP
+};
+const SECCOMP_ODD: Case = Case {
+    name: "odd",
+    status: Status::Warn,
+    means: "The filter answers these system calls with an error that programs do not take for \"not there\", so they do not fall back to older ones. Builds mostly work, newer tools may not.",
+    cure: "Let the profile answer them with ENOSYS (\"defaultErrnoRet\": 38), as k8s/seccomp/buildah.json does.",
+};
+const NO_NEW_PRIVS: Case = Case {
+    name: "set",
+    status: Status::Fail,
+    means: "newuidmap, which gives a build its user ids, has its right from a file capability, and this flag makes the kernel ignore those. Buildah then says \"newuidmap: write to uid_map failed\", or goes on with a single id and fails at the first file that belongs to another user.",
+    cure: "In the pod spec, on this container (leave the line out, or):\n  securityContext:\n    allowPrivilegeEscalation: true\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --security-opt no-new-privileges\nOr, on clusters with user namespaces for pods, hostUsers: false and runAsUser: 0, where nothing needs to be gained.",
+};
+const BOUNDING: Case = Case {
+    name: "bounding-set",
+    status: Status::Fail,
+    means: "newuidmap and newgidmap give a build its user ids with the capabilities SETUID and SETGID, and this container may not have them: not in its bounding set. Buildah then blames newuidmap itself (\"should be setuid or have filecaps\"), although that is fine.",
+    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID",
+};
+const ROOT_WITHOUT: Case = Case {
+    name: "root-without",
+    status: Status::Fail,
+    means: "Root of this container maps a build's user ids itself, and needs these capabilities for it.",
+    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID, SETFCAP]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID --cap-add SETFCAP",
+};
+
+/// Builds work without these: keyctl is never used under chroot isolation, the others are fallen back from.
+const SPARED: [&str; 4] = ["clone3", "keyctl", "openat2", "setns"];
+
+fn syscalls(_: &Scene) -> Finding {
+    let trial = Trial {
+        name: syscalls::NAME,
+        arguments: Vec::new(),
+        mapped: false,
+        limit: Duration::from_secs(4),
+    };
+    let heard: Heard = match trial.ask() {
+        Ok(heard) => heard,
+        Err(error) => return Finding::case(SECCOMP_KILLS, error.to_string()),
+    };
+    if let Some(name) = heard.asking {
+        return Finding::case(SECCOMP_KILLS, format!("{name}: the process was killed"));
+    }
+    let told = |refused: &[&(String, i32)]| {
+        let told = refused
+            .iter()
+            .map(|(name, errno)| format!("{name}: {}", told(Errno::from_raw(*errno))));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    let (spared, needed): (Vec<_>, Vec<_>) =
+        (heard.refused.iter()).partition(|(name, _)| SPARED.contains(&name.as_str()));
+    if !needed.is_empty() {
+        return Finding::case(SECCOMP, told(&needed));
+    }
+    let odd = |(name, errno): &(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
+    let odd: Vec<_> = spared
+        .iter()
+        .copied()
+        .filter(|refused| odd(refused))
+        .collect();
+    if !odd.is_empty() {
+        return Finding::case(SECCOMP_ODD, told(&odd));
+    }
+    if spared.is_empty() {
+        return Finding::ok("none is refused");
+    }
+    Finding::ok(format!("refused, but not needed: {}", told(&spared)))
+}
+
+fn no_new_privs(_: &Scene) -> Finding {
+    let set = nix::sys::prctl::get_no_new_privs().unwrap_or(false);
+    match (set, getuid().is_root()) {
+        (false, _) => Finding::ok("no_new_privs is not set"),
+        (true, true) => Finding::ok("no_new_privs is set; root needs to gain nothing"),
+        (true, false) => Finding::case(
+            NO_NEW_PRIVS,
+            "no_new_privs is set (allowPrivilegeEscalation: false)",
+        ),
+    }
+}
+
+fn capabilities(_: &Scene) -> Finding {
+    use Capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID};
+    let root = getuid().is_root();
+    let (set, needed): (_, &[Capability]) = if root {
+        (CapSet::Effective, &[CAP_SETUID, CAP_SETGID, CAP_SETFCAP])
+    } else {
+        (CapSet::Bounding, &[CAP_SETUID, CAP_SETGID])
+    };
+    let has = |capability| caps::has_cap(None, set, capability).unwrap_or(false);
+    let missing: Vec<String> = (needed.iter())
+        .filter(|capability| !has(**capability))
+        .map(|capability| capability.to_string().trim_start_matches("CAP_").to_owned())
+        .collect();
+    let missing = missing.join(" and ");
+    match (missing.is_empty(), root) {
+        (true, true) => Finding::ok("root with SETUID, SETGID and SETFCAP"),
+        (true, false) => Finding::ok("the bounding set has SETUID and SETGID"),
+        (false, true) => Finding::case(ROOT_WITHOUT, format!("root without {missing}")),
+        (false, false) => Finding::case(BOUNDING, format!("the bounding set lacks {missing}")),
+    }
+}

@@ -1,0 +1,92 @@
+//! Buildah's storage: which drivers work on the graph root, and which one is taken.
+
+use std::time::Duration;
+
+use super::trials::{Refusal, judge};
+use crate::config::Driver;
+use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::scene::Scene;
+use crate::storage::probe;
+use crate::sys::filesystem::{self, Kind};
+use crate::sys::scratch::existing;
+
+pub(super) const CHECKS: &[Check] = &[Check {
+    id: "storage.driver",
+    title: "A good storage driver works",
+    how: "Mounts an overlay on the graph root, in a user namespace, and does to it what a build does: whiteout, opaque directory, rename, copy-up. Where that fails, the same with fuse-overlayfs.",
+    duty: Duty::Builds,
+    after: &["idmap.map", "userns.mount", "workspace.writable"],
+    preflight: true,
+    limit: Duration::from_secs(12),
+    look: driver,
+    cases: &[FORCED, VFS, VFS_STACKED, VFS_NETWORK, FUSE],
+}];
+
+const FORCED: Case = Case {
+    name: "forced",
+    status: Status::Fail,
+    means: "The configuration asks for the storage driver {driver}, and that does not work here.",
+    cure: "Let it be chosen (the best one that works is taken):\n  SUPERVISOR_STORAGE__DRIVER=auto",
+};
+const VFS: Case = Case {
+    name: "vfs",
+    status: Status::Warn,
+    means: "Builds work with the driver vfs, which copies every layer in full: several times the time and many times the space.",
+    cure: "Linux 5.11 or later (5.13 with SELinux) on the node, or /dev/fuse in the container by a device plugin (generic-device-plugin, resource squat.ai/fuse: 1).\nWith podman: --device /dev/fuse",
+};
+const VFS_STACKED: Case = Case {
+    name: "on-overlay",
+    cure: "The layers must not lie in the container's own root file system. In the pod spec:\n  volumes: [{name: workspace, emptyDir: {}}]\nand on this container:\n  volumeMounts: [{name: workspace, mountPath: {workspace}}]\nWith podman: --volume NAME:{workspace}:U",
+    ..VFS
+};
+const VFS_NETWORK: Case = Case {
+    name: "on-network",
+    cure: "The layers must not lie on a network file system. In the pod spec, a volume on the node's own disk:\n  volumes: [{name: workspace, emptyDir: {}}]",
+    ..VFS
+};
+const FUSE: Case = Case {
+    name: "fuse",
+    status: Status::Warn,
+    means: "Builds work with fuse-overlayfs, at a fraction of the speed of the kernel's own overlay file system, which does not work on this graph root.",
+    cure: VFS_STACKED.cure,
+};
+
+fn driver(scene: &Scene) -> Finding {
+    let graph_root = scene.config.graph_root();
+    let overlay = || judge(probe::overlay(&graph_root));
+    let fuse = || judge(probe::fuse_overlayfs(&graph_root));
+    match scene.config.storage.driver {
+        Driver::Overlay => forced(Driver::Overlay, overlay()),
+        Driver::FuseOverlayfs => forced(Driver::FuseOverlayfs, fuse()),
+        Driver::Vfs => Finding::ok("vfs, as configured").value("vfs"),
+        Driver::Auto | Driver::None => automatic(&graph_root, overlay(), fuse),
+    }
+}
+
+fn forced(driver: Driver, tried: Result<(), Refusal>) -> Finding {
+    let name = driver.name();
+    match tried {
+        Ok(()) => Finding::ok(format!("{name}, as configured, works")).value(name),
+        Err(refusal) => Finding::case(FORCED, refusal.told()).fill("driver", name),
+    }
+}
+
+fn automatic(
+    graph_root: &std::path::Path,
+    overlay: Result<(), Refusal>,
+    fuse: impl FnOnce() -> Result<(), Refusal>,
+) -> Finding {
+    let Err(overlay) = overlay else {
+        return Finding::ok("overlay").value("overlay");
+    };
+    let why = format!("overlay: {}", overlay.told());
+    let Err(fuse) = fuse() else {
+        return Finding::case(FUSE, why).value("fuse-overlayfs");
+    };
+    let case = match filesystem::kind(existing(graph_root)) {
+        Ok(Kind::Stacked(_)) => VFS_STACKED,
+        Ok(Kind::Network(_)) => VFS_NETWORK,
+        _ => VFS,
+    };
+    Finding::case(case, format!("{why}; fuse-overlayfs: {}", fuse.told())).value("vfs")
+}

@@ -1,0 +1,108 @@
+//! What is looked at: the configuration, and what this container has to do.
+
+use std::collections::BTreeMap;
+
+use nix::unistd::{User, getgid, getuid};
+use serde::{Deserialize, Serialize};
+
+use super::check::Duty;
+use crate::config::{Config, Driver};
+
+/// How the pod is made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// The runner asks a builder container to build.
+    Split,
+    /// One container runs the job and builds.
+    Single,
+}
+
+/// Which container of the pod this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Runs the job.
+    Runner,
+    /// Builds images for it.
+    Builder,
+}
+
+/// What the nodes allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Pods with `hostUsers: false`.
+    Userns,
+    /// Unprivileged user namespaces on the node.
+    Rootless,
+}
+
+/// Everything that a check may look at. It reaches the check's child through a pipe.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scene {
+    /// The effective configuration.
+    pub config: Config,
+    /// How the pod is made up.
+    pub shape: Shape,
+    /// Which container of it this is.
+    pub role: Role,
+    /// What the nodes are said to allow, if it was said.
+    pub profile: Option<Profile>,
+    /// Hosts that must be reachable, `HOST[:PORT]`.
+    pub reach: Vec<String>,
+    /// Values that earlier checks found, by id.
+    pub values: BTreeMap<String, String>,
+}
+
+impl Scene {
+    /// The scene of a configuration: without a storage driver nothing is built here.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let builds = config.storage.driver != Driver::None;
+        Self {
+            config: config.clone(),
+            shape: if builds { Shape::Single } else { Shape::Split },
+            role: Role::Runner,
+            profile: None,
+            reach: Vec::new(),
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// Why a duty is none of this container's, if it is not.
+    pub(super) fn excused(&self, duty: Duty) -> Option<&'static str> {
+        let builds = self.role == Role::Builder || self.shape == Shape::Single;
+        match duty {
+            Duty::Builds if !builds => {
+                Some("this container does not build images: the pod's builder does")
+            }
+            Duty::Builds if self.config.storage.driver == Driver::None => {
+                Some("this container does not build images: storage.driver is none")
+            }
+            Duty::Job if self.role == Role::Builder => Some("this container does not run the job"),
+            _ => None,
+        }
+    }
+
+    /// What every cure may name.
+    pub(super) fn fills(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let show = |path: &std::path::Path| path.display().to_string();
+        [
+            ("uid", getuid().to_string()),
+            ("gid", getgid().to_string()),
+            ("user", user()),
+            ("workspace", show(&self.config.workspace.path)),
+            ("graph_root", show(&self.config.graph_root())),
+            ("secrets", show(&self.config.secrets.directory)),
+            ("runtime", show(&self.config.runtime_directory)),
+        ]
+        .into_iter()
+    }
+}
+
+/// Our name, or our number where nobody has it.
+pub(super) fn user() -> String {
+    let found = User::from_uid(getuid()).ok().flatten();
+    found.map_or_else(|| getuid().to_string(), |user| user.name)
+}

@@ -1,0 +1,116 @@
+//! Certificates of the user's own (`runner.ca_bundle`), trusted by everything that a job runs.
+//!
+//! Most programs know one file only, so ours holds the system's certificates and the user's.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::FlavorError;
+use crate::config::Config;
+use crate::secrets::SecretsError;
+use crate::workspace::Private;
+
+/// The system's bundles: Debian and Alpine, Fedora, openSUSE. The first that exists counts.
+const SYSTEM: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// Who reads which: OpenSSL with .NET, Go (buildah, skopeo) and Ruby; git; node; curl; Python's requests and pip; AWS'
+/// tools; cargo.
+const VARIABLES: [&str; 8] = [
+    "SSL_CERT_FILE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "AWS_CA_BUNDLE",
+    "CARGO_HTTP_CAINFO",
+];
+
+const MARK: &str = "-----BEGIN CERTIFICATE-----";
+
+/// The variables that make every program trust the user's certificates; none where there are none.
+///
+/// # Errors
+/// [`FlavorError::Setting`] where the bundle cannot be read or is not PEM.
+pub(super) fn trusted(config: &Config) -> Result<Vec<(&'static str, OsString)>, FlavorError> {
+    let Some(path) = &config.runner.ca_bundle else {
+        return Ok(Vec::new());
+    };
+    let own = read(path).map_err(|problem| FlavorError::Setting {
+        flavor: config.flavor.name(),
+        problem: format!("runner.ca_bundle {}: {problem}", path.display()),
+    })?;
+    let system = (SYSTEM.iter()).find_map(|path| std::fs::read_to_string(path).ok());
+    let together = format!("{}\n{own}", system.unwrap_or_default().trim_end());
+    let file = Private::of(config)
+        .file("certificates.pem", together.as_bytes())
+        .map_err(SecretsError::from)?;
+    Ok(VARIABLES
+        .iter()
+        .map(|name| (*name, file.clone().into()))
+        .collect())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    if text.contains(MARK) {
+        Ok(text)
+    } else {
+        Err(format!(
+            "found no \"{MARK}\", expected certificates as PEM (openssl x509 -inform der -in FILE turns DER into it)"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(bundle: &Path, runtime: &Path) -> Config {
+        let mut config = Config {
+            runtime_directory: runtime.to_owned(),
+            ..Config::default()
+        };
+        config.runner.ca_bundle = Some(bundle.to_owned());
+        config
+    }
+
+    #[test]
+    fn every_program_is_pointed_at_one_file_with_the_users_certificate_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let bundle = directory.path().join("own.pem");
+        std::fs::write(&bundle, format!("{MARK}\nMIIown\n")).unwrap();
+        let variables = trusted(&config(&bundle, directory.path())).unwrap();
+        for name in [
+            "SSL_CERT_FILE",
+            "GIT_SSL_CAINFO",
+            "NODE_EXTRA_CA_CERTS",
+            "CURL_CA_BUNDLE",
+        ] {
+            let (_, file) = variables.iter().find(|(known, _)| *known == name).unwrap();
+            assert!(std::fs::read_to_string(file).unwrap().ends_with("MIIown\n"));
+        }
+        assert!(trusted(&Config::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_bundle_that_is_none_is_named_with_its_cure() {
+        let directory = tempfile::tempdir().unwrap();
+        let bundle = directory.path().join("own.der");
+        let message = || {
+            let error = trusted(&config(&bundle, directory.path())).unwrap_err();
+            error.to_string()
+        };
+        assert!(message().contains("runner.ca_bundle") && message().contains("No such file"));
+        std::fs::write(&bundle, "0\x03binary").unwrap();
+        assert!(
+            message().contains("expected certificates as PEM"),
+            "{}",
+            message()
+        );
+    }
+}

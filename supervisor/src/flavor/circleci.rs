@@ -1,0 +1,185 @@
+//! The flavor `circleci`: CircleCI's machine runner 3 for one task.
+//!
+//! Source: CircleCI's "Machine runner 3 configuration reference", and its changelog of release 3.1.13.
+
+mod configuration;
+mod task_user;
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{AccessFlags, access};
+use tracing::warn;
+
+use self::configuration::Configuration;
+use super::environment::Environment;
+use super::events::Events;
+use super::runner::{Next, Runner, Verdict};
+use super::{FlavorError, tokens};
+use crate::config::Config;
+use crate::exit;
+use crate::init::guide::Guide;
+use crate::init::reap::Ended;
+use crate::init::spawn::{Manner, Receiver, Start};
+use crate::init::supervise::Watched;
+use crate::init::terminate::{Act, Cause};
+use crate::report::{CiJob, Reason};
+use crate::secrets::{Secret, Store};
+
+/// The Secret's key.
+const TOKEN: &str = "resource_class_token";
+
+/// One machine runner.
+pub(super) struct Circleci {
+    config: Config,
+    environment: Environment,
+    token: Secret,
+    events: Events,
+    configuration: Option<Configuration>,
+    task: Option<CiJob>,
+}
+
+/// Program and token, without starting anything.
+pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, FlavorError> {
+    let token = tokens::take(secrets, TOKEN, tokens::resource_class)?;
+    let token = token.ok_or_else(|| FlavorError::Token {
+        key: TOKEN.to_owned(),
+        problem: format!(
+            "is missing in {}; the Secret needs the key {TOKEN}",
+            config.secrets.directory.display()
+        ),
+    })?;
+    require(&config.circleci.program)?;
+    Ok(token)
+}
+
+impl Circleci {
+    pub(super) fn prepare(
+        config: &Config,
+        environment: Environment,
+        mut secrets: Store,
+    ) -> Result<Self, FlavorError> {
+        let token = look(config, &mut secrets)?;
+        crate::sys::process::no_core_dumps();
+        Ok(Self {
+            config: config.clone(),
+            environment,
+            token,
+            events: Events::open(config)?,
+            configuration: None,
+            task: None,
+        })
+    }
+
+    /// What the runner's own end says. It documents no exit codes.
+    fn by_itself(&self, ended: Ended) -> Verdict {
+        let waited = self.config.circleci.idle_timeout.is_some();
+        match (ended, &self.task) {
+            (Ended::Exited(0), Some(_)) => {
+                Verdict::because(0, Reason::Completed, "the task is done")
+            }
+            (Ended::Exited(0), None) if waited => {
+                Verdict::because(0, Reason::Idle, "no task came within circleci.idle_timeout")
+            }
+            (Ended::Exited(0), None) => {
+                Verdict::because(0, Reason::Completed, "the runner ended without a task")
+            }
+            (Ended::Exited(code), None) => Verdict::because(
+                code,
+                Reason::RunnerError,
+                "the runner gave up, see its words above: its token or address is not valid",
+            ),
+            _ => Verdict::of_code(ended.code()),
+        }
+    }
+}
+
+/// The image must have the runner, and the task must not be able to look into it.
+fn require(program: &Path) -> Result<(), FlavorError> {
+    access(program, AccessFlags::X_OK).map_err(|errno| FlavorError::Setting {
+        flavor: "circleci",
+        problem: format!(
+            "{}: {errno}; take the image runner-circleci, or set circleci.program to where circleci-runner is",
+            program.display()
+        ),
+    })?;
+    let root = nix::unistd::getuid().is_root();
+    if !root && access(program, AccessFlags::R_OK).is_ok() {
+        warn!(
+            program = %program.display(),
+            "the runner's program can be read, so its task can read its memory and take its token; make it execute-only (chmod 0111, owned by root)"
+        );
+    }
+    Ok(())
+}
+
+impl Guide for Circleci {
+    fn events(&self) -> Vec<BorrowedFd<'_>> {
+        let read = self.configuration.as_ref().and_then(Configuration::fd);
+        [Some(self.events.fd()), read]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn look(&mut self) {
+        if let Some(configuration) = &mut self.configuration {
+            configuration.remove_once_read();
+        }
+        self.events.read_into(&mut self.task);
+    }
+
+    // Its own answer to the first SIGTERM is to drain, so it is told at once.
+    fn busy(&mut self) -> bool {
+        self.look();
+        self.task.is_some()
+    }
+}
+
+impl Runner for Circleci {
+    fn start(&mut self) -> Result<Start, FlavorError> {
+        let prefix = task_user::prefix(&self.config, self.events.path())?;
+        let configuration = Configuration::write(&self.config, &self.token, prefix)?;
+        let path: PathBuf = configuration.path().to_owned();
+        self.configuration = Some(configuration);
+        Ok(Start {
+            program: self.config.circleci.program.clone().into(),
+            arguments: vec!["machine".into(), "--config".into(), path.into()],
+            environment: self.environment.clone(),
+            directory: self.config.workspace.home(),
+            manner: Manner {
+                // The first drains, the second cancels; its task agent is the runner's to tell.
+                graceful: Signal::SIGTERM,
+                insisting: Signal::SIGTERM,
+                graceful_to: Receiver::Runner,
+                insisting_to: Receiver::Runner,
+            },
+            stdin: Some(Stdio::null()),
+        })
+    }
+
+    fn ended(&mut self, watched: &Watched) -> Next {
+        // Whatever became of the runner, its configuration goes.
+        self.configuration = None;
+        let verdict = match (watched.cause, watched.act, &mut self.task) {
+            (None, ..) => self.by_itself(watched.ended),
+            (Some(Cause::Asked), Some(Act::Ask), Some(task))
+                if watched.ended == Ended::Exited(0) =>
+            {
+                task.drained = true;
+                self.by_itself(watched.ended)
+            }
+            (Some(Cause::Deadline), ..) => {
+                Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32))
+            }
+            _ => Verdict::terminated(),
+        };
+        Next::Over(verdict)
+    }
+
+    fn job(&self) -> Option<CiJob> {
+        self.task.clone()
+    }
+}

@@ -1,0 +1,196 @@
+//! The machine runner's configuration: a file in memory that holds the token, and is gone once the runner has read it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use serde::Serialize;
+use tracing::{debug, warn};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::flavor::{FlavorError, name};
+use crate::secrets::{Secret, SecretsError};
+use crate::workspace::Private;
+
+/// No limit is published; GitHub's is this.
+const NAME_LIMIT: usize = 64;
+
+/// The file, until it was read.
+pub(super) struct Configuration {
+    path: PathBuf,
+    /// Tells when the file was closed by its reader; gone with the file.
+    reading: Option<Inotify>,
+}
+
+/// As the reference has it. JSON is YAML.
+#[derive(Serialize)]
+struct Yaml<'a> {
+    api: Api<'a>,
+    runner: Runner,
+    logging: Logging,
+}
+
+#[derive(Serialize)]
+struct Api<'a> {
+    auth_token: &'a Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Runner {
+    name: String,
+    mode: &'static str,
+    working_directory: PathBuf,
+    cleanup_working_directory: bool,
+    command_prefix: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_run_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout: Option<String>,
+    /// Since 3.1.13: older ones do not know the key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    enable_unsafe_retries: bool,
+}
+
+#[derive(Serialize)]
+struct Logging {
+    level: &'static str,
+    format: &'static str,
+    file: &'static str,
+}
+
+impl Configuration {
+    pub(super) fn write(
+        config: &Config,
+        token: &Secret,
+        command_prefix: Vec<String>,
+    ) -> Result<Self, FlavorError> {
+        let content = content(config, token, command_prefix);
+        let file = Private::of(config).file("circleci.yaml", &content);
+        let path = file.map_err(SecretsError::from)?;
+        let reading = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .and_then(|inotify| {
+                inotify.add_watch(&path, AddWatchFlags::IN_CLOSE_NOWRITE)?;
+                Ok(inotify)
+            })
+            .inspect_err(|errno| {
+                warn!(%errno, "the runner's configuration stays until its end: inotify(7) refused");
+            });
+        Ok(Self {
+            path,
+            reading: reading.ok(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.reading.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(super) fn remove_once_read(&mut self) {
+        let was_read = |inotify: &Inotify| inotify.read_events().is_ok_and(|seen| !seen.is_empty());
+        if self.reading.as_ref().is_some_and(was_read) {
+            debug!("the runner has read its configuration");
+            self.reading = None;
+            self.remove();
+        }
+    }
+
+    fn remove(&self) {
+        // It may have gone before; in memory it is gone with its last name.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn content(config: &Config, token: &Secret, command_prefix: Vec<String>) -> Zeroizing<Vec<u8>> {
+    let circleci = &config.circleci;
+    let yaml = Yaml {
+        api: Api {
+            auth_token: token,
+            url: circleci.url.as_deref(),
+        },
+        runner: Runner {
+            name: name::of(circleci.name.as_deref(), NAME_LIMIT),
+            mode: "single-task",
+            working_directory: config.workspace.work(),
+            cleanup_working_directory: true,
+            command_prefix,
+            max_run_time: circleci.max_run_time.map(seconds),
+            idle_timeout: circleci.idle_timeout.map(seconds),
+            enable_unsafe_retries: circleci.enable_unsafe_retries,
+        },
+        logging: Logging {
+            level: "info",
+            format: "text",
+            file: "-",
+        },
+    };
+    // All space at once: growing would leave copies of the token behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(16 * 1024 + 6 * token.expose().len()));
+    // Texts and numbers cannot fail to serialize.
+    let _ = serde_json::to_writer(&mut *content, &yaml);
+    content
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_key_is_the_references() {
+        let mut config = Config::default();
+        config.circleci.name = Some("pod 1".to_owned());
+        config.circleci.idle_timeout = Some(Duration::from_secs(90));
+        config.circleci.url = Some("https://circleci.example".to_owned());
+        let token = Secret::new("t0ken".to_owned());
+        let written = content(&config, &token, vec!["prefix".to_owned()]);
+        let read: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        let expected = json!({
+            "api": {"auth_token": "t0ken", "url": "https://circleci.example"},
+            "runner": {
+                "name": "pod-1",
+                "mode": "single-task",
+                "working_directory": "/workspace/work",
+                "cleanup_working_directory": true,
+                "command_prefix": ["prefix"],
+                "idle_timeout": "90s",
+            },
+            "logging": {"level": "info", "format": "text", "file": "-"},
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn the_file_is_gone_when_it_was_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config {
+            runtime_directory: directory.path().to_owned(),
+            ..Config::default()
+        };
+        let token = Secret::new("t0ken".to_owned());
+        let mut configuration = Configuration::write(&config, &token, Vec::new()).unwrap();
+        configuration.remove_once_read();
+        let text = std::fs::read_to_string(configuration.path()).unwrap();
+        assert!(text.contains("t0ken"));
+        configuration.remove_once_read();
+        assert!(!configuration.path().exists());
+        assert!(configuration.fd().is_none());
+    }
+}

@@ -1,0 +1,201 @@
+//! What hooks and wrappers tell of the job: lines of JSON through a fifo in our private directory.
+//!
+//! The job runs as the same user and could write there too. It can only make its own report wrong and its own drain longer.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::flavor::FlavorError;
+use crate::flavor::environment::{Environment, set};
+use crate::flavor::hook::{Event, Told, script};
+use crate::report::CiJob;
+use crate::secrets::SecretsError;
+use crate::workspace::{Private, WorkspaceError};
+
+/// A line is written at once up to this length (PIPE_BUF), and no event is longer.
+const LINE_LIMIT: usize = 4096;
+/// The runner's variables for hooks, and what they tell (docs/adrs/1751-runner-job-hooks.md).
+const HOOKS: [(&str, &str, Event); 2] = [
+    (
+        "ACTIONS_RUNNER_HOOK_JOB_STARTED",
+        "job-started.sh",
+        Event::Started,
+    ),
+    (
+        "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
+        "job-completed.sh",
+        Event::Completed,
+    ),
+];
+
+/// The reading end.
+pub(super) struct Events {
+    path: PathBuf,
+    fifo: File,
+    line: Vec<u8>,
+}
+
+impl Events {
+    /// Makes the fifo.
+    pub(super) fn open(config: &Config) -> Result<Self, FlavorError> {
+        let directory = Private::of(config).directory("hooks");
+        let path = directory.map_err(SecretsError::from)?.join("events");
+        let fifo = make(&path).map_err(|source| {
+            SecretsError::from(WorkspaceError::Private {
+                path: path.clone(),
+                volume: config.runtime_directory.clone(),
+                uid: nix::unistd::getuid().as_raw(),
+                source,
+            })
+        })?;
+        Ok(Self {
+            path,
+            fifo,
+            line: Vec::new(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fifo.as_fd()
+    }
+
+    /// Writes the hooks' scripts, and points the runner to them. A hook that the user set for the runner is called by ours.
+    pub(super) fn hooks(
+        &self,
+        config: &Config,
+        environment: &mut Environment,
+    ) -> Result<(), FlavorError> {
+        for (variable, file, event) in HOOKS {
+            let own = match event {
+                Event::Started => &config.github.hook_started,
+                Event::Completed => &config.github.hook_completed,
+            };
+            let in_environment = environment.iter().find(|(name, _)| name == variable);
+            let own = own
+                .clone()
+                .or_else(|| in_environment.map(|(_, path)| path.into()));
+            let text = script(event, &self.path, own.as_deref());
+            let written = Private::of(config).file(&format!("hooks/{file}"), text.as_bytes());
+            let path = written.map_err(SecretsError::from)?;
+            set(environment, variable, path.into());
+        }
+        Ok(())
+    }
+
+    /// Reads what was told, and notes it.
+    pub(super) fn read_into(&mut self, job: &mut Option<CiJob>) {
+        let mut buffer = [0; LINE_LIMIT];
+        // A flood is read a piece a time, so that signals and the clock have their turn.
+        let Ok(count) = self.fifo.read(&mut buffer) else {
+            return;
+        };
+        for byte in &buffer[..count] {
+            if *byte != b'\n' {
+                if self.line.len() < LINE_LIMIT {
+                    self.line.push(*byte);
+                }
+                continue;
+            }
+            match serde_json::from_slice::<Told>(&self.line) {
+                Ok(told) => note(told, job),
+                Err(_) => warn!("a hook told something that is no event"),
+            }
+            self.line.clear();
+        }
+    }
+}
+
+/// Open for writing as well, so that it never is at its end while no hook has it open.
+fn make(path: &std::path::Path) -> std::io::Result<File> {
+    match nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Err(nix::errno::Errno::EEXIST) => {}
+        made => made?,
+    }
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits())
+        .open(path)
+}
+
+/// The first word of each kind counts.
+fn note(told: Told, job: &mut Option<CiJob>) {
+    let known = job.get_or_insert_default();
+    match told.event {
+        Event::Started if known.started_at.is_none() => {
+            info!(
+                repository = told.repository,
+                workflow = told.workflow,
+                job = told.job,
+                run = told.run_id,
+                "the job started"
+            );
+            known.started_at = Some(told.at);
+            known.repository = told.repository;
+            known.workflow = told.workflow;
+            known.job = told.job;
+            known.run_id = told.run_id;
+        }
+        Event::Completed if known.completed_at.is_none() => {
+            info!("the job's steps are done");
+            known.completed_at = Some(told.at);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn events(directory: &std::path::Path) -> Events {
+        let config = Config {
+            runtime_directory: directory.to_owned(),
+            ..Config::default()
+        };
+        Events::open(&config).unwrap()
+    }
+
+    #[test]
+    fn the_first_word_counts_and_nonsense_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut events = events(directory.path());
+        let mut job = None;
+        events.read_into(&mut job);
+        assert_eq!(job, None);
+
+        let mut writer = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&events.path)
+            .unwrap();
+        writeln!(writer, "nonsense").unwrap();
+        write!(writer, r#"{{"event":"started","at":"1","#).unwrap();
+        events.read_into(&mut job);
+        assert_eq!(job, None);
+        writeln!(writer, r#""repository":"o/r","job":"build"}}"#).unwrap();
+        writeln!(
+            writer,
+            r#"{{"event":"started","at":"2","repository":"forged"}}"#
+        )
+        .unwrap();
+        writeln!(writer, r#"{{"event":"completed","at":"3"}}"#).unwrap();
+        events.read_into(&mut job);
+        let job = job.unwrap();
+        assert_eq!(job.repository.as_deref(), Some("o/r"));
+        assert_eq!(job.started_at.as_deref(), Some("1"));
+        assert_eq!(job.completed_at.as_deref(), Some("3"));
+    }
+}

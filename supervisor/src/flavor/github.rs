@@ -1,0 +1,292 @@
+//! The flavor `github`: GitHub's actions/runner for one job, by its own program rather than `run.sh`, which turns every exit
+//! code into 0.
+//!
+//! Source of all that is said of it here: github.com/actions/runner, `src/Runner.Listener`, at 2.336.
+
+mod codes;
+mod credentials;
+mod processes;
+mod root;
+mod worker;
+
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tracing::{info, warn};
+
+use self::codes::Meaning;
+use self::credentials::Credentials;
+use super::FlavorError;
+use super::environment::Environment;
+use super::events::Events;
+use super::runner::{Next, Runner, Verdict};
+use crate::config::Config;
+use crate::exit;
+use crate::init::guide::Guide;
+use crate::init::reap::Ended;
+use crate::init::spawn::{Manner, Receiver, Start};
+use crate::init::supervise::Watched;
+use crate::init::terminate::{Act, Cause};
+use crate::report::{CiJob, Reason, Registration};
+use crate::secrets::Store;
+
+/// How long a registration and its removal may take.
+const HELPER_LIMIT: Duration = Duration::from_secs(120);
+/// The same for a removal after SIGTERM, when wipe and report have to follow.
+const HURRIED_LIMIT: Duration = Duration::from_secs(5);
+/// How long GitHub keeps an ephemeral runner that is not connected (docs.github.com, "Removing self-hosted runners").
+const OFFLINE_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// The longest pause before another start.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// One runner, from registration to removal.
+pub(super) struct Github {
+    config: Config,
+    environment: Environment,
+    credentials: Credentials,
+    events: Events,
+    phase: Phase,
+    root: Option<PathBuf>,
+    registered: bool,
+    removed: bool,
+    restarts: u32,
+    job: Option<CiJob>,
+    verdict: Option<Verdict>,
+    hurried: bool,
+}
+
+/// What the next process is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Configure,
+    Run,
+    Remove,
+}
+
+/// Program and tokens, without starting anything.
+pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorError> {
+    Credentials::take(config, secrets)?;
+    root::require(config)
+}
+
+impl Github {
+    pub(super) fn prepare(
+        config: &Config,
+        environment: Environment,
+        mut secrets: Store,
+    ) -> Result<Self, FlavorError> {
+        let credentials = Credentials::take(config, &mut secrets)?;
+        root::require(config)?;
+        crate::sys::process::no_core_dumps();
+        let jit = credentials.is_jit();
+        Ok(Self {
+            events: Events::open(config)?,
+            config: config.clone(),
+            environment,
+            credentials,
+            phase: if jit { Phase::Run } else { Phase::Configure },
+            root: None,
+            // Minting a JIT configuration registers the runner.
+            registered: jit,
+            removed: false,
+            restarts: 0,
+            job: None,
+            verdict: None,
+            hurried: false,
+        })
+    }
+
+    fn ended_configure(&mut self, watched: &Watched) -> Next {
+        self.registered = self.root.as_deref().is_some_and(root::is_configured);
+        if let Some(cause) = watched.cause {
+            return self.over(terminated(cause));
+        }
+        if watched.ended == Ended::Exited(0) {
+            self.phase = Phase::Run;
+            return Next::Again(Duration::ZERO);
+        }
+        let sentence = "the runner could not be registered, see its words above; registration tokens live for one hour";
+        self.over(Verdict::because(
+            watched.ended.code(),
+            Reason::RunnerError,
+            sentence,
+        ))
+    }
+
+    fn ended_run(&mut self, watched: &Watched) -> Next {
+        let meaning = match watched.ended {
+            Ended::Exited(code) => codes::meaning(code),
+            Ended::Signaled(_) => Meaning::Unknown,
+        };
+        if let Meaning::Job(result) = meaning {
+            self.job.get_or_insert_default().result = Some(result.name().to_owned());
+        }
+        if let Some(cause) = watched.cause {
+            match &mut self.job {
+                // Silence is no answer: a job that was let go on ended by itself.
+                Some(job) if watched.act == Some(Act::Wait) => job.drained = true,
+                _ => return self.over(terminated(cause)),
+            }
+        } else if self.job.is_none() && meaning.may_pass() {
+            if let Some(pause) = self.pause(meaning) {
+                return Next::Again(pause);
+            }
+        }
+        self.over(codes::verdict(&self.config, watched.ended, meaning))
+    }
+
+    /// How long to wait before the next start, if there is to be one.
+    fn pause(&mut self, meaning: Meaning) -> Option<Duration> {
+        let github = &self.config.github;
+        if self.restarts >= github.retries {
+            return None;
+        }
+        let factor = 2u32.saturating_pow(self.restarts);
+        let pause = match meaning {
+            Meaning::Refreshed => Duration::ZERO,
+            _ => github.retry_pause.saturating_mul(factor).min(LONGEST_PAUSE),
+        };
+        self.restarts += 1;
+        info!(
+            ?pause,
+            start = self.restarts + 1,
+            of = github.retries + 1,
+            "{}: it is started again",
+            meaning.text()
+        );
+        Some(pause)
+    }
+
+    /// The runner is over; what is left is to take it off GitHub's list, if it never had a job.
+    fn over(&mut self, verdict: Verdict) -> Next {
+        let unused = self.registered && self.job.is_none();
+        let can = self.credentials.remove().is_some()
+            && self.root.as_deref().is_some_and(root::is_configured);
+        if unused && can && self.phase != Phase::Remove {
+            self.phase = Phase::Remove;
+            self.hurried = verdict.reason == Some(Reason::Terminated);
+            self.verdict = Some(verdict);
+            return Next::Again(Duration::ZERO);
+        }
+        if self.registration() == Some(Registration::Lingers) {
+            let day = humantime::format_duration(OFFLINE_LIMIT);
+            warn!(
+                "the runner had no job and stays in GitHub's list as offline; GitHub removes it after {day}, the secret remove_token would have at once"
+            );
+        }
+        Next::Over(verdict)
+    }
+
+    fn ended_remove(&mut self, watched: &Watched) -> Next {
+        self.removed = watched.ended == Ended::Exited(0);
+        let verdict = self.verdict.take();
+        self.over(verdict.unwrap_or_else(Verdict::terminated))
+    }
+}
+
+/// The end was asked for, or no job came: the runner's own code no longer counts.
+fn terminated(cause: Cause) -> Verdict {
+    match cause {
+        Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
+        Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
+        Cause::Asked => Verdict::terminated(),
+    }
+}
+
+impl Guide for Github {
+    fn events(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.events.fd()]
+    }
+
+    fn look(&mut self) {
+        self.events.read_into(&mut self.job);
+    }
+
+    fn drains(&self) -> bool {
+        self.phase == Phase::Run
+    }
+
+    fn busy(&mut self) -> bool {
+        self.look();
+        // It has one job in its life, and is busy with it to its end: logs are sent after the last step.
+        if self.job.is_none() && worker::is_running() {
+            self.job = Some(CiJob::default());
+        }
+        self.job.is_some()
+    }
+}
+
+impl Runner for Github {
+    fn start(&mut self) -> Result<Start, FlavorError> {
+        let root = match self.root.take() {
+            Some(root) => root,
+            None => root::arrange(&self.config)?,
+        };
+        let (arguments, environment) = match self.phase {
+            Phase::Configure => self.configure(),
+            Phase::Run => self.run()?,
+            Phase::Remove => (
+                vec!["remove".to_owned()],
+                self.with_input("TOKEN", self.credentials.remove()),
+            ),
+        };
+        let start = Start {
+            program: root.join(root::LISTENER).into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            environment,
+            directory: root.clone(),
+            manner: Manner {
+                graceful: Signal::SIGINT,
+                insisting: Signal::SIGTERM,
+                // It tells its worker, which lets the steps that run always() run.
+                graceful_to: Receiver::Runner,
+                insisting_to: Receiver::Group,
+            },
+            stdin: Some(std::process::Stdio::null()),
+        };
+        self.root = Some(root);
+        Ok(start)
+    }
+
+    fn ended(&mut self, watched: &Watched) -> Next {
+        match self.phase {
+            Phase::Configure => self.ended_configure(watched),
+            Phase::Run => self.ended_run(watched),
+            Phase::Remove => self.ended_remove(watched),
+        }
+    }
+
+    fn interrupted(&mut self) -> Next {
+        self.over(Verdict::terminated())
+    }
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        let waits = self.phase == Phase::Run;
+        self.config.github.idle_timeout.filter(|_| waits)
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        match self.phase {
+            Phase::Configure => Some(HELPER_LIMIT),
+            Phase::Run => None,
+            Phase::Remove if self.hurried => Some(HURRIED_LIMIT),
+            Phase::Remove => Some(HELPER_LIMIT),
+        }
+    }
+
+    fn job(&self) -> Option<CiJob> {
+        self.job.clone()
+    }
+
+    fn registration(&self) -> Option<Registration> {
+        if self.job.is_some() {
+            Some(Registration::Used)
+        } else if self.removed {
+            Some(Registration::Removed)
+        } else {
+            self.registered.then_some(Registration::Lingers)
+        }
+    }
+}

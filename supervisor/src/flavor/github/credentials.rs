@@ -1,0 +1,129 @@
+//! How the runner gets its identity: a JIT configuration, or a registration token and where to register.
+
+use crate::config::Config;
+use crate::flavor::{FlavorError, tokens};
+use crate::secrets::{Secret, Store};
+
+/// The Secret's keys.
+const JIT: &str = "jitconfig";
+const REGISTRATION: &str = "registration_token";
+const REMOVE: &str = "remove_token";
+
+/// The runner's identity, and the token that removes it.
+pub(super) struct Credentials {
+    identity: Identity,
+    remove: Option<Secret>,
+}
+
+enum Identity {
+    Jit(Secret),
+    Registration(Secret),
+}
+
+impl Credentials {
+    /// Takes them out of the staged secrets and checks their form.
+    pub(super) fn take(config: &Config, secrets: &mut Store) -> Result<Self, FlavorError> {
+        let jit = tokens::take(secrets, JIT, tokens::jit)?;
+        let registration = tokens::take(secrets, REGISTRATION, tokens::registration)?;
+        let remove = tokens::take(secrets, REMOVE, tokens::registration)?;
+        let identity = match (jit, registration) {
+            (Some(jit), _) => Identity::Jit(jit),
+            (None, Some(registration)) => {
+                require_url(config)?;
+                Identity::Registration(registration)
+            }
+            (None, None) => return Err(missing(config)),
+        };
+        Ok(Self { identity, remove })
+    }
+
+    pub(super) fn is_jit(&self) -> bool {
+        self.jit().is_some()
+    }
+
+    pub(super) fn jit(&self) -> Option<&Secret> {
+        match &self.identity {
+            Identity::Jit(secret) => Some(secret),
+            Identity::Registration(_) => None,
+        }
+    }
+
+    pub(super) fn registration(&self) -> Option<&Secret> {
+        match &self.identity {
+            Identity::Registration(secret) => Some(secret),
+            Identity::Jit(_) => None,
+        }
+    }
+
+    pub(super) fn remove(&self) -> Option<&Secret> {
+        self.remove.as_ref()
+    }
+}
+
+fn missing(config: &Config) -> FlavorError {
+    let directory = config.secrets.directory.display();
+    FlavorError::Token {
+        key: JIT.to_owned(),
+        problem: format!(
+            "is missing in {directory}; the Secret needs the key {JIT}, or {REGISTRATION} and the setting github.url"
+        ),
+    }
+}
+
+fn require_url(config: &Config) -> Result<(), FlavorError> {
+    let fault = |found: &str| FlavorError::Setting {
+        flavor: "github",
+        problem: format!(
+            "github.url {found}, expected where to register: https://github.com/OWNER/REPOSITORY, …/ORGANISATION, or …/enterprises/NAME"
+        ),
+    };
+    let Some(url) = &config.github.url else {
+        return Err(fault("is not set"));
+    };
+    let path = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let path = path
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(_, path)| path.trim_matches('/'));
+    match path {
+        Some(path) if !path.is_empty() => Ok(()),
+        _ => Err(fault(&format!("is \"{url}\""))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registration_needs_to_know_where() {
+        let text = |url: Option<&str>| {
+            let mut config = Config::default();
+            config.github.url = url.map(str::to_owned);
+            require_url(&config).map_err(|error| error.to_string())
+        };
+        assert!(text(None).unwrap_err().contains("github.url is not set"));
+        assert!(
+            text(Some("https://github.com/"))
+                .unwrap_err()
+                .contains("OWNER/REPOSITORY")
+        );
+        assert!(text(Some("OWNER/REPOSITORY")).is_err());
+        assert_eq!(text(Some("https://github.com/OWNER")), Ok(()));
+        assert_eq!(text(Some("https://ghes.example/enterprises/e")), Ok(()));
+    }
+
+    #[test]
+    fn without_any_token_both_ways_are_named() {
+        let config = Config::default();
+        let error = Credentials::take(&config, &mut Store::default())
+            .map(|_| ())
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("jitconfig") && text.contains("registration_token"),
+            "{text}"
+        );
+    }
+}

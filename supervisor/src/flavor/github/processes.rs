@@ -1,0 +1,67 @@
+//! The command lines and environments of `Runner.Listener`. No secret is ever an argument.
+
+use super::Github;
+use crate::flavor::environment::{Environment, set};
+use crate::flavor::{FlavorError, name};
+use crate::secrets::Secret;
+
+/// The longest name that GitHub takes.
+const NAME_LIMIT: usize = 64;
+
+impl Github {
+    pub(super) fn configure(&self) -> (Vec<String>, Environment) {
+        let github = &self.config.github;
+        let mut arguments: Vec<String> = [
+            "configure",
+            "--unattended",
+            "--ephemeral",
+            "--replace",
+            "--disableupdate",
+        ]
+        .map(str::to_owned)
+        .into();
+        let name = name::of(github.name.as_deref(), NAME_LIMIT);
+        let work = self.config.workspace.work().to_string_lossy().into_owned();
+        let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
+        add("--url", github.url.clone().unwrap_or_default());
+        add("--name", name);
+        add("--work", work);
+        if !github.labels.is_empty() {
+            add("--labels", github.labels.join(","));
+        }
+        if let Some(group) = &github.group {
+            add("--runnergroup", group.clone());
+        }
+        if github.no_default_labels {
+            arguments.push("--no-default-labels".to_owned());
+        }
+        (
+            arguments,
+            self.with_input("TOKEN", self.credentials.registration()),
+        )
+    }
+
+    pub(super) fn run(&self) -> Result<(Vec<String>, Environment), FlavorError> {
+        let mut environment = self.with_input("JITCONFIG", self.credentials.jit());
+        for (name, value) in [
+            // Without it a deprecated version is told by 1, like everything else.
+            ("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1"),
+            // The job's result in the exit code: no hook is told it.
+            ("ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED", "1"),
+        ] {
+            set(&mut environment, name, value.into());
+        }
+        self.events.hooks(&self.config, &mut environment)?;
+        Ok((vec!["run".to_owned()], environment))
+    }
+
+    /// `ACTIONS_RUNNER_INPUT_*`: the runner masks what is secret in them, and drops them (`CommandSettings.cs`).
+    pub(super) fn with_input(&self, input: &str, secret: Option<&Secret>) -> Environment {
+        let mut environment = self.environment.clone();
+        if let Some(secret) = secret {
+            let name = format!("ACTIONS_RUNNER_INPUT_{input}");
+            set(&mut environment, &name, secret.expose().into());
+        }
+        environment
+    }
+}

@@ -1,0 +1,141 @@
+//! The runner's root directory: on the volume, since it writes its state there, with the image's program in it.
+//!
+//! `Runner.Listener` takes the parent of its own real path for its root (`HostContext.GetDirectory`), and .NET resolves
+//! links on the way, so `bin` has to be a copy. `externals` (node, four fifths of all) is only ever read: a link.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+use tracing::debug;
+
+use crate::config::Config;
+use crate::flavor::FlavorError;
+
+/// The program, beneath the root.
+pub(super) const LISTENER: &str = "bin/Runner.Listener";
+/// What the runner keeps its registration in.
+const SETTINGS: &str = ".runner";
+
+/// The image must have the runner.
+pub(super) fn require(config: &Config) -> Result<(), FlavorError> {
+    let program = config.github.directory.join(LISTENER);
+    access(&program, AccessFlags::X_OK).map_err(|errno| {
+        fault(format!(
+            "{}: {errno}; take the image runner-github, or set github.directory to where actions/runner is",
+            program.display()
+        ))
+    })
+}
+
+/// Makes the root directory and gives its path.
+pub(super) fn arrange(config: &Config) -> Result<PathBuf, FlavorError> {
+    let root = config.workspace.path.join("runner");
+    let made = make(&config.github.directory, &root);
+    let copied = made.map_err(|error| {
+        fault(format!(
+            "cannot copy {} to {}: {error}",
+            config.github.directory.display(),
+            root.display()
+        ))
+    })?;
+    debug!(files = copied, root = %root.display(), "the runner's program is on the volume");
+    Ok(root)
+}
+
+/// Whether the runner has registered itself.
+pub(super) fn is_configured(root: &Path) -> bool {
+    root.join(SETTINGS).exists()
+}
+
+fn fault(problem: String) -> FlavorError {
+    FlavorError::Setting {
+        flavor: "github",
+        problem,
+    }
+}
+
+fn make(image: &Path, root: &Path) -> io::Result<u64> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(root)?;
+    for entry in fs::read_dir(image)? {
+        let entry = entry?;
+        if entry.file_name() != "bin" {
+            symlink(entry.path(), root.join(entry.file_name()))?;
+        }
+    }
+    copy(&image.join("bin"), &root.join("bin"))
+}
+
+/// Copies a directory, links as links, and gives the number of files. Modes go with them: nothing is writable.
+fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    fs::DirBuilder::new().mode(0o700).create(to)?;
+    let mut files = 0;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            files += copy(&entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(entry.path())?, target)?;
+            files += 1;
+        } else {
+            // In the kernel, and as a reflink where the file systems are one (copy_file_range(2)).
+            fs::copy(entry.path(), target)?;
+            files += 1;
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_program_is_a_copy_that_resolves_to_the_root_and_the_rest_is_linked() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = directory.path().join("image");
+        fs::create_dir_all(image.join("bin/de")).unwrap();
+        fs::create_dir_all(image.join("externals/node24/bin")).unwrap();
+        fs::write(image.join(LISTENER), "program").unwrap();
+        fs::set_permissions(image.join(LISTENER), fs::Permissions::from_mode(0o555)).unwrap();
+        fs::write(image.join("bin/de/texts.dll"), "texts").unwrap();
+        let mut config = Config::default();
+        config.github.directory = image;
+        config.workspace.path = directory.path().join("workspace");
+
+        require(&config).unwrap();
+        let root = arrange(&config).unwrap();
+
+        let program = root.join(LISTENER);
+        assert_eq!(
+            program.canonicalize().unwrap(),
+            root.canonicalize().unwrap().join(LISTENER)
+        );
+        assert_eq!(
+            fs::metadata(&program).unwrap().permissions().mode() & 0o777,
+            0o555
+        );
+        assert!(root.join("bin/de/texts.dll").is_file());
+        assert!(root.join("externals").is_symlink() && root.join("externals/node24/bin").is_dir());
+        assert!(!is_configured(&root));
+    }
+
+    #[test]
+    fn an_image_without_the_runner_is_named_with_its_cure() {
+        let mut config = Config::default();
+        config.github.directory = PathBuf::from("/nowhere");
+        let text = require(&config).unwrap_err().to_string();
+        assert!(
+            text.contains("/nowhere/bin/Runner.Listener") && text.contains("github.directory"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! `supervisor hook` and `supervisor task`: what a runner calls when its job starts and when it is done.
+//!
+//! It tells PID 1 and calls the user's own hook. A hook that fails fails the job, so telling never does.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::SystemTime;
+
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
+
+use crate::exit;
+use crate::init::reap::Ended;
+
+/// What is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The job's first step is about to run.
+    Started,
+    /// The job's last step is done.
+    Completed,
+}
+
+impl Event {
+    /// The event of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Started, Self::Completed]
+            .into_iter()
+            .find(|event| event.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// One line through the fifo.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) event: Event,
+    pub(super) at: String,
+    pub(super) repository: Option<String>,
+    pub(super) workflow: Option<String>,
+    pub(super) job: Option<String>,
+    pub(super) run_id: Option<String>,
+}
+
+/// The longest text in a line: five of them stay below PIPE_BUF, whatever JSON makes of them.
+const TEXT_LIMIT: usize = 100;
+
+/// The script that the runner is pointed to: it must be named `.sh`, and is run by `bash -e`.
+pub(super) fn script(event: Event, events: &Path, own: Option<&Path>) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/supervisor".into());
+    let mut words = vec![
+        quoted(&program),
+        "hook".to_owned(),
+        event.name().to_owned(),
+        quoted(events),
+    ];
+    words.extend(own.map(quoted));
+    format!("exec {}\n", words.join(" "))
+}
+
+/// One word for a shell, whatever is in it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
+}
+
+/// Tells PID 1, calls the user's hook, and gives its exit code. The user's "completed" belongs to the job, so it goes first.
+#[must_use]
+pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
+    if event == Event::Started {
+        tell(event, events);
+    }
+    let code = own.map_or(0, call);
+    if event == Event::Completed {
+        tell(event, events);
+    }
+    code
+}
+
+/// Tells PID 1 that a task starts, and becomes its program.
+#[must_use]
+pub fn task(events: &Path, command: &[std::ffi::OsString]) -> u8 {
+    use std::os::unix::process::CommandExt;
+    tell(Event::Started, events);
+    let Some((program, arguments)) = command.split_first() else {
+        eprintln!("supervisor: there is no task to start");
+        return exit::USAGE;
+    };
+    // Only returns where it failed.
+    let error = Command::new(program).args(arguments).exec();
+    eprintln!(
+        "supervisor: cannot start {}: {error}",
+        program.to_string_lossy()
+    );
+    exit::CANNOT_EXECUTE
+}
+
+fn tell(event: Event, events: &Path) {
+    // Nobody reads where PID 1 is gone: then opening fails at once instead of waiting.
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(events);
+    let line = serde_json::to_string(&told(event)).unwrap_or_default() + "\n";
+    let written = opened.and_then(|mut fifo| fifo.write_all(line.as_bytes()));
+    if let Err(error) = written {
+        eprintln!("supervisor: PID 1 was not told of this job: {error}");
+    }
+}
+
+fn told(event: Event) -> Told {
+    let variable = |name| {
+        let value = std::env::var(name).ok()?;
+        Some(value.chars().take(TEXT_LIMIT).collect())
+    };
+    Told {
+        event,
+        at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        repository: variable("GITHUB_REPOSITORY"),
+        workflow: variable("GITHUB_WORKFLOW"),
+        job: variable("GITHUB_JOB"),
+        run_id: variable("GITHUB_RUN_ID"),
+    }
+}
+
+/// As the runner would have called it: `.sh` by `bash -e`, anything else by itself.
+fn call(own: &Path) -> u8 {
+    let mut command = if own.extension().is_some_and(|extension| extension == "sh") {
+        let mut bash = Command::new("bash");
+        bash.arg("-e").arg(own);
+        bash
+    } else {
+        Command::new(own)
+    };
+    match command.status() {
+        Ok(status) => ended(status).code(),
+        Err(error) => {
+            eprintln!(
+                "supervisor: the hook {} cannot be started: {error}",
+                own.display()
+            );
+            exit::CANNOT_EXECUTE
+        }
+    }
+}
+
+fn ended(status: std::process::ExitStatus) -> Ended {
+    use std::os::unix::process::ExitStatusExt;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map_or_else(
+        || Ended::Signaled(status.signal().unwrap_or(nix::libc::SIGKILL)),
+        Ended::Exited,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_keeps_its_words_together() {
+        let text = script(
+            Event::Started,
+            Path::new("/run/it's/events"),
+            Some(Path::new("/opt/my hook.sh")),
+        );
+        assert!(
+            text.ends_with(" hook started '/run/it'\\''s/events' '/opt/my hook.sh'\n"),
+            "{text}"
+        );
+        assert!(text.starts_with("exec '/"), "{text}");
+    }
+
+    #[test]
+    fn a_line_fits_into_one_write() {
+        let long = Some("\u{1}".repeat(TEXT_LIMIT));
+        let told = Told {
+            event: Event::Started,
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            repository: long.clone(),
+            workflow: long.clone(),
+            job: long.clone(),
+            run_id: long,
+        };
+        assert!(serde_json::to_string(&told).unwrap().len() < 4096);
+    }
+
+    #[test]
+    fn telling_nobody_is_no_failure_and_the_users_code_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let hook = directory.path().join("hook.sh");
+        std::fs::write(&hook, "false\nexit 0\n").unwrap();
+        let nowhere = directory.path().join("events");
+        assert_eq!(main(Event::Started, &nowhere, None), 0);
+        assert_eq!(main(Event::Completed, &nowhere, Some(&hook)), 1);
+        assert_eq!(
+            main(Event::Completed, &nowhere, Some(Path::new("/nowhere"))),
+            126
+        );
+    }
+}

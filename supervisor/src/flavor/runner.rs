@@ -1,0 +1,127 @@
+//! A runner as a sequence of processes: which is started next, and what the end of each means.
+
+use std::time::Duration;
+
+use super::FlavorError;
+use crate::exit;
+use crate::init::guide::Guide;
+use crate::init::reap::Ended;
+use crate::init::spawn::Start;
+use crate::init::supervise::Watched;
+use crate::init::terminate::Cause;
+use crate::report::{CiJob, Reason, Registration};
+
+/// A flavor's runner, from its first process to its last.
+pub trait Runner: Guide {
+    /// The process to start now.
+    ///
+    /// # Errors
+    /// [`FlavorError`] where something that it needs is not there.
+    fn start(&mut self) -> Result<Start, FlavorError>;
+
+    /// The process ended: what comes now.
+    fn ended(&mut self, watched: &Watched) -> Next;
+
+    /// The end was asked for while no process was running: what comes now.
+    fn interrupted(&mut self) -> Next {
+        Next::Over(Verdict::terminated())
+    }
+
+    /// How long the process that was started last may wait for a job.
+    fn idle_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The longest that the process that was started last may take.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The job that it did, as far as it is known.
+    fn job(&self) -> Option<CiJob> {
+        None
+    }
+
+    /// What has become of its registration at the vendor's.
+    fn registration(&self) -> Option<Registration> {
+        None
+    }
+}
+
+/// What comes after a process.
+#[derive(Debug)]
+pub enum Next {
+    /// Another one, after a pause.
+    Again(Duration),
+    /// Nothing: this is how the runner ended.
+    Over(Verdict),
+}
+
+/// What a flavor makes of its runner's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The container's exit code.
+    pub code: u8,
+    /// Why it ended so, where the exit code does not tell.
+    pub reason: Option<Reason>,
+    /// A sentence for people.
+    pub message: Option<String>,
+}
+
+impl Verdict {
+    /// A code that speaks for itself.
+    #[must_use]
+    pub fn of_code(code: u8) -> Self {
+        Self {
+            code,
+            reason: None,
+            message: None,
+        }
+    }
+
+    /// A reason of its own, with a sentence.
+    #[must_use]
+    pub fn because(code: u8, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: Some(reason),
+            message: Some(message.into()),
+        }
+    }
+
+    /// The end was asked for, and nothing was running.
+    #[must_use]
+    pub fn terminated() -> Self {
+        let code = exit::of_signal(nix::libc::SIGTERM);
+        Self::because(code, Reason::Terminated, "asked to end by SIGTERM")
+    }
+}
+
+/// A runner of one process that is told to end whatever it does.
+pub(super) struct Once {
+    start: Option<Start>,
+    code: fn(Ended, Option<Cause>) -> u8,
+}
+
+impl Once {
+    pub(super) fn new(start: Start, code: fn(Ended, Option<Cause>) -> u8) -> Self {
+        let start = Some(start);
+        Self { start, code }
+    }
+}
+
+impl Guide for Once {}
+
+impl Runner for Once {
+    fn start(&mut self) -> Result<Start, FlavorError> {
+        self.start.take().ok_or_else(|| FlavorError::Setting {
+            flavor: "exec",
+            problem: "the command is started only once".to_owned(),
+        })
+    }
+
+    fn ended(&mut self, watched: &Watched) -> Next {
+        let code = (self.code)(watched.ended, watched.cause);
+        Next::Over(Verdict::of_code(code))
+    }
+}

@@ -1,0 +1,186 @@
+//! The runner's processes, one after the other: each started and watched, until its flavor says that it is over.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::flavor::{Next, Runner, Verdict};
+use crate::init::reap::{self, Ended};
+use crate::init::signals::{Meaning, Signals};
+use crate::init::spawn::{Start, spawn};
+use crate::init::supervise::{Watch, Watched};
+use crate::init::survivors;
+use crate::init::terminal::Terminal;
+use crate::init::terminate::{Act, Cause, Times};
+use crate::outcome::Failure;
+use crate::report::Reason;
+use crate::sys::{footprint, reserve};
+
+/// How all of it ended.
+#[derive(Debug)]
+pub struct Rounds {
+    /// How the last process that mattered ended.
+    pub ended: Ended,
+    /// Why it had to, if it had to.
+    pub cause: Option<Cause>,
+    /// When the end was asked for.
+    pub asked_at: Option<Instant>,
+    /// Orphans reaped meanwhile.
+    pub orphans: u64,
+    /// Processes started.
+    pub starts: u32,
+    /// What the flavor makes of it.
+    pub verdict: Verdict,
+}
+
+/// Starts process after process.
+///
+/// # Errors
+/// [`Failure`] where one cannot be started or watched.
+pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Result<Rounds, Failure> {
+    let began = Instant::now();
+    let mut rounds = Rounds {
+        ended: Ended::Exited(0),
+        cause: None,
+        asked_at: None,
+        orphans: 0,
+        starts: 0,
+        verdict: Verdict::of_code(0),
+    };
+    loop {
+        let start = runner.start()?;
+        let limits = limits(config, runner, began, rounds.asked_at);
+        let watched = one(config, start, limits, runner, signals)?;
+        rounds.note(&watched);
+        let mut next = runner.ended(&watched);
+        if let Next::Again(pause) = next {
+            // What the process left behind must not meet the next one.
+            rounds.orphans += survivors::end_all().orphans;
+            if sleep(pause, signals)? {
+                rounds.asked_at.get_or_insert_with(Instant::now);
+                rounds.cause = rounds.cause.or(Some(Cause::Asked));
+                next = runner.interrupted();
+            }
+        }
+        if let Next::Over(verdict) = next {
+            // Asked to end, and let go on: the end was its own.
+            if verdict.reason == Some(Reason::Completed) {
+                rounds.cause = None;
+            }
+            rounds.verdict = verdict;
+            return Ok(rounds);
+        }
+    }
+}
+
+impl Rounds {
+    fn note(&mut self, watched: &Watched) {
+        self.starts += 1;
+        self.orphans += watched.orphans;
+        self.asked_at = self.asked_at.or(watched.asked_at);
+        // A process that tidies up after the runner does not change how that ended.
+        if self.cause.is_none() {
+            self.ended = watched.ended;
+            // A job that was let go on ended by itself.
+            self.cause = watched.cause.filter(|_| watched.act != Some(Act::Wait));
+        }
+    }
+}
+
+/// The limits of the next process, within those of the whole run.
+fn limits(
+    config: &Config,
+    runner: &dyn Runner,
+    began: Instant,
+    asked_at: Option<Instant>,
+) -> Limits {
+    let asked = asked_at.map_or(Duration::ZERO, |at| at.elapsed());
+    let left = config
+        .deadline
+        .map(|deadline| deadline.saturating_sub(began.elapsed()));
+    Limits {
+        times: Times {
+            grace: config.grace.saturating_sub(asked),
+            kill_after: config.kill_after().saturating_sub(asked),
+        },
+        deadline: [left, runner.limit()].into_iter().flatten().min(),
+        idle_timeout: runner.idle_timeout(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    times: Times,
+    deadline: Option<Duration>,
+    idle_timeout: Option<Duration>,
+}
+
+fn one(
+    config: &Config,
+    start: Start,
+    limits: Limits,
+    guide: &mut dyn Runner,
+    signals: &Signals,
+) -> Result<Watched, Failure> {
+    let manner = start.manner;
+    let program = start.program.clone();
+    let terminal = Terminal::find();
+    // From the runner's first instruction on a job may lower our limits.
+    reserve::grow_stack();
+    let runner = spawn(start, terminal.as_ref())?;
+    info!(
+        flavor = config.flavor.name(),
+        pid = runner.as_raw(),
+        program = %program.to_string_lossy(),
+        "the runner started"
+    );
+    let watch = Watch {
+        runner,
+        manner,
+        times: limits.times,
+        deadline: limits.deadline,
+        idle_timeout: limits.idle_timeout,
+    };
+    footprint::shrink();
+    let watched = watch.until_end(signals, guide);
+    if let Some(terminal) = terminal {
+        terminal.take_back();
+    }
+    watched.map_err(watching)
+}
+
+fn watching(errno: Errno) -> Failure {
+    Failure::Kernel {
+        what: "the runner cannot be watched",
+        source: errno.into(),
+    }
+}
+
+/// Sleeps, and says whether the end was asked for meanwhile.
+fn sleep(pause: Duration, signals: &Signals) -> Result<bool, Failure> {
+    let end = Instant::now() + pause;
+    loop {
+        while let Some(received) = signals.next().map_err(watching)? {
+            if received.meaning() == Meaning::Terminate {
+                warn!("asked to end while no runner was running");
+                return Ok(true);
+            }
+        }
+        let _ = reap::all(None);
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let milliseconds = left.as_nanos().div_ceil(1_000_000);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(watching(errno)),
+        }
+    }
+}

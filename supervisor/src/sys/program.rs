@@ -1,0 +1,122 @@
+//! Programs: where PATH has them, whether this machine can execute them, and what capabilities their file grants.
+//!
+//! Sources: elf(5), capabilities(7) "File capabilities", linux/capability.h `vfs_cap_data`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+/// The program `name` in our PATH, or at its path.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    which::which(name).ok()
+}
+
+/// The machine that an ELF file is made for, if it is not this one.
+///
+/// Scripts and whatever cannot be read are left to execve(2).
+#[must_use]
+pub fn foreign_machine(path: &Path) -> Option<String> {
+    let machine = elf_machine(path)?;
+    let own = elf_machine(Path::new("/proc/self/exe"))?;
+    (machine != own).then(|| machine_name(machine))
+}
+
+fn elf_machine(path: &Path) -> Option<u16> {
+    let mut header = [0; 20];
+    File::open(path).ok()?.read_exact(&mut header).ok()?;
+    let little = header[5] == 1;
+    let field = [header[18], header[19]];
+    let machine = if little {
+        u16::from_le_bytes(field)
+    } else {
+        u16::from_be_bytes(field)
+    };
+    header.starts_with(b"\x7fELF").then_some(machine)
+}
+
+fn machine_name(machine: u16) -> String {
+    match machine {
+        3 => "i386".to_owned(),
+        21 => "ppc64".to_owned(),
+        22 => "s390x".to_owned(),
+        40 => "arm".to_owned(),
+        62 => "x86-64".to_owned(),
+        183 => "aarch64".to_owned(),
+        243 => "riscv".to_owned(),
+        other => format!("ELF machine {other}"),
+    }
+}
+
+/// What a program's file adds to the rights of who runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// The set-user-id bit, and root as the owner.
+    pub setuid_root: bool,
+    /// Permitted capabilities of the file, a bit each.
+    pub permitted: u64,
+    /// Whether they become effective by themselves.
+    pub effective: bool,
+    /// Neither counts on a file system mounted nosuid.
+    pub nosuid: bool,
+}
+
+/// The rights that the file at `path` grants.
+///
+/// # Errors
+/// As stat(2).
+pub fn rights(path: &Path) -> std::io::Result<Rights> {
+    let metadata = std::fs::metadata(path)?;
+    let mut buffer = [0; 24];
+    let length = rustix::fs::getxattr(path, "security.capability", &mut buffer[..]);
+    let (permitted, effective) =
+        length.map_or((0, false), |length| file_capabilities(&buffer[..length]));
+    let flags = statvfs(path).map_or(FsFlags::empty(), |found| found.flags());
+    Ok(Rights {
+        setuid_root: metadata.permissions().mode() & 0o4000 != 0 && metadata.uid() == 0,
+        permitted,
+        effective,
+        nosuid: flags.contains(FsFlags::ST_NOSUID),
+    })
+}
+
+/// The permitted set and the effective flag of a `security.capability` attribute.
+fn file_capabilities(attribute: &[u8]) -> (u64, bool) {
+    let word = |index: usize| {
+        let bytes = attribute.get(4 * index..4 * index + 4);
+        let bytes = bytes.and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+        bytes.map_or(0, u32::from_le_bytes)
+    };
+    let permitted = u64::from(word(1)) | (u64::from(word(3)) << 32);
+    (permitted, word(0) & 1 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_capabilities_are_read_as_setcap_writes_them() {
+        // setcap cap_setuid+ep, as `getfattr -n security.capability -e hex` shows it.
+        let attribute = [
+            1, 0, 0, 2, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        assert_eq!(file_capabilities(&attribute), (1 << 7, true));
+        assert_eq!(file_capabilities(&[]), (0, false));
+    }
+
+    #[test]
+    fn a_program_of_another_machine_is_told_by_its_header() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut header = std::fs::read("/proc/self/exe").unwrap()[..64].to_vec();
+        header[18] = if header[18] == 22 { 62 } else { 22 };
+        header[19] = 0;
+        std::fs::write(file.path(), &header).unwrap();
+        assert!(foreign_machine(file.path()).is_some());
+        assert_eq!(foreign_machine(Path::new("/proc/self/exe")), None);
+        assert_eq!(foreign_machine(Path::new("/etc/passwd")), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! The contract of CircleCI's machine runner 3, row by row, in real PID namespaces.
+//!
+//! `tests/standins/circleci_runner.rs` stands in for the vendor's program and says what it was written from.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod contract;
+#[path = "../init/namespace.rs"]
+#[allow(dead_code, reason = "shared with the tests of the init")]
+mod namespace;
+mod standin;
+mod thief;

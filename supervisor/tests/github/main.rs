@@ -1,0 +1,14 @@
+//! The contract of GitHub's runner, row by row, in real PID namespaces.
+//!
+//! `tests/standins/actions-runner` stands in for the vendor's program and says what it was written from.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod ends;
+mod hooks;
+#[path = "../init/namespace.rs"]
+#[allow(dead_code, reason = "shared with the tests of the init")]
+mod namespace;
+mod signals;
+mod standin;
+mod start;
+mod tokens;

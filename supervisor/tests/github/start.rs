@@ -1,0 +1,118 @@
+//! Registration, start, and where the runner's files are.
+
+use crate::namespace::wait_for;
+use crate::standin::{Github, REGISTRATION, count, log};
+
+#[test]
+fn a_jit_configuration_is_all_that_a_job_needs() {
+    let ended = Github::jit()
+        .job("echo done >\"$STANDIN_GITHUB/result\"")
+        .run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let report = ended.report();
+    assert_eq!(report["reason"], "completed");
+    assert_eq!(report["job"]["result"], "succeeded");
+    assert_eq!(report["runner"]["exit_code"], 100);
+    assert_eq!(report["runner"]["starts"], 1);
+    assert_eq!(report["registration"], "used");
+    assert!(ended.scene.path("github/result").exists());
+    assert!(log(&ended.scene).starts_with("argv: run jitconfig\n"));
+    assert!(!ended.scene.path("github/registered").exists());
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn a_registration_token_registers_an_ephemeral_runner_and_then_runs_it() {
+    let github = Github::registration()
+        .set("GITHUB__LABELS", "gpu,large")
+        .set("GITHUB__GROUP", "trusted")
+        .job("true");
+    let ended = github.run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let said = log(&ended.scene);
+    let expected = "registered: name=pod-1 labels=gpu,large group=trusted url=https://github.com/owner/repository \
+        flags=disableupdate ephemeral replace unattended ";
+    assert!(said.contains(expected), "{said}");
+    assert!(said.contains("\nargv: run \n"), "{said}");
+    let work = ended.scene.path("workspace/work");
+    assert!(
+        said.contains(&format!("listening: work={}", work.display())),
+        "{said}"
+    );
+    assert_eq!(ended.report()["runner"]["starts"], 2);
+    assert_eq!(ended.report()["registration"], "used");
+}
+
+#[test]
+fn a_registration_that_is_refused_has_its_own_reason() {
+    let ended = Github::registration()
+        .secret("registration_token", "ZZZZ3JGZDX3P5PMEXLND6TS6FCWO6")
+        .run();
+    assert_eq!(ended.code(), 1, "{}", ended.stderr);
+    let report = ended.report();
+    assert_eq!(report["reason"], "runner_error");
+    assert!(
+        report["message"]
+            .as_str()
+            .unwrap()
+            .contains("could not be registered")
+    );
+    assert_eq!(count(&ended.scene, "argv: run"), 0);
+    assert_eq!(report["registration"], serde_json::Value::Null);
+}
+
+#[test]
+fn the_runners_root_is_on_the_volume_and_the_images_files_stay_as_they_are() {
+    let running = Github::jit().start();
+    let root = running.scene.path("workspace/runner");
+    wait_for("the runner's settings", || {
+        root.join(".runner").exists().then_some(())
+    });
+    assert!(root.join("bin/Runner.Listener").is_file());
+    assert!(!root.join("bin").is_symlink());
+    assert!(root.join("externals").is_symlink());
+    assert!(!running.scene.path("image/.runner").exists());
+    assert!(!running.scene.path("image/_diag").exists());
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.wait().assert_workspace_is_empty();
+}
+
+#[test]
+fn no_token_is_in_the_jobs_reach() {
+    // The registration token's process is gone when the job starts; what the job sees is looked at from inside of it.
+    let script = r#"
+        needle=$(cat "$STANDIN_GITHUB/registration-token")
+        found=
+        for p in /proc/[0-9]*; do
+            for f in cmdline environ; do
+                if tr '\0' '\n' <"$p/$f" 2>/dev/null | grep -qF -- "$needle"; then found+="$p/$f "; fi
+            done
+        done
+        if env | grep -qE '^(SUPERVISOR_|ACTIONS_RUNNER_INPUT_)'; then found+="environment "; fi
+        if grep -rsqF -- "$needle" /tmp/*/workspace /tmp/*/run "$HOME/.."; then found+="files "; fi
+        if [ "$(ulimit -c)" != 0 ]; then found+="core "; fi
+        for d in /proc/self/fd/*; do
+            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$STANDIN_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
+        done
+        echo "found: $found" >"$STANDIN_GITHUB/found"
+    "#;
+    let ended = Github::registration()
+        .secret("remove_token", "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7")
+        .job(script)
+        .run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    assert_eq!(found, "found: \n");
+    assert!(!ended.stderr.contains(REGISTRATION) && !ended.stdout.contains(REGISTRATION));
+}
+
+#[test]
+fn an_image_without_the_runner_says_which_image_has_it() {
+    let ended = Github::jit().set("GITHUB__DIRECTORY", "/nowhere").run();
+    assert_eq!(ended.code(), 78);
+    let message = ended.report()["message"].to_string();
+    assert!(
+        message.contains("/nowhere/bin/Runner.Listener"),
+        "{message}"
+    );
+}
