@@ -3,6 +3,8 @@
 
 # shellcheck source=scripts/buildme_local.sh
 source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
+# shellcheck source=scripts/lib/kubernetes.sh
+source "$ROOT/scripts/lib/kubernetes.sh"
 
 test_usage() {
     cat <<'HELP'
@@ -43,6 +45,7 @@ need_for_tests() {
     need shellcheck shellcheck "lints the scripts"
     need readelf binutils "looks into the supervisor's binary"
     need strace strace "counts the supervisor's system calls while it is idle"
+    need_for_kubernetes
     need openssl openssl "makes a certificate authority of the tests' own"
     need perl perl "is a job that handles signals"
     need unzip unzip "looks into archives"
@@ -88,6 +91,7 @@ run_tests() {
         say "    $(basename "$program")"
         RAN=$((RAN + $(list_tests "$program")))
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" \
+            "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
 }
@@ -110,6 +114,8 @@ test_main() {
         run_tests
     fi
     if runs end-to-end; then
+        step "what checks the manifests"
+        prepare_kubernetes_tools
         build_images
         step "compile the tests of whole jobs"
         compile end-to-end

@@ -33,13 +33,22 @@ fn a_job_that_fails_after_hiding_keeps_its_own_code() {
 
 #[test]
 fn what_cannot_be_removed_is_named_and_fails_a_job_that_succeeded() {
-    // A supervisor that may open no file removes none.
-    let limit = "prlimit --pid 1 --nofile=0:0; : >file; ";
+    // In a millisecond nobody removes thirty thousand files.
+    let many = "for i in {1..30000}; do : >$i; done; ";
     for (end, code) in [("exit 0", 75), ("exit 7", 7)] {
-        let ended = Job::shell(&format!("{limit}{end}")).run();
+        let ended = Job::shell(&format!("{many}{end}"))
+            .arguments(&["--env", "SUPERVISOR_WIPE__BUDGET=1ms"])
+            .run();
         assert_eq!(ended.code(), Some(code), "{}", ended.log);
-        assert!(ended.log.contains("EMFILE"), "{}", ended.log);
+        assert!(ended.log.contains("ETIME"), "{}", ended.log);
         // Looked at from outside: what is named is there.
         assert!(ended.log.contains("Workspace: NOT empty"), "{}", ended.log);
     }
+}
+
+#[test]
+fn a_job_takes_no_descriptors_from_the_wipe() {
+    let ended = Job::shell(": >file; prlimit --pid 1 --nofile=0:0; exit 7").run();
+    assert_eq!(ended.code(), Some(7), "{}", ended.log);
+    ended.assert_nothing_is_left();
 }

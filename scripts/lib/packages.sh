@@ -44,6 +44,11 @@ need() {
     have "$1" || need_package "$2" "$3"
 }
 
+# need_package_unless COMMAND PACKAGE WHY: where the command fails, the package is missing.
+need_package_unless() {
+    $1 >/dev/null 2>&1 || need_package "$2" "$3"
+}
+
 # need_package PACKAGE WHY: for what the caller has found missing by other means than a command.
 need_package() {
     [[ " ${MISSING_PACKAGES[*]} " != *" $1 "* ]] || return 0

@@ -39,11 +39,11 @@ at_least() { [[ -n $1 && $(printf '%s\n%s\n' "$2" "$1" | sort --version-sort | h
 prepare_toolchain() {
     [[ -z $COMPILE ]] || return 0
     if compiles_in_container; then
-        build_toolchain_image
-        COMPILE=in_container TARGET_DIRECTORY="$CACHE/container"
+        build_toolchain_image "$BUILD_TAG" build
+        COMPILE=cargo_in_container TARGET_DIRECTORY="$CACHE/container"
         say "    compiled in a container, by Debian's cargo"
     else
-        COMPILE=on_host TARGET_DIRECTORY="${CARGO_TARGET_DIR:-$ROOT/target}"
+        COMPILE=cargo_on_host TARGET_DIRECTORY="${CARGO_TARGET_DIR:-$ROOT/target}"
         say "    compiled by this machine's cargo"
     fi
     TRIPLE=$("$COMPILE" rustc -vV | sed -n 's/^host: //p')
@@ -53,35 +53,45 @@ prepare_toolchain() {
 # toolchain_cargo ARGUMENT…: cargo with this checkout and for static binaries, either way.
 toolchain_cargo() { "$COMPILE" cargo "$@"; }
 
-on_host() {
+cargo_on_host() {
     (cd "$ROOT" && RUSTFLAGS="$STATIC_RUSTFLAGS" CARGO_TARGET_DIR="$TARGET_DIRECTORY" exec "$@")
 }
 
-# The checkout has the same path inside as outside, because tests compile paths in. The network is the host's, because the
-# crates come from wherever the host reaches them; podman passes proxy settings on. Files in target/ are the caller's.
+cargo_in_container() {
+    mkdir -p "$CACHE/container"
+    in_container "$BUILD_TAG" --volume "$CACHE/container:$CACHE/container" --env CARGO_HOME=/cargo \
+        --env "CARGO_TARGET_DIR=$CACHE/container" --env RUSTFLAGS="$STATIC_RUSTFLAGS" -- "$@"
+}
+
+# in_container IMAGE FLAG… -- COMMAND…: a compiler on this checkout; what it downloads is kept in /cargo.
+# The checkout has the same path inside as outside, because tests compile paths in. The network is the host's, because
+# packages come from wherever the host reaches them; podman passes proxy settings on. Files in target/ are the caller's.
 in_container() {
-    local ca flags=()
-    mkdir -p "$CACHE/cargo" "$CACHE/container"
+    local image=$1 ca flags=()
+    shift
+    while [[ $1 != -- ]]; do flags+=("$1") && shift; done
+    shift
+    mkdir -p "$CACHE/cargo"
     ca=$(ca_bundle)
-    [[ -z $ca ]] || flags+=(--volume "$ca:/run/host-ca.pem:ro" --env CARGO_HTTP_CAINFO=/run/host-ca.pem)
+    [[ -z $ca ]] || flags+=(--volume "$ca:/run/host-ca.pem:ro" --env CARGO_HTTP_CAINFO=/run/host-ca.pem
+        --env SSL_CERT_FILE=/run/host-ca.pem)
     engine run --rm --name "$(build_container)" "${LIMIT_FLAGS[@]}" --network host --cap-drop all \
         --security-opt no-new-privileges --user "$(id -u):$(id -g)" --workdir "$ROOT" \
-        --volume "$ROOT:$ROOT:ro" --volume "$CACHE/container:$CACHE/container" --volume "$CACHE/cargo:/cargo" \
-        --env CARGO_HOME=/cargo --env "CARGO_TARGET_DIR=$CACHE/container" --env RUSTFLAGS="$STATIC_RUSTFLAGS" \
-        "${flags[@]}" "$BUILD_TAG" "$@"
+        --volume "$ROOT:$ROOT:ro" --volume "$CACHE/cargo:/cargo" "${flags[@]}" "$image" "$@"
 }
 
 build_container() { echo "ci-cd-agents-build-$$"; }
 
+# build_toolchain_image IMAGE DIRECTORY: from images/DIRECTORY, on the base.
 build_toolchain_image() {
-    local containerfile="$ROOT/images/build/Containerfile" digest context
+    local image=$1 containerfile="$ROOT/images/$2/Containerfile" digest context
     build_base
     on_exit engine rm --force --ignore "$(build_container)"
     digest=$(digest_of "$containerfile" "$(image_id "$BASE_TAG")")
-    image_current "$BUILD_TAG" "$digest" && return
+    image_current "$image" "$digest" && return
     scratch_directory context
-    say "    installing Debian's cargo into $BUILD_TAG"
-    build_image "$BUILD_TAG" "$digest" "$containerfile" "$context"
+    say "    installing Debian's compiler into $image"
+    build_image "$image" "$digest" "$containerfile" "$context"
 }
 
 # Gives the static binary's path in CI_CD_AGENTS_BINARY; one named there by the caller is taken as it is.

@@ -29,6 +29,8 @@ enum Command {
     Wipe(commands::wipe::Arguments),
     /// Print the effective configuration and where each value came from
     Config(commands::config::Arguments),
+    /// Copy keys of a mounted Secret to a memory volume: the program of the pod's init container
+    StageSecrets(commands::stage_secrets::Arguments),
     /// What a runner calls when its job starts and ends
     #[command(hide = true)]
     Hook(commands::hook::Arguments),
@@ -140,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(arguments) => commands::doctor::main(arguments),
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),
+        Command::StageSecrets(arguments) => commands::stage_secrets::main(arguments),
         Command::Hook(arguments) => commands::hook::main(&arguments),
         Command::Task(arguments) => commands::hook::task(&arguments),
         Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),

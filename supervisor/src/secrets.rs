@@ -2,6 +2,7 @@
 
 mod handover;
 mod read;
+pub mod stage;
 
 pub use handover::{ReadOnce, read_once};
 pub use read::{SecretsError, look, read};

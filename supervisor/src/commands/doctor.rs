@@ -12,7 +12,7 @@ use crate::cli::Settings;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// One JSON object instead of text (docs/doctor.schema.json)
+    /// One JSON object instead of text (docs/doctor.md)
     #[arg(long)]
     json: bool,
     /// Only this group or check, and what it needs; may be repeated

@@ -1,4 +1,4 @@
-//! What the doctor says to programs. Schema: `docs/doctor.schema.json`; a field is added without notice, changed
+//! What the doctor says to programs. The name of the schema stands in `docs/doctor.md`; a field is added without notice, changed
 //! only with a new version.
 
 use std::time::Duration;

@@ -145,7 +145,7 @@ fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_file(path: &Path) -> Result<Secret, SecretsError> {
+pub(super) fn read_file(path: &Path) -> Result<Secret, SecretsError> {
     let unreadable = |source| SecretsError::Unreadable {
         path: path.to_owned(),
         source,
