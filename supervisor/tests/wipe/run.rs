@@ -39,6 +39,7 @@ impl Scene<'_> {
             .env("place", self.place.path(""))
             .env("workspace", self.place.workspace())
             .env("canary", self.place.path("canary"))
+            .env("SUPERVISOR_RUNNER__INHERIT", "canary, place, workspace")
             .env("supervisor", self.place.supervisor())
             .env("SUPERVISOR_RUNTIME_DIRECTORY", self.place.path("run"))
             .env("SUPERVISOR_SECRETS__DIRECTORY", self.place.path("none"))
@@ -171,6 +172,7 @@ fn scene_with_look(place: &Place, prelude: &str, job: &str, look: &str) -> Wiped
         .env("place", place.path(""))
         .env("workspace", place.workspace())
         .env("supervisor", place.supervisor())
+        .env("SUPERVISOR_RUNNER__INHERIT", "place, workspace")
         .env("SUPERVISOR_RUNTIME_DIRECTORY", place.path("run"))
         .env("SUPERVISOR_SECRETS__DIRECTORY", place.path("none"));
     finish(start(command))
