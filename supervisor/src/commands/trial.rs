@@ -15,6 +15,13 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
             return userns::become_bound(program, arguments);
         }
         (doctor::child::NAME, [id]) => return doctor::child::main(&id.to_string_lossy()),
+        (doctor::leash::NAME, [program, arguments @ ..]) => {
+            return doctor::leash::child(program, arguments);
+        }
+        (scratch::GUARD, [maker, place, directories @ ..]) => {
+            scratch::guard(&maker.to_string_lossy(), Path::new(place), directories);
+            return 0;
+        }
         (syscalls::NAME, []) => {
             syscalls::child();
             return 0;

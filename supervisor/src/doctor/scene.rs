@@ -106,3 +106,9 @@ pub(super) fn user() -> String {
     let found = User::from_uid(getuid()).ok().flatten();
     found.map_or_else(|| getuid().to_string(), |user| user.name)
 }
+
+/// The home that /etc/passwd names for us.
+pub(super) fn home() -> Option<std::path::PathBuf> {
+    let found = User::from_uid(getuid()).ok().flatten();
+    found.map(|user| user.dir)
+}

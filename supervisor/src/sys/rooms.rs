@@ -77,7 +77,13 @@ fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {
 /// The new PID namespace begins with the next child.
 fn proc() -> Result<(), Verdict> {
     let all = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+    let own = format!("0 {} 1", nix::unistd::geteuid());
     enter(all, "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)")?;
+    // What is mounted belongs to root of the namespace, and without a map there is none.
+    std::fs::write("/proc/self/uid_map", own).map_err(|error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        Verdict::refused("write(uid_map)", errno)
+    })?;
     if let Some(errno) = syscalls::pivot_root_refused() {
         return Err(Verdict::refused("pivot_root", errno));
     }

@@ -98,8 +98,7 @@ fn names(scene: &Scene) -> Finding {
         match addresses(host) {
             None => return Finding::skipped("there is no getent in this image to ask"),
             Some(found) if found.is_empty() => {
-                return Finding::case(UNKNOWN, format!("{host} has no address"))
-                    .fill("host", host);
+                return Finding::case(UNKNOWN, format!("{host} has no address")).fill("host", host);
             }
             Some(_) => {}
         }
