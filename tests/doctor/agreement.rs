@@ -1,18 +1,16 @@
 //! The doctor's verdict and the fate of a real build in the same state.
 
-use crate::state::{Named, good};
-use crate::table::workspace;
+use crate::state::{State, good, workspace};
 
-fn assert_agreement(states: &[Named]) {
+fn assert_agreement(states: &[(&str, State)]) {
     for (name, state) in states {
-        let state = state();
         let said = state.doctor(&[]);
         let built = state.builds();
         let works = said.code == Some(0);
         println!("{name}: doctor {works}, build {}", built.is_ok());
         assert_eq!(works, built.is_ok(), "{name}: {:#}\n{built:?}", said.report);
         if works {
-            said.assert("storage.build", "ok");
+            said.assert("storage.build", "ok", "");
         }
     }
 }
@@ -20,41 +18,32 @@ fn assert_agreement(states: &[Named]) {
 #[test]
 fn where_the_doctor_sees_a_fault_the_build_fails() {
     assert_agreement(&[
-        ("podman's own profile", || good().default_seccomp()),
-        ("unshare refused", || good().refuse("unshare")),
-        ("umount2 refused", || good().refuse("umount2")),
-        ("no_new_privs", || {
-            good().flags(&["--security-opt=no-new-privileges"])
-        }),
-        ("no capability", || good().capabilities(&["--cap-drop=all"])),
-        ("helper without its capability", || {
-            good().setup("setcap -r /usr/bin/newuidmap")
-        }),
-        ("subordinate ids of somebody else", || {
-            good().setup("printf 'other:1:999\\n' >/etc/subuid")
-        }),
-        ("read-only root", || good().flags(&["--read-only"])),
-        ("noexec workspace", || workspace("U=true,noexec")),
-        ("64 MiB of memory", || good().flags(&["--memory=64m"])),
-        ("24 processes", || good().flags(&["--pids-limit=24"])),
-        ("no home", || {
-            good().setup("usermod --home /home/runner runner")
-        }),
+        ("podman's own profile", good().default_seccomp()),
+        ("umount2 refused", good().refuse("umount2")),
+        ("no_new_privs", good().flags(&["--security-opt=no-new-privileges"])),
+        ("no capability", good().capabilities(&["--cap-drop=all"])),
+        ("helper without its capability", good().setup("setcap -r /usr/bin/newuidmap")),
+        ("subordinate ids of somebody else", good().setup("printf 'other:1:999\\n' >/etc/subuid")),
+        ("noexec workspace", workspace("U=true,noexec")),
+        ("no volume", good().workspace("")),
+        ("64 MiB of memory", good().flags(&["--memory=64m"])),
+        ("24 processes", good().flags(&["--pids-limit=24"])),
+        ("no home", good().setup("usermod --home /home/runner runner")),
+        ("setuid helpers", good().setup("for helper in newuidmap newgidmap; do setcap -r /usr/bin/$helper; chmod u+s /usr/bin/$helper; done")),
     ]);
 }
 
 #[test]
 fn where_it_only_warns_the_build_works() {
     assert_agreement(&[
-        ("all in order", good),
-        ("pivot_root refused", || good().refuse("pivot_root")),
-        ("openat2 refused", || good().refuse("openat2")),
-        ("no volume", || good().workspace("")),
-        ("setuid helpers", || {
-            good().setup("setcap -r /usr/bin/newuidmap; setcap -r /usr/bin/newgidmap; chmod u+s /usr/bin/newuidmap /usr/bin/newgidmap")
-        }),
-        ("few ids", || {
-            good().setup("printf 'runner:1:999\\n' | tee /etc/subuid >/etc/subgid")
-        }),
+        ("all in order", good()),
+        ("openat2 refused", good().refuse("openat2")),
+        ("read-only root", good().flags(&["--read-only"])),
+        (
+            "few ids",
+            good().setup("printf 'runner:1:999\\n' | tee /etc/subuid >/etc/subgid"),
+        ),
+        ("48 files", good().flags(&["--ulimit=nofile=48:48"])),
+        ("32 processes", good().flags(&["--pids-limit=32"])),
     ]);
 }

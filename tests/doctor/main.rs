@@ -7,5 +7,7 @@ mod agreement;
 mod cured;
 mod form;
 mod killed;
+mod rows;
 mod state;
-mod table;
+mod states;
+mod token;

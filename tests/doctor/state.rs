@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{root, supervisor};
+use support::{root, runner_image, supervisor};
 use tempfile::TempDir;
 
 /// As a pod of the profile rootless gets it, and the local run's script too.
@@ -12,8 +12,16 @@ const WORKSPACE: &str = "--mount=type=tmpfs,destination=/workspace,tmpfs-size=21
 const RUNTIME: &str = "--mount=type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true";
 const CAPABILITIES: [&str; 3] = ["--cap-drop=all", "--cap-add=SETUID", "--cap-add=SETGID"];
 
-/// A state by name.
-pub(crate) type Named = (&'static str, fn() -> State);
+/// A pod with a user namespace of its own, and nothing hidden in its /proc.
+pub(crate) const OWN_IDS: [&str; 3] = [
+    "--uidmap=0:100000:65536",
+    "--gidmap=0:100000:65536",
+    "--security-opt=unmask=ALL",
+];
+
+/// From root of the container to the user of a job, with the rights of one.
+pub(crate) const DROP: &str = "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all \
+    --bounding-set=-all,+setuid,+setgid";
 
 /// How the container is started. Everything is as it should be until a method changes it.
 pub(crate) struct State {
@@ -45,6 +53,13 @@ pub(crate) fn good() -> State {
         setup: None,
         directory,
     }
+}
+
+/// A workspace on tmpfs with these options of the mount.
+pub(crate) fn workspace(options: &str) -> State {
+    good().workspace(&format!(
+        "--mount=type=tmpfs,destination=/workspace,{options}"
+    ))
 }
 
 impl State {
@@ -123,59 +138,49 @@ impl State {
         self.flags(&[&flag])
     }
 
-    /// Applies the cure as it stands in the text: its line "With podman:".
-    pub(crate) fn cured_by(mut self, cure: &str, name: &str) -> Self {
-        let line = cure
-            .lines()
-            .find_map(|line| line.strip_prefix("With podman: "));
+    /// Applies the cure as it stands in the text: its line for podman, or the first line of a Containerfile.
+    pub(crate) fn cured_by(mut self, cure: &str, volume: &str) -> Self {
+        let mut lines = cure.lines();
+        if let Some(line) = lines.find_map(|line| line.strip_prefix("  RUN ")) {
+            let broken = self.setup.unwrap_or_default();
+            self.setup = Some(format!("{broken}; {line}"));
+            return self;
+        }
+        let mut lines = cure.lines();
+        let line = lines.find_map(|line| line.strip_prefix("With podman: "));
         let line = line.unwrap_or_else(|| panic!("no line for podman in: {cure}"));
         if let Some(flag) = line.strip_prefix("leave out ") {
             let flag = flag.replacen(' ', "=", 1);
             self.flags.retain(|known| *known != flag);
             return self;
         }
-        let line = line
-            .split(", or ")
-            .next()
-            .unwrap()
-            .split(" in place of ")
-            .next()
-            .unwrap();
-        for flag in line.replace("NAME:", &format!("{name}:")).split(" --") {
+        for flag in line.replace("NAME:", &format!("{volume}:")).split(" --") {
             let flag = format!("--{}", flag.trim_start_matches("--"));
-            match flag.as_str() {
-                flag if flag.contains(":/workspace") => {
-                    self.workspace = Some(flag.replacen(' ', "=", 1));
-                }
-                flag if flag.contains("/run/supervisor") => {
-                    self.runtime = Some(flag.replacen(' ', "=", 1));
-                }
-                flag if flag.contains("seccomp=") => {
-                    self.seccomp = Some(root().join("k8s/seccomp/buildah.json"));
-                }
-                flag if flag.starts_with("--cap-drop") => {
-                    self.capabilities.clear();
-                    self.flags.retain(|known| known != "--privileged");
-                    self.capabilities.push(flag.replacen(' ', "=", 1));
-                }
-                flag => {
-                    let option = flag.split(' ').next().unwrap();
-                    let limited = flag.split('=').next().unwrap().replacen(' ', "=", 1);
-                    self.flags.retain(|known| {
-                        !known.starts_with(option)
-                            || (option == "--ulimit" && !known.starts_with(&limited))
-                    });
-                    if option == "--cap-add" {
-                        self.capabilities.push(flag.replacen(' ', "=", 1));
-                    } else if option == "--user" {
-                        self.user = "1000:1000";
-                    } else {
-                        self.flags.push(flag.replacen(' ', "=", 1));
-                    }
-                }
-            }
+            self.apply(&flag.replacen(' ', "=", 1));
         }
         self
+    }
+
+    /// A flag in place of those that say something else about the same.
+    fn apply(&mut self, flag: &str) {
+        let (option, value) = flag.split_once('=').unwrap();
+        match option {
+            "--cap-drop" => self.capabilities = vec![flag.to_owned()],
+            "--cap-add" => self.capabilities.push(flag.to_owned()),
+            "--security-opt" => {
+                let profile = value.strip_prefix("seccomp=").unwrap();
+                self.seccomp = Some(root().join(profile));
+            }
+            _ if value.contains(":/workspace") => self.workspace = Some(flag.to_owned()),
+            _ if value.contains("/run/supervisor") => self.runtime = Some(flag.to_owned()),
+            _ => {
+                // Of --ulimit there is one for each limit.
+                let limit = value.split_once('=').map_or("", |(name, _)| name);
+                let same = format!("{option}={limit}");
+                self.flags.retain(|known| !known.starts_with(&same));
+                self.flags.push(flag.to_owned());
+            }
+        }
     }
 
     /// Runs the supervisor in this state.
@@ -186,8 +191,7 @@ impl State {
             "--volume={}:/usr/local/bin/supervisor:ro",
             supervisor().display()
         );
-        let image = std::env::var("RUNNER_IMAGE");
-        let image = image.unwrap_or_else(|_| "localhost/ci-cd-agents/runner:local".to_owned());
+        let image = runner_image();
         let mut command = Command::new("bash");
         command.args(["-c", script, "bash", &binary]);
         command.args(
@@ -212,12 +216,10 @@ impl State {
             }
             Some(setup) => {
                 // The entry point is a shell that becomes the supervisor, as PID 1 too.
-                let drop = "exec setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all \
-                    --bounding-set=-all,+setuid,+setgid supervisor \"$@\"";
                 command.args(["--user=0", "--cap-add=all", "--entrypoint=bash", &image]);
                 command.args([
                     "-c",
-                    &format!("set -e; chown 1000:1000 /run/supervisor /workspace; {setup}\n{drop}"),
+                    &format!("set -e; chown 1000:1000 /run/supervisor /workspace; {setup}\nexec {DROP} supervisor \"$@\""),
                     "bash",
                 ]);
             }
@@ -280,45 +282,22 @@ impl Said {
         found.unwrap_or_else(|| panic!("no {id} in {:#}", self.report))
     }
 
-    /// The check's status and case, and that a cure goes with it.
-    pub(crate) fn assert(&self, id: &str, expected: &str) {
+    /// The check's status and case, and that its cure says this. Exit codes follow from all the statuses.
+    pub(crate) fn assert(&self, id: &str, expected: &str, cure: &str) {
         let check = self.check(id);
-        let (status, case) = expected.split_once(' ').unwrap_or((expected, ""));
-        assert_eq!(check["status"], status, "{id}: {check:#}");
-        assert_eq!(
-            check["case"].as_str().unwrap_or_default(),
-            case,
-            "{id}: {check:#}"
-        );
-        if matches!(status, "warn" | "fail") {
+        let text = |part: &str| check[part].as_str().unwrap_or_default().to_owned();
+        let found = format!("{} {}", text("status"), text("case"));
+        assert_eq!(found.trim(), expected, "{id}: {check:#}");
+        assert!(text("cure").contains(cure), "{id}: {cure} in {check:#}");
+        if matches!(&*text("status"), "warn" | "fail") {
             for part in ["found", "means", "cure"] {
-                let text = check[part].as_str().unwrap_or_default();
-                assert!(!text.is_empty(), "{id} has no {part}: {check:#}");
+                assert!(!text(part).is_empty(), "{id} has no {part}: {check:#}");
             }
         }
-        let fails = self.report["checks"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|check| check["status"] == "fail");
-        assert_eq!(
-            self.code,
-            Some(if fails { 70 } else { 0 }),
-            "{:#}",
-            self.report
-        );
-    }
-}
-
-/// The schema that is committed, ready to judge.
-pub(crate) fn validate(report: &Value) {
-    let mut schemas = boon::Schemas::new();
-    let path = root().join("docs/doctor.schema.json");
-    let schema = boon::Compiler::new()
-        .compile(&path.to_string_lossy(), &mut schemas)
-        .unwrap();
-    if let Err(error) = schemas.validate(report, schema) {
-        panic!("{error}\n{report:#}");
+        let mut checks = self.report["checks"].as_array().unwrap().iter();
+        let fails = checks.any(|check| check["status"] == "fail");
+        let code = if fails { 70 } else { 0 };
+        assert_eq!(self.code, Some(code), "{:#}", self.report);
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
         duty: Duty::Secrets,
         after: &["secrets.directory"],
         look: content,
-        cases: &[EXPIRED, EMPTY, NOT_YET, OPEN],
+        cases: &[UNREADABLE, EXPIRED, EMPTY, NOT_YET, OPEN],
         ..Check::NEW
     },
     Check {
@@ -140,14 +140,22 @@ fn content(scene: &Scene) -> Finding {
 
 /// What is wrong with one secret. Its value goes nowhere.
 fn value(key: &str, path: &Path) -> Option<Finding> {
-    let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
     let case = |case, found: String| Some(Finding::case(case, found).fill("key", key));
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) => {
+            let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
+            return case(UNREADABLE, format!("{key}: {}", told(errno)));
+        }
+    };
+    // What is no text is no token either.
+    let text = std::str::from_utf8(&bytes).unwrap_or("binary");
     if text.trim().is_empty() {
         return case(EMPTY, format!("{key} is empty"));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
     let now = i64::try_from(now).ok()?;
-    if let Some(times) = tokens::times(&text) {
+    if let Some(times) = tokens::times(text) {
         if let Some(over) = times.expires.filter(|time| *time <= now) {
             let minutes = (now - over) / 60;
             return case(EXPIRED, format!("{key} expired {minutes} minutes ago"));

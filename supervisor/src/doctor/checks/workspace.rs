@@ -90,13 +90,13 @@ const NOEXEC: Case = Case {
     name: "noexec",
     status: Status::Fail,
     means: "Nothing that lies on this mount can be run: neither a program that a job fetches or compiles, nor those of an image in a build step.",
-    cure: "In the pod spec, a volume without that mount option (emptyDir has none). With podman: --volume NAME:{workspace}:rw,exec,suid,dev,U\nOn the node: mount -o remount,exec PATH",
+    cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U\nOn the node: mount -o remount,exec PATH",
 };
 const NOSUID: Case = Case {
     name: "nosuid",
     status: Status::Warn,
     means: "Programs of an image that are setuid or have file capabilities, sudo and ping among them, have no such rights in a build step.",
-    cure: "In the pod spec, a volume without that mount option (emptyDir has none). With podman: --volume NAME:{workspace}:rw,exec,suid,dev,U",
+    cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U",
 };
 
 fn writable(scene: &Scene) -> Finding {
