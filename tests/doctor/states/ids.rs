@@ -1,7 +1,7 @@
 //! Subordinate ids, and the two programs that hand them out.
 
 use crate::rows::{assert_all, row};
-use crate::state::{OWN_IDS, State, good};
+use crate::state::{DROP, OWN_IDS, State, good};
 
 /// Content of both files with subordinate ids.
 fn ranges(content: &str) -> State {
@@ -43,13 +43,9 @@ fn subordinate_ids_that_do_not_fit() {
 fn helpers_that_have_lost_their_right() {
     let id = "idmap.helpers";
     let setuid = "for helper in newuidmap newgidmap; do setcap -r /usr/bin/$helper; chmod u+s /usr/bin/$helper; done";
-    let administrator = [
-        "--cap-drop=all",
-        "--cap-add=SETUID",
-        "--cap-add=SETGID",
-        "--cap-add=SYS_ADMIN",
-        "--cap-add=DAC_OVERRIDE",
-    ];
+    // What a privileged container has within reach.
+    let rights = DROP.replace("+setgid", "+setgid,+sys_admin,+dac_override");
+    let privileged = format!("{setuid}; exec {rights} supervisor \"$@\"");
     assert_all([
         row("not there", good().setup("rm /usr/bin/newgidmap")).finds(
             id,
@@ -70,7 +66,7 @@ fn helpers_that_have_lost_their_right() {
         row("setuid root", good().setup(setuid)).finds(id, "fail setuid-powerless", "chmod u-s"),
         row(
             "setuid root, with the rights that it needs",
-            good().setup(setuid).capabilities(&administrator),
+            good().setup(&privileged),
         )
         .finds(id, "warn setuid", "chmod u-s"),
         row(

@@ -18,11 +18,11 @@ fn limits() {
             "warn few",
             "podPidsLimit",
         ),
-        row("RLIMIT_NPROC", good().flags(&["--ulimit=nproc=20:20"])).finds(
-            processes,
-            "fail too-few",
-            "--ulimit nproc",
-        ),
+        row(
+            "RLIMIT_NPROC",
+            good().flags(&OWN_IDS).flags(&["--ulimit=nproc=20:20"]),
+        )
+        .finds(processes, "fail too-few", "--ulimit nproc"),
         row("64 MiB", good().flags(&["--memory=64m"])).finds(
             memory,
             "fail too-little",
@@ -50,7 +50,7 @@ fn keys() -> State {
     };
     // Into the process's keyring (-2), which goes with the process.
     let script = format!(
-        r#"for (1 .. 1000) {{ syscall({add_key}, "user", "key $_", "x", 1, -2) < 0 and last }} exit(system("supervisor", @ARGV) >> 8)"#
+        r#"for my $n (1 .. 1000) {{ my ($type, $name, $value) = ("user", "key $n", "x"); syscall({add_key}, $type, $name, $value, 1, -2) < 0 and last }} exit(system("supervisor", @ARGV) >> 8)"#
     );
     good()
         .flags(&OWN_IDS)
