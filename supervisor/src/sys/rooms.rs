@@ -16,6 +16,8 @@ use super::{syscalls, userns};
 pub const MAKE: &str = "userns";
 /// Mounting, unmounting and chroot in one.
 pub const MOUNT: &str = "userns-mount";
+/// The call that [`MOUNT`] makes last.
+pub const UMOUNT: &str = "umount2(tmpfs)";
 /// What a container runtime needs beyond that: pivot_root, and a /proc of one's own.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
@@ -59,8 +61,9 @@ fn mounts() -> Result<(), Verdict> {
         "/"
     };
     mount_one("tmpfs", place)?;
-    umount2(place, MntFlags::MNT_DETACH).map_err(refused("umount2(tmpfs)"))?;
-    nix::unistd::chroot("/").map_err(refused("chroot(/)"))
+    nix::unistd::chroot("/").map_err(refused("chroot(/)"))?;
+    // Last, because builds can do without it.
+    umount2(place, MntFlags::MNT_DETACH).map_err(refused(UMOUNT))
 }
 
 fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {

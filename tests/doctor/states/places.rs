@@ -77,7 +77,13 @@ fn the_workspace() {
         row("somebody else's", workspace("tmpfs-mode=0755"))
             .finds(writable, "fail wrong-owner", "fsGroup: 1000")
             .finds("storage.driver", "skipped", ""),
-        row("noexec", workspace("U=true,noexec")).finds(flags, "fail noexec", "rw,exec,suid,dev,U"),
+        row("noexec", workspace("U=true,noexec")).finds(flags, "warn noexec", "rw,exec,suid,dev,U"),
+        row(
+            "noexec beneath layers",
+            workspace("U=true,noexec").flags(&["--env=SUPERVISOR_STORAGE__DRIVER=vfs"]),
+        )
+        .finds(flags, "fail noexec-layers", "rw,exec,suid,dev,U")
+        .finds("storage.build", "skipped", ""),
         row("nosuid", workspace("U=true,exec,nosuid")).finds(
             flags,
             "warn nosuid",

@@ -22,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
         duty: Duty::Builds,
         preflight: true,
         look: syscalls,
-        cases: &[SECCOMP, SECCOMP_KILLS, SECCOMP_ODD],
+        cases: &[SECCOMP, SECCOMP_KILLS, NO_UMOUNT, SECCOMP_ODD],
         ..Check::NEW
     },
     Check {
@@ -66,6 +66,12 @@ const SECCOMP_KILLS: Case = Case {
     means: "The filter of this container's runtime does not refuse this system call, it kills whoever makes it: a build would end without a word.",
     ..SECCOMP
 };
+const NO_UMOUNT: Case = Case {
+    name: "umount2",
+    status: Status::Warn,
+    means: "The filter lets builds mount and forbids them to unmount. They work, but with the slow driver vfs, and every step's mounts stay until the whole build ends, with warnings: \"error unmounting\".",
+    ..SECCOMP
+};
 const SECCOMP_ODD: Case = Case {
     name: "odd",
     status: Status::Warn,
@@ -105,7 +111,7 @@ const ADMIN: Case = Case {
 };
 
 /// Builds work without these: keyctl is never used under chroot isolation, the others are fallen back from.
-const SPARED: [&str; 4] = ["clone3", "keyctl", "openat2", "setns"];
+const SPARED: [&str; 5] = ["clone3", "keyctl", "openat2", "setns", "umount2"];
 
 /// glibc takes clone in place of clone3 only where the kernel seems not to know it.
 fn is_spared(name: &str, errno: i32) -> bool {
@@ -136,6 +142,9 @@ fn syscalls(_: &Scene) -> Finding {
         (heard.refused.iter()).partition(|(name, errno)| is_spared(name, *errno));
     if !needed.is_empty() {
         return Finding::case(SECCOMP, told(&needed));
+    }
+    if spared.iter().any(|(name, _)| name == "umount2") {
+        return Finding::case(NO_UMOUNT, told(&spared));
     }
     let odd = |(name, errno): &(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
     let odd: Vec<_> = spared

@@ -34,10 +34,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "workspace.flags",
         title: "The workspace's mount holds nothing back",
-        how: "Reads the flags of the mounts that hold the workspace and the graph root.",
+        how: "Reads the flags of the mounts that hold the workspace and the graph root. With overlay, the steps of a build run on a mount of its own.",
+        after: &["storage.driver"],
         preflight: true,
         look: flags,
-        cases: &[NOEXEC, NOSUID],
+        cases: &[NOEXEC_LAYERS, NOEXEC, NOSUID],
         ..Check::NEW
     },
 ];
@@ -88,9 +89,15 @@ const FEW_INODES: Case = Case {
 };
 const NOEXEC: Case = Case {
     name: "noexec",
-    status: Status::Fail,
-    means: "Nothing that lies on this mount can be run: neither a program that a job fetches or compiles, nor those of an image in a build step.",
+    status: Status::Warn,
+    means: "No program that lies on this mount can be run: none that a job fetches or compiles, and no script of its repository by its path. Builds work.",
     cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U\nOn the node: mount -o remount,exec PATH",
+};
+const NOEXEC_LAYERS: Case = Case {
+    name: "noexec-layers",
+    status: Status::Fail,
+    means: "The layers of images lie on this mount, with a storage driver (vfs) that runs a build's steps right there, and no program on it can be run: \"permission denied\".",
+    ..NOEXEC
 };
 const NOSUID: Case = Case {
     name: "nosuid",
@@ -152,7 +159,12 @@ fn flags(scene: &Scene) -> Finding {
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         if found.flags().contains(FsFlags::ST_NOEXEC) {
-            return Finding::case(NOEXEC, format!("{shown} is mounted noexec"));
+            let vfs = scene
+                .values
+                .get("storage.driver")
+                .is_some_and(|driver| driver == "vfs");
+            let case = if vfs { NOEXEC_LAYERS } else { NOEXEC };
+            return Finding::case(case, format!("{shown} is mounted noexec"));
         }
         if found.flags().contains(FsFlags::ST_NOSUID) && scene.excused(Duty::Builds).is_none() {
             return Finding::case(NOSUID, format!("{shown} is mounted nosuid"));
