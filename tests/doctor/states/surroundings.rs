@@ -131,6 +131,19 @@ fn hosts_that_are_out_of_reach() {
             .with(&["--reach", "127.0.0.1:9"])
             .finds("network.tcp", "fail unreachable", "cidr: 127.0.0.1/32"),
         row(
+            "the CI service",
+            good().flags(&["--env=SUPERVISOR_GITHUB__URL=http://127.0.0.1:9/o/r"]),
+        )
+        .with(&["--flavor", "github"])
+        .finds("network.tcp", "fail unreachable", "port: 9"),
+        row("the CI vendor's own service", good())
+            .with(&["--flavor", "circleci"])
+            .finds(
+                "network.names",
+                "fail unknown",
+                "getent ahosts runner.circleci.com",
+            ),
+        row(
             "an insecure registry of the configuration",
             good().flags(&["--env=SUPERVISOR_STORAGE__INSECURE_REGISTRIES=127.0.0.1:9"]),
         )

@@ -1,5 +1,7 @@
-//! When a token expires: a JWT says so itself, and some credentials are JSON, in Base64 or not, with a JWT in them.
+//! What credentials tell of themselves: when a JWT ends, also one within JSON, in Base64 or not; and whose they are.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 /// Seconds since 1970.
@@ -28,9 +30,20 @@ fn look(text: &str, depth: u8) -> Option<Times> {
             begins: number("nbf").or_else(|| number("iat")),
         });
     }
-    let json: Option<Value> = serde_json::from_str(text).ok();
-    let json = json.or_else(|| serde_json::from_slice(&base64(text)?).ok());
-    within(&json?, depth)
+    within(&json(text)?, depth)
+}
+
+fn json(text: &str) -> Option<Value> {
+    let plain = serde_json::from_str(text).ok();
+    plain.or_else(|| serde_json::from_slice(&base64(text)?).ok())
+}
+
+/// Where the runner of a JIT configuration belongs: actions/runner's file .runner, in Base64 within it.
+pub(super) fn server(text: &str) -> Option<String> {
+    let files = json(text.trim())?;
+    let settings = json(files.get(".runner")?.as_str()?)?;
+    let field = |name: &str| settings.get(name)?.as_str().map(str::to_owned);
+    field("gitHubUrl").or_else(|| field("GitHubUrl"))
 }
 
 fn within(value: &Value, depth: u8) -> Option<Times> {
@@ -55,25 +68,18 @@ fn claims(text: &str) -> Option<Value> {
 
 /// Base64 of either alphabet, RFC 4648, padded or not.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0);
-    for letter in text.bytes().filter(|letter| !letter.is_ascii_whitespace()) {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(((bits >> held) & 0xff) as u8);
-        }
-    }
-    Some(bytes)
+    let letter = |letter: char| match letter {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    };
+    let text: String = text
+        .trim_end()
+        .trim_end_matches('=')
+        .chars()
+        .map(letter)
+        .collect();
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 #[cfg(test)]
@@ -97,6 +103,17 @@ mod tests {
         // Base64 of {"t":"JWT"} with the same token.
         let wrapped = "eyJ0IjoiZXlKaGJHY2lPaUp1YjI1bEluMC5leUpsZUhBaU9qRTNNREF3TURBd01EQXNJbTVpWmlJNk1UWXdNREF3TURBd01IMC54In0=";
         assert_eq!(times(wrapped), Some(times_of));
+    }
+
+    #[test]
+    fn a_jit_configuration_tells_its_server() {
+        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let settings = encode(r#"{"gitHubUrl":"https://github.example/o/r"}"#);
+        let jit = encode(&format!(
+            r#"{{".runner":"{settings}",".credentials":"e30="}}"#
+        ));
+        assert_eq!(server(&jit).as_deref(), Some("https://github.example/o/r"));
+        assert_eq!(server(JWT), None);
     }
 
     #[test]
