@@ -113,7 +113,12 @@ impl State {
     }
 
     /// The project's profile with another rule for one system call.
-    pub(crate) fn filter(mut self, call: &str, rule: &str) -> Self {
+    pub(crate) fn filter(self, call: &str, rule: &str) -> Self {
+        self.filters(call, &[rule])
+    }
+
+    /// With several, each for other arguments.
+    pub(crate) fn filters(mut self, call: &str, rules_of_it: &[&str]) -> Self {
         let text = std::fs::read_to_string(root().join("k8s/seccomp/buildah.json")).unwrap();
         let mut profile: Value = serde_json::from_str(&text).unwrap();
         let rules = profile["syscalls"].as_array_mut().unwrap();
@@ -122,8 +127,10 @@ impl State {
             names.retain(|name| name != call);
         }
         rules.retain(|rule| !rule["names"].as_array().unwrap().is_empty());
-        let rule = format!(r#"{{"names": ["{call}"], {rule}}}"#);
-        rules.push(serde_json::from_str(&rule).unwrap());
+        for rule in rules_of_it {
+            let rule = format!(r#"{{"names": ["{call}"], {rule}}}"#);
+            rules.push(serde_json::from_str(&rule).unwrap());
+        }
         let path = self.directory.path().join("seccomp.json");
         std::fs::write(&path, profile.to_string()).unwrap();
         self.seccomp = Some(path);

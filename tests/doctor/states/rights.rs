@@ -16,11 +16,13 @@ fn a_filter_is_told_by_the_call_that_it_refuses() {
     }
 }
 
+/// Only what makes / private: flags are MS_REC | MS_PRIVATE.
+const BY_FLAGS: &str = r#""action": "SCMP_ACT_ALLOW", "args": [{"index": 3, "value": 278528, "valueTwo": 0, "op": "SCMP_CMP_NE"}]"#;
+
 #[test]
 fn filters() {
     // As Docker's profile does: processes yes, namespaces no.
     let no_namespace = r#""action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]"#;
-    let by_flags = r#""action": "SCMP_ACT_ALLOW", "args": [{"index": 3, "value": 278528, "valueTwo": 0, "op": "SCMP_CMP_NE"}]"#;
     assert_all([
         row(
             "clone with flags for a namespace",
@@ -70,7 +72,7 @@ fn filters() {
         ),
         row(
             "mount refused by its flags alone",
-            good().filter("mount", by_flags),
+            good().filter("mount", BY_FLAGS),
         )
         .finds("userns.mount", "fail no-mount", "dmesg"),
     ]);
@@ -180,6 +182,54 @@ fn user_namespaces_that_cannot_be_made() {
             "fail chrooted",
             "pivot_root",
         ),
+    ]);
+}
+
+/// The kernel's answer without a reason: no user namespace, by a filter that no probe meets.
+fn unexplained(state: State) -> State {
+    let with = |action: &str, value: u32| {
+        format!(
+            r#"{action}, "args": [{{"index": 0, "value": 268435456, "valueTwo": {value}, "op": "SCMP_CMP_MASKED_EQ"}}]"#
+        )
+    };
+    let (refuse, allow) = (
+        with(r#""action": "SCMP_ACT_ERRNO", "errnoRet": 1"#, 268_435_456),
+        with(r#""action": "SCMP_ACT_ALLOW""#, 0),
+    );
+    state.filters("unshare", &[&refuse, &allow])
+}
+
+/// A sysctl of kernels that this machine does not run: a file in its place.
+fn sysctl(name: &str, value: u32) -> State {
+    good().setup(&format!(
+        "mount -t tmpfs tmpfs /proc/sys/kernel; echo {value} >/proc/sys/kernel/{name}"
+    ))
+}
+
+#[test]
+fn user_namespaces_that_other_kernels_refuse() {
+    let (create, mount) = ("userns.create", "userns.mount");
+    let (debian, ubuntu) = (
+        "unprivileged_userns_clone",
+        "apparmor_restrict_unprivileged_userns",
+    );
+    assert_all([
+        row("no reason to be seen", unexplained(good())).finds(create, "fail refused", "dmesg"),
+        row("Debian's sysctl", unexplained(sysctl(debian, 0))).finds(
+            create,
+            "fail clone-off",
+            "kernel.unprivileged_userns_clone=1",
+        ),
+        row("Ubuntu's sysctl", unexplained(sysctl(ubuntu, 1))).finds(
+            create,
+            "fail apparmor-restricted",
+            "userns,",
+        ),
+        row(
+            "Ubuntu's sysctl, which lets them be made",
+            sysctl(ubuntu, 1).filter("mount", BY_FLAGS),
+        )
+        .finds(mount, "fail apparmor-restricted", "appArmorProfile"),
     ]);
 }
 

@@ -172,3 +172,27 @@ fn what_is_only_told() {
     assert_eq!(told(good()), "the supervisor");
     assert!(told(good().flags(&["--init"])).contains("its own descendants only"));
 }
+
+#[test]
+fn an_old_kernel() {
+    let state = good().setup(
+        "mount -t tmpfs tmpfs /proc/sys/kernel; echo 5.4.0-150-generic >/proc/sys/kernel/osrelease",
+    );
+    assert_all([row("Linux 5.4", state).finds("kernel.release", "warn old", "Linux 5.11")]);
+}
+
+#[test]
+fn kinds_of_cgroups() {
+    let told = |setup: &str| {
+        let said = good().setup(setup).doctor(&["--only", "kernel.cgroups"]);
+        said.assert("kernel.cgroups", "ok", "");
+        said.check("kernel.cgroups")["value"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(told("mount -t cgroup2 none /sys/fs/cgroup"), "v2");
+    let one = "mount -t tmpfs tmpfs /sys/fs/cgroup; mkdir /sys/fs/cgroup/pids";
+    assert_eq!(told(one), "v1");
+    assert_eq!(told(&format!("{one} /sys/fs/cgroup/unified")), "hybrid");
+}
