@@ -5,7 +5,7 @@ use std::path::Path;
 
 use supervisor::storage::probe;
 use supervisor::sys::trial::Verdict;
-use supervisor::sys::{rooms, scratch, syscalls, userns};
+use supervisor::sys::{guard, rooms, scratch, syscalls, userns};
 use supervisor::{doctor, exit, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
@@ -18,8 +18,8 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
         (doctor::leash::NAME, [program, arguments @ ..]) => {
             return doctor::leash::child(program, arguments);
         }
-        (scratch::GUARD, [maker, place, directories @ ..]) => {
-            scratch::guard(&maker.to_string_lossy(), Path::new(place), directories);
+        (guard::NAME, [maker, place, directories @ ..]) => {
+            guard::child(&maker.to_string_lossy(), Path::new(place), directories);
             return 0;
         }
         (syscalls::NAME, []) => {

@@ -1,21 +1,17 @@
 //! A directory for trials on a real file system, gone afterwards whatever became of the trial.
 //!
 //! A lock on it tells a trial under way from one whose process was killed: the next one removes it, or a guard that
-//! outlives the process.
+//! outlives the process (`guard`).
 
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{File, Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::getuid;
 
 use super::trial::Trial;
 
@@ -40,8 +36,7 @@ impl Scratch {
     pub fn beneath(place: &Path) -> std::io::Result<Self> {
         let place = existing(place);
         sweep(place);
-        let own = std::process::id();
-        let path = nix::unistd::mkdtemp(&place.join(format!("{PREFIX}{own}.XXXXXX")))?;
+        let path = nix::unistd::mkdtemp(&place.join(format!("{}XXXXXX", prefix(&maker()))))?;
         let lock = lock(&path);
         Ok(Self { path, _lock: lock })
     }
@@ -59,100 +54,15 @@ impl Drop for Scratch {
     }
 }
 
-/// A process that removes what we made in a place, should we be killed before we could.
-#[derive(Debug)]
-pub struct Guard(Option<Child>);
-
-/// The name of the trial that is a guard.
-pub const GUARD: &str = "guard";
-
-/// How long a guard waits for those who still write.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-impl Guard {
-    /// A guard over the directories that this process makes for `place`. Where none can be started, the next trial
-    /// there removes them.
-    #[must_use]
-    pub fn of(place: &Path) -> Self {
-        Self::with(place, &[])
-    }
-
-    /// The same, and over directories that others will make: those that are not there yet are removed if they are
-    /// empty, in this order.
-    #[must_use]
-    pub fn with(place: &Path, directories: &[PathBuf]) -> Self {
-        let absent = directories.iter().filter(|path| !path.exists());
-        let child = Command::new("/proc/self/exe")
-            .args(["trial", GUARD, &std::process::id().to_string()])
-            .arg(existing(place))
-            .args(absent)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(child.ok())
-    }
+/// Who we are, among all the containers that a volume may be mounted in.
+pub(super) fn maker() -> String {
+    let namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino());
+    format!("{}-{namespace}", std::process::id())
 }
 
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            drop(child.stdin.take());
-            // It ends by itself.
-            let _ = child.wait();
-        }
-    }
-}
-
-/// The guard's side: waits until process `maker` is gone or done, then removes what it left in `place`, and the
-/// `directories` that are empty.
-pub fn guard(maker: &str, place: &Path, directories: &[OsString]) {
-    // A Ctrl-C that ends the maker must not end its guard.
-    let deaf: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
-        .into_iter()
-        .collect();
-    let _ = deaf.thread_block();
-    let known = buildahs_own();
-    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-    let prefix = format!("{PREFIX}{maker}.");
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
-        let left = entries.filter(|entry| {
-            let name = entry.file_name();
-            name.as_bytes().starts_with(prefix.as_bytes())
-        });
-        let mut found = false;
-        for entry in left {
-            found = true;
-            remove(&entry.path());
-        }
-        if !found || Instant::now() >= end {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    for directory in directories {
-        // Not empty: in use by someone else by now.
-        let _ = std::fs::remove_dir(directory);
-    }
-    for path in buildahs_own().difference(&known) {
-        let _ = std::fs::remove_file(path);
-    }
-}
-
-/// Empty files of ours that Buildah's start-up makes and unlinks at once, unless it is killed in between:
-/// `try_bindfd` in containers/storage, pkg/unshare/unshare.c.
-fn buildahs_own() -> BTreeSet<PathBuf> {
-    let entries = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
-    let named = entries.filter(|entry| entry.file_name().as_bytes().starts_with(b"containers."));
-    let own = named.filter(|entry| {
-        let metadata = entry.metadata();
-        metadata.is_ok_and(|found| {
-            found.is_file() && found.len() == 0 && found.uid() == getuid().as_raw()
-        })
-    });
-    own.map(|entry| entry.path()).collect()
+/// How the names of a maker's directories begin.
+pub(super) fn prefix(maker: &str) -> String {
+    format!("{PREFIX}{maker}.")
 }
 
 /// `place`, or the nearest directory above it that exists.

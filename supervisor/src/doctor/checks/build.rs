@@ -9,8 +9,9 @@ use crate::config::{Config, Driver};
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::leash;
 use crate::doctor::scene::{self, Scene};
+use crate::sys::guard::Guard;
 use crate::sys::program;
-use crate::sys::scratch::{Guard, Scratch};
+use crate::sys::scratch::Scratch;
 use crate::{storage, workspace};
 
 pub(super) const CHECKS: &[Check] = &[Check {

@@ -11,8 +11,9 @@ use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
+use crate::sys::guard::Guard;
 use crate::sys::program;
-use crate::sys::scratch::{Guard, Scratch, existing};
+use crate::sys::scratch::{Scratch, existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -8,7 +8,8 @@ use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::storage::{on_container_root, probe};
 use crate::sys::filesystem::{self, Kind};
-use crate::sys::scratch::{Guard, existing};
+use crate::sys::guard::Guard;
+use crate::sys::scratch::existing;
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "storage.driver",

@@ -6,8 +6,9 @@ use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::flavor;
+use crate::sys::guard::Guard;
 use crate::sys::program::{self, Version};
-use crate::sys::scratch::{Guard, Scratch};
+use crate::sys::scratch::Scratch;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
