@@ -218,6 +218,12 @@ impl Running {
         wait_for(name, || fs::read_to_string(&path).ok())
     }
 
+    /// Makes the file `end`, for jobs that stay until everything of theirs was seen: with them goes their workspace.
+    #[allow(dead_code, reason = "for the init's tests")]
+    pub(crate) fn let_end(&self) {
+        fs::write(self.scene.path("workspace/work/end"), "").unwrap();
+    }
+
     pub(crate) fn wait(mut self) -> Ended {
         let status = wait_for("the end", || self.child.0.try_wait().unwrap());
         let text = |reader: Option<JoinHandle<String>>| {
