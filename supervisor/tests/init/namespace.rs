@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 pub(crate) const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");
 /// Long enough for the slowest machine; a test that comes this far has failed.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const UID: u32 = 1000;
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
