@@ -33,6 +33,14 @@ fn subordinate_ids_that_do_not_fit() {
             ranges("runner:100000:65536\\n").flags(&OWN_IDS),
         )
         .finds(id, "fail outside", cure),
+        row(
+            "a newuidmap that maps nothing",
+            good().setup(
+                "cp /usr/bin/false /usr/bin/newuidmap; setcap cap_setuid+ep /usr/bin/newuidmap",
+            ),
+        )
+        .finds("idmap.helpers", "ok", "")
+        .finds("idmap.map", "fail refused", "supervisor doctor --json"),
         row("by number", ranges("1000:1:999\\n1000:1001:64535\\n"))
             .finds(id, "ok", "")
             .finds("idmap.map", "ok", ""),

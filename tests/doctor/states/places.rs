@@ -99,6 +99,11 @@ fn the_workspace() {
             "warn little",
             "sizeLimit",
         ),
+        row("no room even for a directory", inodes(1)).finds(
+            writable,
+            "fail not-writable",
+            "emptyDir: {}",
+        ),
         row("no inodes", inodes(400)).finds(space, "fail no-inodes", "df -i"),
         row("few inodes", inodes(20_000)).finds(space, "warn few-inodes", "df -i"),
     ]);

@@ -61,6 +61,24 @@ fn programs() {
             "--reinstall crun",
         ),
         row("no runtime", good().setup("rm /usr/bin/crun")).finds("tools.runtime", "ok", ""),
+        row("git that does not run", program("/usr/bin/git", "exit 1")).finds(
+            "tools.git",
+            "fail broken",
+            "ldd /usr/bin/git",
+        ),
+        row("git of another machine", foreign("/usr/bin/git")).finds(
+            "tools.git",
+            "fail foreign",
+            "kubernetes.io/arch",
+        ),
+        row(
+            "buildah that only tells its version",
+            program(
+                "/usr/bin/buildah",
+                "[ $1 = --version ] && echo buildah version 1.39.3",
+            ),
+        )
+        .finds("storage.build", "fail failed", "supervisor doctor --json"),
         row("no git", good().setup("rm /usr/bin/git")).finds("tools.git", "warn missing", "git"),
     ]);
 }
