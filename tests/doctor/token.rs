@@ -12,10 +12,12 @@ pub(crate) fn token(begins: i64, expires: i64) -> String {
 
 fn base64(text: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = |byte: u8| (0..8).rev().map(move |bit| byte >> bit & 1);
+    let bits = |byte: u8| (0..8).rev().map(move |bit| (byte >> bit) & 1);
     let bits: Vec<u8> = text.bytes().flat_map(bits).collect();
     let letter = |bits: &[u8]| {
-        let sum = (0..6).fold(0, |sum, bit| sum << 1 | bits.get(bit).copied().unwrap_or(0));
+        let sum = (0..6).fold(0, |sum, bit| {
+            (sum << 1) | bits.get(bit).copied().unwrap_or(0)
+        });
         char::from(LETTERS[usize::from(sum)])
     };
     bits.chunks(6).map(letter).collect()

@@ -100,7 +100,7 @@ pub fn is_static(path: &Path) -> bool {
     let little = bytes.get(5) == Some(&1);
     let number = |from: usize, length: usize| -> Option<u64> {
         let bytes = bytes.get(from..from + length)?.iter();
-        let join = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        let join = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
         Some(if little {
             bytes.rev().fold(0, join)
         } else {
