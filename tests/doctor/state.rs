@@ -192,15 +192,17 @@ impl State {
 
     /// Runs the supervisor in this state.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        let script = "source scripts/lib.sh; engine_options; engine run --rm --env LANG=C.UTF-8 \
-            \"${SECURITY_FLAGS[@]}\" \"$@\"";
+        // Where the kernel ends a container for its memory, conmon leaves a note in the working directory.
+        let script = "source scripts/lib.sh; engine_options; cd \"$1\"; engine run --rm --env LANG=C.UTF-8 \
+            \"${SECURITY_FLAGS[@]}\" \"${@:2}\"";
         let binary = format!(
             "--volume={}:/usr/local/bin/supervisor:ro",
             supervisor().display()
         );
         let image = runner_image();
         let mut command = Command::new("bash");
-        command.args(["-c", script, "bash", &binary]);
+        command.args(["-c", script, "bash"]);
+        command.arg(self.directory.path()).arg(&binary);
         command.args(
             self.workspace
                 .iter()
