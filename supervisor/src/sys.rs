@@ -5,6 +5,7 @@ pub mod footprint;
 pub mod guard;
 pub mod idmap;
 pub mod output;
+pub mod posix_spawn;
 pub mod printable;
 pub mod process;
 pub mod program;
