@@ -41,7 +41,7 @@ pub fn child(program: &OsStr, arguments: &[OsString]) -> u8 {
             break None;
         }
     };
-    let _ = survivors::end_all();
+    let _ = survivors::end_all(None);
     code.unwrap_or(exit::INTERNAL)
 }
 

@@ -11,7 +11,6 @@ use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
-use crate::sys::guard::Guard;
 use crate::sys::program;
 use crate::sys::scratch::{Scratch, existing};
 
@@ -159,7 +158,7 @@ fn root(_: &Scene) -> Finding {
 fn runtime(scene: &Scene) -> Finding {
     let path = &scene.config.runtime_directory;
     let shown = path.display();
-    let _guard = Guard::of(path);
+    let _guard = scene.guard(path);
     match Scratch::beneath(path) {
         Ok(_) if in_memory(existing(path)) => {
             Finding::ok(format!("{shown} can be written, in memory"))

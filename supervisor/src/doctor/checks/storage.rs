@@ -8,7 +8,6 @@ use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::storage::{on_container_root, probe};
 use crate::sys::filesystem::{self, Kind};
-use crate::sys::guard::Guard;
 use crate::sys::scratch::existing;
 
 pub(super) const CHECKS: &[Check] = &[Check {
@@ -64,7 +63,7 @@ fn driver(scene: &Scene) -> Finding {
         let found = format!("{} lies on the container's root", graph_root.display());
         return Finding::case(NO_VOLUME, found);
     }
-    let _guard = Guard::of(&graph_root);
+    let _guard = scene.guard(&graph_root);
     let overlay = || judge(probe::overlay(&graph_root));
     let fuse = || judge(probe::fuse_overlayfs(&graph_root));
     match scene.config.storage.driver {

@@ -6,7 +6,6 @@ use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::flavor;
-use crate::sys::guard::Guard;
 use crate::sys::program::{self, Version};
 use crate::sys::scratch::Scratch;
 
@@ -162,7 +161,7 @@ fn version(scene: &Scene, name: &str, missing: Case) -> Result<Version, Box<Find
     // crun wants a runtime directory that it can write, too.
     let temporary = std::env::temp_dir();
     let places = [&scene.config.runtime_directory, &temporary];
-    let _guards = places.map(|place| Guard::of(place));
+    let _guards = places.map(|place| scene.guard(place));
     let scratch = places.iter().find_map(|place| Scratch::beneath(place).ok());
     let home = scratch.as_ref().map_or(Path::new("/"), Scratch::path);
     program::version(&path, home).map_err(|error| {

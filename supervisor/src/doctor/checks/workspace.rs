@@ -10,7 +10,6 @@ use nix::unistd::{getgid, getuid};
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::guard::Guard;
 use crate::sys::scratch::{Scratch, existing};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -109,7 +108,7 @@ const NOSUID: Case = Case {
 
 fn writable(scene: &Scene) -> Finding {
     let path = &scene.config.workspace.path;
-    let _guard = Guard::of(path);
+    let _guard = scene.guard(path);
     match Scratch::beneath(path) {
         Ok(_) => Finding::ok(format!("{} can be written", existing(path).display())),
         Err(error) => refused(existing(path), &error),
