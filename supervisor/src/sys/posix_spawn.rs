@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 
 use nix::libc::{self, c_char, c_int};
@@ -77,9 +77,12 @@ fn candidates(program: &Program) -> io::Result<Vec<CString>> {
     }
     let path = program.environment.iter().find(|(name, _)| name == "PATH");
     let path = path.map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
-    let directories = std::env::split_paths(path);
-    directories
-        .map(|directory| text(directory.join(program.name).as_os_str()))
+    // Each attempt is a process, so that only what is there is tried; what a directory hides may be.
+    let is_there = |path: &PathBuf| program.directory.join(path).try_exists().unwrap_or(true);
+    std::env::split_paths(path)
+        .map(|directory| directory.join(program.name))
+        .filter(is_there)
+        .map(|path| text(path.as_os_str()))
         .collect()
 }
 
