@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -50,7 +51,8 @@ pub fn spawn(program: &Program) -> io::Result<i32> {
     if let Some(stdin) = program.stdin {
         actions.duplicate(stdin.as_raw_fd(), libc::STDIN_FILENO)?;
     }
-    actions.change_directory(&text(program.directory.as_os_str())?)?;
+    let directory = File::open(program.directory)?;
+    actions.change_directory(&directory)?;
 
     let start =
         |path: &CStr, argv: &[CString]| execute(path, argv, &environment, &attributes, &actions);
@@ -155,6 +157,14 @@ impl Drop for Attributes {
 
 struct Actions(libc::posix_spawn_file_actions_t);
 
+// Its sister that takes a path is a weak symbol of the standard library's, and with that absent from a static binary.
+unsafe extern "C" {
+    fn posix_spawn_file_actions_addfchdir_np(
+        actions: *mut libc::posix_spawn_file_actions_t,
+        fd: c_int,
+    ) -> c_int;
+}
+
 impl Actions {
     fn new() -> io::Result<Self> {
         let mut actions = MaybeUninit::uninit();
@@ -172,10 +182,10 @@ impl Actions {
         check(added).map_err(io::Error::from_raw_os_error)
     }
 
-    fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
-        // SAFETY: it was initialized; the path is copied.
+    fn change_directory(&mut self, directory: &File) -> io::Result<()> {
+        // SAFETY: it was initialized; numbers are no pointers.
         let added = unsafe {
-            libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, directory.as_ptr())
+            posix_spawn_file_actions_addfchdir_np(&raw mut self.0, directory.as_raw_fd())
         };
         check(added).map_err(io::Error::from_raw_os_error)
     }
