@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, fstat, stat, unlinkat};
 use rustix::io::Errno;
 
-use super::Refusal;
+use super::alias;
+use super::mounts;
 use super::open::{self, Opener};
 use super::path;
-use super::tally::{Tally, name_of, printable};
+use super::tally::{Tally, name_of};
 use super::volume;
+use super::{Refusal, Refused};
 
 /// The clean path, if it may be wiped as far as can be seen now. It need not be there.
 ///
@@ -38,8 +40,8 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// The roots that are taken, and a line on each that is not.
-pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+/// The roots that are taken, and those that are not.
+pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
     let mut refused = Vec::new();
     let mut roots = Vec::new();
     for path in paths {
@@ -51,26 +53,40 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
         match accept(path) {
             Ok(root) => roots.push(root),
             Err(_) if nested() => {}
-            Err(refusal) => {
-                let path = printable(path.as_os_str().as_bytes());
-                refused.push(format!("{path}: {refusal}"));
-            }
+            Err(refusal) => refused.push(Refused {
+                path: path.clone(),
+                refusal,
+            }),
         }
     }
     (roots, refused)
 }
 
-/// The same for a path that somebody typed: one that is removed must not be a mount point.
+/// The same for a path that somebody typed: no directory of the system under another name, and one that is removed
+/// must not be a mount point.
 ///
 /// # Errors
 /// The [`Refusal`] otherwise.
 pub(super) fn check(path: &Path, keep: bool) -> Result<PathBuf, Refusal> {
     let clean = accept(path)?;
     let opener = Opener::find();
-    match open::pin(opener, &clean) {
-        Ok(fd) if !keep && volume::is_mount_point(opener, &clean, &fd) => Err(Refusal::MountPoint),
-        _ => Ok(clean),
+    let closed = |errno| Refusal::Closed(name_of(errno));
+    let fd = match open::pin(opener, &clean) {
+        Err(Errno::NOENT) => return Ok(clean),
+        pinned => pinned.map_err(closed)?,
+    };
+    let mount = open::mount_id(&fd).map_err(closed)?;
+    let top = open::pin(opener, Path::new("/")).and_then(|top| open::mount_id(&top));
+    // Without a mount on the way a directory has one name.
+    if top != Ok(mount) {
+        if let Some(refusal) = alias::refusal(&mounts::list(), mount, &clean) {
+            return Err(refusal);
+        }
     }
+    if !keep && volume::is_mount_point(opener, &clean, &fd).map_err(closed)? {
+        return Err(Refusal::MountPoint);
+    }
+    Ok(clean)
 }
 
 /// The roots that lie in no other.

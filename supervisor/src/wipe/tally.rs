@@ -12,7 +12,8 @@ use tracing::info;
 
 use crate::sys::printable::is_unprintable;
 
-/// So many failures are remembered with their cause; a hostile tree may have millions.
+/// So many failures are remembered with their cause, and then as many directories of others; a hostile tree may
+/// have millions.
 const REMEMBERED: usize = 2048;
 /// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
 const LONGEST: usize = 4096;
@@ -59,7 +60,18 @@ pub(super) struct Tally<'a> {
     pub(super) directories: AtomicU64,
     pub(super) bytes: AtomicU64,
     denied: AtomicBool,
+    /// A cause was not remembered.
+    forgot: AtomicBool,
     causes: Mutex<HashMap<u64, String>>,
+    notes: Mutex<HashMap<u64, Note>>,
+}
+
+/// A cause in words of our own: whatever else fails there, it stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) text: String,
+    /// What stays for this cause is none of the job's.
+    pub(super) excused: bool,
 }
 
 impl<'a> Tally<'a> {
@@ -76,7 +88,9 @@ impl<'a> Tally<'a> {
             directories: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             denied: AtomicBool::new(false),
+            forgot: AtomicBool::new(false),
             causes: Mutex::new(HashMap::new()),
+            notes: Mutex::new(HashMap::new()),
         }
     }
 
@@ -145,22 +159,33 @@ impl<'a> Tally<'a> {
             self.denied.store(true, Relaxed);
         }
         let mut causes = self.causes();
-        if causes.len() < REMEMBERED {
-            let cause = || name_of(errno);
-            causes.entry(key(path)).or_insert_with(cause);
+        let key = if causes.len() < REMEMBERED {
+            key(path)
+        } else {
+            self.forgot.store(true, Relaxed);
+            key(parent(path))
+        };
+        if causes.len() < 2 * REMEMBERED {
+            causes.entry(key).or_insert_with(|| name_of(errno));
         }
     }
 
-    /// The same in words of our own, and for good.
-    pub(super) fn note(&self, path: &[u8], cause: String) {
-        self.note_key(key(path), cause);
+    /// Remembers what a child found out about paths of which only the keys are known: it came last.
+    pub(super) fn learn(&self, causes: Vec<(u64, String)>, forgot: bool) {
+        self.forgot.fetch_or(forgot, Relaxed);
+        let mut known = self.causes();
+        for (key, cause) in causes {
+            if known.len() < 2 * REMEMBERED || known.contains_key(&key) {
+                known.insert(key, cause);
+            }
+        }
     }
 
-    /// The same for a path of which only the key is known.
-    pub(super) fn note_key(&self, key: u64, cause: String) {
-        let mut causes = self.causes();
-        if causes.len() < REMEMBERED || causes.contains_key(&key) {
-            causes.insert(key, cause);
+    /// Says why `path` stays, for good.
+    pub(super) fn note(&self, path: &[u8], note: Note) {
+        let mut notes = self.notes();
+        if notes.len() < REMEMBERED {
+            notes.insert(key(path), note);
         }
     }
 
@@ -169,21 +194,56 @@ impl<'a> Tally<'a> {
         self.denied.load(Relaxed)
     }
 
-    pub(super) fn cause(&self, key: u64) -> Option<String> {
-        self.causes().get(&key).cloned()
+    /// Why `path` was left: its own note or cause, or that of the nearest directory above it.
+    pub(super) fn cause(&self, path: &[u8]) -> Option<Note> {
+        let keys = keys(path);
+        let noted = keys.last().and_then(|key| self.notes().get(key).cloned());
+        noted.or_else(|| {
+            let causes = self.causes();
+            let text = keys.iter().rev().find_map(|key| causes.get(key))?.clone();
+            Some(Note {
+                text,
+                excused: false,
+            })
+        })
+    }
+
+    /// Whether there were too many causes to remember all.
+    pub(super) fn forgot(&self) -> bool {
+        self.forgot.load(Relaxed)
     }
 
     /// All remembered causes, by the key of their path.
     pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<u64, String>> {
         self.causes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn notes(&self) -> MutexGuard<'_, HashMap<u64, Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Stands for a path, which may be long, in every process of ours.
-pub(super) fn key(path: &[u8]) -> u64 {
+fn key(path: &[u8]) -> u64 {
+    keys(path).pop().unwrap_or_default()
+}
+
+/// The same for all directories above it, the outermost first, and for itself.
+fn keys(path: &[u8]) -> Vec<u64> {
     let mut hasher = DefaultHasher::new();
-    hasher.write(path);
-    hasher.finish()
+    let names = path.split(|&byte| byte == b'/');
+    let hashed = names.map(|name| {
+        hasher.write(name);
+        hasher.write_u8(b'/');
+        hasher.finish()
+    });
+    hashed.collect()
+}
+
+/// The directory that a path lies in.
+fn parent(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|&byte| byte == b'/');
+    &path[..end.unwrap_or(0)]
 }
 
 fn log(progress: Progress) {
@@ -252,19 +312,53 @@ mod tests {
         }
     }
 
+    fn cause(tally: &Tally, path: &str) -> Option<String> {
+        tally.cause(path.as_bytes()).map(|note| note.text)
+    }
+
     #[test]
-    fn failures_are_remembered_up_to_a_bound() {
+    fn failures_are_remembered_up_to_a_bound_and_then_by_directory() {
         let tally = Tally::new(None, None);
-        for number in 0..2 * REMEMBERED {
-            tally.failed(format!("/{number}").as_bytes(), Errno::BUSY);
+        for number in 0..4 * REMEMBERED {
+            tally.failed(format!("/a/{number}").as_bytes(), Errno::BUSY);
         }
-        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EBUSY"));
-        assert_eq!(tally.causes().len(), REMEMBERED);
-        assert!(!tally.denied());
-        tally.failed(b"/1", Errno::PERM);
+        assert_eq!(cause(&tally, "/a/1").as_deref(), Some("EBUSY"));
+        assert_eq!(tally.causes().len(), REMEMBERED + 1);
+        // Not its own any more, but true.
+        let last = format!("/a/{}", 4 * REMEMBERED - 1);
+        assert_eq!(cause(&tally, &last).as_deref(), Some("EBUSY"));
+        assert_eq!(cause(&tally, "/b/1"), None);
+        assert!(tally.forgot() && !tally.denied());
+        tally.failed(b"/a/1", Errno::PERM);
         assert!(tally.denied());
-        tally.note(b"/1", "EPERM".to_owned());
-        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EPERM"));
+        for number in 0..4 * REMEMBERED {
+            tally.failed(format!("/{number}/x").as_bytes(), Errno::BUSY);
+        }
+        assert_eq!(tally.causes().len(), 2 * REMEMBERED);
+    }
+
+    #[test]
+    fn a_directory_that_failed_explains_what_is_in_it() {
+        let tally = Tally::new(None, None);
+        tally.failed(b"/a/b", Errno::MFILE);
+        assert_eq!(cause(&tally, "/a/b/c/d").as_deref(), Some("EMFILE"));
+        assert_eq!(cause(&tally, "/a/bc"), None);
+        assert!(!tally.forgot());
+    }
+
+    #[test]
+    fn a_childs_causes_replace_ours_but_no_note() {
+        let tally = Tally::new(None, None);
+        let note = Note {
+            text: "EXDEV (with a reason)".to_owned(),
+            excused: true,
+        };
+        tally.note(b"/a", note.clone());
+        tally.failed(b"/b", Errno::ACCESS);
+        let learnt = |path: &[u8], cause: &str| (key(path), cause.to_owned());
+        tally.learn(vec![learnt(b"/a", "EXDEV"), learnt(b"/b", "EPERM")], false);
+        assert_eq!(tally.cause(b"/a"), Some(note));
+        assert_eq!(cause(&tally, "/b").as_deref(), Some("EPERM"));
     }
 
     #[test]
@@ -273,6 +367,7 @@ mod tests {
         assert!(!Tally::new(Some(Duration::from_secs(60)), None).over());
         assert!(!Tally::new(None, None).over());
     }
+
     #[test]
     fn a_budget_shrinks_when_there_is_a_hurry_and_never_grows() {
         let hurry = || Some(Duration::ZERO);
