@@ -200,7 +200,14 @@ impl<'a> Tally<'a> {
         let noted = keys.last().and_then(|key| self.notes().get(key).cloned());
         noted.or_else(|| {
             let causes = self.causes();
-            let text = keys.iter().rev().find_map(|key| causes.get(key))?.clone();
+            let own = keys.last().and_then(|key| causes.get(key));
+            // That it is not empty explains nothing of what is in it.
+            let above = || {
+                let above = keys.iter().rev().skip(1);
+                let mut above = above.filter_map(|key| causes.get(key));
+                above.find(|cause| *cause != "ENOTEMPTY")
+            };
+            let text = own.or_else(above)?.clone();
             Some(Note {
                 text,
                 excused: false,
@@ -343,6 +350,9 @@ mod tests {
         tally.failed(b"/a/b", Errno::MFILE);
         assert_eq!(cause(&tally, "/a/b/c/d").as_deref(), Some("EMFILE"));
         assert_eq!(cause(&tally, "/a/bc"), None);
+        tally.failed(b"/e", Errno::NOTEMPTY);
+        assert_eq!(cause(&tally, "/e").as_deref(), Some("ENOTEMPTY"));
+        assert_eq!(cause(&tally, "/e/f"), None);
         assert!(!tally.forgot());
     }
 

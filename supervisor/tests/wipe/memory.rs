@@ -43,6 +43,16 @@ fn long_names_in_a_bush_of_directories() {
     assert_small(&place, "bush");
 }
 
+/// Where inodes lie on a disk, one thread reads ahead.
+#[test]
+fn long_names_in_one_directory_on_a_disk() {
+    let place = Place::new(Who::Root);
+    for file in 0..100_000 {
+        File::create(place.workspace().join(long(file))).unwrap();
+    }
+    assert_small(&place, "disk");
+}
+
 #[test]
 fn very_deep() {
     let place = Place::in_memory(Who::Root);
