@@ -38,8 +38,14 @@ impl Kept {
 
     /// Whether its path leads elsewhere now, or nowhere.
     pub(super) fn strayed(&self, opener: Opener) -> bool {
-        let now = open::pin(opener, &self.path).and_then(|now| open::identity(&now));
-        now.map(|(identity, _)| identity) != Ok(self.identity)
+        match open::pin(opener, &self.path) {
+            Ok(now) => open::identity(&now).is_ok_and(|(now, _)| now != self.identity),
+            // Others, such as a want of descriptors, are no matter of the path.
+            Err(errno) => {
+                let of_the_path = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ACCESS];
+                of_the_path.contains(&errno)
+            }
+        }
     }
 
     /// Opens it for listing, wherever it is.
