@@ -118,7 +118,7 @@ pub struct Emptying<'a> {
 pub struct Emptied {
     /// For the report.
     pub wiped: Wiped,
-    /// What is named there as left behind.
+    /// What is left behind, the first of each root; the report names the first of all.
     pub left: Vec<LeftBehind>,
 }
 
@@ -268,6 +268,7 @@ fn look_at(trees: &Trees, purpose: Purpose, tally: &Tally) -> Seen {
         purpose,
         expired: &|| tally.over_by(COUNTING),
         seen: Seen::default(),
+        limit: look::NAMED,
         apart: Vec::new(),
     };
     for kept in &trees.strayed {
@@ -285,13 +286,15 @@ fn preview(roots: &[PathBuf], tally: &Tally) -> Wiped {
         keep: true,
     };
     let seen = look_at(&trees, Purpose::Preview, tally);
-    let closed = seen.left.into_iter().map(|left| named(left, tally));
+    let closed: Vec<LeftBehind> = (seen.left.into_iter())
+        .map(|left| named(left, tally))
+        .collect();
     Wiped {
         files: seen.files,
         directories: seen.directories,
         bytes: seen.bytes,
         leftover_count: seen.closed,
-        leftovers: closed.map(|left| left.to_string()).collect(),
+        leftovers: first(closed.iter()),
     }
 }
 
@@ -303,9 +306,13 @@ fn summary(tally: &Tally, seen: Seen) -> Emptied {
         directories: tally.directories.load(Relaxed),
         bytes: tally.bytes.load(Relaxed),
         leftover_count: seen.files + seen.directories,
-        leftovers: left.iter().map(ToString::to_string).collect(),
+        leftovers: first(left.iter()),
     };
     Emptied { wiped, left }
+}
+
+fn first<'a>(left: impl Iterator<Item = &'a LeftBehind>) -> Vec<String> {
+    left.take(look::NAMED).map(ToString::to_string).collect()
 }
 
 fn named(left: Left, tally: &Tally) -> LeftBehind {

@@ -244,7 +244,7 @@ mod tests {
             "/bin/zz",
             "/dev/zz",
             "/mnt/./zz",
-            "/run",
+            "/media",
             "/srv",
             "/nix/store",
             "/mnt/zz/.",

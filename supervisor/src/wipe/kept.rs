@@ -7,6 +7,7 @@ use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 
 use super::open::{self, Identity, Opener};
+use super::{path, roots};
 
 /// A root as it was before the job.
 #[derive(Debug)]
@@ -46,6 +47,11 @@ impl Kept {
                 of_the_path.contains(&errno)
             }
         }
+    }
+
+    /// Whether it may be wiped under its path, which no longer tells.
+    pub(super) fn is_acceptable(&self) -> bool {
+        path::accept(&self.path).is_ok() && roots::not_the_machines(&self.pinned).is_ok()
     }
 
     /// Opens it for listing, wherever it is.

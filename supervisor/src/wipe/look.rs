@@ -20,8 +20,8 @@ use super::roots;
 use super::tally::name_of;
 use super::volume;
 
-/// So many paths are named.
-const NAMED: usize = 20;
+/// So many paths are named of each root: the first ones must not hide what is in the next.
+pub(super) const NAMED: usize = 20;
 /// Deeper than this nothing is looked at, only said: what is kept for the way back must stay small.
 const DEPTH: usize = 1 << 16;
 /// A path that is longer is not put together: its end is not named anyway.
@@ -88,6 +88,8 @@ pub(super) struct Look<'a> {
     pub(super) purpose: Purpose,
     pub(super) expired: &'a dyn Fn() -> bool,
     pub(super) seen: Seen,
+    /// How many may be named before the next root.
+    pub(super) limit: usize,
     /// Roots that are mounted in another one: looked at by themselves.
     pub(super) apart: Vec<PathBuf>,
 }
@@ -121,6 +123,7 @@ impl Look<'_> {
             }
             Err(Errno::NOENT) => {}
             Err(errno) => {
+                self.limit = self.seen.left.len() + 1;
                 self.seen.files += 1;
                 self.name(&[path.as_os_str().as_bytes()], Some(errno));
             }
@@ -132,6 +135,7 @@ impl Look<'_> {
         match kept.list() {
             Ok(fd) => self.from(fd, &kept.path, kept.volume),
             Err(errno) => {
+                self.limit = self.seen.left.len() + 1;
                 self.seen.directories += 1;
                 self.name(&[kept.path.as_os_str().as_bytes()], Some(errno));
             }
@@ -140,6 +144,7 @@ impl Look<'_> {
 
     fn from(&mut self, fd: OwnedFd, path: &Path, volume: bool) {
         let mut name = path.as_os_str().as_bytes().to_vec();
+        self.limit = self.seen.left.len() + NAMED;
         if self.purpose == Purpose::Emptied {
             self.look_for_attributes(&fd, &name);
         }
@@ -240,7 +245,7 @@ impl Look<'_> {
         let mut raw = RawDir::new(dir, &mut buffer);
         loop {
             // What is left gets named first: there is little of it, or it is soon found.
-            let named = self.seen.left.len() >= NAMED || self.purpose == Purpose::Preview;
+            let named = self.seen.left.len() >= self.limit || self.purpose == Purpose::Preview;
             if named && (self.expired)() {
                 return Err(Errno::TIMEDOUT);
             }
@@ -312,7 +317,7 @@ impl Look<'_> {
     fn name(&mut self, path: &[&[u8]], obstacle: Option<Errno>) {
         self.seen.closed += u64::from(obstacle.is_some());
         let named = obstacle.is_some() || self.purpose != Purpose::Preview;
-        if named && self.seen.left.len() < NAMED {
+        if named && self.seen.left.len() < self.limit {
             self.seen.left.push(Left {
                 path: path.concat(),
                 obstacle: obstacle.map(name_of),

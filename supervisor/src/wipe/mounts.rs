@@ -87,10 +87,10 @@ impl Mounts {
             .unwrap_or_default()
     }
 
-    /// The directories to which their paths do not lead any more.
+    /// The directories to which their paths do not lead any more, and that may be wiped.
     pub(super) fn strayed(&self, opener: Opener) -> Vec<&Kept> {
-        let kept = self.kept.iter();
-        kept.filter(|kept| kept.strayed(opener)).collect()
+        let strayed = self.kept.iter().filter(|kept| kept.strayed(opener));
+        strayed.filter(|kept| kept.is_acceptable()).collect()
     }
 
     /// Gives the directories the modes that they had.

@@ -1,6 +1,7 @@
 //! The directories that are wiped themselves: which are taken, which lie in another, and their removal.
 
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +27,16 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(Refusal::NotADirectory),
         pinned => pinned.map_err(|errno| Refusal::Closed(name_of(errno)))?,
     };
-    let own = fstat(&pinned).map_err(|errno| Refusal::Closed(name_of(errno)))?;
-    // Bound to another place, it is the same directory.
+    not_the_machines(&pinned)?;
+    Ok(clean)
+}
+
+/// Bound to another place, a directory is the same one.
+///
+/// # Errors
+/// The [`Refusal`] of `/` and HOME of root.
+pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
+    let own = fstat(pinned).map_err(|errno| Refusal::Closed(name_of(errno)))?;
     let is_own = |path: &Path| {
         stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))
     };
@@ -36,7 +45,7 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     } else if path::home_of_root().is_some_and(|home| is_own(home)) {
         Err(Refusal::HomeOfRoot)
     } else {
-        Ok(clean)
+        Ok(())
     }
 }
 

@@ -138,7 +138,12 @@ fn a_home_of_root_that_is_bound_in_keeps_its_files() {
         sed "s|^root:.*|root:x:0:0:root:$place/rh:/bin/sh|" /etc/passwd >"$place/passwd"
         mount --bind "$place/passwd" /etc/passwd; mount --bind "$place/rh" "$workspace/home"
     "#;
-    let ended = scene(&place, Who::Root, prelude).run("true");
+    // Off its path, it is still the same directory.
+    let ended = scene(&place, Who::Root, prelude).run(r#"cd /; umount -l "$workspace/home""#);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(place.path("rh/.bashrc").exists());
+    let prelude = prelude.replace(r#"mkdir "$place/rh" "#, "mkdir ");
+    let ended = scene(&place, Who::Root, &prelude).run("true");
     assert_eq!(ended.code, Some(75), "{ended:?}");
     let left = format!("{}: EXDEV", place.path("workspace/home").display());
     assert!(ended.stderr.contains(&left), "{}", ended.stderr);
@@ -198,4 +203,26 @@ fn a_cache_of_the_pods_is_no_obstacle_when_a_killed_run_left_files_of_subordinat
         leftovers.contains("home/.cache: EXDEV (mounted before"),
         "{leftovers}"
     );
+}
+
+#[test]
+fn others_files_in_shared_directories_do_not_hide_what_is_in_the_jobs_way() {
+    let place = Place::new(Who::Runner);
+    let prelude = r#"
+        mkdir "$place/shared" "$workspace/work"
+        for i in {1..30}; do : >"$place/shared/$i"; done; chmod 1777 "$place/shared"
+        : >"$workspace/work/file"
+    "#;
+    let shared = place.path("shared").display().to_string();
+    let environment = [("SUPERVISOR_WORKSPACE__ALSO_WIPE", shared.as_str())];
+    let scene = Scene {
+        environment: &environment,
+        ..scene(&place, Who::Runner, prelude)
+    };
+    let ended = scene.run("true");
+    assert_eq!(ended.code, Some(70), "{ended:?}");
+    let left = format!("{}: EACCES", place.path("workspace/work/file").display());
+    assert!(ended.stderr.contains(&left), "{}", ended.stderr);
+    let named = report(&ended)["found"]["leftovers"].clone();
+    assert_eq!(named.as_array().unwrap().len(), 20, "{named}");
 }

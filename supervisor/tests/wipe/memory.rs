@@ -50,7 +50,11 @@ fn long_names_in_one_directory_on_a_disk() {
     for file in 0..100_000 {
         File::create(place.workspace().join(long(file))).unwrap();
     }
-    assert_small(&place, "disk");
+    // The program with all that a debugger wants takes several times the three MiB of a released one.
+    let itself = Place::new(Who::Root).assert_wiped().peak_memory;
+    let more = place.assert_wiped().peak_memory - itself;
+    println!("disk: {} KiB", more / 1024);
+    assert!(more < LIMIT - (3 << 20), "{more}");
 }
 
 #[test]
