@@ -5,6 +5,7 @@
 //! what is guaranteed.
 
 mod alias;
+mod causes;
 mod deep;
 mod directory;
 mod entries;
@@ -18,12 +19,14 @@ mod open;
 pub mod owned;
 mod path;
 mod queue;
+mod refusal;
 mod remove;
 mod roots;
 mod tally;
 mod volume;
 mod walk;
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -37,6 +40,7 @@ use kept::Kept;
 use look::{Left, Look, Purpose, Seen};
 pub use mounts::{Mounts, mounted};
 use open::Opener;
+pub use refusal::{Refusal, Refused};
 pub use tally::Hurry;
 use tally::{Tally, printable};
 
@@ -54,49 +58,6 @@ pub struct Request {
     pub dry_run: bool,
     /// How long it may take; without one, as long as it takes.
     pub budget: Option<Duration>,
-}
-
-/// Why a path is not wiped.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The text is empty.
-    #[error("the path is empty")]
-    Empty,
-    /// It depends on the working directory.
-    #[error("not an absolute path")]
-    Relative,
-    /// `.` or `..` in it.
-    #[error("`.` and `..` are not taken: give the path as it is")]
-    Dots,
-    /// A NUL byte.
-    #[error("a NUL byte in the path")]
-    Nul,
-    /// The file system's root, or a directory of the system.
-    #[error("a directory of the system")]
-    System,
-    /// HOME of root, or a directory that it is in.
-    #[error("HOME of root, or a directory above it")]
-    HomeOfRoot,
-    /// Removing a mount point is its owner's business.
-    #[error("a mount point; it can be emptied with --keep-root")]
-    MountPoint,
-    /// A symlink in the path, or no directory.
-    #[error("not a directory, or a symlink on the way to it: give the path that it leads to")]
-    NotADirectory,
-    /// It cannot be opened.
-    #[error("cannot be opened: {0}")]
-    Closed(String),
-}
-
-/// A path that is not wiped; none of the others was touched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {refusal}", printable(path.as_os_str().as_bytes()))]
-pub struct Refused {
-    /// The path.
-    pub path: PathBuf,
-    /// The reason.
-    #[source]
-    pub refusal: Refusal,
 }
 
 /// What the lifecycle empties. The directories stay themselves, unless one lies in another.
@@ -199,9 +160,10 @@ pub fn empty(emptying: &Emptying) -> Emptied {
 /// # Errors
 /// The first path that is refused; then nothing was touched.
 pub fn run(request: &Request) -> Result<Wiped, Refused> {
+    let mounts = OnceCell::new();
     let roots: Result<Vec<PathBuf>, Refused> = (request.paths.iter())
         .map(|path| {
-            roots::check(path, request.keep_root).map_err(|refusal| Refused {
+            roots::check(path, request.keep_root, &mounts).map_err(|refusal| Refused {
                 path: path.clone(),
                 refusal,
             })
@@ -213,7 +175,7 @@ pub fn run(request: &Request) -> Result<Wiped, Refused> {
         return Ok(preview(&roots, &tally));
     }
     if !tally.over() {
-        mounts::detach(Opener::find(), &roots, None, &tally);
+        mounts::detach_listed(mounts.into_inner(), &roots, &tally);
     }
     let trees = Trees {
         roots: &roots,
@@ -319,13 +281,13 @@ fn named(left: Left, tally: &Tally) -> LeftBehind {
     let unknown = || {
         if tally.over() {
             "ETIME (the budget was used up)"
-        } else if tally.forgot() {
+        } else if tally.causes().forgot {
             "one of more failures than are remembered"
         } else {
             "EAGAIN (made while the wipe ran)"
         }
     };
-    let known = tally.cause(&left.path);
+    let known = tally.causes().of(&left.path);
     let excused = known.as_ref().is_some_and(|note| note.excused);
     let cause = known.map(|note| note.text).or(left.obstacle);
     LeftBehind {

@@ -27,13 +27,17 @@ pub(super) fn refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Refusal>
         // Not in the list: what it shows cannot be told.
         return Some(Refusal::System);
     };
+    // What lies on another file system is no part of this one.
+    let device = &own.device;
     let own = spot_on(own, path)?;
     let spots = |names: &'static [&str]| {
-        let spots = names.iter().map(|name| spot(mounts, Path::new(name)));
+        let spots = names
+            .iter()
+            .map(|name| spot(mounts, device, Path::new(name)));
         spots.flatten()
     };
     if path::home_of_root().is_some_and(|home| {
-        let home = spot(mounts, home);
+        let home = spot(mounts, device, home);
         home.is_some_and(|home| home.lies_in(&own))
     }) {
         return Some(Refusal::HomeOfRoot);
@@ -46,11 +50,11 @@ pub(super) fn refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Refusal>
     system.then_some(Refusal::System)
 }
 
-/// Of several mounts on the same point the last is seen.
-fn spot<'a>(mounts: &'a [Mount], path: &Path) -> Option<Spot<'a>> {
+/// Where `path` is on this device. Of several mounts on the same point the last is seen.
+fn spot<'a>(mounts: &'a [Mount], device: &str, path: &Path) -> Option<Spot<'a>> {
     let above = mounts.iter().filter(|mount| lies_in(path, &mount.point));
     let covering = above.max_by_key(|mount| mount.point.as_os_str().len())?;
-    spot_on(covering, path)
+    (covering.device == device).then(|| spot_on(covering, path))?
 }
 
 fn spot_on<'a>(mount: &'a Mount, path: &Path) -> Option<Spot<'a>> {

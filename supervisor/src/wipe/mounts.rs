@@ -16,11 +16,12 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
+use super::causes::Note;
 use super::kept::Kept;
 use super::open::{self, Opener};
 use super::path;
 use super::roots;
-use super::tally::{Note, Tally, name_of};
+use super::tally::{Tally, name_of};
 
 /// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
 const ROUNDS: usize = 100_000;
@@ -124,12 +125,28 @@ pub(super) struct Mount {
 /// Detaches what is mounted beneath the roots, other than roots; knowing what was there before the job,
 /// what it mounted on the roots and above them too. What resists is noted with its cause.
 pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
+    detach_of(None, opener, roots, before, tally);
+}
+
+/// The same where the list was just read.
+pub(super) fn detach_listed(listed: Option<Vec<Mount>>, roots: &[PathBuf], tally: &Tally) {
+    detach_of(listed, Opener::find(), roots, None, tally);
+}
+
+fn detach_of(
+    mut listed: Option<Vec<Mount>>,
+    opener: Opener,
+    roots: &[PathBuf],
+    before: Option<&Mounts>,
+    tally: &Tally,
+) {
     if let Some(before) = before.filter(|before| before.unchanged()) {
         note_volumes(&before.mounts, roots, before, tally);
         return;
     }
     for round in 0..ROUNDS {
-        let mounts = before.map_or_else(list, Mounts::now);
+        let now = || before.map_or_else(list, Mounts::now);
+        let mounts = listed.take().unwrap_or_else(now);
         if let (0, Some(before)) = (round, before) {
             note_volumes(&mounts, roots, before, tally);
         }

@@ -68,7 +68,7 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
             forgot,
         } => {
             tally.add(done.since(counted));
-            tally.learn(causes, forgot);
+            tally.causes().learn(causes, forgot);
             Ok(())
         }
         Answer::Not(Verdict::Refused { call, errno }) => {
@@ -111,10 +111,11 @@ fn as_root(arguments: &[OsString]) -> Answer {
     let roots: Vec<PathBuf> = arguments.iter().skip(1).map(PathBuf::from).collect();
     let tally = Tally::new(budget.map(Duration::from_millis), None).saying(print);
     walk::empty_all(Opener::find(), &roots, &tally);
+    let causes = tally.causes();
     Answer::Done {
         done: tally.progress(),
-        causes: tally.causes().clone().into_iter().collect(),
-        forgot: tally.forgot(),
+        causes: causes.list(),
+        forgot: causes.forgot,
     }
 }
 

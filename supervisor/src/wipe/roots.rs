@@ -1,5 +1,6 @@
 //! The directories that are wiped themselves: which are taken, which lie in another, and their removal.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -9,26 +10,30 @@ use rustix::fs::{AtFlags, fstat, stat, unlinkat};
 use rustix::io::Errno;
 
 use super::alias;
-use super::mounts;
+use super::mounts::{self, Mount};
 use super::open::{self, Opener};
 use super::path;
 use super::tally::{Tally, name_of};
 use super::volume;
 use super::{Refusal, Refused};
 
-/// The clean path, if it may be wiped as far as can be seen now. It need not be there.
+/// The clean path, if it may be wiped as far as can be seen now, and the directory, if it is there.
 ///
 /// # Errors
 /// The [`Refusal`] otherwise.
-pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
+fn accept(path: &Path) -> Result<(PathBuf, Option<OwnedFd>), Refusal> {
     let clean = path::accept(path)?;
     let pinned = match open::pin(Opener::find(), &clean) {
-        Err(Errno::NOENT) => return Ok(clean),
+        Err(Errno::NOENT) => return Ok((clean, None)),
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(Refusal::NotADirectory),
-        pinned => pinned.map_err(|errno| Refusal::Closed(name_of(errno)))?,
+        pinned => pinned.map_err(closed)?,
     };
     not_the_machines(&pinned)?;
-    Ok(clean)
+    Ok((clean, Some(pinned)))
+}
+
+fn closed(errno: Errno) -> Refusal {
+    Refusal::Closed(name_of(errno))
 }
 
 /// Bound to another place, a directory is the same one.
@@ -36,7 +41,7 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
 /// # Errors
 /// The [`Refusal`] of `/` and HOME of root.
 pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
-    let own = fstat(pinned).map_err(|errno| Refusal::Closed(name_of(errno)))?;
+    let own = fstat(pinned).map_err(closed)?;
     let is_own = |path: &Path| {
         stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))
     };
@@ -60,7 +65,7 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
             others.any(|other| path != other && path.starts_with(other))
         };
         match accept(path) {
-            Ok(root) => roots.push(root),
+            Ok((root, _)) => roots.push(root),
             Err(_) if nested() => {}
             Err(refusal) => refused.push(Refused {
                 path: path.clone(),
@@ -76,19 +81,19 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
 ///
 /// # Errors
 /// The [`Refusal`] otherwise.
-pub(super) fn check(path: &Path, keep: bool) -> Result<PathBuf, Refusal> {
-    let clean = accept(path)?;
+pub(super) fn check(
+    path: &Path,
+    keep: bool,
+    mounts: &OnceCell<Vec<Mount>>,
+) -> Result<PathBuf, Refusal> {
+    let (clean, fd) = accept(path)?;
+    let Some(fd) = fd else { return Ok(clean) };
     let opener = Opener::find();
-    let closed = |errno| Refusal::Closed(name_of(errno));
-    let fd = match open::pin(opener, &clean) {
-        Err(Errno::NOENT) => return Ok(clean),
-        pinned => pinned.map_err(closed)?,
-    };
     let mount = open::mount_id(&fd).map_err(closed)?;
     let top = open::pin(opener, Path::new("/")).and_then(|top| open::mount_id(&top));
     // Without a mount on the way a directory has one name.
     if top != Ok(mount) {
-        if let Some(refusal) = alias::refusal(&mounts::list(), mount, &clean) {
+        if let Some(refusal) = alias::refusal(mounts.get_or_init(mounts::list), mount, &clean) {
             return Err(refusal);
         }
     }

@@ -1,7 +1,5 @@
 //! What one wipe has done so far: counts, failures, time. Shared by all its threads.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,11 +8,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
+use super::causes::{Causes, Note};
 use crate::sys::printable::is_unprintable;
 
-/// So many failures are remembered with their cause, and then as many directories of others; a hostile tree may
-/// have millions.
-const REMEMBERED: usize = 2048;
 /// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
 const LONGEST: usize = 4096;
 /// Time between two progress lines.
@@ -60,18 +56,7 @@ pub(super) struct Tally<'a> {
     pub(super) directories: AtomicU64,
     pub(super) bytes: AtomicU64,
     denied: AtomicBool,
-    /// A cause was not remembered.
-    forgot: AtomicBool,
-    causes: Mutex<HashMap<u64, String>>,
-    notes: Mutex<HashMap<u64, Note>>,
-}
-
-/// A cause in words of our own: whatever else fails there, it stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Note {
-    pub(super) text: String,
-    /// What stays for this cause is none of the job's.
-    pub(super) excused: bool,
+    causes: Mutex<Causes>,
 }
 
 impl<'a> Tally<'a> {
@@ -88,9 +73,7 @@ impl<'a> Tally<'a> {
             directories: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             denied: AtomicBool::new(false),
-            forgot: AtomicBool::new(false),
-            causes: Mutex::new(HashMap::new()),
-            notes: Mutex::new(HashMap::new()),
+            causes: Mutex::default(),
         }
     }
 
@@ -158,35 +141,12 @@ impl<'a> Tally<'a> {
         if matches!(errno, Errno::ACCESS | Errno::PERM) {
             self.denied.store(true, Relaxed);
         }
-        let mut causes = self.causes();
-        let key = if causes.len() < REMEMBERED {
-            key(path)
-        } else {
-            self.forgot.store(true, Relaxed);
-            key(parent(path))
-        };
-        if causes.len() < 2 * REMEMBERED {
-            causes.entry(key).or_insert_with(|| name_of(errno));
-        }
-    }
-
-    /// Remembers what a child found out about paths of which only the keys are known: it came last.
-    pub(super) fn learn(&self, causes: Vec<(u64, String)>, forgot: bool) {
-        self.forgot.fetch_or(forgot, Relaxed);
-        let mut known = self.causes();
-        for (key, cause) in causes {
-            if known.len() < 2 * REMEMBERED || known.contains_key(&key) {
-                known.insert(key, cause);
-            }
-        }
+        self.causes().failed(path, errno);
     }
 
     /// Says why `path` stays, for good.
     pub(super) fn note(&self, path: &[u8], note: Note) {
-        let mut notes = self.notes();
-        if notes.len() < REMEMBERED {
-            notes.insert(key(path), note);
-        }
+        self.causes().note(path, note);
     }
 
     /// Whether anything failed for want of permission, which the owner of the files may have.
@@ -194,63 +154,10 @@ impl<'a> Tally<'a> {
         self.denied.load(Relaxed)
     }
 
-    /// Why `path` was left: its own note or cause, or that of the nearest directory above it.
-    pub(super) fn cause(&self, path: &[u8]) -> Option<Note> {
-        let keys = keys(path);
-        let noted = keys.last().and_then(|key| self.notes().get(key).cloned());
-        noted.or_else(|| {
-            let causes = self.causes();
-            let own = keys.last().and_then(|key| causes.get(key));
-            // That it is not empty explains nothing of what is in it.
-            let above = || {
-                let above = keys.iter().rev().skip(1);
-                let mut above = above.filter_map(|key| causes.get(key));
-                above.find(|cause| *cause != "ENOTEMPTY")
-            };
-            let text = own.or_else(above)?.clone();
-            Some(Note {
-                text,
-                excused: false,
-            })
-        })
-    }
-
-    /// Whether there were too many causes to remember all.
-    pub(super) fn forgot(&self) -> bool {
-        self.forgot.load(Relaxed)
-    }
-
-    /// All remembered causes, by the key of their path.
-    pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<u64, String>> {
+    /// What failed so far, and why.
+    pub(super) fn causes(&self) -> MutexGuard<'_, Causes> {
         self.causes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn notes(&self) -> MutexGuard<'_, HashMap<u64, Note>> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Stands for a path, which may be long, in every process of ours.
-fn key(path: &[u8]) -> u64 {
-    keys(path).pop().unwrap_or_default()
-}
-
-/// The same for all directories above it, the outermost first, and for itself.
-fn keys(path: &[u8]) -> Vec<u64> {
-    let mut hasher = DefaultHasher::new();
-    let names = path.split(|&byte| byte == b'/');
-    let hashed = names.map(|name| {
-        hasher.write(name);
-        hasher.write_u8(b'/');
-        hasher.finish()
-    });
-    hashed.collect()
-}
-
-/// The directory that a path lies in.
-fn parent(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|&byte| byte == b'/');
-    &path[..end.unwrap_or(0)]
 }
 
 fn log(progress: Progress) {
@@ -319,56 +226,13 @@ mod tests {
         }
     }
 
-    fn cause(tally: &Tally, path: &str) -> Option<String> {
-        tally.cause(path.as_bytes()).map(|note| note.text)
-    }
-
     #[test]
-    fn failures_are_remembered_up_to_a_bound_and_then_by_directory() {
+    fn a_want_of_permission_is_noted() {
         let tally = Tally::new(None, None);
-        for number in 0..4 * REMEMBERED {
-            tally.failed(format!("/a/{number}").as_bytes(), Errno::BUSY);
-        }
-        assert_eq!(cause(&tally, "/a/1").as_deref(), Some("EBUSY"));
-        assert_eq!(tally.causes().len(), REMEMBERED + 1);
-        // Not its own any more, but true.
-        let last = format!("/a/{}", 4 * REMEMBERED - 1);
-        assert_eq!(cause(&tally, &last).as_deref(), Some("EBUSY"));
-        assert_eq!(cause(&tally, "/b/1"), None);
-        assert!(tally.forgot() && !tally.denied());
-        tally.failed(b"/a/1", Errno::PERM);
+        tally.failed(b"/a", Errno::BUSY);
+        assert!(!tally.denied());
+        tally.failed(b"/a", Errno::PERM);
         assert!(tally.denied());
-        for number in 0..4 * REMEMBERED {
-            tally.failed(format!("/{number}/x").as_bytes(), Errno::BUSY);
-        }
-        assert_eq!(tally.causes().len(), 2 * REMEMBERED);
-    }
-
-    #[test]
-    fn a_directory_that_failed_explains_what_is_in_it() {
-        let tally = Tally::new(None, None);
-        tally.failed(b"/a/b", Errno::MFILE);
-        assert_eq!(cause(&tally, "/a/b/c/d").as_deref(), Some("EMFILE"));
-        assert_eq!(cause(&tally, "/a/bc"), None);
-        tally.failed(b"/e", Errno::NOTEMPTY);
-        assert_eq!(cause(&tally, "/e").as_deref(), Some("ENOTEMPTY"));
-        assert_eq!(cause(&tally, "/e/f"), None);
-        assert!(!tally.forgot());
-    }
-
-    #[test]
-    fn a_childs_causes_replace_ours_but_no_note() {
-        let tally = Tally::new(None, None);
-        let note = Note {
-            text: "EXDEV (with a reason)".to_owned(),
-            excused: true,
-        };
-        tally.note(b"/a", note.clone());
-        tally.failed(b"/b", Errno::ACCESS);
-        let learnt = |path: &[u8], cause: &str| (key(path), cause.to_owned());
-        tally.learn(vec![learnt(b"/a", "EXDEV"), learnt(b"/b", "EPERM")], false);
-        assert_eq!(tally.cause(b"/a"), Some(note));
-        assert_eq!(cause(&tally, "/b").as_deref(), Some("EPERM"));
     }
 
     #[test]

@@ -86,8 +86,17 @@ pub(super) fn may_have_attributes(path: &Path) -> bool {
 }
 
 fn attributes(dir: &impl AsFd) -> Result<Vec<u8>, Errno> {
-    let mut names = Vec::with_capacity(NAMES);
-    match flistxattr(dir, spare_capacity(&mut names)) {
+    // Mostly there are none, and then no memory is needed.
+    let mut names = Vec::new();
+    let listed = match flistxattr(dir, &mut [0_u8; 0]) {
+        Ok(0) => Ok(0),
+        Ok(_) => {
+            names.reserve_exact(NAMES);
+            flistxattr(dir, spare_capacity(&mut names))
+        }
+        Err(errno) => Err(errno),
+    };
+    match listed {
         Ok(_) | Err(Errno::NOTSUP | Errno::NOSYS) => Ok(names),
         Err(errno) => Err(errno),
     }
