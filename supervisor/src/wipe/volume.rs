@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FileType, flistxattr, fremovexattr, llistxattr, statat};
+use rustix::fs::{
+    AtFlags, FileType, flistxattr, flistxattr_query, fremovexattr, llistxattr, statat,
+};
 use rustix::io::Errno;
 
 use super::open::{self, Opener};
@@ -88,7 +90,7 @@ pub(super) fn may_have_attributes(path: &Path) -> bool {
 fn attributes(dir: &impl AsFd) -> Result<Vec<u8>, Errno> {
     // Mostly there are none, and then no memory is needed.
     let mut names = Vec::new();
-    let listed = match flistxattr(dir, &mut [0_u8; 0]) {
+    let listed = match flistxattr_query(dir) {
         Ok(0) => Ok(0),
         Ok(_) => {
             names.reserve_exact(NAMES);
