@@ -353,6 +353,14 @@ impl Config {
 }
 
 impl Driver {
+    /// The driver of that name, but for `auto` and `none`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Overlay, Self::FuseOverlayfs, Self::Vfs]
+            .into_iter()
+            .find(|driver| driver.name() == name)
+    }
+
     /// The driver's name in our configuration, log and report.
     #[must_use]
     pub fn name(self) -> &'static str {

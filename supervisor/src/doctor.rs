@@ -16,7 +16,7 @@ mod selection;
 
 pub use check::{Outcome, Status};
 pub use explain::explain;
-pub use preflight::{Fatal, preflight};
+pub use preflight::{Fatal, Found, preflight};
 pub use report::{Report, SCHEMA};
 pub use scene::{Profile, Role, Scene, Shape};
 pub use selection::{Selection, Unknown};

@@ -94,10 +94,10 @@ impl<'a> Run<'a> {
         self.mounts = is_pid_1().then(|| wiping::mounted(config));
         self.wipe_found(&signals)?;
         self.mounts.get_or_insert_with(|| wiping::mounted(config));
-        self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
+        let found = self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
-            Ok(storage::prepare(config)?)
+            Ok(storage::prepare(config, found.driver)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
         let (environment, secrets) = self.step(Step::Secrets, &signals, || {

@@ -49,11 +49,11 @@ pub struct Prepared {
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// Finds the driver by trial and writes Buildah's files.
+/// Finds the driver by trial, unless it is `found` already, and writes Buildah's files.
 ///
 /// # Errors
 /// [`StorageError`] naming the file, or why a forced driver does not work.
-pub fn prepare(config: &Config) -> Result<Prepared, StorageError> {
+pub fn prepare(config: &Config, found: Option<Driver>) -> Result<Prepared, StorageError> {
     if config.storage.driver == Driver::None {
         let environment = Vec::new();
         return Ok(Prepared {
@@ -74,7 +74,10 @@ pub fn prepare(config: &Config) -> Result<Prepared, StorageError> {
             volume: config.workspace.path.clone(),
         });
     }
-    let driver = choose(config.storage.driver, |driver| attempt(driver, &graph_root))?;
+    let driver = match found {
+        Some(driver) => driver,
+        None => choose(config.storage.driver, |driver| attempt(driver, &graph_root))?,
+    };
     info!(driver = driver.name(), "storage");
     let environment = files::write(config, driver, &Private::of(config))?;
     Ok(Prepared {

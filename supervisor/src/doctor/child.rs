@@ -1,7 +1,8 @@
-//! The child's side of a check: reads the scene, looks, says what it found.
+//! The child's side of a check: looks, and says what it found. It is a copy of us, or us again with the scene on stdin.
 
 use std::io::Read;
 
+use super::check::Check;
 use super::checks;
 use super::scene::Scene;
 use crate::exit;
@@ -13,16 +14,22 @@ pub const NAME: &str = "check";
 /// Runs check `id` on the scene from stdin and prints its outcome as one line of JSON.
 #[must_use]
 pub fn main(id: &str) -> u8 {
-    if die_with_parent().is_err() {
-        return exit::INTERNAL;
-    }
     let mut text = String::new();
     let read = std::io::stdin().read_to_string(&mut text);
     let scene: Option<Scene> = read.ok().and_then(|_| serde_json::from_str(&text).ok());
     let (Some(scene), Some(check)) = (scene, checks::find(id)) else {
         return exit::USAGE;
     };
-    let outcome = (check.look)(&scene).outcome(check, &scene);
+    look(check, &scene)
+}
+
+/// The same where check and scene are at hand.
+pub(super) fn look(check: &'static Check, scene: &Scene) -> u8 {
+    // A copy of PID 1 has its privacy too, which would close /proc/self to itself.
+    if die_with_parent().is_err() || nix::sys::prctl::set_dumpable(true).is_err() {
+        return exit::INTERNAL;
+    }
+    let outcome = (check.look)(scene).outcome(check, scene);
     println!("{}", serde_json::to_string(&outcome).unwrap_or_default());
     0
 }

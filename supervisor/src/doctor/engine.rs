@@ -3,19 +3,25 @@
 //! One thread and poll(2): this is PID 1's own process where `supervisor run` asks.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{Pid, pipe2};
 
 use super::check::{Check, Outcome, Status};
 use super::checks::limits;
 use super::child;
 use super::scene::Scene;
 use crate::init::reap;
+use crate::sys::{fork, raw};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
@@ -26,13 +32,13 @@ const CLEARING: Duration = Duration::from_secs(10);
 enum State {
     Waiting,
     Running(Running),
-    Done(Outcome),
+    Done(Box<Outcome>),
 }
 
 /// A check's child.
 struct Running {
-    child: Child,
-    stdout: ChildStdout,
+    child: Pid,
+    stdout: File,
     said: Vec<u8>,
     began: Instant,
 }
@@ -65,7 +71,7 @@ pub(super) fn examine(
     };
     clear(&mut states);
     let mut outcome = |check: &&Check| match states.remove(check.id) {
-        Some(State::Done(outcome)) => outcome,
+        Some(State::Done(outcome)) => *outcome,
         _ => Outcome::skipped(check, "not reached"),
     };
     finished.then(|| checks.iter().map(&mut outcome).collect())
@@ -83,12 +89,12 @@ fn advance(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene:
         let running = running.count();
         let free = running < SIDE_BY_SIDE;
         let next = if let Some(reason) = scene.excused(check.duty) {
-            State::Done(Outcome::skipped(check, reason))
+            State::Done(Box::new(Outcome::skipped(check, reason)))
         } else {
             match blocker(states, check) {
                 Blocker::Failed(id) => {
                     let reason = format!("needs {id}, which failed");
-                    State::Done(Outcome::skipped(check, reason))
+                    State::Done(Box::new(Outcome::skipped(check, reason)))
                 }
                 Blocker::Pending => continue,
                 Blocker::None if !free => continue,
@@ -96,7 +102,9 @@ fn advance(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene:
                     Ok(running) => State::Running(running),
                     // Too many at once for this container: later, when others are done.
                     Err(error) if running > 0 && is_full(&error) => continue,
-                    Err(error) => State::Done(limits::no_child(&error).outcome(check, scene)),
+                    Err(error) => {
+                        State::Done(Box::new(limits::no_child(&error).outcome(check, scene)))
+                    }
                 },
             }
         };
@@ -150,7 +158,21 @@ fn is_full(error: &std::io::Error) -> bool {
     matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM))
 }
 
-fn spawn(check: &Check, scene: &Scene) -> std::io::Result<Running> {
+fn spawn(check: &'static Check, scene: &Scene) -> std::io::Result<Running> {
+    let running = |child, stdout: OwnedFd| Running {
+        child,
+        stdout: stdout.into(),
+        said: Vec::new(),
+        began: Instant::now(),
+    };
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let (stdout, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    let stdio = [null.as_fd(), writer.as_fd(), null.as_fd()];
+    match fork::child(stdio, || child::look(check, scene)) {
+        Ok(child) => return Ok(running(child, stdout)),
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+        Err(error) => return Err(error),
+    }
     let mut child = Command::new("/proc/self/exe")
         .args(["trial", child::NAME, check.id])
         .stdin(Stdio::piped())
@@ -162,12 +184,8 @@ fn spawn(check: &Check, scene: &Scene) -> std::io::Result<Running> {
     };
     // A child that ended already is noticed by what it did not say.
     let _ = stdin.write_all(serde_json::to_string(scene)?.as_bytes());
-    Ok(Running {
-        child,
-        stdout,
-        said: Vec::new(),
-        began: Instant::now(),
-    })
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+    Ok(running(pid, stdout.into()))
 }
 
 /// Waits until a child says something, a limit is over, or the end is asked for; true for the last.
@@ -220,7 +238,7 @@ fn collect(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene:
         if let Some(value) = &outcome.value {
             scene.values.insert(outcome.id.clone(), value.clone());
         }
-        states.insert(check.id, State::Done(outcome));
+        states.insert(check.id, State::Done(Box::new(outcome)));
     }
 }
 
@@ -241,15 +259,17 @@ fn drain(running: &mut Running) -> bool {
 
 fn conclude(check: &'static Check, running: &mut Running, over: bool) -> Outcome {
     if let Ok(outcome) = serde_json::from_slice(&running.said) {
-        end(&mut running.child);
+        end(running.child);
         return outcome;
     }
-    let status = end(&mut running.child);
+    let status = end(running.child);
     if over {
         let limit = check.limit.as_millis();
         return timed_out(check, &format!("still not done after {limit} ms"));
     }
-    let status = status.map_or("without a status".to_owned(), |status| status.to_string());
+    let status = status.map_or("without a status".to_owned(), |status| {
+        ExitStatus::from_raw(status).to_string()
+    });
     broken(
         check,
         &format!("its child ended with {status} and said nothing"),
@@ -257,17 +277,18 @@ fn conclude(check: &'static Check, running: &mut Running, over: bool) -> Outcome
 }
 
 /// Kills and reaps; a child in uninterruptible sleep is left to the kernel.
-fn end(child: &mut Child) -> Option<std::process::ExitStatus> {
+fn end(child: Pid) -> Option<i32> {
+    let reaped = || raw::reap(child).ok().flatten();
     // One that has said all it had to say ends by itself, and its status is worth knowing.
-    for pause in [0, 1, 2, 5] {
-        std::thread::sleep(Duration::from_millis(pause));
-        if let Ok(Some(status)) = child.try_wait() {
+    for pause in [0, 20, 50, 100, 200, 500, 1000, 2000, 5000] {
+        std::thread::sleep(Duration::from_micros(pause));
+        if let Some(status) = reaped() {
             return Some(status);
         }
     }
-    let _ = child.kill();
+    let _ = raw::kill(child.as_raw(), libc::SIGKILL);
     for _ in 0..20 {
-        if let Ok(Some(status)) = child.try_wait() {
+        if let Some(status) = reaped() {
             return Some(status);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -309,7 +330,7 @@ fn clear(states: &mut BTreeMap<&str, State>) {
     for state in states.values_mut() {
         killed |= match state {
             State::Running(running) => {
-                let _ = running.child.kill();
+                let _ = raw::kill(running.child.as_raw(), libc::SIGKILL);
                 true
             }
             State::Done(outcome) => outcome.case.as_deref() == Some("timed-out"),

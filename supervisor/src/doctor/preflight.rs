@@ -8,7 +8,7 @@ use super::check::{Outcome, Status};
 use super::scene::Scene;
 use super::selection::Selection;
 use super::{examine, render};
-use crate::config::Config;
+use crate::config::{Config, Driver};
 
 /// Fatal checks that failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,21 +32,31 @@ impl fmt::Display for Fatal {
     }
 }
 
+/// What was found on the way.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Found {
+    /// The storage driver that works and is to be taken.
+    pub driver: Option<Driver>,
+}
+
 /// Runs the checks that this configuration needs.
 ///
 /// # Errors
 /// [`Fatal`] with each that failed and its cure.
-pub fn preflight(config: &Config) -> Result<(), Fatal> {
+pub fn preflight(config: &Config) -> Result<Found, Fatal> {
     if !config.preflight.enabled {
-        return Ok(());
+        return Ok(Found::default());
     }
     let scene = Scene {
         guarded: false,
         ..Scene::of(config)
     };
     let Some(report) = examine(&scene, &Selection::preflight(), None) else {
-        return Ok(());
+        return Ok(Found::default());
     };
+    let driver = (report.checks.iter())
+        .filter(|check| check.id == "storage.driver")
+        .find_map(|check| Driver::named(check.value.as_deref()?));
     let (failed, others): (Vec<_>, Vec<_>) =
         (report.checks.into_iter()).partition(|check| check.status == Status::Fail);
     for check in others.iter().filter(|check| check.status == Status::Warn) {
@@ -59,7 +69,7 @@ pub fn preflight(config: &Config) -> Result<(), Fatal> {
         );
     }
     if failed.is_empty() {
-        Ok(())
+        Ok(Found { driver })
     } else {
         Err(Fatal { failed })
     }

@@ -63,6 +63,7 @@ fn trial(name: &'static str, graph_root: &Path) -> Result<Verdict, TrialError> {
     let trial = Trial {
         name,
         arguments: vec![scratch.path().into()],
+        inside: Some(|name, arguments| child(name, Path::new(arguments.first()?))),
         mapped: true,
         limit: LIMIT,
     };

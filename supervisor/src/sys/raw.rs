@@ -5,6 +5,7 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 
 /// Sends signal `number` to what `target` means in kill(2). Number 0 only asks whether anyone is there.
 ///
@@ -51,10 +52,36 @@ pub fn reap_one() -> Result<Option<Reaped>, Errno> {
     Ok((pid != 0).then_some(Reaped { pid, status }))
 }
 
+/// Reaps the child `pid` if it has ended: its wait status.
+///
+/// # Errors
+/// As waitpid(2).
+pub fn reap(pid: Pid) -> Result<Option<i32>, Errno> {
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns and is written by nobody else.
+    let reaped = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::WNOHANG) };
+    Ok((Errno::result(reaped)? != 0).then_some(status))
+}
+
+/// Waits for the end of the child `pid`: its wait status.
+///
+/// # Errors
+/// As waitpid(2), less EINTR.
+pub fn wait(pid: Pid) -> Result<i32, Errno> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` lives until the call returns and is written by nobody else.
+        match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &raw mut status, 0) }) {
+            Err(Errno::EINTR) => {}
+            waited => return waited.map(|_| status),
+        }
+    }
+}
+
 /// Whether the child `pid` is stopped by a signal. It is asked again without an answer being used up.
 #[must_use]
 pub fn is_stopped(pid: i32) -> bool {
-    let id = nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(pid));
+    let id = nix::sys::wait::Id::Pid(Pid::from_raw(pid));
     let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     matches!(waitid(id, flags), Ok(WaitStatus::Stopped(..)))
 }

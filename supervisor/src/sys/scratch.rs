@@ -80,6 +80,7 @@ pub fn remove(path: &Path) {
     let removal = Trial {
         name: REMOVE,
         arguments: vec![path.into()],
+        inside: None,
         mapped: true,
         limit: Duration::from_secs(5),
     };

@@ -1,21 +1,26 @@
 //! Trials: what can only be known by doing it is done in a child of our own, with a time limit.
 //!
-//! The child is this program again (`supervisor trial NAME …`), so nothing runs between fork and
-//! exec, and whatever it mounts or unshares ends with it.
+//! The child is a copy of this process, or this program again (`supervisor trial NAME …`) where there are several
+//! threads; whatever it mounts or unshares ends with it.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::idmap;
+use super::{fork, idmap, raw};
+use crate::exit;
 
 /// How often a child that takes long is asked after.
 const TICK: Duration = Duration::from_millis(100);
@@ -77,6 +82,9 @@ impl Verdict {
     }
 }
 
+/// A trial by its name and arguments; `None` where there is no such trial.
+pub type Inside = fn(&str, &[OsString]) -> Option<Verdict>;
+
 /// A trial to run.
 #[derive(Debug)]
 pub struct Trial {
@@ -84,6 +92,8 @@ pub struct Trial {
     pub name: &'static str,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// What a copy of this process does; without it the child is always this program again.
+    pub inside: Option<Inside>,
     /// Whether the child makes a user namespace whose ids we map.
     pub mapped: bool,
     /// Killed when it takes longer.
@@ -119,29 +129,17 @@ impl Trial {
     ) -> Result<T, TrialError> {
         let name = self.name;
         let io = |source| TrialError::Io { name, source };
-        let mut child = Command::new("/proc/self/exe")
-            .arg("trial")
-            .arg(name)
-            .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(io)?;
+        let mut child = self.start().map_err(io)?;
         let end = Instant::now() + self.limit;
         let talked = self.converse(&mut child, end, keep_on);
         // Whatever was said, the child does not outlive its trial.
-        let _ = child.kill();
+        let _ = raw::kill(child.pid.as_raw(), libc::SIGKILL);
         let mut said = String::new();
-        if let Some(stderr) = child.stderr.take() {
-            // A grandchild may hold the pipe open: take what is there, wait for nothing.
-            let _ = read_until(
-                stderr,
-                Instant::now() + Duration::from_millis(10),
-                &mut said,
-            );
-        }
-        let status = child.wait().map_err(io)?;
+        // A grandchild may hold the pipe open: take what is there, wait for nothing.
+        let soon = Instant::now() + Duration::from_millis(10);
+        let _ = read_until(&mut child.stderr, soon, &mut said);
+        let status = raw::wait(child.pid).map_err(|errno| io(errno.into()))?;
+        let status = ExitStatus::from_raw(status);
         let lines = match talked {
             Ok(lines) => lines,
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
@@ -158,40 +156,93 @@ impl Trial {
         verdict.ok_or(TrialError::Silent { name, status, said })
     }
 
+    fn start(&self) -> std::io::Result<Running> {
+        if let Some(inside) = self.inside {
+            match self.copy(inside) {
+                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+                started => return started,
+            }
+        }
+        let mut child = Command::new("/proc/self/exe")
+            .arg("trial")
+            .arg(self.name)
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+        match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+            (Some(stdin), Some(stdout), Some(stderr)) => Ok(Running {
+                pid,
+                stdin: Some(OwnedFd::from(stdin).into()),
+                stdout: OwnedFd::from(stdout).into(),
+                stderr: OwnedFd::from(stderr).into(),
+            }),
+            _ => Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn copy(&self, inside: Inside) -> std::io::Result<Running> {
+        let [input, output, errors] = [(); 3].map(|()| pipe2(OFlag::O_CLOEXEC));
+        let ((stdin, to), (from, stdout), (errors, stderr)) = (input?, output?, errors?);
+        let pid = fork::child([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], || {
+            let Some(verdict) = inside(self.name, &self.arguments) else {
+                return exit::USAGE;
+            };
+            println!("{}", serde_json::to_string(&verdict).unwrap_or_default());
+            0
+        })?;
+        Ok(Running {
+            pid,
+            stdin: Some(to.into()),
+            stdout: from.into(),
+            stderr: errors.into(),
+        })
+    }
+
     /// Maps the child's ids when it asks for it, then reads all that it says.
     fn converse(
         &self,
-        child: &mut Child,
+        child: &mut Running,
         end: Instant,
         keep_on: &mut dyn FnMut(&str) -> bool,
     ) -> std::io::Result<String> {
         let mut said = String::new();
-        let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Ok(said);
-        };
+        let stdin = child.stdin.take();
+        let stdout = &mut child.stdout;
         if self.mapped {
-            read_line(&mut stdout, end, &mut said)?;
+            read_line(stdout, end, &mut said)?;
             if said != super::userns::READY {
                 return read_until(stdout, end, &mut said).map(|()| said);
             }
             said.clear();
-            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-            if let Err(error) = idmap::write(pid) {
+            if let Err(error) = idmap::write(child.pid) {
                 let refused = Verdict::refused(error.to_string(), Errno::EPERM);
                 return Ok(serde_json::to_string(&refused)?);
             }
-            stdin.write_all(super::userns::GO)?;
+            if let Some(mut stdin) = stdin.as_ref() {
+                stdin.write_all(super::userns::GO)?;
+            }
         }
         drop(stdin);
         while keep_on(&said) {
             let pause = (Instant::now() + TICK).min(end);
-            match read_until(&mut stdout, pause, &mut said) {
+            match read_until(&mut *stdout, pause, &mut said) {
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut && pause < end => {}
                 read => return read.map(|()| said),
             }
         }
         Err(std::io::ErrorKind::TimedOut.into())
     }
+}
+
+/// A trial's child.
+struct Running {
+    pid: Pid,
+    stdin: Option<File>,
+    stdout: File,
+    stderr: File,
 }
 
 /// Waits until `from` can be read; an error of kind `TimedOut` at `end`.

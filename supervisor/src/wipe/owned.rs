@@ -52,6 +52,7 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
     let trial = Trial {
         name: NAME,
         arguments,
+        inside: None,
         mapped: true,
         limit: left + LAST_WORDS,
     };

@@ -116,7 +116,7 @@ type Environment = Vec<(OsString, OsString)>;
 /// As `supervisor run` does it before a job, with the context in place of the job's files.
 fn prepare(config: &Config) -> Result<Environment, String> {
     workspace::prepare(config).map_err(|error| error.to_string())?;
-    let prepared = storage::prepare(config).map_err(|error| error.to_string())?;
+    let prepared = storage::prepare(config, None).map_err(|error| error.to_string())?;
     let context = config.workspace.work();
     std::fs::copy(OWN, context.join("supervisor"))
         .and_then(|_| std::fs::write(context.join("Containerfile"), CONTAINERFILE))

@@ -122,6 +122,7 @@ fn syscalls(_: &Scene) -> Finding {
     let trial = Trial {
         name: syscalls::NAME,
         arguments: Vec::new(),
+        inside: None,
         mapped: false,
         limit: Duration::from_secs(4),
     };
