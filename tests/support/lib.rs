@@ -5,9 +5,11 @@
 
 mod image;
 mod job;
+mod pod;
 
 pub use image::Image;
 pub use job::{Ended, Job, Running};
+pub use pod::{Done, Pod};
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
