@@ -29,9 +29,8 @@ fn from_a_storage_that_names_a_program() {
         "containers-storage:[overlay@/tmp/x+/tmp/y:overlay.mount_program=/workspace/evil]image";
     for containerfile in [
         format!("FROM {evil}"),
-        format!(
-            "ARG A=containers-storage\nFROM ${{A}}:[overlay@/tmp/x+/tmp/y:overlay.mount_program=/workspace/evil]image"
-        ),
+        "ARG A=containers-storage\nFROM ${A}:[overlay@/tmp/x+/tmp/y:overlay.mount_program=/workspace/evil]image"
+            .to_owned(),
         format!("FROM {BASE}\nCOPY --from={evil} / /x"),
         format!("FROM {BASE}\nRUN --mount=type=bind,from={evil},target=/mnt true"),
         format!("FROM {BASE}\nONBUILD COPY --from={evil} / /x"),

@@ -121,13 +121,13 @@ impl Scan {
     /// `--from=…` of COPY and ADD, `from=…` of `RUN --mount`.
     fn flags(&mut self, words: &[&str]) -> Result<(), String> {
         let flags = words.iter().filter_map(|word| {
-            let mount = word
+            let mut mount = word
                 .strip_prefix("--mount=")
                 .into_iter()
                 .flat_map(|mount| mount.split(','));
             let from = mount
-                .filter_map(|part| part.trim_matches('"').strip_prefix("from="))
-                .last();
+                .rfind(|part| part.trim_matches('"').starts_with("from="))
+                .and_then(|part| part.trim_matches('"').strip_prefix("from="));
             word.strip_prefix("--from=").or(from)
         });
         for image in flags.map(unquoted) {
@@ -283,7 +283,7 @@ mod tests {
         for text in [
             format!("FROM {evil}"),
             format!("ARG X={evil}\nFROM $X"),
-            format!("ARG A=containers-\nARG B=storage:[x]y\nFROM ${{A}}${{B}}"),
+            "ARG A=containers-\nARG B=storage:[x]y\nFROM ${A}${B}".to_owned(),
             format!("FROM ${{X:-{evil}}}"),
             format!("FROM scratch\nCOPY --from={evil} / /"),
             format!("FROM scratch\nONBUILD COPY --from={evil} / /"),

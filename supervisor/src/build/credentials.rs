@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -147,7 +149,7 @@ pub fn given(reference: &Reference, creds: &str) -> Authfile {
         true => creds.to_owned(),
         false => format!("{creds}:"),
     });
-    let value = serde_json::json!({ "auth": base64(creds.as_bytes()) });
+    let value = serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) });
     let mut auths = Auths::default();
     auths.auths.insert(reference.registry(), value);
     auths.file()
@@ -185,24 +187,6 @@ fn plain(key: &str) -> String {
         None if matches!(key, "index.docker.io" | "registry-1.docker.io") => "docker.io".to_owned(),
         _ => key.to_owned(),
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for index in 0..4 {
-            if index > group.len() {
-                text.push('=');
-            } else {
-                let six = (bits >> (18 - 6 * index)) & 63;
-                text.push(char::from(ALPHABET[six as usize]));
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -260,7 +244,5 @@ mod tests {
             text,
             r#"{"auths":{"a.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#
         );
-        assert_eq!(base64(b"a"), "YQ==");
-        assert_eq!(base64(b"ab"), "YWI=");
     }
 }

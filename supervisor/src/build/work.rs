@@ -51,7 +51,7 @@ impl Planner<'_> {
             Action::Build => self.build(&parsed, input),
             Action::Push | Action::ManifestPush => self.push(&parsed, &words),
             Action::Pull => self.pull(&parsed),
-            Action::Login => self.login(parsed),
+            Action::Login => self.login(&parsed),
             Action::Logout => self.logout(&parsed),
             Action::Names => self.names(&parsed, &words),
             Action::Plain => self.plain(&globals, &parsed, &words),
@@ -102,7 +102,7 @@ impl Planner<'_> {
         Ok(operation)
     }
 
-    fn login(&self, parsed: Parsed) -> Result<Operation, String> {
+    fn login(&self, parsed: &Parsed) -> Result<Operation, String> {
         let [registry] = &parsed.positional[..] else {
             return Err("login takes one registry".to_owned());
         };
@@ -112,7 +112,7 @@ impl Planner<'_> {
         if !is_registry(plain) {
             return Err(format!("{registry:?} is no registry (HOST[:PORT][/PATH])"));
         }
-        let mut operation = self.operation(&["login"], &parsed);
+        let mut operation = self.operation(&["login"], parsed);
         operation.login = true;
         if let Some(password) = parsed.last("password") {
             operation.stdin = Stdin::Given(Zeroizing::new(password.as_bytes().to_vec()));
