@@ -85,6 +85,6 @@ report_steps() {
 
 # Why the run ended as it did, the storage driver, and what the supervisor has to say about it.
 report_reason() {
-    jq -rs '[.[0].reason, (map(.storage_driver // empty) | first // empty | "storage " + .), (.[0].message // empty)] | join("; ")' \
+    jq -rs '[.[0].reason, (map(.storage_driver // empty | select(. != "none")) | first // empty | "storage " + .), (.[0].message // empty)] | join("; ")' \
         "$REPORT" ${BUILDER_REPORT:+"$BUILDER_REPORT"} 2>/dev/null | printable || true
 }

@@ -81,7 +81,7 @@ fn a_registry_of_the_jobs_own_gets_nothing_and_redirects_nothing() {
         r#"
         cat >registry.js <<'END'
         require('http').createServer((request, answer) => {{ console.log('asked ' + request.url + JSON.stringify(request.headers)); answer.writeHead(307, {{location: 'http://127.0.0.1:5000' + request.url}}); answer.end(); }}).listen(5999, () => console.log('listens'));
-        END
+END
         node registry.js >log & server=$!
         until grep -q listens log; do sleep 0.05; done
         {}buildah push --tls-verify=false localhost/e 127.0.0.1:5999/team/x; code=$?
@@ -142,7 +142,7 @@ fn the_job_sees_no_process_of_the_builder() {
 
 #[test]
 fn the_job_has_no_right_that_a_restricted_pod_has_not() {
-    let done = pod().job("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; touch /usr/x; unshare --user --mount true && echo got-it");
+    let done = pod().job("grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; touch /usr/x; unshare --user true && echo got-it");
     for line in [
         "CapEff:\t0000000000000000",
         "CapBnd:\t0000000000000000",

@@ -64,7 +64,7 @@ fn no_file_holds_the_credentials() {
 #[test]
 fn no_descriptor_of_another_process_is_inherited_or_opened() {
     let done = run_step(
-        "ls -l /proc/self/fd; for p in /proc/[0-9]*; do for f in $p/fd/*; do head -c 64 $f 2>/dev/null </dev/null | grep -a auths && echo got-it; done; done; true",
+        "ls -l /proc/self/fd; for p in /proc/[0-9]*; do for f in $p/fd/*; do dd if=$f iflag=nonblock bs=64 count=1 2>/dev/null </dev/null | grep -a auths && echo got-it; done; done; true",
     );
     assert!(
         !done.said.contains("\ngot-it\n") && !done.said.contains("auth.json"),
@@ -158,6 +158,22 @@ fn the_way_out_of_the_chroot_is_closed() {
     let done = run_step(script);
     assert!(
         done.said.contains("\nlooked\n") && !done.said.contains("\ngot-it\n"),
+        "{}",
+        done.said
+    );
+}
+
+/// Were the way out open, the next operation, with credentials, would still read what PID 1 wrote.
+#[test]
+fn what_configures_the_next_operation_cannot_be_changed() {
+    let done = pod().builder(
+        "grep -c . /run/supervisor/containers/storage.conf; ls /run/supervisor/containers",
+    );
+    assert_eq!(done.code, 0, "{}", done.said);
+    let script = "perl -e 'for (glob(\"/proc/[0-9]*/root/run/supervisor/containers/*.conf\")) { print \"got-it $_\\n\" if open(my $f, \">>\", $_) } print \"looked\\n\"'";
+    let done = run_step(script);
+    assert!(
+        done.said.contains("\nlooked\n") && !done.said.contains("\ngot-it "),
         "{}",
         done.said
     );

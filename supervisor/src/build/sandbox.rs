@@ -112,13 +112,17 @@ fn prepare(plan: &Plan) -> Result<(), String> {
         inputs.push((input, found));
     }
     let containers = open(&plan.runtime.join("containers"))?;
+    let run_root = open(&plan.runtime.join("containers/run"))?;
     let own = open(&plan.own)?;
     for path in plan.hidden.iter().chain([&plan.workspace, &plan.runtime]) {
         if path.is_dir() {
             mount_memory(path)?;
         }
     }
+    // What configures the next operation is nobody's to change in this one.
     show(&containers, &plan.runtime.join("containers"))?;
+    read_only(&plan.runtime.join("containers"))?;
+    show(&run_root, &plan.runtime.join("containers/run"))?;
     show(&own, &plan.own_place)?;
     let home = plan.runtime.join("home/.config");
     create_dir_all(&home)
@@ -176,7 +180,7 @@ fn show(what: &OwnedFd, place: &Path) -> Result<(), String> {
     bind(Path::new(&source), place, MsFlags::MS_BIND)
 }
 
-/// No build writes into the job's files, and none takes a device or a setuid program from them.
+/// Nothing is written there, and no device or setuid program taken from it.
 fn read_only(place: &Path) -> Result<(), String> {
     let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
     bind(

@@ -9,6 +9,9 @@ use crate::build::operation::{Input, Stdin};
 
 /// Settings of Buildah's that a job may have in its environment: variable, flag.
 const SETTINGS: &[(&str, &str)] = &[("BUILDAH_LAYERS", "layers"), ("BUILDAH_FORMAT", "format")];
+/// Under chroot isolation, who may change the root directory leaves the image's: chroot(2), NOTES. What is seen there is
+/// Buildah's own world, its storage and the job's logins.
+const NO_CHROOT: &str = "--cap-drop=CAP_SYS_CHROOT";
 /// Variables of the job that a build has too.
 const PROXIES: &[&str] = &[
     "http_proxy",
@@ -36,6 +39,7 @@ impl Planner<'_> {
         let relative = self.relative(context)?;
         let mut operation = self.operation(&["build"], parsed);
         operation.heavy = true;
+        operation.arguments.push(NO_CHROOT.to_owned());
         let arguments = self.variables(parsed, &mut operation)?;
         let texts = self.containerfiles(parsed, &relative, input, &mut operation)?;
         let contexts = self.contexts(parsed, &mut operation)?;
