@@ -10,7 +10,8 @@ mod escape {
     pub(super) mod socket;
 }
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use support::{Done, Pod};
 
@@ -19,7 +20,7 @@ const TOKEN: &str = "dG9rZW46YnVpbGRlci1hbG9uZQ==";
 /// The image that every build here starts from.
 const BASE: &str = "127.0.0.1:5000/base:trixie";
 
-fn pod() -> Arc<Pod> {
+fn shared() -> Arc<Pod> {
     let credentials = format!(r#"{{"auths":{{"127.0.0.1:5000":{{"auth":"{TOKEN}"}}}}}}"#);
     Pod::shared(
         &["SUPERVISOR_BUILDER__PUSH__ALLOW=127.0.0.1:5000/team/*"],
@@ -27,9 +28,41 @@ fn pod() -> Arc<Pod> {
     )
 }
 
+/// All builds of a pod are one job's, which may disturb itself: attempts that do have the pod for themselves.
+static DISTURBED: RwLock<()> = RwLock::new(());
+
+/// The pod while nobody disturbs it.
+struct Undisturbed(
+    Arc<Pod>,
+    #[allow(dead_code, reason = "held")] RwLockReadGuard<'static, ()>,
+);
+
+impl Deref for Undisturbed {
+    type Target = Pod;
+
+    fn deref(&self) -> &Pod {
+        &self.0
+    }
+}
+
+fn pod() -> Undisturbed {
+    let guard = DISTURBED.read().unwrap_or_else(PoisonError::into_inner);
+    Undisturbed(shared(), guard)
+}
+
+/// The pod for one test alone.
+fn alone() -> (Arc<Pod>, RwLockWriteGuard<'static, ()>) {
+    let guard = DISTURBED.write().unwrap_or_else(PoisonError::into_inner);
+    (shared(), guard)
+}
+
 /// What a `RUN` step does, with everything it says.
 fn run_step(script: &str) -> Done {
-    pod().build(
+    run_step_in(&pod(), script)
+}
+
+fn run_step_in(pod: &Pod, script: &str) -> Done {
+    pod.build(
         &format!("FROM {BASE}\nRUN <<'END'\n{script}\nEND"),
         "--no-cache",
     )
@@ -47,6 +80,10 @@ fn assert_no_token(done: &Done) {
 
 /// Whatever happened before, the builder still answers.
 fn assert_it_still_serves() {
-    let done = pod().job("buildah version");
+    assert_serves(&pod());
+}
+
+fn assert_serves(pod: &Pod) {
+    let done = pod.job("buildah version");
     assert_eq!(done.code, 0, "{}", done.said);
 }

@@ -4,6 +4,7 @@ pub mod children;
 pub mod client;
 pub mod containerfile;
 pub mod credentials;
+pub mod docker;
 pub mod flags;
 pub mod namespace;
 pub mod operation;

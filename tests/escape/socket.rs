@@ -1,9 +1,13 @@
 //! What a hostile client says, and who may say anything.
 
-use crate::{assert_it_still_serves, pod};
+use crate::{alone, assert_it_still_serves, pod};
 
 /// A client of our own, in the runner's Node: `socket` is connected, `say(kind, payload)` sends a frame.
 fn client(script: &str) -> support::Done {
+    client_in(&pod(), script)
+}
+
+fn client_in(pod: &support::Pod, script: &str) -> support::Done {
     let script = format!(
         "cat >client.js <<'END'\nconst net = require('net');\n\
          const say = (socket, kind, payload) => {{ const head = Buffer.alloc(5); head[0] = kind; head.writeUInt32BE(payload.length, 1); socket.write(Buffer.concat([head, payload])); }};\n\
@@ -11,7 +15,7 @@ fn client(script: &str) -> support::Done {
          const open = () => {{ const socket = net.connect('/run/builder/socket'); socket.on('error', () => {{}}); return socket; }};\n\
          {script}\nEND\nnode client.js"
     );
-    pod().job(&script)
+    pod.job(&script)
 }
 
 #[test]
@@ -86,12 +90,14 @@ fn another_version() {
 
 #[test]
 fn a_hundred_clients_that_say_nothing() {
-    let done = client(
+    let (pod, _alone) = alone();
+    let done = client_in(
+        &pod,
         "const all = []; for (let i = 0; i < 100; i++) all.push(open()); setTimeout(() => process.exit(), 500);",
     );
     assert_eq!(done.code, 0, "{}", done.said);
     support::wait_for("the builder to be free again", || {
-        (pod().job("buildah version").code == 0).then_some(())
+        (pod.job("buildah version").code == 0).then_some(())
     });
 }
 

@@ -51,18 +51,29 @@ pub enum ClientError {
 /// # Errors
 /// [`ClientError`] where the builder gave no exit code.
 pub fn run(arguments: Vec<String>) -> Result<u8, ClientError> {
-    call(arguments, None, &mut stdout())
+    let mut streams = Streams {
+        input: None,
+        output: &mut stdout(),
+        errors: &mut stderr(),
+    };
+    call(arguments, &mut streams)
 }
 
-/// The same with other streams: `input` in place of standard input, `output` in place of standard output.
+/// What a call reads and writes.
+pub struct Streams<'a> {
+    /// In place of our own standard input.
+    pub input: Option<&'a [u8]>,
+    /// Standard output.
+    pub output: &'a mut dyn Write,
+    /// Standard error.
+    pub errors: &'a mut dyn Write,
+}
+
+/// The same with other streams.
 ///
 /// # Errors
 /// [`ClientError`] where the builder gave no exit code.
-pub fn call(
-    arguments: Vec<String>,
-    input: Option<&[u8]>,
-    output: &mut dyn Write,
-) -> Result<u8, ClientError> {
+pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, ClientError> {
     let here = |what| move |source| ClientError::Here { what, source };
     let signals = Signals::block().map_err(|errno| here("signals")(errno.into()))?;
     let socket =
@@ -79,11 +90,13 @@ pub fn call(
     Conversation {
         stream,
         signals,
-        input: input.map(<[u8]>::to_vec),
+        input: streams.input.map(<[u8]>::to_vec),
+        output: &mut *streams.output,
+        errors: &mut *streams.errors,
         wanted: 0,
         ended: false,
     }
-    .until_end(output)
+    .until_end()
 }
 
 fn greeting(arguments: Vec<String>) -> Hello {
@@ -100,16 +113,18 @@ fn greeting(arguments: Vec<String>) -> Hello {
     }
 }
 
-struct Conversation {
+struct Conversation<'a> {
     stream: UnixStream,
     signals: Signals,
     input: Option<Vec<u8>>,
+    output: &'a mut dyn Write,
+    errors: &'a mut dyn Write,
     wanted: usize,
     ended: bool,
 }
 
-impl Conversation {
-    fn until_end(mut self, output: &mut dyn Write) -> Result<u8, ClientError> {
+impl Conversation<'_> {
+    fn until_end(mut self) -> Result<u8, ClientError> {
         let mut payload = Vec::new();
         loop {
             let stdin = stdin();
@@ -143,7 +158,7 @@ impl Conversation {
                 self.read_input();
             }
             if spoke {
-                if let Some(code) = self.hear(&mut payload, output)? {
+                if let Some(code) = self.hear(&mut payload)? {
                     return Ok(code);
                 }
             }
@@ -182,18 +197,15 @@ impl Conversation {
         let _ = write(&mut &self.stream, Kind::InputEnd, &[]);
     }
 
-    fn hear(
-        &mut self,
-        payload: &mut Vec<u8>,
-        output: &mut dyn Write,
-    ) -> Result<Option<u8>, ClientError> {
+    fn hear(&mut self, payload: &mut Vec<u8>) -> Result<Option<u8>, ClientError> {
         let gone = |problem: String| ClientError::Gone(problem);
         let kind = read(&mut &self.stream, payload).map_err(|error| gone(error.to_string()))?;
         let kind = kind.ok_or_else(|| gone("without an exit code".to_owned()))?;
         let written = match kind {
-            Kind::Output => output.write_all(payload).and_then(|()| output.flush()),
-            Kind::Error => stderr().write_all(payload),
-            Kind::Notice => stderr()
+            Kind::Output => (self.output.write_all(payload)).and_then(|()| self.output.flush()),
+            Kind::Error => self.errors.write_all(payload),
+            Kind::Notice => self
+                .errors
                 .write_all(format!("builder: {}\n", String::from_utf8_lossy(payload)).as_bytes()),
             Kind::Wanted => {
                 let more = payload.as_slice().try_into().map_or(0, u32::from_be_bytes);

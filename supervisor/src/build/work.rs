@@ -173,10 +173,20 @@ impl Planner<'_> {
         names: &[Reference],
         operation: &mut Operation,
     ) -> Result<(), String> {
+        let insecure = &self.config.storage.insecure_registries;
         let Some(verify) = parsed.last("tls-verify") else {
+            // Buildah's lists do not heed what registries.conf says of insecure registries.
+            let list = operation
+                .arguments
+                .first()
+                .is_some_and(|verb| verb == "manifest");
+            let is_listed = |name: &Reference| insecure.contains(&name.registry());
+            let own = |name: &&Reference| self.credentials.owner(name) == Some(Owner::Builder);
+            if list && names.iter().any(is_listed) && names.iter().filter(own).all(is_listed) {
+                operation.arguments.push("--tls-verify=false".to_owned());
+            }
             return Ok(());
         };
-        let insecure = &self.config.storage.insecure_registries;
         let own = names.iter().find(|name| {
             parsed.last("creds").is_none()
                 && self.credentials.owner(name) == Some(Owner::Builder)
