@@ -17,7 +17,8 @@ Builds the images in localhost/ci-cd-agents (runner:local and builder:local for 
 single) with podman or buildah, whichever is there. Installs what it needs and is missing, saying what and why. An image
 whose inputs have not changed is not built again.
 
-  --flavor NAME      then the image with that CI vendor's runner in it, …/runner-NAME:local; repeatable
+  --flavor NAME      then the images with that CI vendor's runner in them, …/runner-NAME:local and …/single-NAME:local;
+                     repeatable
   --refresh          build anew, with the distribution's packages of today
   --push REGISTRY    then push to REGISTRY/{runner,builder,single}:TAG (a host, or host/namespace) and print the digests.
                      Credentials: `podman login` or `skopeo login` beforehand, as root.
@@ -27,7 +28,7 @@ whose inputs have not changed is not built again.
 Environment:
   RUNNER_IMAGE         the runner image's name here; default: localhost/ci-cd-agents/runner:local. The others lie beside it,
                        unless BUILDER_IMAGE and SINGLE_IMAGE say otherwise
-  FLAVOR_IMAGE         the name of the image that --flavor builds; default: the runner image's, with -NAME
+  FLAVOR_IMAGE         the name of the one image that --flavor builds then, for the shape split
   BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
   CI_CD_AGENTS_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
                        where it is new enough, else Debian's in a throw-away container.
@@ -118,7 +119,17 @@ push_images() {
     push_image "$RUNNER_TAG" "$registry/runner:$tag"
     push_image "$BUILDER_TAG" "$registry/builder:$tag"
     push_image "$SINGLE_TAG" "$registry/single:$tag"
-    for flavor in "${@:3}"; do push_image "$(flavor_image "$flavor")" "$registry/runner-$flavor:$tag"; done
+    for flavor in "${@:3}"; do push_flavor "$registry" "$tag" "$flavor"; done
+}
+
+# push_flavor REGISTRY TAG FLAVOR
+push_flavor() {
+    local base name
+    while read -r base; do
+        name=runner
+        [[ $base != "$SINGLE_TAG" ]] || name=single
+        push_image "$(flavor_image "$3" "$base")" "$1/$name-$3:$2" </dev/null
+    done < <(flavor_bases)
 }
 
 # push_image IMAGE TARGET

@@ -1,7 +1,8 @@
 //! Whatever a job does in its container to leave something behind: root on the host finds nothing.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use support::{Job, fixture};
+use serde_json::Value;
+use support::{Ended, Job, fixture};
 
 /// A script of `tests/fixtures/hiding`.
 fn script(name: &str) -> String {
@@ -11,10 +12,28 @@ fn script(name: &str) -> String {
 #[test]
 fn a_build_and_a_job_that_hides_leave_nothing() {
     let ended = Job::shell(&(script("build.sh") + &script("hide.sh"))).run();
-    assert_eq!(ended.code(), Some(0), "{}", ended.log);
     assert!(ended.log.contains("\nhidden: "), "{}", ended.log);
+    assert_eq!(
+        ended.report()["wiped"]["leftover_count"],
+        0,
+        "{}",
+        ended.log
+    );
+    assert_much_was_wiped(&ended, &ended.builder_report());
+}
+
+#[test]
+fn the_same_in_one_container() {
+    let ended = Job::shell(&(script("build.sh") + &script("hide.sh")))
+        .single()
+        .run();
+    assert!(ended.log.contains("\nhidden: "), "{}", ended.log);
+    assert_much_was_wiped(&ended, &ended.report());
+}
+
+fn assert_much_was_wiped(ended: &Ended, report: &Value) {
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
     ended.assert_nothing_is_left();
-    let report = ended.report();
     assert_eq!(report["reason"], "completed");
     assert_eq!(report["wiped"]["leftover_count"], 0, "{report}");
     // The base image's files alone are thousands.
