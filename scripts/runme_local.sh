@@ -46,6 +46,7 @@ The exit status is the job's.
                        a setting of the builder (SUPERVISOR_…); repeatable
   --builder-secrets DIR
                        secrets that only the builder gets: .dockerconfigjson
+  --image-store DIR    a directory with images that the builder may use and not change: a storage of Buildah's
   --name NAME          the container's name; default: ci-cd-agents-RANDOM
   --grace SECONDS      how long the job and its wipe have to end after a signal; default: 60, at least 3
   --keep-images DIR    copy each image that the job pushed to DIR/NAME, an OCI layout with its tag
@@ -59,6 +60,7 @@ HELP
 }
 
 SHAPE=split FLAVOR='' EVENT=push SECRETS='' NAME='' GRACE=60 KEEP_IMAGES='' KEEP_REPORT='' REPOSITORY='' BUILDER_SECRETS=''
+IMAGE_STORE=''
 ENVIRONMENT=()
 BUILDER_ENVIRONMENT=()
 COMMAND=()
@@ -71,6 +73,7 @@ parse_arguments() {
             --shape) take SHAPE "$@" && shift ;;
             --builder-env) take variable "$@" && shift && BUILDER_ENVIRONMENT+=("$variable") ;;
             --builder-secrets) take BUILDER_SECRETS "$@" && shift ;;
+            --image-store) take IMAGE_STORE "$@" && shift ;;
             --flavor) take FLAVOR "$@" && shift ;;
             --event) take EVENT "$@" && shift ;;
             --secrets) take SECRETS "$@" && shift ;;
@@ -98,8 +101,8 @@ check_arguments() {
         *) die 64 "--flavor is local or exec, not \"$FLAVOR\"." ;;
     esac
     case $SHAPE in split | single) ;; *) die 64 "--shape is split or single, not \"$SHAPE\"." ;; esac
-    [[ $SHAPE == split || -z "$BUILDER_SECRETS${BUILDER_ENVIRONMENT[*]}" ]] ||
-        die 64 "--builder-env and --builder-secrets are for the shape split, where there is a builder."
+    [[ $SHAPE == split || -z "$BUILDER_SECRETS$IMAGE_STORE${BUILDER_ENVIRONMENT[*]}" ]] ||
+        die 64 "--builder-env, --builder-secrets and --image-store are for the shape split, where there is a builder."
     [[ $GRACE =~ ^[0-9]+$ && $GRACE -ge 3 ]] || die 64 "--grace is a number of seconds, at least 3, not \"$GRACE\"."
     [[ $EVENT =~ ^[a-z_]+$ ]] || die 64 "--event is the name of a GitHub event, such as push, not \"$EVENT\"."
     [[ -z $NAME || $NAME =~ ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$ ]] ||
@@ -108,6 +111,7 @@ check_arguments() {
     [[ -z $KEEP_IMAGES ]] || mkdir -p -- "$KEEP_IMAGES" || die 66 "--keep-images $KEEP_IMAGES cannot be made."
     [[ -z $SECRETS || -d $SECRETS ]] || die 66 "--secrets $SECRETS is not a directory."
     [[ -z $BUILDER_SECRETS || -d $BUILDER_SECRETS ]] || die 66 "--builder-secrets $BUILDER_SECRETS is not a directory."
+    [[ -z $IMAGE_STORE || -d $IMAGE_STORE ]] || die 66 "--image-store $IMAGE_STORE is not a directory."
     [[ -z $REPOSITORY || -d $REPOSITORY ]] || die 66 "$REPOSITORY is not a directory."
     : "${NAME:=ci-cd-agents-$(printf '%04x%04x' "$RANDOM" "$RANDOM")}"
 }

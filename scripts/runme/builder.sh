@@ -10,6 +10,9 @@ start_builder() {
         stage_secrets staged "$BUILDER_SECRETS" --builder-secrets
         flags+=(--volume "$staged:/run/secrets/supervisor:ro")
     fi
+    if [[ -n $IMAGE_STORE ]]; then
+        flags+=(--volume "$(readlink -f -- "$IMAGE_STORE"):/var/lib/images:ro" --env SUPERVISOR_BUILDER__IMAGE_STORE=/var/lib/images)
+    fi
     for variable in "${BUILDER_ENVIRONMENT[@]}"; do flags+=(--env "$variable"); done
     building_flags
     network_flags

@@ -477,6 +477,21 @@ const RMI: &[Flag] = &[
     ),
 ];
 
+const PRUNE: &[Flag] = &[
+    flag(
+        "all",
+        Some('a'),
+        Takes::Switch,
+        Does::Pass("the builder's storage is this job's"),
+    ),
+    flag(
+        "force",
+        Some('f'),
+        Takes::Switch,
+        Does::Pass("the builder's storage is this job's"),
+    ),
+];
+
 const INSPECT: &[Flag] = &[
     flag("format", Some('f'), Takes::Value, Does::Pass(SPEAK)),
     flag(
@@ -574,6 +589,7 @@ pub const VERBS: &[Verb] = &[
     verb(&["pull"], PULL, Action::Pull),
     verb(&["tag"], &[], Action::Names),
     verb(&["rmi"], RMI, Action::Names),
+    verb(&["prune"], PRUNE, Action::Names),
     verb(&["images"], IMAGES, Action::Names),
     verb(&["inspect"], INSPECT, Action::Names),
     verb(&["manifest create"], MANIFEST_CREATE, Action::Names),
@@ -651,11 +667,6 @@ pub const MISSING: &[(&str, &str, &str)] = &[
         "rename",
         "working containers stay in the builder",
         "`buildah tag`",
-    ),
-    (
-        "prune",
-        "the storage is gone with the pod",
-        "`buildah rmi --prune`",
     ),
     (
         "mkcw",
