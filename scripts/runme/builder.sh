@@ -28,7 +28,7 @@ start_builder() {
         --volume "$RUN/builder-termination-log:/dev/termination-log:rw" \
         --env SUPERVISOR_LOG__FORMAT=human \
         --env SUPERVISOR_STORAGE__INSECURE_REGISTRIES="$REGISTRY" \
-        --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
+        --restart on-failure --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
         "${NETWORK_FLAGS[@]}" "${flags[@]}" "$BUILDER_TAG" >/dev/null
     as_root setsid podman "${ENGINE_FLAGS[@]}" start --attach --sig-proxy=false "$NAME-builder" \
         >"$RUN/builder.log" 2>&1 </dev/null &

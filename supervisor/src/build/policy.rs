@@ -679,3 +679,71 @@ pub const MISSING: &[(&str, &str, &str)] = &[
         "`buildah build`",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/builds.md");
+
+    fn row(flag: &Flag) -> String {
+        let short = flag.short.map(|short| format!("`-{short}`, "));
+        let (what, why) = match flag.does {
+            Does::Pass(why) => ("passed on", why),
+            Does::Look(why) => ("looked at", why),
+            Does::Refuse(why) => ("not available", why),
+        };
+        let long = flag.long;
+        format!(
+            "| {}`--{long}` | {what} | {why} |\n",
+            short.unwrap_or_default()
+        )
+    }
+
+    fn section(title: &str, flags: &[Flag]) -> String {
+        let mut text = format!("### {title}\n\n");
+        if flags.is_empty() {
+            return text + "No flags.\n";
+        }
+        text += "| flag | | why |\n|---|---|---|\n";
+        text + &flags.iter().map(row).collect::<String>()
+    }
+
+    /// Everything that the data says, as the page has it.
+    fn tables() -> String {
+        let mut text = section("Flags before the command", GLOBAL);
+        for verb in VERBS {
+            let names: Vec<String> = (verb.names.iter())
+                .map(|name| format!("`buildah {name}`"))
+                .collect();
+            text += "\n";
+            text += &section(&names.join(", "), verb.flags);
+        }
+        text += "\n### Not available\n\n| command | because | use |\n|---|---|---|\n";
+        for (name, because, instead) in MISSING {
+            text += &format!("| `buildah {name}` | {because} | {instead} |\n");
+        }
+        text
+    }
+
+    #[test]
+    fn the_page_says_what_the_data_says() {
+        let tables = tables();
+        assert!(
+            PAGE.ends_with(&tables),
+            "the end of docs/builds.md must be:\n{tables}"
+        );
+    }
+
+    #[test]
+    fn no_flag_stands_twice_in_a_table() {
+        for flags in VERBS.iter().map(|verb| verb.flags).chain([GLOBAL]) {
+            let mut names: Vec<String> = flags.iter().map(|flag| flag.long.to_owned()).collect();
+            names.extend(flags.iter().filter_map(|flag| flag.short).map(String::from));
+            let all = names.len();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), all, "{names:?}");
+        }
+    }
+}
