@@ -16,4 +16,5 @@ pub mod sandbox;
 pub mod server;
 mod session;
 mod stdio;
+mod terminal;
 mod work;

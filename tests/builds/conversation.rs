@@ -122,3 +122,31 @@ fn builds_beyond_the_limit_wait_and_say_so() {
     assert_eq!(done.code, 0, "{}", done.said);
     assert!(done.said.contains("STEP 1/2"), "{}", done.said);
 }
+
+#[test]
+fn a_terminal_has_its_size_and_follows_it() {
+    let script = format!(
+        r#"
+        mkdir -p ../terminal; cd ../terminal
+        printf 'FROM {BASE}\nSHELL ["bash", "-c"]\nRUN {until}; echo re""leased\n' >Containerfile
+        script -qec 'stty rows 33 cols 77; (until [ -e resize ]; do sleep 0.05; done; stty rows 44 cols 88) & buildah build --no-cache .' /dev/null; code=$?
+        rm -r ../terminal; exit $code
+        "#,
+        until = until_open(7703),
+    );
+    let job = std::thread::spawn(move || pod().job(&script));
+    let sizes =
+        || pod().builder("for t in /dev/pts/[0-9]*; do stty -F $t size; done 2>/dev/null; true");
+    let has = |size: &str| sizes().said.lines().any(|line| line == size).then_some(());
+    wait_for("the terminal", || has("33 77"));
+    pod().job("touch ../terminal/resize");
+    wait_for("its new size", || has("44 88"));
+    let released = pod().job(&format!(
+        "{}; until [ ! -e ../terminal ]; do sleep 0.05; done; kill $listener",
+        open(7703)
+    ));
+    drop(released);
+    let done = job.join().unwrap();
+    assert_eq!(done.code, 0, "{}", done.said);
+    assert!(done.said.contains("\nreleased\r\n"), "{}", done.said);
+}

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, read, write};
+use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use crate::exit;
 use crate::init::signals::{Meaning, Signals};
 
@@ -55,6 +55,7 @@ pub fn run(arguments: Vec<String>) -> Result<u8, ClientError> {
         input: None,
         output: &mut stdout(),
         errors: &mut stderr(),
+        to_terminal: true,
     };
     call(arguments, &mut streams)
 }
@@ -67,6 +68,8 @@ pub struct Streams<'a> {
     pub output: &'a mut dyn Write,
     /// Standard error.
     pub errors: &'a mut dyn Write,
+    /// Whether `output` is our own standard output, which may be a terminal.
+    pub to_terminal: bool,
 }
 
 /// The same with other streams.
@@ -80,8 +83,9 @@ pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, Cli
         std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from);
     let stream =
         UnixStream::connect(&socket).map_err(|source| ClientError::Connect { socket, source })?;
-    let hello =
-        serde_json::to_vec(&greeting(arguments)).map_err(|error| here("greeting")(error.into()))?;
+    let terminal = (streams.to_terminal).then(terminal_size).flatten();
+    let hello = serde_json::to_vec(&greeting(arguments, terminal))
+        .map_err(|error| here("greeting")(error.into()))?;
     if hello.len() > GREETING {
         return Err(ClientError::TooLong);
     }
@@ -99,7 +103,16 @@ pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, Cli
     .until_end()
 }
 
-fn greeting(arguments: Vec<String>) -> Hello {
+/// The size of the terminal that standard output is, if it is one.
+fn terminal_size() -> Option<Size> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    Some(Size {
+        rows: size.ws_row,
+        columns: size.ws_col,
+    })
+}
+
+fn greeting(arguments: Vec<String>, terminal: Option<Size>) -> Hello {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -109,7 +122,7 @@ fn greeting(arguments: Vec<String>) -> Hello {
         arguments,
         directory: directory.to_string_lossy().into_owned(),
         environment,
-        terminal: None,
+        terminal,
     }
 }
 
@@ -171,6 +184,10 @@ impl Conversation<'_> {
             if received.meaning() == Meaning::Suspend {
                 // As a shell expects of a job: the build waits when its output is no longer taken.
                 let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
+            } else if received.number.0 == nix::sys::signal::Signal::SIGWINCH as i32 {
+                if let Some(size) = terminal_size() {
+                    let _ = write(&mut &self.stream, Kind::Resize, &size.bytes());
+                }
             } else if received.meaning() != Meaning::Child {
                 let number = u8::try_from(received.number.0).unwrap_or(0);
                 let _ = write(&mut &self.stream, Kind::Signal, &[number]);

@@ -68,6 +68,8 @@ pub struct Operation {
     pub authfile: Authfile,
     /// Standard input.
     pub stdin: Stdin,
+    /// Whether standard output is data rather than text.
+    pub raw: bool,
     /// Whether it waits for its turn.
     pub heavy: bool,
     /// Whether the authfile comes back as the job's own credentials.

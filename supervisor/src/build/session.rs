@@ -17,6 +17,7 @@ use super::protocol::{Hello, Kind, read};
 use super::sandbox::{self, Plan};
 use super::server::Builder;
 use super::stdio::{self, Link};
+use super::terminal::{self, Terminal};
 use super::work::Planner;
 use crate::exit;
 use crate::init::reap::Ended;
@@ -151,9 +152,13 @@ impl<'a> Session<'a> {
             let what = what.to_owned();
             move |error: std::io::Error| format!("{what}: {error}")
         };
-        self.write_files(operation)
+        // Where the image's bytes themselves come out, they must not go through a terminal.
+        let size = self.hello.terminal.filter(|_| !operation.raw);
+        let terminal = size.map(terminal::open).transpose();
+        let terminal = terminal.map_err(failed("a terminal"))?;
+        self.write_files(operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
-        let (ours, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
+        let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
         let theirs: std::os::fd::OwnedFd = theirs.into();
         let mut command = Command::new("/proc/self/exe");
         command
@@ -163,7 +168,18 @@ impl<'a> Session<'a> {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let ours = match terminal {
+            Some(Terminal { ours, theirs }) => {
+                let second = theirs.try_clone().map_err(failed("a terminal"))?;
+                command.stdout(theirs).stderr(second);
+                Some(ours)
+            }
+            None => {
+                // With a terminal, the child makes a session of its own.
+                std::os::unix::process::CommandExt::process_group(&mut command, 0);
+                None
+            }
+        };
         let mut started = self
             .builder
             .children
@@ -172,7 +188,7 @@ impl<'a> Session<'a> {
         // The command holds the child's end of the socket open.
         drop(command);
         let namespace = self
-            .enter(&ours, started.pid, &started.end)
+            .enter(&socket, started.pid, &started.end)
             .map_err(|problem| {
                 let mut said = String::new();
                 if let Some(mut stderr) = started.child.stderr.take() {
@@ -181,8 +197,11 @@ impl<'a> Session<'a> {
                 }
                 format!("{problem} {}", said.trim())
             })?;
-        self.link.begin(started.pid, namespace);
+        let reader = ours.as_ref().map(std::fs::File::try_clone).transpose();
+        let reader = reader.map_err(failed("a terminal"))?;
+        self.link.begin(started.pid, namespace, ours);
         let pumps = [
+            reader.map(|from| self.link.pump(from, Kind::Output)),
             started
                 .child
                 .stdout
@@ -195,15 +214,15 @@ impl<'a> Session<'a> {
                 .map(|from| self.link.pump(from, Kind::Error)),
         ];
         let writer = match &operation.stdin {
-            Stdin::Client => Some(self.link.feed(ours)),
+            Stdin::Client => Some(self.link.feed(socket)),
             Stdin::Given(content) => {
                 // Short, and the socket's buffer takes it.
-                let _ = (&ours).write_all(content);
-                drop(ours);
+                let _ = (&socket).write_all(content);
+                drop(socket);
                 None
             }
             Stdin::Nothing => {
-                drop(ours);
+                drop(socket);
                 None
             }
         };
@@ -252,7 +271,7 @@ impl<'a> Session<'a> {
         talked
     }
 
-    fn write_files(&self, operation: &Operation) -> std::io::Result<()> {
+    fn write_files(&self, operation: &Operation, terminal: bool) -> std::io::Result<()> {
         let config = &self.builder.config;
         let mut environment = self.builder.environment.clone();
         environment.push((
@@ -270,7 +289,7 @@ impl<'a> Session<'a> {
             own: self.memory.clone(),
             own_place: self.places.own.clone(),
             hidden: self.builder.hidden(),
-            terminal: false,
+            terminal,
         };
         let _ = std::fs::remove_dir_all(&self.memory);
         make_private(&self.memory)?;

@@ -3,6 +3,7 @@
 //! Each stream has a thread that blocks: who does not read, or has nothing to say, costs the others nothing.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -13,7 +14,8 @@ use nix::sys::signal::Signal;
 
 use super::namespace::Namespace;
 use super::paths::SMALL;
-use super::protocol::{CHUNK, Kind, WINDOW, read, write};
+use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
+use super::terminal;
 use crate::sys::raw;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
@@ -47,6 +49,7 @@ struct State {
     granted: u32,
     gone: bool,
     running: Option<(i32, Namespace)>,
+    terminal: Option<File>,
     refused: bool,
 }
 
@@ -135,7 +138,12 @@ impl Link {
                     let _ = raw::kill(-*pid, *signal as i32);
                 }
             }
-            Kind::Resize => {}
+            Kind::Resize => {
+                if let (Some(size), Some(terminal)) = (Size::read(payload), &state.terminal) {
+                    // It may have been closed meanwhile.
+                    let _ = terminal::resize(terminal, size);
+                }
+            }
             _ => return false,
         }
         drop(state);
@@ -185,8 +193,9 @@ impl Link {
     }
 
     /// From now on signals and the client's end reach this process.
-    pub(super) fn begin(&self, pid: i32, namespace: Namespace) {
+    pub(super) fn begin(&self, pid: i32, namespace: Namespace, terminal: Option<File>) {
         let mut state = self.state();
+        state.terminal = terminal;
         if state.gone {
             let _ = namespace.end();
         }
@@ -195,7 +204,10 @@ impl Link {
 
     /// Ends all that is left of the process.
     pub(super) fn finish(&self) -> Result<(), Vec<i32>> {
-        let running = self.state().running.take();
+        let mut state = self.state();
+        state.terminal = None;
+        let running = state.running.take();
+        drop(state);
         running.map_or(Ok(()), |(_, namespace)| namespace.end())
     }
 

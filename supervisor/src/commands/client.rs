@@ -58,6 +58,7 @@ impl Builder for Elsewhere {
             input,
             output,
             errors,
+            to_terminal: command.output == Output::Job,
         };
         let code =
             client::call(command.arguments.clone(), &mut streams).map_err(std::io::Error::other)?;

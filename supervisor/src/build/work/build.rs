@@ -354,6 +354,7 @@ impl Planner<'_> {
                 operation
                     .arguments
                     .push("--output=type=tar,dest=-".to_owned());
+                operation.raw = true;
                 continue;
             }
             let place = self.output(operation, self.relative(destination)?, true);
