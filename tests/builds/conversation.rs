@@ -139,7 +139,7 @@ fn a_terminal_has_its_size_and_follows_it() {
         || pod().builder("for t in /dev/pts/[0-9]*; do stty -F $t size; done 2>/dev/null; true");
     let has = |size: &str| sizes().said.lines().any(|line| line == size).then_some(());
     wait_for("the terminal", || has("33 77"));
-    pod().job("touch ../terminal/resize");
+    assert_eq!(pod().job("touch ../terminal/resize").code, 0);
     wait_for("its new size", || has("44 88"));
     let released = pod().job(&format!(
         "{}; until [ ! -e ../terminal ]; do sleep 0.05; done; kill $listener",
