@@ -87,3 +87,16 @@ fn assert_serves(pod: &Pod) {
     let done = pod.job("buildah version");
     assert_eq!(done.code, 0, "{}", done.said);
 }
+
+#[test]
+fn the_readme_has_the_count() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("escape");
+    let files = std::fs::read_dir(directory).unwrap();
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let count: usize = texts.map(|text| text.matches("#[test]").count()).sum();
+    let readme = std::fs::read_to_string(support::root().join("README.md")).unwrap();
+    assert!(
+        readme.contains(&format!("A suite of {count} attempts")),
+        "{count}"
+    );
+}
