@@ -121,11 +121,16 @@ PYTHON
 
 # orphans: wall time, and processor time of everything in the namespace, for 50,000 of them.
 orphans() {
-    local commands=() peer results
+    local commands=() peer results round
     for peer in "$BARE" "${PEERS[@]}"; do commands+=("$NAMESPACE $peer $ORPHANS 50000"); done
-    hyperfine --shell none --warmup 1 --runs "$ORPHAN_RUNS" --style none --export-json "$WORK/orphans" "${commands[@]}" \
-        >/dev/null 2>&1 || die 70 "hyperfine could not time the orphans."
-    results=$(jq -c '[.results[] | [.median, .user + .system] | map(. * 1000 | round)]' "$WORK/orphans")
+    # In turns, for one that takes so long would else meet another machine than the next.
+    results=$(
+        for ((round = 0; round < ORPHAN_RUNS; round++)); do
+            hyperfine --shell none --runs 1 --style none --export-json "$WORK/orphans" "${commands[@]}" >/dev/null 2>&1 ||
+                die 70 "hyperfine could not time the orphans."
+            jq -c '[.results[] | [.median, .user + .system]]' "$WORK/orphans"
+        done | jq -sc 'transpose | map(transpose | map(sort[length / 2 | floor] * 1000 | round))'
+    )
     row "50,000 orphans, wall" "$(jq '.[0][0]' <<<"$results")" "$(jq '[.[1:][][0]] | min' <<<"$results")" 1.2 " ms"
     row "50,000 orphans, processor" "$(jq '.[0][1]' <<<"$results")" "$(jq '[.[1:][][1]] | min' <<<"$results")" 1.2 " ms"
 }

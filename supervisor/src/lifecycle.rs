@@ -22,7 +22,7 @@ use crate::init::survivors::{self, Survivors};
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
 use crate::rounds::{self, Rounds};
-use crate::sys::{process, scrub};
+use crate::sys::{process, reserve, scrub};
 use crate::workspace::Private;
 use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
 use wiping::Asked;
@@ -134,6 +134,12 @@ impl<'a> Run<'a> {
             work()
         };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
+        // A job that has run keeps its end; one that has not is not begun on the last of the memory.
+        let done = done.and_then(|done| match step {
+            Step::Runner => Ok(done),
+            _ if reserve::in_use() => Err(Failure::Memory),
+            _ => Ok(done),
+        });
         self.report.took(step, began.elapsed());
         done
     }

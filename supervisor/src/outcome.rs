@@ -42,6 +42,11 @@ pub enum Failure {
         /// The reason.
         source: std::io::Error,
     },
+    /// The kernel gave no more memory; what is done from here on is done from the reserve.
+    #[error(
+        "memory could not be had: raise the limits on memory and address space (ulimit -v, -d)"
+    )]
+    Memory,
     /// A defect of ours.
     #[error("a defect of the supervisor: {0}")]
     Panicked(String),
@@ -146,7 +151,9 @@ fn failed(step: Step, failure: &Failure) -> Conclusion {
         }
         Failure::Flavor(FlavorError::Setting { .. }) => (Reason::Config, exit::CONFIG),
         Failure::Spawn(error) => (Reason::CannotStart, error.code()),
-        Failure::Kernel { .. } | Failure::Panicked(_) => (Reason::Internal, exit::INTERNAL),
+        Failure::Kernel { .. } | Failure::Memory | Failure::Panicked(_) => {
+            (Reason::Internal, exit::INTERNAL)
+        }
     };
     Conclusion {
         reason,

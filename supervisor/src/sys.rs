@@ -9,6 +9,7 @@ pub mod process;
 pub mod program;
 pub mod raw;
 pub mod ready;
+pub mod reserve;
 pub mod rooms;
 pub mod scratch;
 pub mod scrub;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use figment::providers::{Data, Env, Format, Serialized, Toml};
+use figment::providers::{Data, Env, Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
@@ -39,6 +39,27 @@ pub struct Loaded {
     pub(super) figment: Figment,
 }
 
+/// The weakest layer, which also says what keys there are. Serialized once: that takes longer than all the rest.
+#[derive(Clone)]
+struct Defaults(Dict);
+
+impl Defaults {
+    fn new() -> Self {
+        let defaults = Value::serialize(Config::default()).ok();
+        Self(defaults.and_then(Value::into_dict).unwrap_or_default())
+    }
+}
+
+impl Provider for Defaults {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("default")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.0.clone()))
+    }
+}
+
 /// One flag as a figment provider, so that errors name the flag.
 struct FlagProvider(Flag);
 
@@ -64,8 +85,9 @@ impl Layers {
         let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists());
         let file = self.file.clone().or_else(default);
         let content = file.as_deref().map(read).transpose()?;
-        let figment = self.merged(content);
-        let config = extract(&figment, file.as_deref())?;
+        let known = Defaults::new();
+        let figment = self.merged(known.clone(), content);
+        let config = extract(&figment, &known, file.as_deref())?;
         match checks::first(&config) {
             None => Ok(Loaded { config, figment }),
             Some(found) => Err(ConfigError::Value {
@@ -80,7 +102,7 @@ impl Layers {
     #[must_use]
     pub fn voice(&self) -> (Log, Report) {
         let content = self.file.as_deref().and_then(|path| read(path).ok());
-        let figment = self.merged(content);
+        let figment = self.merged(Defaults::new(), content);
         let default = Config::default();
         (
             figment.extract_inner("log").unwrap_or(default.log),
@@ -88,8 +110,8 @@ impl Layers {
         )
     }
 
-    fn merged(&self, file: Option<Data<Toml>>) -> Figment {
-        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    fn merged(&self, defaults: Defaults, file: Option<Data<Toml>>) -> Figment {
+        let mut figment = Figment::from(defaults);
         if let Some(file) = file {
             figment = figment.merge(file);
         }
@@ -128,15 +150,17 @@ fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
     }
 }
 
-fn extract(figment: &Figment, file: Option<&Path>) -> Result<Config, ConfigError> {
+fn extract(
+    figment: &Figment,
+    Defaults(known): &Defaults,
+    file: Option<&Path>,
+) -> Result<Config, ConfigError> {
     let layers = figment.data().map_err(|error| syntax(&error, file))?;
-    let known = Value::serialize(Config::default()).map_err(|error| syntax(&error, file))?;
     let given = layers.get(&Profile::Default);
-    let unknown = given.zip(known.as_dict());
-    if let Some(key) = unknown.and_then(|(given, known)| unknown_key(given, known, "")) {
+    if let Some(key) = given.and_then(|given| unknown_key(given, known, "")) {
         return Err(ConfigError::Value {
             origin: Origin::of(figment, &key),
-            problem: format!("unknown key; {}", expected_keys(&key, &known)),
+            problem: format!("unknown key; {}", expected_keys(&key, known)),
             key,
         });
     }
@@ -177,10 +201,11 @@ fn unknown_key(given: &Dict, known: &Dict, parent: &str) -> Option<String> {
     })
 }
 
-fn expected_keys(key: &str, known: &Value) -> String {
+fn expected_keys(key: &str, known: &Dict) -> String {
+    let known = Value::from(known.clone());
     let (parent, table) = match key.rsplit_once('.') {
-        Some((parent, _)) => (format!("{parent} has "), known.clone().find(parent)),
-        None => ("expected one of ".to_owned(), Some(known.clone())),
+        Some((parent, _)) => (format!("{parent} has "), known.find(parent)),
+        None => ("expected one of ".to_owned(), Some(known)),
     };
     let keys: Vec<String> = table
         .and_then(Value::into_dict)

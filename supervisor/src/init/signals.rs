@@ -57,11 +57,12 @@ impl Signals {
             mask.remove(signal);
         }
         mask.thread_block()?;
-        // An inherited SIG_IGN would make the kernel reap the runner, and its status would be lost.
-        raw::default_disposition(Signal::SIGCHLD as i32)?;
-        // The runtime's handlers would abort on a forged fault; without them the kernel drops what an init is sent.
-        for signal in SYNCHRONOUS {
-            raw::default_disposition(signal as i32)?;
+        // An inherited SIG_IGN of SIGCHLD would make the kernel reap the runner, and its status would be lost; the
+        // runner inherits the others. The runtime's handlers would abort on a forged fault; without them the kernel
+        // drops what an init is sent.
+        for number in 1..=raw::last_signal() {
+            // SIGKILL, SIGSTOP and the C library's own have no other disposition anyway.
+            let _ = raw::default_disposition(number);
         }
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { fd })

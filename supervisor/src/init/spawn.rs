@@ -1,6 +1,8 @@
-//! Starting the runner: its own process group, default dispositions, an empty mask, the terminal if there is one.
+//! Starting the runner: its own process group, an empty mask, the terminal if there is one.
 //!
-//! Between fork and exec only async-signal-safe calls are made, signal-safety(7).
+//! Its dispositions are ours, the defaults. Without a terminal to lend, the standard library starts it by
+//! posix_spawn(3), which copies no page table; with one, between fork and exec only async-signal-safe calls are
+//! made, signal-safety(7).
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
@@ -11,8 +13,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::libc;
-use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Pid, getpid, setpgid, tcsetpgrp};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid, tcsetpgrp};
 
 use super::terminal::Terminal;
 use crate::exit;
@@ -116,13 +118,15 @@ pub fn spawn(start: Start, terminal: Option<&Terminal>) -> Result<Pid, SpawnErro
         .args(&start.arguments)
         .env_clear()
         .envs(start.environment)
-        .current_dir(&start.directory);
+        .current_dir(&start.directory)
+        .process_group(0);
     if let Some(input) = start.stdin {
         command.stdin(input);
     }
-    let lend = terminal.is_some();
-    // SAFETY: the closure calls setpgid, tcsetpgrp, signal and sigprocmask only, and allocates nothing.
-    unsafe { command.pre_exec(move || prepare_child(lend)) };
+    if terminal.is_some() {
+        // SAFETY: the function calls signal, tcsetpgrp and getpid only, and allocates nothing.
+        unsafe { command.pre_exec(take_terminal) };
+    }
     match command.spawn() {
         Ok(child) => Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))),
         Err(source) => {
@@ -146,20 +150,13 @@ fn exists(program: &OsStr, path: Option<&OsStr>) -> bool {
     directories.any(|directory| directory.join(program).exists())
 }
 
-fn prepare_child(lend: bool) -> std::io::Result<()> {
-    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    if lend {
-        // Still in the background here, where tcsetpgrp raises SIGTTOU unless that is ignored.
-        // SAFETY: SIG_IGN installs no code of ours.
-        unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
-        // The terminal may have gone meanwhile; the runner then starts without one.
-        let _ = tcsetpgrp(stdin(), getpid());
-    }
-    for number in 1..=raw::last_signal() {
-        // SIGKILL, SIGSTOP and the C library's own have no other disposition anyway.
-        let _ = raw::default_disposition(number);
-    }
-    // Last: a signal that was waiting meets its default disposition, not ours.
-    SigSet::empty().thread_set_mask()?;
+/// In the child, which is the leader of its group and has an empty mask by now.
+fn take_terminal() -> std::io::Result<()> {
+    // Still in the background here, where tcsetpgrp raises SIGTTOU unless that is ignored.
+    // SAFETY: SIG_IGN installs no code of ours.
+    unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+    // The terminal may have gone meanwhile; the runner then starts without one.
+    let _ = tcsetpgrp(stdin(), getpid());
+    raw::default_disposition(libc::SIGTTOU)?;
     Ok(())
 }

@@ -2,31 +2,68 @@
 //!
 //! Sources: mount_namespaces(7), umount(2), proc_pid_mountinfo(5).
 
-use std::collections::HashSet;
 use std::ffi::OsString;
-use std::os::fd::AsRawFd;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::open::{self, Opener};
+use super::path;
 use super::tally::{Tally, name_of};
 
 /// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
 const ROUNDS: usize = 100_000;
+/// Every mount of our namespace.
+const TABLE: &str = "/proc/self/mountinfo";
 /// What to do about a volume of the pod's own in the middle of what is wiped.
 const VOLUME: &str = "EXDEV (mounted before the job began, so not the job's: mount it outside, or name it in workspace.also_wipe)";
 
-/// The mounts that were there before the job.
+/// The mounts that were there before the job, and a watch over them.
 #[derive(Debug, Default)]
-pub struct Mounts(HashSet<u64>);
+pub struct Mounts {
+    /// By id.
+    mounts: Vec<Mount>,
+    table: Option<File>,
+    changed: AtomicBool,
+}
 
 /// The mounts that there are now.
 #[must_use]
 pub fn mounted() -> Mounts {
-    Mounts(list().into_iter().map(|mount| mount.id).collect())
+    // What is mounted while the list is read counts as a change.
+    let table = File::open(TABLE).ok();
+    let mut mounts = table.as_ref().map(read).unwrap_or_default();
+    mounts.sort_by_key(|mount| mount.id);
+    Mounts {
+        mounts,
+        table,
+        changed: AtomicBool::new(false),
+    }
+}
+
+impl Mounts {
+    fn had(&self, id: u64) -> bool {
+        self.mounts
+            .binary_search_by_key(&id, |mount| mount.id)
+            .is_ok()
+    }
+
+    /// Whether nothing was mounted, moved or detached since: poll(2) tells it once, proc_pid_mounts(5), and
+    /// sooner than a list is read.
+    fn unchanged(&self) -> bool {
+        let quiet = self.table.as_ref().is_some_and(|table| {
+            let mut fds = [PollFd::new(table.as_fd(), PollFlags::POLLPRI)];
+            poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+        });
+        !self.changed.fetch_or(!quiet, Relaxed) && quiet
+    }
 }
 
 /// A mount as the kernel lists it.
@@ -39,10 +76,17 @@ pub(super) struct Mount {
 /// Detaches what is mounted beneath the roots, other than roots; knowing what was there before the job,
 /// what it mounted on the roots and above them too. What resists is noted with its cause.
 pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
-    note_volumes(roots, before, tally);
-    for _ in 0..ROUNDS {
+    if let Some(before) = before.filter(|before| before.unchanged()) {
+        note_volumes(&before.mounts, roots, before, tally);
+        return;
+    }
+    for round in 0..ROUNDS {
+        let mounts = list();
+        if let (0, Some(before)) = (round, before) {
+            note_volumes(&mounts, roots, before, tally);
+        }
         let mut detached = false;
-        for mount in &foreign(list(), roots, before) {
+        for mount in &foreign(mounts, roots, before) {
             match detach_one(opener, mount) {
                 Ok(()) => detached = true,
                 // Gone with one above it.
@@ -59,20 +103,24 @@ pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>,
     }
 }
 
-fn note_volumes(roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
-    let Some(Mounts(before)) = before else {
-        return;
-    };
-    let own = list()
-        .into_iter()
-        .filter(|mount| before.contains(&mount.id));
+fn note_volumes(mounts: &[Mount], roots: &[PathBuf], before: &Mounts, tally: &Tally) {
+    let own = mounts.iter().filter(|mount| before.had(mount.id));
     for mount in own.filter(|mount| is_inside(mount, roots)) {
         tally.note(mount.point.as_os_str().as_bytes(), VOLUME.to_owned());
     }
 }
 
 fn list() -> Vec<Mount> {
-    std::fs::read("/proc/self/mountinfo").map_or_else(|_| Vec::new(), |text| parse(&text))
+    File::open(TABLE).map_or_else(|_| Vec::new(), |table| read(&table))
+}
+
+fn read(mut table: &File) -> Vec<Mount> {
+    // The kernel gives a page at a time, and would be asked for less.
+    let mut text = Vec::with_capacity(1 << 14);
+    if table.read_to_end(&mut text).is_err() {
+        return Vec::new();
+    }
+    parse(&text)
 }
 
 pub(super) fn parse(mountinfo: &[u8]) -> Vec<Mount> {
@@ -105,19 +153,19 @@ fn is_inside(mount: &Mount, roots: &[PathBuf]) -> bool {
     let point = &mount.point;
     roots
         .iter()
-        .any(|root| point.starts_with(root) && point != root)
+        .any(|root| path::lies_in(point, root) && point != root)
 }
 
 /// Whether a root is this mount, or lies in it.
 fn is_needed(mount: &Mount, roots: &[PathBuf]) -> bool {
-    roots.iter().any(|root| root.starts_with(&mount.point))
+    roots.iter().any(|root| path::lies_in(root, &mount.point))
 }
 
 /// Mounts that are to be detached, the outermost first.
 fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Vec<Mount> {
     let is_foreign = |mount: &Mount| match before {
-        Some(Mounts(before)) => {
-            !before.contains(&mount.id) && (is_inside(mount, roots) || is_needed(mount, roots))
+        Some(before) => {
+            !before.had(mount.id) && (is_inside(mount, roots) || is_needed(mount, roots))
         }
         None => is_inside(mount, roots) && !is_needed(mount, roots),
     };
@@ -166,7 +214,12 @@ mod tests {
 
     fn points(roots: &[&str], before: Option<&[u64]>) -> Vec<PathBuf> {
         let roots: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
-        let before = before.map(|ids| Mounts(ids.iter().copied().collect()));
+        let before = before.map(|ids| Mounts {
+            mounts: (parse(MOUNTINFO).into_iter())
+                .filter(|mount| ids.contains(&mount.id))
+                .collect(),
+            ..Mounts::default()
+        });
         let found = foreign(parse(MOUNTINFO), &roots, before.as_ref());
         found.into_iter().map(|mount| mount.point).collect()
     }

@@ -44,11 +44,15 @@ const SYSTEM_DIRECTORIES: [&str; 16] = [
 /// The [`Refusal`] otherwise.
 pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     let clean = tidy(path)?;
-    let in_system = SYSTEM_TREES.iter().any(|tree| clean.starts_with(tree));
-    let shared_memory = SHARED_MEMORY.iter().any(|tree| clean.starts_with(tree));
+    let in_system = SYSTEM_TREES
+        .iter()
+        .any(|tree| lies_in(&clean, Path::new(tree)));
+    let shared_memory = SHARED_MEMORY
+        .iter()
+        .any(|tree| lies_in(&clean, Path::new(tree)));
     let system = SYSTEM_DIRECTORIES
         .iter()
-        .any(|name| clean == Path::new(name));
+        .any(|name| clean.as_os_str() == *name);
     if system || (in_system && !shared_memory) {
         return Err(Refusal::System);
     }
@@ -81,6 +85,14 @@ fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(clean)
 }
 
+/// Whether `path` is `root` or lies beneath it. Both are clean, so that bytes tell, many times sooner than
+/// a comparison name by name.
+pub(super) fn lies_in(path: &Path, root: &Path) -> bool {
+    let (path, root) = (path.as_os_str().as_bytes(), root.as_os_str().as_bytes());
+    let rest = path.strip_prefix(root);
+    rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || root.ends_with(b"/"))
+}
+
 /// What the user database says. Asked for once: each time the C library reads it and looks for daemons.
 pub(super) fn home_of_root() -> Option<&'static PathBuf> {
     static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -98,6 +110,13 @@ mod tests {
 
     fn refusal(path: impl AsRef<OsStr>) -> Refusal {
         accept(Path::new(path.as_ref())).unwrap_err()
+    }
+
+    #[test]
+    fn only_whole_names_count() {
+        let lies_in = |path: &str, root: &str| lies_in(Path::new(path), Path::new(root));
+        assert!(lies_in("/a/b", "/a") && lies_in("/a", "/a") && lies_in("/a", "/"));
+        assert!(!lies_in("/ab", "/a") && !lies_in("/a", "/a/b"));
     }
 
     #[test]

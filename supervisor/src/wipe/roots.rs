@@ -80,7 +80,8 @@ pub(super) fn outermost(roots: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
         .enumerate()
         .filter(|(at, root)| {
             let mut others = roots.iter().enumerate().filter(|(other, _)| other != at);
-            !others.any(|(other, outer)| root.starts_with(outer) && (root != &outer || other < *at))
+            !others
+                .any(|(other, outer)| path::lies_in(root, outer) && (root != &outer || other < *at))
         })
         .map(|(_, root)| root)
 }

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, flistxattr, fremovexattr, statat};
 
 use super::open::{self, Opener};
@@ -51,11 +52,11 @@ fn is_mapped(id: u32) -> bool {
 ///
 /// Those of the system (ACLs, labels) may be the volume's own.
 pub(super) fn forget_attributes(dir: &impl AsFd) {
-    let mut names = vec![0; 64 * 1024];
-    let Ok(length) = flistxattr(dir, &mut names) else {
+    let mut names = Vec::with_capacity(64 * 1024);
+    if flistxattr(dir, spare_capacity(&mut names)).is_err() {
         return;
-    };
-    let names = names[..length].split(|&byte| byte == 0);
+    }
+    let names = names.split(|&byte| byte == 0);
     for name in names.filter(|name| name.starts_with(b"user.")) {
         // Whoever may not do this could not have been asked to.
         let _ = fremovexattr(dir, name);

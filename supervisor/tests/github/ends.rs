@@ -86,8 +86,8 @@ fn a_runner_without_a_job_ends_after_its_time_with_its_own_reason() {
 #[test]
 fn the_idle_time_does_not_count_once_the_job_has_begun() {
     let ended = Github::jit()
-        .set("GITHUB__IDLE_TIMEOUT", "4s")
-        .job("sleep 4.5")
+        .set("GITHUB__IDLE_TIMEOUT", "8s")
+        .job("sleep 8.5")
         .run();
     assert_eq!(ended.report()["reason"], "completed", "{}", ended.stderr);
     assert_eq!(ended.report()["job"]["result"], "succeeded");

@@ -138,10 +138,10 @@ fn an_idle_runner_is_told_at_once_and_removed() {
 fn a_runner_that_takes_a_job_in_that_very_moment_has_the_time_of_one() {
     // The job arrives between our look and the signal: it is cancelled by the runner, and its end is waited for.
     let slow = r#"
-        trap 'sleep 1; exit 1' INT
+        trap 'sleep 6; exit 1' INT
         while :; do sleep 0.02; done
     "#;
-    let github = Github::jit().set("GRACE", "600ms");
+    let github = Github::jit().set("GRACE", "5s");
     std::fs::write(github.file("job-in-that-moment"), "").unwrap();
     let running = github.start();
     wait_for_log(&running, "listening");
@@ -177,7 +177,7 @@ fn sigterm_while_a_start_is_waited_for_starts_nothing_more() {
 
 #[test]
 fn the_jobs_own_maximum_cancels_it() {
-    let ended = Github::jit().set("DEADLINE", "2s").job(LONG).run();
+    let ended = Github::jit().set("DEADLINE", "8s").job(LONG).run();
     assert_eq!(ended.report()["reason"], "deadline", "{}", ended.stderr);
     assert_eq!(count(&ended.scene, "the step was cancelled"), 1);
 }

@@ -7,13 +7,13 @@ use crate::namespace::Scene;
 #[test]
 fn sessions_groups_and_deaf_processes_end_before_the_wipe() {
     let script = r#"
-        writer() { trap '' TERM HUP INT; while :; do echo x >"$WORK/$RANDOM"; done; }
+        writer() { trap '' TERM HUP INT; echo $$ >>there; while :; do echo x >"$WORK/$RANDOM"; done; }
         export WORK=$PWD; export -f writer
         setsid bash -c writer &
         setsid --fork bash -c writer
         (set -m; bash -c writer &)
-        bash -c 'kill -STOP $$; writer' &
-        sleep 0.3
+        bash -c 'echo $$ >>there; kill -STOP $$; writer' &
+        until [ "$(wc -l <there)" = 4 ] && grep -q 'T (stopped)' "/proc/$!/status"; do sleep 0.02; done 2>/dev/null
         exit 0
     "#;
     let ended = Scene::new().shell(script);
@@ -37,10 +37,18 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
             rmdir "$group"
         done 2>/dev/null || ulimit -u 400
     "#;
+    // Once it has the processes that there are, the runner can fork no more: builtins only.
+    let script = r"
+        bomb() { trap '' TERM; bomb & bomb & while :; do :; done; }
+        mkfifo idle; exec 3<>idle
+        (bomb 2>/dev/null &)
+        until set -- /proc/[0-9]*; [ $# -gt 150 ]; do read -rt 0.05 -u 3; done
+        exit 3
+    ";
     let ended = Scene::new()
         .env("BOMB", &group)
         .prelude(limit)
-        .shell("bomb() { trap '' TERM; bomb & bomb & while :; do :; done; }; (bomb 2>/dev/null &) ; sleep 1; exit 3");
+        .shell(script);
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
     for root in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"] {
@@ -51,7 +59,9 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
 #[test]
 fn whom_we_may_not_signal_is_named() {
     // Started by root before the supervisor gave root up: a process that uid 1000 cannot end.
-    let ended = Scene::new().prelude("sleep 1000 &").shell("exit 0");
+    let ended = Scene::new()
+        .prelude("sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done")
+        .shell("exit 0");
     let unkillable = ended.report()["runner"]["unkillable"].to_string();
     assert!(
         unkillable.contains("sleep"),

@@ -6,9 +6,15 @@ use crate::namespace::{Scene, status_field, wait_for};
 
 #[test]
 fn orphans_are_reaped_and_survivors_ended() {
-    let ended = Scene::new()
-        .not_pid_1()
-        .shell("for i in $(seq 100); do (sleep 0.1 &); done; setsid sleep 1000 & sleep 1; exit 7");
+    // Until there are the other init, the supervisor, the runner and the survivor.
+    let script = r"
+        mkfifo idle; exec 3<>idle
+        for i in {1..100}; do (sleep 0.1 &); done
+        setsid sleep 1000 &
+        until set -- /proc/[0-9]*; [ $# = 4 ]; do read -rt 0.02 -u 3; done
+        exit 7
+    ";
+    let ended = Scene::new().not_pid_1().shell(script);
     assert_eq!(ended.code(), 7, "{}", ended.stderr);
     let runner = &ended.report()["runner"];
     assert!(
@@ -35,7 +41,7 @@ fn a_stop_from_the_terminal_stops_the_runner_and_us() {
         });
     }
     running.signal(Signal::SIGCONT);
-    std::fs::write(running.scene.path("workspace/work/end"), "").unwrap();
+    running.let_end();
     assert_eq!(running.wait().code(), 0);
 }
 

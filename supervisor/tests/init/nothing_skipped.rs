@@ -209,3 +209,37 @@ fn an_idle_supervisor_makes_no_system_call_and_has_one_thread() {
     running.signal(Signal::SIGTERM);
     assert_eq!(running.wait().code(), 143);
 }
+
+#[test]
+fn without_memory_the_wipe_and_the_report_come_from_the_reserve() {
+    // Whatever process of our user likes may set PID 1's limits, here to what it has already.
+    let script = "mkdir -p d/e; touch d/e/{1..500}; ln -s d l;
+        prlimit --pid 1 --as=4096:4096 --data=4096:4096 --stack=4096:4096 || exit 1; exit 22";
+    let ended = Scene::new().shell(script);
+    assert_eq!(ended.code(), 22, "{}", ended.stderr);
+    assert_eq!(ended.report()["runner"]["exit_code"], 22);
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn a_start_without_memory_starts_no_job_and_reports() {
+    // From too little for the kernel to load the program to enough: in between, an allocation fails in each step.
+    let code = |kibibytes: u32| {
+        let scene = Scene::new().prelude(&format!("ulimit -v {kibibytes}"));
+        scene.run(&["/bin/sh", "-c", "exit 23"]).code()
+    };
+    let codes = (0..400).map(|step| code(20_000 + step * 100));
+    let codes: Vec<i32> = codes.scan(false, until(23)).collect();
+    assert_eq!(codes.last(), Some(&23), "{codes:?}");
+    // 71 is ours; a failed allocation that nobody caught would be an abort.
+    assert!(codes.contains(&71) && !codes.contains(&134), "{codes:?}");
+}
+
+/// Takes items up to and including the first `last`.
+fn until(last: i32) -> impl FnMut(&mut bool, i32) -> Option<i32> {
+    move |over, code| {
+        let taken = (!*over).then_some(code);
+        *over = code == last;
+        taken
+    }
+}

@@ -45,7 +45,7 @@ fn each_reaches_the_runner_with_its_own_number() {
             (got(&running) == expected).then_some(())
         });
     }
-    std::fs::write(running.scene.path("workspace/work/end"), "").unwrap();
+    running.let_end();
     assert_eq!(running.wait().code(), 0);
 }
 
@@ -58,15 +58,16 @@ fn unsafe_kill(pid: i32, number: i32) -> i32 {
 #[test]
 fn the_whole_group_gets_them() {
     let script = r#"
-        bash -c 'trap "touch child-got" USR1; touch child-ready; until [ -e child-got ]; do sleep 0.02; done' &
         trap 'touch parent-got' USR1
-        until wait && [ -e parent-got ]; do sleep 0.02; done
+        bash -c 'trap "touch child-got" USR1; touch child-ready; until [ -e end ]; do sleep 0.02; done' &
+        until [ -e end ]; do sleep 0.02; done
     "#;
     let running = Scene::new().start(&["bash", "-c", script]);
     running.wait_for_file("child-ready");
     running.signal(Signal::SIGUSR1);
     running.wait_for_file("child-got");
     running.wait_for_file("parent-got");
+    running.let_end();
     assert_eq!(running.wait().code(), 0);
 }
 
@@ -105,7 +106,7 @@ fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
         });
         assert!(!status_field(supervisor, "State").unwrap().starts_with('T'));
         running.signal(Signal::SIGCONT);
-        std::fs::write(running.scene.path("workspace/work/end"), "").unwrap();
+        running.let_end();
         assert_eq!(running.wait().code(), 0);
     }
 }

@@ -49,7 +49,7 @@ impl Session {
         let mut buffer = [0; 4096];
         while !self.seen.contains(text) {
             let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
-            let ready = poll(&mut fds, PollTimeout::from(30_000u16)).unwrap();
+            let ready = poll(&mut fds, PollTimeout::from(60_000u16)).unwrap();
             assert!(
                 ready > 0,
                 "waited in vain for {text:?}; seen: {}",
@@ -67,7 +67,7 @@ impl Session {
         let mut buffer = [0; 4096];
         loop {
             let mut fds = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
-            let ready = poll(&mut fds, PollTimeout::from(30_000u16)).unwrap();
+            let ready = poll(&mut fds, PollTimeout::from(60_000u16)).unwrap();
             assert!(ready > 0, "waited in vain for the end; seen: {}", self.seen);
             // EIO, once the other side is closed.
             let Ok(count @ 1..) = self.screen.read(&mut buffer) else {

@@ -1,0 +1,170 @@
+//! Memory for the worst case: where the kernel gives none, wipe and report are done from a reserve.
+//!
+//! Every process of our user may lower PID 1's limits, and Rust ends a program whose allocation fails.
+//! The reserve is never written before it is needed, so it costs address space only.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Several times what a wipe and its threads hold at once.
+const SIZE: usize = 16 << 20;
+/// More than the deepest call of ours needs.
+const STACK: usize = 128 << 10;
+/// No page is larger.
+const PAGE: usize = 64 << 10;
+
+/// The system's allocator with a reserve behind it.
+#[derive(Debug)]
+pub struct Reserve {
+    bytes: Bytes,
+    used: AtomicUsize,
+}
+
+#[repr(align(64))]
+#[derive(Debug)]
+struct Bytes(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: each part of the bytes is given out once at a time, which `used` sees to.
+unsafe impl Sync for Bytes {}
+
+#[global_allocator]
+static ALLOCATOR: Reserve = Reserve {
+    bytes: Bytes(UnsafeCell::new([0; SIZE])),
+    used: AtomicUsize::new(0),
+};
+
+/// Whether the reserve is in use, because memory could not be had.
+#[must_use]
+pub fn in_use() -> bool {
+    ALLOCATOR.used.load(Relaxed) > 0
+}
+
+/// Grows the stack now to all that it will need: under a lowered limit it cannot, and that is a fault.
+#[inline(never)]
+pub fn grow_stack() {
+    let frame = [0_u8; STACK];
+    // SAFETY: the pages lie within `frame`, which holds nothing but zeros, as it does after their removal.
+    #[allow(clippy::borrow_as_ptr)]
+    unsafe {
+        let start = (&raw const frame as usize).next_multiple_of(PAGE);
+        nix::libc::madvise(start as *mut _, STACK - PAGE, nix::libc::MADV_DONTNEED);
+    }
+    black_box(&frame);
+}
+
+impl Reserve {
+    fn start(&self) -> usize {
+        self.bytes.0.get() as usize
+    }
+
+    fn holds(&self, pointer: *mut u8) -> bool {
+        (self.start()..self.start() + SIZE).contains(&(pointer as usize))
+    }
+
+    fn take(&self, layout: Layout) -> *mut u8 {
+        let place = |used: usize| {
+            let start = (self.start() + used).checked_next_multiple_of(layout.align())?;
+            let offset = start - self.start();
+            let end = offset.checked_add(layout.size())?;
+            (end <= SIZE).then_some((offset, end))
+        };
+        let taken = self
+            .used
+            .fetch_update(Relaxed, Relaxed, |used| place(used).map(|(_, end)| end));
+        match taken.ok().and_then(place) {
+            // SAFETY: the offset lies within the bytes.
+            Some((offset, _)) => unsafe { self.bytes.0.get().cast::<u8>().add(offset) },
+            None => null_mut(),
+        }
+    }
+
+    /// Only the last part goes back: what is freed in the order of a stack is enough for buffers.
+    fn give_back(&self, pointer: *mut u8, size: usize) {
+        let offset = pointer as usize - self.start();
+        // Never to zero: that it was used is not forgotten.
+        let _ = self
+            .used
+            .compare_exchange(offset + size, offset.max(1), Relaxed, Relaxed);
+    }
+}
+
+// SAFETY: memory comes from the system, or from a part of the reserve that nobody else has; neither unwinds.
+unsafe impl GlobalAlloc for Reserve {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's layout is passed on.
+        let pointer = unsafe { System.alloc(layout) };
+        if pointer.is_null() {
+            return self.take(layout);
+        }
+        pointer
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's layout is passed on.
+        let pointer = unsafe { System.alloc_zeroed(layout) };
+        if !pointer.is_null() {
+            return pointer;
+        }
+        let pointer = self.take(layout);
+        if !pointer.is_null() {
+            // SAFETY: `take` gave as many bytes; a part that was given back may hold old ones.
+            unsafe { pointer.write_bytes(0, layout.size()) };
+        }
+        pointer
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if self.holds(pointer) {
+            self.give_back(pointer, layout.size());
+        } else {
+            // SAFETY: whatever is not from the reserve is from the system, with the same layout.
+            unsafe { System.dealloc(pointer, layout) };
+        }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !self.holds(pointer) {
+            // SAFETY: the pointer is the system's, with the same layout.
+            let moved = unsafe { System.realloc(pointer, layout, size) };
+            if !moved.is_null() {
+                return moved;
+            }
+        }
+        // SAFETY: the caller vouches for the size and the old memory; the new one does not overlap it.
+        unsafe {
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(pointer, layout.size().min(size));
+                self.dealloc(pointer, layout);
+            }
+            moved
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_overlap_and_the_last_comes_back() {
+        static RESERVE: Reserve = Reserve {
+            bytes: Bytes(UnsafeCell::new([0; SIZE])),
+            used: AtomicUsize::new(0),
+        };
+        let layout = |size, align| Layout::from_size_align(size, align).unwrap();
+        let first = RESERVE.take(layout(10, 1)) as usize;
+        let second = RESERVE.take(layout(100, 64)) as usize;
+        assert!(second >= first + 10 && second % 64 == 0);
+        RESERVE.give_back(first as *mut u8, 10);
+        assert_ne!(RESERVE.take(layout(1, 1)) as usize, first);
+        let third = RESERVE.take(layout(4096, 8));
+        RESERVE.give_back(third, 4096);
+        assert_eq!(RESERVE.take(layout(4096, 8)), third);
+        assert!(RESERVE.take(layout(SIZE, 1)).is_null());
+    }
+}
