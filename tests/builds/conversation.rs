@@ -129,7 +129,7 @@ fn a_terminal_has_its_size_and_follows_it() {
         r#"
         mkdir -p ../terminal; cd ../terminal
         printf 'FROM {BASE}\nRUN ["bash", "-c", "{until}; echo $((3))"]\n' >Containerfile
-        script -qec 'stty rows 33 cols 77; (until [ -e resize ]; do sleep 0.05; done; stty rows 44 cols 88) & buildah build --no-cache .' /dev/null; code=$?
+        script -qec 'stty rows 33 cols 77; (until [ -e resize ]; do sleep 0.05; done; stty -F /dev/tty rows 44 cols 88) & buildah build --no-cache .' /dev/null; code=$?
         rm -r ../terminal; exit $code
         "#,
         until = until_open(7703),
