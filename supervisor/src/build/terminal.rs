@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 use super::protocol::Size;
 
@@ -26,6 +26,10 @@ pub(super) fn open(size: Size) -> std::io::Result<Terminal> {
     let theirs = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
     let ours = File::from(ours);
     resize(&ours, size)?;
+    // What is to be done with the output, the client's own terminal does.
+    let mut settings = tcgetattr(&theirs)?;
+    settings.output_modes.remove(OutputModes::OPOST);
+    tcsetattr(&theirs, OptionalActions::Now, &settings)?;
     Ok(Terminal { ours, theirs })
 }
 

@@ -12,6 +12,8 @@ const SETTINGS: &[(&str, &str)] = &[("BUILDAH_LAYERS", "layers"), ("BUILDAH_FORM
 /// Under chroot isolation, who may change the root directory leaves the image's: chroot(2), NOTES. What is seen there is
 /// Buildah's own world, its storage and the job's logins.
 const NO_CHROOT: &str = "--cap-drop=CAP_SYS_CHROOT";
+/// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
+const NO_LAYERS: &str = "--layers=false";
 /// Variables of the job that a build has too.
 const PROXIES: &[&str] = &[
     "http_proxy",
@@ -46,7 +48,10 @@ impl Planner<'_> {
         self.references(parsed, &mut operation)?;
         self.secrets(parsed, &mut operation)?;
         self.outputs(parsed, &mut operation)?;
-        self.cache(&mut operation)?;
+        let exported = parsed.values("output").next().is_some();
+        if !exported {
+            self.cache(&mut operation)?;
+        }
         let mut images = Vec::new();
         for text in &texts {
             images.extend(containerfile::images(text, &arguments, &contexts)?);
@@ -54,6 +59,9 @@ impl Planner<'_> {
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
         self.settings(parsed, &mut operation);
+        if exported {
+            operation.arguments.push(NO_LAYERS.to_owned());
+        }
         let place = self.context(&relative, &mut operation);
         operation.arguments.extend(["--".to_owned(), place]);
         Ok(operation)
