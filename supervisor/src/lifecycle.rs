@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
 use tracing::{error, info, warn};
 
@@ -19,6 +20,7 @@ use crate::init::is_pid_1;
 use crate::init::reap::Ended;
 use crate::init::signals::Signals;
 use crate::init::survivors::{self, Survivors};
+use crate::init::terminal::Terminal;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::report::{Reason, Report, Runner, Step, Wiped};
 use crate::rounds::{self, Rounds};
@@ -28,10 +30,13 @@ use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
 use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
+///
+/// `signals` were blocked before anything else was done: none that came since is lost.
 #[must_use]
-pub fn run(config: &Config) -> u8 {
+pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
     let mut run = Run::new(config);
-    let outcome = guarded(|| run.job()).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
+    let outcome =
+        guarded(|| run.job(signals)).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
     run.wipe();
     run.conclude(&outcome)
@@ -56,6 +61,7 @@ struct Run<'a> {
     report: Report,
     step: Step,
     asked_at: Option<Instant>,
+    terminal: Option<Terminal>,
     signals: Option<Arc<Signals>>,
     mounts: Option<wipe::Mounts>,
     #[cfg(debug_assertions)]
@@ -69,6 +75,7 @@ impl<'a> Run<'a> {
             report: Report::new(Some(config.flavor.name())),
             step: Step::Config,
             asked_at: None,
+            terminal: None,
             signals: None,
             mounts: None,
             #[cfg(debug_assertions)]
@@ -77,9 +84,11 @@ impl<'a> Run<'a> {
     }
 
     /// The steps up to the runner's end.
-    fn job(&mut self) -> Result<Job, Failure> {
+    fn job(&mut self, signals: Result<Signals, Errno>) -> Result<Job, Failure> {
         let config = self.config;
-        let signals = Arc::new(become_init(config)?);
+        self.step = Step::Preflight;
+        let signals = Arc::new(signals.map_err(kernel("signals cannot be read"))?);
+        become_init(config)?;
         self.signals = Some(Arc::clone(&signals));
         // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
         self.mounts = is_pid_1().then(wipe::mounted);
@@ -169,6 +178,7 @@ impl<'a> Run<'a> {
 
     fn note_end(&mut self, rounds: Rounds) -> Job {
         self.asked_at = rounds.asked_at;
+        self.terminal = rounds.terminal;
         let (exit_code, signal) = match rounds.ended {
             Ended::Exited(code) => (Some(code), None),
             Ended::Signaled(signal) => (None, Some(signal)),
@@ -192,7 +202,8 @@ impl<'a> Run<'a> {
 
     /// Nothing may write into a workspace that is being wiped.
     fn end_survivors(&mut self) {
-        let ended = guarded(survivors::end_all).unwrap_or_else(|panic| {
+        let patience = (self.asked_at).map(|at| wiping::patience(self.config, at));
+        let ended = guarded(|| survivors::end_all(patience)).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Survivors::default()
         });
@@ -204,6 +215,10 @@ impl<'a> Run<'a> {
         }
         if !ended.remaining.is_empty() {
             warn!(processes = ended.remaining.join(", "), "could not be ended");
+        }
+        // They may have changed it since the runner's end.
+        if let Some(terminal) = self.terminal.take().filter(|_| !ended.found.is_empty()) {
+            terminal.take_back();
         }
         if let Some(runner) = &mut self.report.runner {
             runner.reaped_orphans += ended.orphans;
@@ -281,29 +296,32 @@ fn said(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-/// Signals first: none is lost from here on. Then out of the job's reach.
-fn become_init(config: &Config) -> Result<Signals, Failure> {
-    let kernel = |what| {
-        move |errno: nix::errno::Errno| Failure::Kernel {
-            what,
-            source: errno.into(),
-        }
-    };
-    let signals = Signals::block().map_err(kernel("signals cannot be read"))?;
-    process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
-    if !nix::unistd::getuid().is_root() {
-        process::drop_capabilities().map_err(|error| Failure::Kernel {
-            what: "capabilities cannot be dropped",
-            source: std::io::Error::other(error),
-        })?;
+fn kernel(what: &'static str) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure::Kernel {
+        what,
+        source: errno.into(),
     }
+}
+
+/// Out of the job's reach, and the parent of all that it leaves.
+fn become_init(config: &Config) -> Result<(), Failure> {
+    process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
+    let dropped = if nix::unistd::getuid().is_root() {
+        process::drop_tracing()
+    } else {
+        process::drop_capabilities()
+    };
+    dropped.map_err(|error| Failure::Kernel {
+        what: "capabilities cannot be dropped",
+        source: std::io::Error::other(error),
+    })?;
     if !is_pid_1() {
         process::become_subreaper().map_err(kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
     if config.die_with_parent {
         process::end_with_parent().map_err(kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
-    Ok(signals)
+    Ok(())
 }
 
 /// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.

@@ -43,6 +43,8 @@ pub fn start(log: &Log) {
         let json = builder.json().flatten_event(true).with_target(false);
         tracing::subscriber::set_global_default(json.finish())
     };
+    // The standard library's own would write to stderr, and wait where nobody reads it.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     if started.is_err() {
         tracing::debug!("the log was started before");
     }

@@ -273,7 +273,8 @@ impl Report {
         if let Err(error) = self.write_file(file) {
             tracing::warn!(file = %file.display(), %error, "the report was not written");
         }
-        let line = self.line() + "\n";
+        // What the job printed last may not have ended its line.
+        let line = format!("\n{}\n", self.line());
         if let Err(error) = output::write_all(&std::io::stdout(), line.as_bytes(), PATIENCE) {
             tracing::warn!(%error, "the report did not reach stdout");
         }

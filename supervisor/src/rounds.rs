@@ -35,6 +35,8 @@ pub struct Rounds {
     pub starts: u32,
     /// What the flavor makes of it.
     pub verdict: Verdict,
+    /// The terminal that was lent, to be put right again after those who outlived the runner.
+    pub terminal: Option<Terminal>,
 }
 
 /// Starts process after process.
@@ -50,16 +52,18 @@ pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Resul
         orphans: 0,
         starts: 0,
         verdict: Verdict::of_code(0),
+        terminal: None,
     };
     loop {
         let start = runner.start()?;
         let limits = limits(config, runner, began, rounds.asked_at);
-        let watched = one(config, start, limits, runner, signals)?;
+        let (watched, terminal) = one(config, start, limits, runner, signals)?;
+        rounds.terminal = terminal;
         rounds.note(&watched);
         let mut next = runner.ended(&watched);
         if let Next::Again(pause) = next {
             // What the process left behind must not meet the next one.
-            rounds.orphans += survivors::end_all().orphans;
+            rounds.orphans += survivors::end_all(None).orphans;
             if sleep(pause, signals)? {
                 rounds.asked_at.get_or_insert_with(Instant::now);
                 rounds.cause = rounds.cause.or(Some(Cause::Asked));
@@ -125,7 +129,7 @@ fn one(
     limits: Limits,
     guide: &mut dyn Runner,
     signals: &Signals,
-) -> Result<Watched, Failure> {
+) -> Result<(Watched, Option<Terminal>), Failure> {
     let manner = start.manner;
     let program = start.program.clone();
     let terminal = Terminal::find();
@@ -147,10 +151,11 @@ fn one(
     };
     footprint::shrink();
     let watched = watch.until_end(signals, guide);
-    if let Some(terminal) = terminal {
+    if let Some(terminal) = &terminal {
         terminal.take_back();
     }
-    watched.map_err(watching)
+    let watched = watched.map_err(watching)?;
+    Ok((watched, terminal))
 }
 
 fn watching(errno: Errno) -> Failure {

@@ -4,6 +4,7 @@ pub mod filesystem;
 pub mod footprint;
 pub mod idmap;
 pub mod output;
+pub mod posix_spawn;
 pub mod printable;
 pub mod process;
 pub mod program;

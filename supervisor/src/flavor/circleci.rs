@@ -7,7 +7,6 @@ mod task_user;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -22,7 +21,7 @@ use crate::config::Config;
 use crate::exit;
 use crate::init::guide::Guide;
 use crate::init::reap::Ended;
-use crate::init::spawn::{Manner, Receiver, Start};
+use crate::init::spawn::{Input, Manner, Receiver, Start};
 use crate::init::supervise::Watched;
 use crate::init::terminate::{Act, Cause};
 use crate::report::{CiJob, Reason};
@@ -156,7 +155,7 @@ impl Runner for Circleci {
                 graceful_to: Receiver::Runner,
                 insisting_to: Receiver::Runner,
             },
-            stdin: Some(Stdio::null()),
+            stdin: Input::Empty,
         })
     }
 

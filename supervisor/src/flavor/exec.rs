@@ -6,7 +6,7 @@ use super::FlavorError;
 use super::environment::{Environment, set};
 use super::runner::Once;
 use crate::config::Config;
-use crate::init::spawn::{Manner, Start};
+use crate::init::spawn::{Input, Manner, Start};
 use crate::secrets::Store;
 
 pub(super) fn prepare(
@@ -31,7 +31,7 @@ pub(super) fn prepare(
         environment,
         directory: config.workspace.work(),
         manner: Manner::group(Signal::SIGTERM),
-        stdin: None,
+        stdin: Input::Inherited,
     };
     Ok(Once::new(start, |ended, _| ended.code()))
 }

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::exit;
 use crate::init::guide::Guide;
 use crate::init::reap::Ended;
-use crate::init::spawn::{Manner, Receiver, Start};
+use crate::init::spawn::{Input, Manner, Receiver, Start};
 use crate::init::supervise::Watched;
 use crate::init::terminate::{Act, Cause};
 use crate::report::{CiJob, Reason, Registration};
@@ -244,7 +244,7 @@ impl Runner for Github {
                 graceful_to: Receiver::Runner,
                 insisting_to: Receiver::Group,
             },
-            stdin: Some(std::process::Stdio::null()),
+            stdin: Input::Empty,
         };
         self.root = Some(root);
         Ok(start)

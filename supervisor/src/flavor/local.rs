@@ -2,8 +2,8 @@
 //!
 //! Source: act's own `--help`. Steps run as processes of this container; nothing is downloaded to start.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use zeroize::Zeroizing;
@@ -14,7 +14,7 @@ use super::runner::Once;
 use crate::config::Config;
 use crate::exit;
 use crate::init::reap::Ended;
-use crate::init::spawn::{Manner, Start};
+use crate::init::spawn::{Input, Manner, Start};
 use crate::init::terminate::Cause;
 use crate::secrets::{Store, read_once};
 use crate::workspace::Private;
@@ -47,7 +47,7 @@ pub(super) fn prepare(
         environment,
         directory: repository.clone(),
         manner: Manner::group(Signal::SIGINT),
-        stdin: Some(input.unwrap_or_else(Stdio::null)),
+        stdin: input.map_or(Input::Empty, Input::From),
     };
     Ok(Once::new(start, exit_code))
 }
@@ -85,7 +85,7 @@ fn require_workflows(repository: &Path) -> Result<(), FlavorError> {
 }
 
 /// The secrets as act's stdin: YAML by name, for JSON is YAML, through a pipe that is empty afterwards.
-fn hand_over(config: &Config, secrets: &Store) -> Result<Option<Stdio>, FlavorError> {
+fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, FlavorError> {
     let values = secrets.for_workflow();
     if values.is_empty() {
         return Ok(None);
@@ -98,7 +98,7 @@ fn hand_over(config: &Config, secrets: &Store) -> Result<Option<Stdio>, FlavorEr
     Private::of(config)
         .link(SECRETS_FILE, "/proc/self/fd/0")
         .map_err(crate::secrets::SecretsError::from)?;
-    Ok(Some(Stdio::from(pipe.0)))
+    Ok(Some(pipe.0))
 }
 
 /// Enough for every value with all its characters escaped, so that the buffer never moves.

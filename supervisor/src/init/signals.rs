@@ -1,7 +1,6 @@
 //! Signals as data: all that can be are blocked and read from a signalfd(2).
 //!
-//! A blocked signal waits for us from the first instruction on, real-time signals queue instead of
-//! coalescing, and no code of ours runs in a handler.
+//! A blocked signal waits for us until we read it, real-time signals queue instead of coalescing, and no code of ours runs in a handler.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -79,11 +78,10 @@ impl Signals {
         }))
     }
 
-    /// Whether the end was asked for before there was a job to tell. Other signals had no receiver yet.
+    /// Whether the end is asked for while there is no job to tell. What waits goes on waiting, for the job.
     #[must_use]
     pub fn terminated_early(&self) -> bool {
-        let mut waiting = std::iter::from_fn(|| self.next().ok().flatten());
-        waiting.any(Received::terminates)
+        (TERMINATING.iter()).any(|signal| raw::is_pending(*signal as i32))
     }
 }
 

@@ -1,24 +1,24 @@
 //! Starting the runner: its own process group, an empty mask, the terminal if there is one.
 //!
-//! Its dispositions are ours, the defaults. Without a terminal to lend, the standard library starts it by
-//! posix_spawn(3), which copies no page table; with one, between fork and exec only async-signal-safe calls are
-//! made, signal-safety(7).
+//! Its dispositions are ours, the defaults. A terminal can be lent between fork and exec only, where nothing but
+//! async-signal-safe calls is made, signal-safety(7).
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, stdin};
+use std::fs::File;
+use std::io::{self, ErrorKind, stdin};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, tcsetpgrp};
 
 use super::terminal::Terminal;
 use crate::exit;
-use crate::sys::raw;
+use crate::sys::posix_spawn;
 
 /// What to start, and how.
 #[derive(Debug)]
@@ -33,8 +33,19 @@ pub struct Start {
     pub directory: PathBuf,
     /// How this runner is asked to end well.
     pub manner: Manner,
-    /// Becomes the runner's stdin in place of ours.
-    pub stdin: Option<Stdio>,
+    /// What the runner reads.
+    pub stdin: Input,
+}
+
+/// A runner's stdin.
+#[derive(Debug)]
+pub enum Input {
+    /// Ours.
+    Inherited,
+    /// Nothing.
+    Empty,
+    /// A pipe's or file's.
+    From(OwnedFd),
 }
 
 /// How a runner is asked to end.
@@ -85,7 +96,7 @@ impl Manner {
 
 /// Why the runner did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {}: {source}", program.to_string_lossy())]
+#[error("cannot start {}: {source}{}", program.to_string_lossy(), self.hint())]
 pub struct SpawnError {
     /// The program.
     pub program: OsString,
@@ -96,6 +107,15 @@ pub struct SpawnError {
 }
 
 impl SpawnError {
+    /// What execve(2) leaves out: its ENOENT may mean another file than the one that was named.
+    fn hint(&self) -> &'static str {
+        if self.found && self.source.kind() == ErrorKind::NotFound {
+            "; the program is there, but its interpreter (the first line of a script, or the loader), or the working directory, is not"
+        } else {
+            ""
+        }
+    }
+
     /// 127 where there is no such program, 126 where it cannot be executed, as a shell has it.
     #[must_use]
     pub fn code(&self) -> u8 {
@@ -113,50 +133,79 @@ impl SpawnError {
 /// # Errors
 /// [`SpawnError`] where fork or exec failed.
 pub fn spawn(start: Start, terminal: Option<&Terminal>) -> Result<Pid, SpawnError> {
+    let started = if terminal.is_some() {
+        with_terminal(&start)
+    } else {
+        without_terminal(&start)
+    };
+    started.map(Pid::from_raw).map_err(|source| {
+        let path = start.environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, value)| value.as_os_str());
+        SpawnError {
+            found: exists(&start.program, &start.directory, path),
+            program: start.program,
+            source,
+        }
+    })
+}
+
+fn without_terminal(start: &Start) -> io::Result<i32> {
+    let null = match start.stdin {
+        Input::Empty => Some(File::open("/dev/null")?),
+        Input::Inherited | Input::From(_) => None,
+    };
+    let given = match &start.stdin {
+        Input::From(input) => Some(input.as_fd()),
+        Input::Inherited | Input::Empty => null.as_ref().map(AsFd::as_fd),
+    };
+    posix_spawn::spawn(&posix_spawn::Program {
+        name: &start.program,
+        arguments: &start.arguments,
+        environment: &start.environment,
+        directory: &start.directory,
+        stdin: given,
+    })
+}
+
+fn with_terminal(start: &Start) -> io::Result<i32> {
     let mut command = Command::new(&start.program);
     command
         .args(&start.arguments)
         .env_clear()
-        .envs(start.environment)
+        .envs(start.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&start.directory)
         .process_group(0);
-    if let Some(input) = start.stdin {
-        command.stdin(input);
-    }
-    if terminal.is_some() {
-        // SAFETY: the function calls signal, tcsetpgrp and getpid only, and allocates nothing.
-        unsafe { command.pre_exec(take_terminal) };
-    }
-    match command.spawn() {
-        Ok(child) => Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))),
-        Err(source) => {
-            let path = command.get_envs().find(|(name, _)| *name == "PATH");
-            let found = exists(&start.program, path.and_then(|(_, value)| value));
-            Err(SpawnError {
-                program: start.program,
-                source,
-                found,
-            })
+    match &start.stdin {
+        Input::Inherited => {}
+        Input::Empty => {
+            command.stdin(Stdio::null());
+        }
+        Input::From(input) => {
+            command.stdin(input.try_clone()?);
         }
     }
+    // SAFETY: the function calls signal, tcsetpgrp, getpid and sigprocmask only, and allocates nothing.
+    unsafe { command.pre_exec(take_terminal) };
+    let child = command.spawn()?;
+    Ok(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
 /// Whether a program is there, executable or not: as a path, or by its name in a directory of PATH.
-fn exists(program: &OsStr, path: Option<&OsStr>) -> bool {
+fn exists(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> bool {
     if program.as_bytes().contains(&b'/') {
-        return true;
+        // A directory that is closed to us says nothing.
+        return directory.join(program).try_exists().unwrap_or(true);
     }
     let mut directories = std::env::split_paths(path.unwrap_or_default());
     directories.any(|directory| directory.join(program).exists())
 }
 
-/// In the child, which is the leader of its group and has an empty mask by now.
-fn take_terminal() -> std::io::Result<()> {
-    // Still in the background here, where tcsetpgrp raises SIGTTOU unless that is ignored.
-    // SAFETY: SIG_IGN installs no code of ours.
-    unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
-    // The terminal may have gone meanwhile; the runner then starts without one.
+/// In the child, which is the leader of its group.
+fn take_terminal() -> io::Result<()> {
+    // We are still in the background here, where tcsetpgrp raises SIGTTOU unless that is blocked, as it is in us. The
+    // terminal may have gone meanwhile; the runner then starts without one.
     let _ = tcsetpgrp(stdin(), getpid());
-    raw::default_disposition(libc::SIGTTOU)?;
+    // Last: a signal that was waiting meets its default disposition, not ours.
+    SigSet::empty().thread_set_mask()?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, raise};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use tracing::{debug, info, warn};
 
 use super::guide::Guide;
@@ -13,6 +13,7 @@ use super::is_pid_1;
 use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
 use super::spawn::{Manner, Receiver};
+use super::survivors;
 use super::terminate::{Act, Cause, Opening, Termination, Times};
 use crate::sys::raw;
 use crate::sys::ready::{self, Want};
@@ -47,6 +48,9 @@ pub struct Watched {
     pub orphans: u64,
 }
 
+/// A job may send signals, or end processes, as fast as we take note of them: after so many the clock has its turn.
+const BATCH: usize = 64;
+
 struct Loop<'a, G: Guide + ?Sized> {
     watch: Watch,
     signals: &'a Signals,
@@ -56,6 +60,8 @@ struct Loop<'a, G: Guide + ?Sized> {
     asked_at: Option<Instant>,
     ended: Option<Ended>,
     orphans: u64,
+    /// Children are left to reap, and no further SIGCHLD may come for them.
+    unreaped: bool,
 }
 
 impl Watch {
@@ -77,6 +83,7 @@ impl Watch {
             asked_at: None,
             ended: None,
             orphans: 0,
+            unreaped: false,
         };
         watching.run()
     }
@@ -107,7 +114,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let due = self.due();
         let mut fds = vec![self.signals.as_fd()];
         fds.extend(self.guide.events());
-        let ready = ready::wait_any(&fds, Want::Read, due)?;
+        let end = if self.unreaped {
+            Some(Instant::now())
+        } else {
+            due
+        };
+        let ready = ready::wait_any(&fds, Want::Read, end)?;
         drop(fds);
         if ready.iter().skip(1).any(|seen| *seen) {
             self.guide.look();
@@ -119,26 +131,26 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn drain(&mut self) -> Result<(), Errno> {
-        let mut child = true;
-        while let Some(received) = self.signals.next()? {
+        for _ in 0..BATCH {
+            let Some(received) = self.signals.next()? else {
+                break;
+            };
             match received.meaning() {
-                Meaning::Child => child = true,
+                Meaning::Child | Meaning::Ignore => {}
                 Meaning::Terminate => self.terminate(Cause::Asked, received),
                 Meaning::Suspend => self.suspend(received),
                 // Who is told to end alone is told everything else alone too.
                 Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
-                Meaning::Ignore => {}
             }
         }
-        if child {
-            self.reap();
-        }
+        self.reap();
         Ok(())
     }
 
     fn reap(&mut self) {
         let round = reap::all(Some(self.watch.runner));
         self.orphans += round.orphans;
+        self.unreaped = round.unfinished;
         self.ended = self.ended.or(round.runner);
     }
 
@@ -161,8 +173,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn terminate(&mut self, cause: Cause, received: Received) {
+        let now = Instant::now();
+        self.asked_at.get_or_insert(now);
         if let Some(termination) = &mut self.termination {
-            if termination.hurry() {
+            if termination.hurry(now) {
                 info!(
                     sender = received.sender,
                     "asked again to end: the next act comes sooner"
@@ -184,11 +198,16 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let grace = self.watch.times.grace;
         let termination = Termination::begin(cause, self.watch.times, now, opening);
         self.termination = Some(termination);
-        self.asked_at = Some(now);
         match opening {
-            Opening::Ask => self.ask(),
+            Opening::Ask => self.ask(cause),
             Opening::Look => {}
-            Opening::Drain => info!(?grace, "act 1: a job is under way; it goes on"),
+            Opening::Drain => {
+                info!(
+                    ?grace,
+                    why = cause.name(),
+                    "act 1: a job is under way; it goes on"
+                );
+            }
         }
     }
 
@@ -203,14 +222,20 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         }
     }
 
-    fn ask(&self) {
+    fn ask(&self, cause: Cause) {
         let Manner {
             graceful,
             graceful_to,
             ..
         } = self.watch.manner;
         let grace = self.watch.times.grace;
-        info!(?grace, "act 1: {graceful} to the {}", graceful_to.name());
+        let why = cause.name();
+        info!(
+            ?grace,
+            why,
+            "act 1: {graceful} to the {}",
+            graceful_to.name()
+        );
         self.send_to(graceful_to, Number(graceful as i32));
         // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
         if raw::is_stopped(self.watch.runner.as_raw()) {
@@ -219,20 +244,31 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn advance(&mut self) {
-        let Some(act) = self
-            .termination
-            .as_mut()
-            .and_then(|termination| termination.advance(Instant::now()))
-        else {
+        let Some(termination) = &mut self.termination else {
             return;
         };
+        let cause = termination.cause;
+        let Some(act) = termination.advance(Instant::now()) else {
+            return;
+        };
+        let why = cause.name();
         let manner = self.watch.manner;
         let (signal, to, number) = match act {
-            Act::Wait | Act::Ask => return self.ask(),
+            Act::Wait | Act::Ask => return self.ask(cause),
             Act::Insist => (manner.insisting, manner.insisting_to, 2),
             Act::Kill => (Signal::SIGKILL, Receiver::Group, 3),
+            Act::KillAll => {
+                warn!(why, "the runner is still there, SIGKILL to everybody");
+                return survivors::kill_all();
+            }
+            Act::Abandon => {
+                warn!(why, "the runner is still there, waited for no longer");
+                self.ended = Some(Ended::Signaled(Signal::SIGKILL as i32));
+                return;
+            }
         };
         warn!(
+            why,
             "act {number}: the runner is still there, {signal} to the {}",
             to.name()
         );
@@ -272,14 +308,16 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         if let Some(termination) = &self.termination {
             return termination.due();
         }
-        let deadline = self.watch.deadline.map(|deadline| self.started + deadline);
+        // A deadline beyond the clock's end is none.
+        let deadline =
+            (self.watch.deadline).and_then(|deadline| self.started.checked_add(deadline));
         [deadline, self.idle_due()].into_iter().flatten().min()
     }
 
     fn idle_due(&self) -> Option<Instant> {
         self.watch
             .idle_timeout
-            .map(|timeout| self.started + timeout)
+            .and_then(|timeout| self.started.checked_add(timeout))
     }
 
     fn send(&self, number: Number) {
@@ -291,6 +329,11 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             Receiver::Group => -self.watch.runner.as_raw(),
             Receiver::Runner => self.watch.runner.as_raw(),
         };
+        let runner = self.watch.runner;
+        // A group's leader may move to another group of its session: then it gets its own.
+        if to == Receiver::Group && getpgid(Some(runner)) != Ok(runner) {
+            let _ = raw::kill(runner.as_raw(), number.0);
+        }
         match raw::kill(target, number.0) {
             // It ended a moment ago, and SIGCHLD is on its way.
             Ok(()) | Err(Errno::ESRCH) => {}

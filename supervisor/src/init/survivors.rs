@@ -14,6 +14,8 @@ use crate::sys::raw;
 const GRACE: Duration = Duration::from_millis(1500);
 /// How long the kernel has to carry out SIGKILL; longer only in uninterruptible sleep.
 const DEATH: Duration = Duration::from_secs(5);
+/// What stands for names where /proc cannot be read.
+const UNKNOWN: &str = "unknown: /proc cannot be read";
 /// How many names the log and the report hold.
 const NAMED: usize = 20;
 
@@ -38,25 +40,36 @@ struct Process {
 }
 
 /// Ends every other process of the container; as a subreaper, every descendant.
+///
+/// `patience` is what is left for this and for all that follows: a part of it.
 #[must_use]
-pub fn end_all() -> Survivors {
+pub fn end_all(patience: Option<Duration>) -> Survivors {
     let mut survivors = Survivors::default();
     if gone(&mut survivors) {
         return survivors;
     }
+    let (grace, death) = limits(patience);
     survivors.found = names();
-    let asked = signal_all(Signal::SIGTERM);
-    let _ = signal_all(Signal::SIGCONT);
-    if asked == Err(Errno::EPERM) {
-        // Not one of them is ours to end, however long we wait.
+    signal_all(Signal::SIGTERM);
+    signal_all(Signal::SIGCONT);
+    if !wait_until_gone(&mut survivors, grace, None) {
+        wait_until_gone(&mut survivors, death, Some(Signal::SIGKILL));
+    }
+    if !gone(&mut survivors) {
         survivors.remaining = names();
-        return survivors;
     }
-    if !wait_until_gone(&mut survivors, GRACE, None) {
-        wait_until_gone(&mut survivors, DEATH, Some(Signal::SIGKILL));
-    }
-    survivors.remaining = names();
     survivors
+}
+
+/// Kills every other process of the container; as a subreaper, every descendant.
+pub fn kill_all() {
+    signal_all(Signal::SIGKILL);
+}
+
+/// How long they have between SIGTERM and SIGKILL, and after it. The wipe needs the larger part.
+fn limits(patience: Option<Duration>) -> (Duration, Duration) {
+    let part = |of| patience.map_or(Duration::MAX, |patience| patience / of);
+    (GRACE.min(part(8)), DEATH.min(part(4)))
 }
 
 /// Waits with growing pauses: most end at once, and there is no descriptor to wait on for a process that
@@ -65,11 +78,14 @@ fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Si
     let end = Instant::now() + limit;
     let mut pause = Duration::from_micros(200);
     loop {
-        let refused = signal.is_some_and(|signal| signal_all(signal) == Err(Errno::EPERM));
+        if let Some(signal) = signal {
+            signal_all(signal);
+        }
         if gone(survivors) {
             return true;
         }
-        if refused || Instant::now() >= end {
+        // Not one of them is ours to end, however long we wait.
+        if Instant::now() >= end || none_is_ours() {
             return false;
         }
         sleep(pause);
@@ -88,38 +104,43 @@ fn gone(survivors: &mut Survivors) -> bool {
     round.childless && raw::kill(-1, 0) == Err(Errno::ESRCH)
 }
 
-/// EPERM: somebody is left, and nobody whom we may signal. kill(2) says so only where it reached no one.
-fn signal_all(signal: Signal) -> Result<(), Errno> {
+fn signal_all(signal: Signal) {
     if is_pid_1() {
-        return raw::kill(-1, signal as i32);
+        let _ = raw::kill(-1, signal as i32);
+        return;
     }
     // kill(-1) would reach the whole machine here.
-    let mut refused = Err(Errno::ESRCH);
-    for process in others() {
-        match raw::kill(process.pid, signal as i32) {
-            Ok(()) => refused = Ok(()),
-            Err(errno) => refused = refused.or(Err(errno)),
-        }
+    for process in others().unwrap_or_default() {
+        let _ = raw::kill(process.pid, signal as i32);
     }
-    refused
+}
+
+/// Whether we may signal nobody of those who are left: kill(2) on -1 says 0 then.
+fn none_is_ours() -> bool {
+    let refused = |process: &Process| raw::kill(process.pid, 0) == Err(Errno::EPERM);
+    others().is_some_and(|others| {
+        let mut alive = others.iter().filter(|process| !process.zombie).peekable();
+        alive.peek().is_some() && alive.all(refused)
+    })
 }
 
 fn names() -> Vec<String> {
-    let others = others().into_iter().filter(|process| !process.zombie);
+    let Some(others) = others() else {
+        return vec![UNKNOWN.to_owned()];
+    };
     let name = |process: Process| format!("{} ({})", process.name, process.pid);
-    others.take(NAMED).map(name).collect()
+    let alive = others.into_iter().filter(|process| !process.zombie);
+    alive.take(NAMED).map(name).collect()
 }
 
-fn others() -> Vec<Process> {
-    let all = read_processes();
+/// Everybody else in the container; `None` where /proc does not tell.
+fn others() -> Option<Vec<Process>> {
+    let all = read_processes()?;
     let own = getpid().as_raw();
-    if is_pid_1() {
-        return all
-            .into_iter()
-            .filter(|process| process.pid != own)
-            .collect();
+    if !is_pid_1() {
+        return Some(descendants(&all, own));
     }
-    descendants(&all, own)
+    Some((all.into_iter().filter(|process| process.pid != own)).collect())
 }
 
 /// The processes below `ancestor`.
@@ -135,16 +156,17 @@ fn descendants(all: &[Process], ancestor: i32) -> Vec<Process> {
     found
 }
 
-fn read_processes() -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+fn read_processes() -> Option<Vec<Process>> {
+    let entries = std::fs::read_dir("/proc").ok()?;
     let pids = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     // A process that ended meanwhile has no file to read.
-    pids.filter_map(|pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
-        .collect()
+    let processes: Vec<Process> = pids
+        .filter_map(|pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+        .collect();
+    // We are one ourselves: a list without anybody is none.
+    (!processes.is_empty()).then_some(processes)
 }
 
 /// One line of `/proc/PID/stat`, proc_pid_stat(5): the name stands in parentheses and may hold any character.
@@ -185,6 +207,14 @@ mod tests {
         };
         assert_eq!(read, expected);
         assert_eq!(parse_stat("garbage"), None);
+    }
+
+    #[test]
+    fn with_little_patience_the_wipe_has_the_larger_part() {
+        assert_eq!(limits(None), (GRACE, DEATH));
+        let (grace, death) = limits(Some(Duration::from_secs(4)));
+        assert_eq!(grace + death, Duration::from_millis(1500));
+        assert_eq!(limits(Some(Duration::from_secs(3600))), (GRACE, DEATH));
     }
 
     #[test]

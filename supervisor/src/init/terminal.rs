@@ -30,7 +30,7 @@ impl Terminal {
     }
 
     /// Makes our own group the foreground again. SIGTTOU is blocked in us, so this cannot stop us.
-    pub fn take_back(self) {
+    pub fn take_back(&self) {
         if let Err(errno) = tcsetpgrp(stdin(), self.ours) {
             // After a hang-up there is nothing to take back.
             tracing::debug!(%errno, "the terminal was not taken back");

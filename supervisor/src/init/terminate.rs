@@ -1,4 +1,4 @@
-//! The acts of a termination, as pure decisions: (wait,) ask, insist, kill.
+//! The acts of a termination, as pure decisions: (wait,) ask, insist, kill, and what follows where not even that helps.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,18 @@ pub enum Cause {
     Idle,
 }
 
+impl Cause {
+    /// For the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "SIGTERM",
+            Self::Deadline => "deadline",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 /// What is done to the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -24,6 +36,10 @@ pub enum Act {
     Insist,
     /// SIGKILL to the group.
     Kill,
+    /// SIGKILL to everybody: a process that traces the runner gets its end in our place.
+    KillAll,
+    /// The runner is waited for no longer: it is in uninterruptible sleep.
+    Abandon,
 }
 
 /// Times of a termination, counted from its beginning.
@@ -63,9 +79,14 @@ pub struct Termination {
     acted: Instant,
     /// Somebody asked again since.
     hurried: bool,
+    /// When the end was asked for last.
+    asked: Instant,
+    /// This burst of requests has brought an act forward.
+    counted: bool,
 }
 
-/// The least that an act has to work, however often the end is asked for: a burst is one request.
+/// The least that an act has to work, however often the end is asked for. Requests that come closer to each other are a
+/// burst, and all of it counts once.
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Termination {
@@ -83,6 +104,8 @@ impl Termination {
             times,
             acted: now,
             hurried: false,
+            asked: now,
+            counted: false,
         }
     }
 
@@ -96,7 +119,8 @@ impl Termination {
             // A job that is being cancelled gets half of what is left.
             (Act::Ask, Opening::Drain) => grace + kill_after.saturating_sub(grace) / 2,
             (Act::Insist, _) => kill_after,
-            (Act::Kill, _) => return None,
+            (Act::Kill | Act::KillAll, _) => return Some(self.acted + SETTLE),
+            (Act::Abandon, _) => return None,
         };
         let planned = self.began + after;
         let hurried = self.hurried.then(|| self.acted + SETTLE);
@@ -113,7 +137,12 @@ impl Termination {
     }
 
     /// Somebody asked again: the next act comes sooner. False where that was known.
-    pub fn hurry(&mut self) -> bool {
+    pub fn hurry(&mut self, now: Instant) -> bool {
+        let burst = now.saturating_duration_since(self.asked) < SETTLE;
+        self.asked = now;
+        if std::mem::replace(&mut self.counted, true) && burst {
+            return false;
+        }
         !std::mem::replace(&mut self.hurried, true)
     }
 
@@ -123,7 +152,9 @@ impl Termination {
             Act::Wait => Act::Ask,
             Act::Ask => Act::Insist,
             Act::Insist => Act::Kill,
-            Act::Kill => return None,
+            Act::Kill => Act::KillAll,
+            Act::KillAll => Act::Abandon,
+            Act::Abandon => return None,
         };
         self.done = next;
         self.acted = now;
@@ -149,6 +180,10 @@ mod tests {
         assert_eq!(termination.advance(now), Some(Act::Insist));
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
         assert_eq!(termination.advance(now), Some(Act::Kill));
+        assert_eq!(termination.due(), Some(now + SETTLE));
+        assert_eq!(termination.advance(now), Some(Act::KillAll));
+        assert_eq!(termination.due(), Some(now + SETTLE));
+        assert_eq!(termination.advance(now), Some(Act::Abandon));
         assert_eq!(termination.due(), None);
         assert_eq!(termination.advance(now), None);
     }
@@ -157,13 +192,16 @@ mod tests {
     fn asking_again_brings_the_next_act_forward_but_a_burst_is_one_request() {
         let now = Instant::now();
         let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
-        assert!(termination.hurry());
-        assert!(!termination.hurry());
+        assert!(termination.hurry(now));
+        assert!(!termination.hurry(now));
         assert_eq!(termination.due(), Some(now + SETTLE));
         let later = now + SETTLE;
+        assert!(!termination.hurry(later - SETTLE / 2));
         assert_eq!(termination.advance(later), Some(Act::Insist));
+        assert!(!termination.hurry(later + SETTLE / 4));
         assert_eq!(termination.due(), Some(now + TIMES.kill_after));
-        assert!(termination.hurry());
+        let much_later = later + 2 * SETTLE;
+        assert!(termination.hurry(much_later));
         assert_eq!(termination.due(), Some(later + SETTLE));
     }
 

@@ -1,6 +1,6 @@
 //! What prctl(2) and capabilities(7) say about this very process.
 
-use caps::CapSet;
+use caps::{CapSet, Capability};
 use nix::errno::Errno;
 
 /// Makes this process unreadable for others of the same uid: no ptrace, no `/proc/PID/{mem,environ,fd,maps}`.
@@ -40,7 +40,23 @@ pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
     Ok(())
 }
 
-/// Sends us SIGTERM when our parent ends, and at once if it has ended already.
+/// As root: takes the right to trace processes that are not dumpable from all that we start, for we are one.
+///
+/// User namespaces below have a bounding set of their own, so nothing else changes for a build.
+///
+/// # Errors
+/// What the kernel said.
+pub fn drop_tracing() -> Result<(), caps::errors::CapsError> {
+    let right = Capability::CAP_SYS_PTRACE;
+    for set in [CapSet::Bounding, CapSet::Ambient, CapSet::Inheritable] {
+        if caps::has_cap(None, set, right)? {
+            caps::drop(None, set, right)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends us SIGTERM when our parent ends, be it while this is set.
 ///
 /// # Errors
 /// As prctl(2) and kill(2).

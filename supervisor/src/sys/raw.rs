@@ -73,6 +73,16 @@ pub fn default_disposition(number: i32) -> Result<(), Errno> {
     }
 }
 
+/// Whether signal `number` is blocked and waits for us, sigpending(2).
+#[must_use]
+pub fn is_pending(number: i32) -> bool {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: where it succeeds, sigpending has filled the set, which sigismember only reads.
+    unsafe {
+        libc::sigpending(set.as_mut_ptr()) == 0 && libc::sigismember(set.as_ptr(), number) == 1
+    }
+}
+
 /// The highest signal number.
 #[must_use]
 pub fn last_signal() -> i32 {

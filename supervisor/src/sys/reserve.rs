@@ -1,14 +1,16 @@
 //! Memory for the worst case: where the kernel gives none, wipe and report are done from a reserve.
 //!
 //! Every process of our user may lower PID 1's limits, and Rust ends a program whose allocation fails.
-//! The reserve is never written before it is needed, so it costs address space only.
+//! The reserve is never written before it is needed, so it costs address space only. What is not freed in the order of
+//! a stack stays taken, and the C library's own allocations (of opendir(3), say) have no reserve.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// Several times what a wipe and its threads hold at once.
 const SIZE: usize = 16 << 20;
@@ -46,11 +48,10 @@ pub fn in_use() -> bool {
 /// Grows the stack now to all that it will need: under a lowered limit it cannot, and that is a fault.
 #[inline(never)]
 pub fn grow_stack() {
-    let frame = [0_u8; STACK];
+    let mut frame = [0_u8; STACK];
     // SAFETY: the pages lie within `frame`, which holds nothing but zeros, as it does after their removal.
-    #[allow(clippy::borrow_as_ptr)]
     unsafe {
-        let start = (&raw const frame as usize).next_multiple_of(PAGE);
+        let start = (&raw mut frame as usize).next_multiple_of(PAGE);
         nix::libc::madvise(start as *mut _, STACK - PAGE, nix::libc::MADV_DONTNEED);
     }
     black_box(&frame);
@@ -74,7 +75,7 @@ impl Reserve {
         };
         let taken = self
             .used
-            .fetch_update(Relaxed, Relaxed, |used| place(used).map(|(_, end)| end));
+            .fetch_update(AcqRel, Acquire, |used| place(used).map(|(_, end)| end));
         match taken.ok().and_then(place) {
             // SAFETY: the offset lies within the bytes.
             Some((offset, _)) => unsafe { self.bytes.0.get().cast::<u8>().add(offset) },
@@ -88,7 +89,7 @@ impl Reserve {
         // Never to zero: that it was used is not forgotten.
         let _ = self
             .used
-            .compare_exchange(offset + size, offset.max(1), Relaxed, Relaxed);
+            .compare_exchange(offset + size, offset.max(1), AcqRel, Relaxed);
     }
 }
 

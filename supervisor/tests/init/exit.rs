@@ -56,10 +56,24 @@ fn a_runner_that_cannot_be_executed_is_126() {
 }
 
 #[test]
+fn a_script_without_its_interpreter_is_127_and_says_what_is_missing() {
+    let scene = Scene::new();
+    let script = scene.path("script");
+    std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).unwrap();
+    let ended = scene.run(&[script.to_str().unwrap()]);
+    assert_eq!(ended.code(), 127);
+    let message = ended.report()["message"].to_string();
+    assert!(message.contains("its interpreter"), "{message}");
+}
+
+#[test]
 fn a_configuration_that_is_wrong_is_78_and_starts_nothing() {
-    let ended = Scene::new()
-        .env("SUPERVISOR_GRACE", "soon")
-        .run(&["touch", "/tmp/must-not-be-there"]);
+    let scene = Scene::new().env("SUPERVISOR_GRACE", "soon");
+    scene.owned_directory("out");
+    let file = scene.path("out/must-not-be-there");
+    let ended = scene.run(&["touch", file.to_str().unwrap()]);
     assert_eq!(ended.code(), 78);
     let report = ended.report();
     assert_eq!(report["reason"], "config");
@@ -68,5 +82,5 @@ fn a_configuration_that_is_wrong_is_78_and_starts_nothing() {
         message.contains("SUPERVISOR_GRACE") && message.contains("grace"),
         "{message}"
     );
-    assert!(!std::path::Path::new("/tmp/must-not-be-there").exists());
+    assert!(!file.exists());
 }

@@ -29,7 +29,9 @@ pub(crate) struct Scene {
     pid_1: bool,
     prelude: String,
     stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
     stdin: Option<Stdio>,
+    identity: &'static str,
 }
 
 impl Scene {
@@ -48,7 +50,9 @@ impl Scene {
             pid_1: true,
             prelude: String::new(),
             stdout: None,
+            stderr: None,
             stdin: None,
+            identity: DROP,
         };
         scene.owned_directory("workspace");
         scene.owned_directory("run");
@@ -105,6 +109,19 @@ impl Scene {
         self
     }
 
+    #[allow(dead_code, reason = "for the init's tests")]
+    pub(crate) fn stderr(mut self, stderr: Stdio) -> Self {
+        self.stderr = Some(stderr);
+        self
+    }
+
+    /// As root with every capability, for what holds there too.
+    #[allow(dead_code, reason = "for the init's tests")]
+    pub(crate) fn root(mut self) -> Self {
+        self.identity = "";
+        self
+    }
+
     pub(crate) fn stdin(mut self, stdin: Stdio) -> Self {
         self.stdin = Some(stdin);
         self
@@ -119,8 +136,8 @@ impl Scene {
         let start = if self.pid_1 { "exec" } else { "" };
         let end = if self.pid_1 { "" } else { "; exit $?" };
         let script = format!(
-            "mount --bind '{SUPERVISOR}' \"$1\"; {}\n{start} {DROP} \"$@\"{end}",
-            self.prelude
+            "mount --bind '{SUPERVISOR}' \"$1\"; {}\n{start} {} \"$@\"{end}",
+            self.prelude, self.identity
         );
         command.args(["bash", "-c", &script, "bash"]);
         command
@@ -145,7 +162,7 @@ impl Scene {
         command
             .stdin(self.stdin.take().unwrap_or_else(Stdio::null))
             .stdout(self.stdout.take().unwrap_or_else(Stdio::piped))
-            .stderr(Stdio::piped());
+            .stderr(self.stderr.take().unwrap_or_else(Stdio::piped));
         let mut child = command.spawn().expect("unshare, of the package util-linux");
         let stdout = child.stdout.take().map(read_all::<ChildStdout>);
         let stderr = child.stderr.take().map(read_all::<ChildStderr>);

@@ -60,6 +60,27 @@ fn ptrace_and_process_vm_readv_are_refused() {
 }
 
 #[test]
+fn nor_can_a_job_of_root_trace_it_or_read_its_environment() {
+    let ptrace = if cfg!(target_arch = "x86_64") {
+        101
+    } else {
+        117
+    };
+    let script = format!(
+        r#"
+        print "OPEN ptrace\n" if syscall({ptrace}, 0x4206, 1, 0, 0) == 0;
+        for my $name ("environ", "mem", "maps") {{
+            print "OPEN $name\n" if open(my $f, "<", "/proc/1/$name") && sysread($f, my $byte, 1);
+        }}
+        print "tried\n";
+        "#
+    );
+    let ended = scene().root().run(&["perl", "-e", &script]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("tried\n"), "{}", ended.stdout);
+}
+
+#[test]
 fn no_signal_of_the_jobs_stops_or_ends_it() {
     // SIGTERM asks for the job's end, as it does from anyone: everything else is the job's own echo.
     let script = r"

@@ -42,7 +42,11 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
         bomb() { trap '' TERM; bomb & bomb & while :; do :; done; }
         mkfifo idle; exec 3<>idle
         (bomb 2>/dev/null &)
-        until set -- /proc/[0-9]*; [ $# -gt 150 ]; do read -rt 0.05 -u 3; done
+        for i in {1..60}; do
+            set -- /proc/[0-9]*
+            [ $# -gt 150 ] && break
+            read -rt 0.05 -u 3
+        done
         exit 3
     ";
     let ended = Scene::new()
@@ -54,6 +58,42 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
     for root in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"] {
         let _ = std::fs::remove_dir(Path::new(root).join(&group));
     }
+}
+
+#[test]
+fn they_are_asked_before_they_are_killed() {
+    let scene = Scene::new();
+    scene.owned_directory("out");
+    let out = scene.path("out/told").to_string_lossy().into_owned();
+    let script = r#"
+        setsid bash -c 'trap "touch $OUT; exit" TERM; touch ready; while :; do sleep 0.02; done' &
+        until [ -e ready ]; do sleep 0.02; done
+    "#;
+    let variables = format!("{{OUT={out:?}}}");
+    let ended = scene
+        .env("SUPERVISOR_RUNNER__ENV", &variables)
+        .shell(script);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert!(Path::new(&out).exists(), "{}", ended.stderr);
+}
+
+#[test]
+fn without_proc_they_are_ended_and_called_unknown() {
+    let ended = Scene::new()
+        .prelude("mount -t tmpfs none /proc")
+        .shell("setsid sleep 1000 & exit 4");
+    assert_eq!(ended.code(), 4, "{}", ended.stderr);
+    let runner = &ended.report()["runner"];
+    assert!(
+        runner["survivors"].to_string().contains("unknown"),
+        "{runner}"
+    );
+    assert_eq!(
+        runner["unkillable"].as_array().unwrap().len(),
+        0,
+        "{runner}"
+    );
+    ended.assert_workspace_is_empty();
 }
 
 #[test]

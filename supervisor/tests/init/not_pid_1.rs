@@ -47,22 +47,26 @@ fn a_stop_from_the_terminal_stops_the_runner_and_us() {
 
 #[test]
 fn it_ends_with_its_parent_if_asked_to() {
-    let running = Scene::new()
-        .not_pid_1()
-        .flags(&["-p"])
-        // The parent is not PID 1, whose end would take everyone along.
-        .prelude("set -m")
-        .start(&[
-            "bash",
-            "-c",
-            "touch ready; trap 'exit 0' TERM; while :; do sleep 0.05; done",
-        ]);
+    let scene = Scene::new();
+    let report = scene.path("report.json");
+    std::fs::write(&report, "").unwrap();
+    nix::unistd::chown(&report, Some(1000.into()), None).unwrap();
+    // The parent is not PID 1, whose end would take everyone along; that one waits for the report.
+    let parent = format!(
+        r#"keep() {{ "$@"; until [ -s '{}' ]; do sleep 0.02; done; }}; keep bash -c '"$@"; exit $?' bash \"#,
+        report.display()
+    );
+    let running = scene.not_pid_1().flags(&["-p"]).prelude(&parent).start(&[
+        "bash",
+        "-c",
+        "trap 'exit 0' TERM; touch ready; while :; do sleep 0.05; done",
+    ]);
     running.wait_for_file("ready");
-    let supervisor = running.supervisor();
-    let parent = status_field(supervisor, "PPid").unwrap().parse().unwrap();
-    kill(nix::unistd::Pid::from_raw(parent), Signal::SIGKILL).unwrap();
-    running.wait();
-    wait_for("the supervisor's end", || {
-        status_field(supervisor, "State").is_none().then_some(())
-    });
+    let parent = status_field(running.supervisor(), "PPid").unwrap();
+    let parent = nix::unistd::Pid::from_raw(parent.parse().unwrap());
+    kill(parent, Signal::SIGKILL).unwrap();
+    let _ended = running.wait();
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(report["reason"], "terminated", "{report}");
 }

@@ -68,9 +68,10 @@ fn after_a_sigkill_the_next_start_wipes_what_it_finds_and_says_so() {
     let again = ended.scene.shell("ls -A; exit 2");
     assert_eq!(again.code(), 2);
     let report = again.report();
+    // An empty line stands before the report, in case that the job's last one was not ended.
     assert_eq!(
         again.stdout.lines().count(),
-        1,
+        2,
         "the job saw old files: {}",
         again.stdout
     );
@@ -145,6 +146,31 @@ fn a_stderr_that_is_full_or_broken_disturbs_nobody() {
         assert_eq!(ended.report()["reason"], "failed");
         ended.assert_workspace_is_empty();
     }
+}
+
+#[test]
+fn a_panic_is_told_to_nobody_who_does_not_read() {
+    let (reader, writer) = full_pipe();
+    let ended = Scene::new()
+        .env("TEST_PANIC_IN_STEP", "runner")
+        .stderr(writer.into())
+        .shell("exit 0");
+    assert_eq!(ended.code(), 71);
+    assert_eq!(ended.report()["reason"], "internal");
+    ended.assert_workspace_is_empty();
+    drop(reader);
+}
+
+#[test]
+fn the_report_has_a_line_of_its_own() {
+    let ended = Scene::new().run(&["printf", "no end"]);
+    assert!(ended.stdout.starts_with("no end\n"), "{}", ended.stdout);
+    let report = ended.report();
+    let steps = report["steps"].as_array().unwrap().iter();
+    let steps: Vec<&str> = steps.map(|step| step["step"].as_str().unwrap()).collect();
+    let all = ["preflight", "storage", "secrets", "runner", "wipe"];
+    assert!(all.iter().all(|step| steps.contains(step)), "{steps:?}");
+    assert!(report["runner"]["peak_memory_bytes"].as_u64() > Some(0));
 }
 
 #[test]
@@ -228,7 +254,7 @@ fn a_start_without_memory_starts_no_job_and_reports() {
         let scene = Scene::new().prelude(&format!("ulimit -v {kibibytes}"));
         scene.run(&["/bin/sh", "-c", "exit 23"]).code()
     };
-    let codes = (0..400).map(|step| code(20_000 + step * 100));
+    let codes = (0..1000).map(|step| code(20_000 + step * 100));
     let codes: Vec<i32> = codes.scan(false, until(23)).collect();
     assert_eq!(codes.last(), Some(&23), "{codes:?}");
     // 71 is ours; a failed allocation that nobody caught would be an abort.

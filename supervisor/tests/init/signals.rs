@@ -61,6 +61,8 @@ fn the_whole_group_gets_them() {
         trap 'touch parent-got' USR1
         bash -c 'trap "touch child-got" USR1; touch child-ready; until [ -e end ]; do sleep 0.02; done' &
         until [ -e end ]; do sleep 0.02; done
+        # The loop's status may be that of a sleep that the signal ended.
+        exit 0
     "#;
     let running = Scene::new().start(&["bash", "-c", script]);
     running.wait_for_file("child-ready");
@@ -127,6 +129,43 @@ fn a_thousand_sigterms_in_a_second_leave_the_runner_its_time() {
     assert_eq!(ended.code(), 5, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "terminated");
     ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn a_burst_of_sigterms_brings_no_more_than_one_act_forward() {
+    // As fast as a second has hundreds, for longer than an act has to work.
+    let running = Scene::new()
+        .flags(&["--grace", "500s"])
+        .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
+        .start(&[
+            "bash",
+            "-c",
+            "trap '' TERM; touch ready; until [ -e end ]; do sleep 0.02; done; exit 5",
+        ]);
+    running.wait_for_file("ready");
+    let supervisor = running.supervisor().as_raw();
+    for _ in 0..500 {
+        unsafe_kill(supervisor, 15);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    running.let_end();
+    let ended = running.wait();
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("act 3"), "{}", ended.stderr);
+}
+
+#[test]
+fn one_that_came_before_the_runner_reaches_it() {
+    // Sent while it is blocked, so that it waits for the supervisor from its first instruction on.
+    let ended = Scene::new()
+        .prelude(r#"exec env --block-signal=USR1 bash -c 'kill -USR1 $$; "$@"' bash \"#)
+        .run(&["sleep", "1000"]);
+    assert_eq!(
+        ended.code(),
+        128 + Signal::SIGUSR1 as i32,
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

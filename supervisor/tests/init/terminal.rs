@@ -31,6 +31,7 @@ impl Session {
         let child = Command::new("setsid")
             .args(["--ctty", "--wait", "bash", "-c", script])
             .env("SUPERVISOR", supervisor)
+            .env("WORK", directory.path().join("workspace/work"))
             .env("SUPERVISOR_RUNTIME_DIRECTORY", directory.path().join("run"))
             .stdin(Stdio::from(end()))
             .stdout(Stdio::from(end()))
@@ -130,6 +131,28 @@ fn the_terminal_is_given_back() {
 }
 
 #[test]
+fn those_who_outlive_the_runner_do_not_spoil_it() {
+    // It ignores everything but SIGKILL, and sets the terminal when the runner is gone.
+    let mut session = Session::open(
+        r#"$SUPERVISOR -- bash -c '(trap "" TERM HUP TTOU; while kill -0 $$; do sleep 0.01; done; stty -F /dev/tty raw -echo; exec sleep 1000) 2>/dev/null & exit 0'; stty -a; exit 6"#,
+    );
+    session.expect("schema");
+    session.expect(" icanon");
+    session.expect(" echo ");
+    session.close(6);
+}
+
+#[test]
+fn the_log_is_for_people_on_a_terminal_and_json_elsewhere() {
+    let mut session = Session::open(
+        "$SUPERVISOR -- /no/such >/dev/null; ($SUPERVISOR -- /no/such 2>&1 >/dev/null) | cat; exit 5",
+    );
+    session.expect("supervisor: error: cannot start /no/such");
+    session.expect(r#""level":"ERROR""#);
+    session.close(5);
+}
+
+#[test]
 fn a_terminal_that_was_left_raw_and_stopped_is_put_right() {
     let mut session = Session::open(
         "$SUPERVISOR -- perl -MPOSIX -e 'system(\"stty raw -echo\"); tcflow(0, TCOOFF)'; stty -a; exit 6",
@@ -144,8 +167,9 @@ fn a_terminal_that_was_left_raw_and_stopped_is_put_right() {
 fn in_the_background_the_terminal_is_left_alone() {
     // A group that takes the terminal from the background would steal the shell's input.
     let mut session = Session::open(
-        "set -m; $SUPERVISOR -- sleep 0.2 & read -r line; echo \"re\"\"ad $line\"; wait; exit 4",
+        "set -m; $SUPERVISOR -- bash -c 'echo STAR\"\"TED; until [ -e end ]; do sleep 0.02; done' & read -r line; echo \"re\"\"ad $line\"; touch \"$WORK/end\"; wait; exit 4",
     );
+    session.expect("STARTED");
     session.type_in("typed\n");
     session.expect("read typed");
     session.close(4);

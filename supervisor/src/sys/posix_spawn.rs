@@ -1,0 +1,247 @@
+//! posix_spawn(3), which copies no page table as fork(2) does, with what the standard library keeps to itself: the
+//! child's signal mask.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::null_mut;
+
+use nix::libc::{self, c_char, c_int};
+
+/// Where execvp(3) looks without a PATH.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+/// What runs a script that names no interpreter, execvp(3).
+const SHELL: &CStr = c"/bin/sh";
+
+/// What to start: in a process group of its own, with an empty signal mask, and with our dispositions.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// A path, or a name that is looked up in the PATH of `environment`.
+    pub name: &'a OsStr,
+    /// Arguments after the name.
+    pub arguments: &'a [OsString],
+    /// The whole environment.
+    pub environment: &'a [(OsString, OsString)],
+    /// Working directory.
+    pub directory: &'a Path,
+    /// Becomes its stdin in place of ours.
+    pub stdin: Option<BorrowedFd<'a>>,
+}
+
+/// Starts the program and returns its pid.
+///
+/// # Errors
+/// As posix_spawn(3), which tells of execve(2) too; `EINVAL` for a text that holds a NUL.
+pub fn spawn(program: &Program) -> io::Result<i32> {
+    let mut argv = vec![text(program.name)?];
+    for argument in program.arguments {
+        argv.push(text(argument)?);
+    }
+    let mut environment = Vec::with_capacity(program.environment.len());
+    for (name, value) in program.environment {
+        environment.push(text(&[name.as_os_str(), value].join(OsStr::new("=")))?);
+    }
+    let attributes = Attributes::new()?;
+    let mut actions = Actions::new()?;
+    if let Some(stdin) = program.stdin {
+        actions.duplicate(stdin.as_raw_fd(), libc::STDIN_FILENO)?;
+    }
+    actions.change_directory(&text(program.directory.as_os_str())?)?;
+
+    let start =
+        |path: &CStr, argv: &[CString]| execute(path, argv, &environment, &attributes, &actions);
+    let mut refused = libc::ENOENT;
+    for path in candidates(program)? {
+        match start(&path, &argv) {
+            Err(libc::ENOEXEC) => {
+                let mut shell = vec![SHELL.to_owned(), path];
+                shell.extend(argv.drain(..).skip(1));
+                return start(SHELL, &shell).map_err(io::Error::from_raw_os_error);
+            }
+            Err(libc::EACCES) => refused = libc::EACCES,
+            Err(libc::ENOENT | libc::ENOTDIR) => {}
+            other => return other.map_err(io::Error::from_raw_os_error),
+        }
+    }
+    Err(io::Error::from_raw_os_error(refused))
+}
+
+/// The paths that the program may have, as execvp(3) tries them.
+fn candidates(program: &Program) -> io::Result<Vec<CString>> {
+    if program.name.as_bytes().contains(&b'/') {
+        return Ok(vec![text(program.name)?]);
+    }
+    let path = program.environment.iter().find(|(name, _)| name == "PATH");
+    let path = path.map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
+    let directories = std::env::split_paths(path);
+    directories
+        .map(|directory| text(directory.join(program.name).as_os_str()))
+        .collect()
+}
+
+fn text(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+fn execute(
+    path: &CStr,
+    argv: &[CString],
+    environment: &[CString],
+    attributes: &Attributes,
+    actions: &Actions,
+) -> Result<i32, c_int> {
+    let pointers = |texts: &[CString]| -> Vec<*mut c_char> {
+        let texts = texts.iter().map(|text| text.as_ptr().cast_mut());
+        texts.chain([null_mut()]).collect()
+    };
+    let (argv, environment) = (pointers(argv), pointers(environment));
+    let mut pid = 0;
+    // SAFETY: all pointers are to values that outlive the call, both lists end with a null pointer, and nothing is
+    // written to but `pid`.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            path.as_ptr(),
+            &raw const actions.0,
+            &raw const attributes.0,
+            argv.as_ptr(),
+            environment.as_ptr(),
+        )
+    })?;
+    Ok(pid)
+}
+
+/// These functions return an errno instead of setting it.
+fn check(errno: c_int) -> Result<(), c_int> {
+    if errno == 0 { Ok(()) } else { Err(errno) }
+}
+
+struct Attributes(libc::posix_spawnattr_t);
+
+impl Attributes {
+    fn new() -> io::Result<Self> {
+        let mut attributes = MaybeUninit::uninit();
+        let mut mask = MaybeUninit::uninit();
+        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK;
+        // SAFETY: init and sigemptyset fill what the others read; none keeps a pointer.
+        let made = unsafe {
+            check(libc::posix_spawnattr_init(attributes.as_mut_ptr())).map(|()| {
+                let mut attributes = Self(attributes.assume_init());
+                libc::sigemptyset(mask.as_mut_ptr());
+                // A group of its own, named after it. These three fail for flags that are not known only.
+                libc::posix_spawnattr_setpgroup(&raw mut attributes.0, 0);
+                libc::posix_spawnattr_setsigmask(&raw mut attributes.0, mask.as_ptr());
+                libc::posix_spawnattr_setflags(&raw mut attributes.0, flags as libc::c_short);
+                attributes
+            })
+        };
+        made.map_err(io::Error::from_raw_os_error)
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: it was initialized, and nobody uses it any more.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}
+
+struct Actions(libc::posix_spawn_file_actions_t);
+
+impl Actions {
+    fn new() -> io::Result<Self> {
+        let mut actions = MaybeUninit::uninit();
+        // SAFETY: init fills it where it succeeds.
+        let made = unsafe {
+            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))
+                .map(|()| Self(actions.assume_init()))
+        };
+        made.map_err(io::Error::from_raw_os_error)
+    }
+
+    fn duplicate(&mut self, from: RawFd, to: RawFd) -> io::Result<()> {
+        // SAFETY: it was initialized; numbers are no pointers.
+        let added = unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, from, to) };
+        check(added).map_err(io::Error::from_raw_os_error)
+    }
+
+    fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
+        // SAFETY: it was initialized; the path is copied.
+        let added = unsafe {
+            libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, directory.as_ptr())
+        };
+        check(added).map_err(io::Error::from_raw_os_error)
+    }
+}
+
+impl Drop for Actions {
+    fn drop(&mut self) {
+        // SAFETY: it was initialized, and nobody uses it any more.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::Pid;
+
+    fn run(name: &str, arguments: &[&str], path: Option<&Path>) -> io::Result<WaitStatus> {
+        let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
+        let environment: Vec<(OsString, OsString)> = path
+            .map(|path| ("PATH".into(), path.into()))
+            .into_iter()
+            .collect();
+        let pid = spawn(&Program {
+            name: OsStr::new(name),
+            arguments: &arguments,
+            environment: &environment,
+            directory: Path::new("/"),
+            stdin: None,
+        })?;
+        Ok(waitpid(Pid::from_raw(pid), None).unwrap())
+    }
+
+    fn exited(status: io::Result<WaitStatus>) -> i32 {
+        match status.unwrap() {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_are_looked_up_as_execvp_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("script");
+        std::fs::write(&file, "exit $1").unwrap();
+        let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&file, mode(0o644)).unwrap();
+        let refused = run("script", &["3"], Some(directory.path())).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EACCES));
+        // Without a first line that names an interpreter, the shell's.
+        std::fs::set_permissions(&file, mode(0o755)).unwrap();
+        assert_eq!(exited(run("script", &["3"], Some(directory.path()))), 3);
+        assert_eq!(exited(run("sh", &["-c", "exit 4"], None)), 4);
+        let missing = run("no-such-program", &[], None).unwrap_err();
+        assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
+    }
+
+    #[test]
+    fn the_directory_and_a_nul_have_their_errors() {
+        let missing = spawn(&Program {
+            name: OsStr::new("/bin/true"),
+            arguments: &[],
+            environment: &[],
+            directory: Path::new("/no/such/directory"),
+            stdin: None,
+        });
+        assert_eq!(missing.unwrap_err().raw_os_error(), Some(libc::ENOENT));
+        let nul = run("a\0b", &[], None).unwrap_err();
+        assert_eq!(nul.raw_os_error(), Some(libc::EINVAL));
+    }
+}
