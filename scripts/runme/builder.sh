@@ -27,6 +27,9 @@ start_builder() {
         --volume "$NAME-socket:/run/builder:rw" \
         --volume "$RUN/builder-termination-log:/dev/termination-log:rw" \
         --env SUPERVISOR_LOG__FORMAT=human \
+        --env SUPERVISOR_TERMINATION_GRACE_PERIOD="${GRACE}s" \
+        --env SUPERVISOR_GRACE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
+        --env SUPERVISOR_WIPE__RESERVE="$((GRACE < 30 ? GRACE * 1000 / 3 : 10000))ms" \
         --env SUPERVISOR_STORAGE__INSECURE_REGISTRIES="$REGISTRY" \
         --restart on-failure --stop-signal TERM --stop-timeout "$GRACE" --log-driver none \
         "${NETWORK_FLAGS[@]}" "${flags[@]}" "$BUILDER_TAG" >/dev/null

@@ -117,7 +117,7 @@ impl Turns {
 pub fn serve(config: &Config) -> u8 {
     let mut report = Report::new(Some("builder"));
     let served = run(config, &mut report);
-    let survivors = survivors::end_all();
+    let survivors = survivors::end_all(Some(config.termination_grace_period));
     if !survivors.remaining.is_empty() {
         warn!(
             processes = survivors.remaining.join(", "),
