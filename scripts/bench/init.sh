@@ -4,7 +4,7 @@
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-# hyperfine's runs of each start; pairs of runs for the orphans; signals for each latency.
+# Runs of each start; pairs of runs for the orphans; signals for each latency.
 STARTS=${BENCH_STARTS:-200}
 ORPHAN_RUNS=${BENCH_ORPHAN_RUNS:-5}
 SIGNALS_SENT=1000
@@ -59,23 +59,41 @@ limit() {
 # As an engine starts PID 1; the namespaces alone are what everyone pays.
 NAMESPACE='unshare --pid --fork --mount-proc'
 
-# starts: added to the namespaces' own time, medians, in turns.
+# starts: from the first fork(2) to the job's first words, less the namespaces' own time; medians, in turns.
 starts() {
-    local commands=("$NAMESPACE /bin/true") peer medians base ours full best
-    for peer in "$BARE" "$FULL" "${PEERS[@]}"; do commands+=("$NAMESPACE $peer /bin/true"); done
-    # Rounds instead of one long run each, so that a change of the machine's speed meets all alike.
+    local medians base ours full best
     medians=$(
-        for _ in 1 2 3 4 5; do
-            hyperfine --shell none --warmup 3 --runs $((STARTS / 5)) --style none --export-json "$WORK/starts" \
-                "${commands[@]}" >/dev/null 2>&1 || die 70 "hyperfine could not time the starts."
-            jq -c '[.results[].median * 1000]' "$WORK/starts"
-        done | jq -sc 'transpose | map(sort[2])'
-    )
+        python3 - "$STARTS" "$NAMESPACE" "" "$BARE" "$FULL" "${PEERS[@]}" <<'PYTHON'
+import json, os, statistics, sys, time
+
+count, namespace, inits = int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:]
+JOB = ["/bin/sh", "-c", "echo >&9"]
+null = os.open("/dev/null", os.O_RDWR)
+
+def start(init):
+    read, write = os.pipe()
+    command = namespace + init.split() + JOB
+    actions = [(os.POSIX_SPAWN_DUP2, write, 9), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, null, 2)]
+    began = time.perf_counter_ns()
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
+    os.close(write)
+    said = os.read(read, 1)
+    took = time.perf_counter_ns() - began
+    os.close(read)
+    _, status = os.waitpid(pid, 0)
+    if not said or status:
+        sys.exit(f"{command} ended with {status}")
+    return took / 1e6
+
+times = [[start(init) for init in inits] for _ in range(count)]
+print(json.dumps([statistics.median(column) for column in zip(*times)]))
+PYTHON
+    ) || die 70 "the starts could not be timed."
     base=$(jq '.[0]' <<<"$medians")
     ours=$(jq "(.[1] - $base) * 1000 | round / 1000" <<<"$medians")
     full=$(jq "(.[2] - .[1]) * 1000 | round / 1000" <<<"$medians")
     best=$(jq "([.[3:][] - $base] | min) * 1000 | round / 1000" <<<"$medians")
-    row "start, added to unshare's own $(jq -n "$base * 10 | round / 10") ms" "$ours" "$best" 3 " ms"
+    row "start to exec, added to unshare's own $(jq -n "$base * 10 | round / 10") ms" "$ours" "$best" 3 " ms"
     limit "the same with preflight, storage and secrets, more" "$full" 10 " ms"
 }
 

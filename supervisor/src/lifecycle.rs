@@ -91,9 +91,9 @@ impl<'a> Run<'a> {
         become_init(config)?;
         self.signals = Some(Arc::clone(&signals));
         // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
-        self.mounts = is_pid_1().then(wipe::mounted);
+        self.mounts = is_pid_1().then(|| wiping::mounted(config));
         self.wipe_found(&signals)?;
-        self.mounts.get_or_insert_with(wipe::mounted);
+        self.mounts.get_or_insert_with(|| wiping::mounted(config));
         self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
         let asked = Asked::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
-        let found = self.step(Step::Preflight, signals, || {
+        let wipe::Emptied { wiped: found, left } = self.step(Step::Preflight, signals, || {
             Ok(wiping::found(config, mounts.as_ref(), &asked))
         })?;
         self.mounts = mounts;
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
             leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
-        let in_the_way = wiping::in_the_way(config, &found);
+        let in_the_way = wiping::in_the_way(config, &left);
         self.report.found = Some(found);
         in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
         let work = || {
             #[cfg(debug_assertions)]
             self.defect.strike(Step::Wipe);
-            wiping::all(config, budget, self.mounts.as_ref(), &hurry)
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry).wiped
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");

@@ -4,11 +4,14 @@
 //! subordinate ids by a child that may; at the end the trees are looked at again. `docs/wipe.md` says
 //! what is guaranteed.
 
+mod alias;
+mod causes;
 mod deep;
 mod directory;
 mod entries;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod kept;
 mod limits;
 mod look;
 mod mounts;
@@ -16,23 +19,28 @@ mod open;
 pub mod owned;
 mod path;
 mod queue;
+mod refusal;
 mod remove;
 mod roots;
 mod tally;
 mod volume;
 mod walk;
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tracing::warn;
 
 use crate::report::Wiped;
-use look::{Look, Purpose, Seen};
+use kept::Kept;
+use look::{Left, Look, Purpose, Seen};
 pub use mounts::{Mounts, mounted};
 use open::Opener;
+pub use refusal::{Refusal, Refused};
 pub use tally::Hurry;
 use tally::{Tally, printable};
 
@@ -52,49 +60,6 @@ pub struct Request {
     pub budget: Option<Duration>,
 }
 
-/// Why a path is not wiped.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The text is empty.
-    #[error("the path is empty")]
-    Empty,
-    /// It depends on the working directory.
-    #[error("not an absolute path")]
-    Relative,
-    /// `.` or `..` in it.
-    #[error("`.` and `..` are not taken: give the path as it is")]
-    Dots,
-    /// A NUL byte.
-    #[error("a NUL byte in the path")]
-    Nul,
-    /// The file system's root, or a directory of the system.
-    #[error("a directory of the system")]
-    System,
-    /// HOME of root, or a directory that it is in.
-    #[error("HOME of root, or a directory above it")]
-    HomeOfRoot,
-    /// Removing a mount point is its owner's business.
-    #[error("a mount point; it can be emptied with --keep-root")]
-    MountPoint,
-    /// A symlink in the path, or no directory.
-    #[error("not a directory, or a symlink on the way to it: give the path that it leads to")]
-    NotADirectory,
-    /// It cannot be opened.
-    #[error("cannot be opened: {0}")]
-    Closed(String),
-}
-
-/// A path that is not wiped; none of the others was touched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {refusal}", printable(path.as_os_str().as_bytes()))]
-pub struct Refused {
-    /// The path.
-    pub path: PathBuf,
-    /// The reason.
-    #[source]
-    pub refusal: Refusal,
-}
-
 /// What the lifecycle empties. The directories stay themselves, unless one lies in another.
 pub struct Emptying<'a> {
     /// The most sensitive first.
@@ -109,23 +74,85 @@ pub struct Emptying<'a> {
     pub before: Option<&'a Mounts>,
 }
 
+/// What emptying came to.
+#[derive(Debug, Clone, Default)]
+pub struct Emptied {
+    /// For the report.
+    pub wiped: Wiped,
+    /// What is left behind, the first of each root; the report names the first of all.
+    pub left: Vec<LeftBehind>,
+}
+
+/// Something that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Its path, the end cut off where it is very long.
+    pub path: PathBuf,
+    /// Why it stays.
+    pub cause: String,
+    /// It was there before the job, and was not to be wiped.
+    pub excused: bool,
+}
+
+impl std::fmt::Display for LeftBehind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = printable(self.path.as_os_str().as_bytes());
+        write!(formatter, "{path}: {}", self.cause)
+    }
+}
+
+/// Whether a directory may be wiped, as far as its path tells.
+///
+/// # Errors
+/// The [`Refusal`] otherwise.
+pub fn acceptable(path: &Path) -> Result<(), Refusal> {
+    path::accept(path).map(|_| ())
+}
+
+/// Whether a directory may hide something in its attributes.
+#[must_use]
+pub fn has_attributes(path: &Path) -> bool {
+    volume::may_have_attributes(path)
+}
+
 /// Empties directories for the lifecycle.
 ///
 /// Never fails: what cannot be wiped is counted and named as left behind.
 #[must_use]
-pub fn empty(emptying: &Emptying) -> Wiped {
+pub fn empty(emptying: &Emptying) -> Emptied {
+    let opener = Opener::find();
     let tally = Tally::new(Some(emptying.budget), Some(emptying.hurry));
+    let paths = path::tidied(emptying.paths);
     // What a job mounted on a root, or above it, would hide it from here on.
-    mounts::detach(Opener::find(), emptying.paths, emptying.before, &tally);
-    let (roots, refused) = roots::accept_all(emptying.paths);
-    for path in emptying.files_first {
-        // Whatever stops it here stops it again later, and is noted then.
-        let _ = walk::files(Opener::find(), path, &roots, &tally);
+    mounts::detach(opener, &paths, emptying.before, &tally);
+    let (roots, refused) = roots::accept_all(&paths);
+    for path in path::tidied(emptying.files_first) {
+        if roots.contains(&path) {
+            // Whatever stops it here stops it again later, and is noted then.
+            let _ = walk::files(opener, &path, &roots, &tally);
+        }
     }
-    let mut wiped = wipe(&roots, true, &tally);
-    wiped.leftover_count += refused.len() as u64;
-    wiped.leftovers.splice(..0, refused);
-    wiped
+    let strayed = emptying.before.map(|before| before.strayed(opener));
+    let trees = Trees {
+        roots: &roots,
+        strayed: strayed.unwrap_or_default(),
+        keep: true,
+    };
+    let mut emptied = wipe(&trees, &tally);
+    if let Some(before) = emptying.before {
+        before.restore_modes();
+    }
+    let refused = refused.into_iter().map(|refused| LeftBehind {
+        path: refused.path,
+        cause: refused.refusal.to_string(),
+        excused: false,
+    });
+    for left in refused {
+        emptied.wiped.leftover_count += 1;
+        emptied.wiped.leftovers.insert(0, left.to_string());
+        emptied.left.insert(0, left);
+    }
+    emptied
 }
 
 /// Does what `supervisor wipe` was asked for.
@@ -133,9 +160,10 @@ pub fn empty(emptying: &Emptying) -> Wiped {
 /// # Errors
 /// The first path that is refused; then nothing was touched.
 pub fn run(request: &Request) -> Result<Wiped, Refused> {
+    let mounts = OnceCell::new();
     let roots: Result<Vec<PathBuf>, Refused> = (request.paths.iter())
         .map(|path| {
-            roots::check(path, request.keep_root).map_err(|refusal| Refused {
+            roots::check(path, request.keep_root, &mounts).map_err(|refusal| Refused {
                 path: path.clone(),
                 refusal,
             })
@@ -146,75 +174,125 @@ pub fn run(request: &Request) -> Result<Wiped, Refused> {
     if request.dry_run {
         return Ok(preview(&roots, &tally));
     }
-    mounts::detach(Opener::find(), &roots, None, &tally);
-    Ok(wipe(&roots, request.keep_root, &tally))
+    if !tally.over() {
+        mounts::detach_listed(mounts.into_inner(), &roots, &tally);
+    }
+    let trees = Trees {
+        roots: &roots,
+        strayed: Vec::new(),
+        keep: request.keep_root,
+    };
+    Ok(wipe(&trees, &tally).wiped)
 }
 
-fn wipe(roots: &[PathBuf], keep: bool, tally: &Tally) -> Wiped {
+/// What a wipe is about.
+struct Trees<'a> {
+    roots: &'a [PathBuf],
+    /// Roots to which their paths do not lead any more.
+    strayed: Vec<&'a Kept>,
+    /// Whether the roots themselves stay.
+    keep: bool,
+}
+
+fn wipe(trees: &Trees, tally: &Tally) -> Emptied {
     let opener = Opener::find();
-    for root in roots {
-        if let Err(errno) = walk::empty(opener, root, roots, tally) {
-            if errno != rustix::io::Errno::NOENT {
-                tally.failed(root.as_os_str().as_bytes(), errno);
-            }
-        }
+    let roots = trees.roots;
+    for kept in &trees.strayed {
+        let path = printable(kept.path.as_os_str().as_bytes());
+        warn!(
+            path,
+            "another directory is there than before the job: what was there is wiped too"
+        );
+        walk::empty_kept(opener, kept, roots, tally);
     }
+    walk::empty_all(opener, roots, tally);
     if tally.denied() && owned::would_help() {
         if let Err(reason) = owned::empty(roots, tally) {
             warn!(reason, "files of subordinate ids cannot be removed");
         }
     }
-    if !keep {
+    if !trees.keep {
         roots::remove(opener, roots, tally);
     }
-    let purpose = if keep {
+    let purpose = if trees.keep {
         Purpose::Emptied
     } else {
         Purpose::Removed
     };
-    summary(tally, &look_at(roots, purpose, tally))
+    summary(tally, look_at(trees, purpose, tally))
 }
 
 /// The second look, after the wipe; and the only one of a dry run.
-fn look_at(roots: &[PathBuf], purpose: Purpose, tally: &Tally) -> Seen {
+fn look_at(trees: &Trees, purpose: Purpose, tally: &Tally) -> Seen {
     let mut look = Look {
         opener: Opener::find(),
-        roots,
+        roots: trees.roots,
         purpose,
         expired: &|| tally.over_by(COUNTING),
         seen: Seen::default(),
+        limit: look::NAMED,
+        apart: Vec::new(),
     };
-    for root in roots::outermost(roots) {
-        look.at(root);
+    for kept in &trees.strayed {
+        look.at_kept(kept);
     }
+    look.at_all();
     look.seen
 }
 
+/// What a dry run cannot look into is left out of its counts, and said.
 fn preview(roots: &[PathBuf], tally: &Tally) -> Wiped {
-    let seen = look_at(roots, Purpose::Preview, tally);
+    let trees = Trees {
+        roots,
+        strayed: Vec::new(),
+        keep: true,
+    };
+    let seen = look_at(&trees, Purpose::Preview, tally);
+    let closed: Vec<LeftBehind> = (seen.left.into_iter())
+        .map(|left| named(left, tally))
+        .collect();
     Wiped {
         files: seen.files,
         directories: seen.directories,
         bytes: seen.bytes,
-        ..Wiped::default()
+        leftover_count: seen.closed,
+        leftovers: first(closed.iter()),
     }
 }
 
-fn summary(tally: &Tally, seen: &Seen) -> Wiped {
-    let unknown = if tally.over() {
-        "ETIME (the budget was used up)"
-    } else {
-        "EAGAIN (made while the wipe ran)"
-    };
-    let named = seen.left.iter().map(|left| {
-        let cause = tally.cause(left.key).or_else(|| left.obstacle.clone());
-        format!("{}: {}", left.path, cause.as_deref().unwrap_or(unknown))
-    });
-    Wiped {
+fn summary(tally: &Tally, seen: Seen) -> Emptied {
+    let named = seen.left.into_iter().map(|left| named(left, tally));
+    let left: Vec<LeftBehind> = named.collect();
+    let wiped = Wiped {
         files: tally.files.load(Relaxed),
         directories: tally.directories.load(Relaxed),
         bytes: tally.bytes.load(Relaxed),
         leftover_count: seen.files + seen.directories,
-        leftovers: named.collect(),
+        leftovers: first(left.iter()),
+    };
+    Emptied { wiped, left }
+}
+
+fn first<'a>(left: impl Iterator<Item = &'a LeftBehind>) -> Vec<String> {
+    left.take(look::NAMED).map(ToString::to_string).collect()
+}
+
+fn named(left: Left, tally: &Tally) -> LeftBehind {
+    let unknown = || {
+        if tally.over() {
+            "ETIME (the budget was used up)"
+        } else if tally.causes().forgot {
+            "one of more failures than are remembered"
+        } else {
+            "EAGAIN (made while the wipe ran)"
+        }
+    };
+    let known = tally.causes().of(&left.path);
+    let excused = known.as_ref().is_some_and(|note| note.excused);
+    let cause = known.map(|note| note.text).or(left.obstacle);
+    LeftBehind {
+        cause: cause.unwrap_or_else(|| unknown().to_owned()),
+        path: PathBuf::from(OsString::from_vec(left.path)),
+        excused,
     }
 }

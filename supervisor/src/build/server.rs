@@ -170,7 +170,8 @@ fn wipe_all(config: &Config, own: &Config, report: &mut Report) -> u8 {
         budget: config.wipe.budget,
         hurry: &|| None,
         before: None,
-    });
+    })
+    .wiped;
     report.took(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {

@@ -15,7 +15,7 @@ use supervisor::{exit, log};
 #[derive(Args)]
 #[command(
     after_help = "Exit codes: 0 nothing is left, 64 a path is refused and nothing was touched, 75 something \
-    is left, named on stderr"
+    is left, or with --dry-run cannot be looked into, named on stderr"
 )]
 pub(crate) struct Arguments {
     /// Directories to wipe, absolute, without symlinks
@@ -76,14 +76,19 @@ fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
     };
     // Whoever closes our stdout has seen enough.
     let _ = writeln!(std::io::stdout(), "{line}");
+    let what = if arguments.dry_run {
+        "could not be looked into"
+    } else {
+        "left behind"
+    };
     for leftover in &wiped.leftovers {
-        eprintln!("supervisor: left behind: {leftover}");
+        eprintln!("supervisor: {what}: {leftover}");
     }
     let unnamed = wiped
         .leftover_count
         .saturating_sub(wiped.leftovers.len() as u64);
     if unnamed > 0 {
-        eprintln!("supervisor: left behind: {unnamed} more");
+        eprintln!("supervisor: {what}: {unnamed} more");
     }
 }
 

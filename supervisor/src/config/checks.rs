@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Config, Driver, FlavorName};
+use crate::wipe;
 
 /// A key and what is wrong with its value.
 pub(super) struct Impossible {
@@ -88,41 +89,37 @@ fn paths(config: &Config) -> Option<Impossible> {
     None
 }
 
-/// Directories that hold more than one job's files: emptying one would ruin the container or the machine.
-const SHARED: [&str; 22] = [
-    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc",
-    "/root", "/run", "/sbin", "/srv", "/sys", "/usr", "/var", "/var/lib", "/var/log", "/tmp",
-    "/var/tmp",
-];
-
-/// Memory and scratch directories that belong to the job alone where the container does.
+/// Scratch directories of the container: wiped where somebody says so, but no place for what is ours.
 const SCRATCH: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"];
 
-/// What is wiped must be the job's own.
+/// What is wiped must be the job's own, and nothing that the wipe itself would refuse.
 fn wiped(config: &Config) -> Option<Impossible> {
     let own = [
         ("workspace.path", config.workspace.path.as_path()),
         ("runtime_directory", &config.runtime_directory),
         ("builder.volume", &config.builder.volume),
     ];
-    let also = (config.workspace.also_wipe.iter())
-        .map(|path| ("workspace.also_wipe", path.as_path()))
-        .filter(|(_, path)| !SCRATCH.iter().any(|scratch| Path::new(scratch) == *path));
-    let (key, path) = own.into_iter().chain(also).find(|(_, path)| shared(path))?;
+    let scratch = own.into_iter().find_map(|(key, path)| {
+        let shared = SCRATCH.iter().any(|scratch| Path::new(scratch) == path);
+        shared.then_some((key, path, "a scratch directory of the container".to_owned()))
+    });
+    let also =
+        (config.workspace.also_wipe.iter()).map(|path| ("workspace.also_wipe", path.as_path()));
+    let mut all = own.into_iter().chain(also);
+    let refused = || {
+        all.find_map(|(key, path)| {
+            let refusal = wipe::acceptable(path).err()?;
+            Some((key, path, refusal.to_string()))
+        })
+    };
+    let (key, path, reason) = scratch.or_else(refused)?;
     let found = path.display();
     impossible(
         key,
         format!(
-            "found \"{found}\", which is wiped; expected a directory of the job's own, for example a mounted volume"
+            "found \"{found}\", which is wiped ({reason}); expected a directory of the job's own, for example a mounted volume"
         ),
     )
-}
-
-/// Shared directories, and all that lies in a file system of the kernel's or in the programs' directories.
-fn shared(path: &Path) -> bool {
-    let kernel = ["/proc", "/sys", "/usr", "/etc", "/boot"];
-    SHARED.iter().any(|shared| Path::new(shared) == path)
-        || kernel.iter().any(|root| path.starts_with(root))
 }
 
 fn times(config: &Config) -> Option<Impossible> {
@@ -247,5 +244,32 @@ mod tests {
         assert_eq!(refused(home), Some("workspace.also_wipe"));
         let scratch = |config: &mut Config| config.workspace.also_wipe = vec!["/tmp".into()];
         assert_eq!(refused(scratch), None);
+    }
+
+    #[test]
+    fn what_the_wipe_would_refuse_is_refused_before_the_job() {
+        for path in [
+            "/bin/zz",
+            "/dev/zz",
+            "/mnt/./zz",
+            "/media",
+            "/srv",
+            "/nix/store",
+            "/mnt/zz/.",
+        ] {
+            for key in ["workspace.path", "runtime_directory", "workspace.also_wipe"] {
+                let mut config = Config::default();
+                match key {
+                    "workspace.path" => config.workspace.path = path.into(),
+                    "runtime_directory" => config.runtime_directory = path.into(),
+                    _ => config.workspace.also_wipe = vec![path.into()],
+                }
+                let found = first(&config).map(|impossible| impossible.key);
+                assert_eq!(found, Some(key), "{path}");
+            }
+        }
+        let mut config = Config::default();
+        config.workspace.path = "/mnt//zz/".into();
+        assert!(first(&config).is_none());
     }
 }

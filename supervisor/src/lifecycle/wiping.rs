@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::init::signals::Signals;
-use crate::report::Wiped;
 use crate::{wipe, workspace};
+
+/// The mounts that there are now, and the directories that are to be wiped.
+pub(super) fn mounted(config: &Config) -> wipe::Mounts {
+    wipe::mounted(&workspace::wiped(config))
+}
 
 /// Empties everything that is the job's.
 pub(super) fn all(
@@ -15,7 +19,7 @@ pub(super) fn all(
     budget: Duration,
     before: Option<&wipe::Mounts>,
     hurry: wipe::Hurry,
-) -> Wiped {
+) -> wipe::Emptied {
     wipe::empty(&wipe::Emptying {
         paths: &workspace::wiped(config),
         files_first: &[config.workspace.home()],
@@ -26,11 +30,15 @@ pub(super) fn all(
 }
 
 /// The same before the job. Mostly there is nothing, and that is seen sooner than wiped.
-pub(super) fn found(config: &Config, before: Option<&wipe::Mounts>, asked: &Asked) -> Wiped {
+pub(super) fn found(
+    config: &Config,
+    before: Option<&wipe::Mounts>,
+    asked: &Asked,
+) -> wipe::Emptied {
     let nothing = || (workspace::wiped(config).iter()).all(|root| is_empty(root));
     // Without a list of mounts, those that lie on an empty directory are to be detached too.
     if before.is_some() && nothing() {
-        return Wiped::default();
+        return wipe::Emptied::default();
     }
     let hurry = || asked.at().map(|_| Duration::ZERO);
     all(config, config.wipe.budget, before, &hurry)
@@ -38,7 +46,7 @@ pub(super) fn found(config: &Config, before: Option<&wipe::Mounts>, asked: &Aske
 
 /// What is left in the directories that the job works in, by name; elsewhere nobody looks for what a job left, and
 /// what was mounted there is the pod's.
-pub(super) fn in_the_way(config: &Config, found: &Wiped) -> Option<String> {
+pub(super) fn in_the_way(config: &Config, left: &[wipe::LeftBehind]) -> Option<String> {
     let workspace = &config.workspace;
     let own = [
         workspace.work(),
@@ -46,21 +54,22 @@ pub(super) fn in_the_way(config: &Config, found: &Wiped) -> Option<String> {
         workspace.temporary(),
         config.graph_root(),
     ];
-    let own = own.map(|path| path.display().to_string());
-    let is_own = |left: &&String| own.iter().any(|path| left.starts_with(path));
-    let left: Vec<&str> = (found.leftovers.iter())
+    let is_own = |left: &&wipe::LeftBehind| own.iter().any(|own| left.path.starts_with(own));
+    let left: Vec<String> = (left.iter())
         .filter(is_own)
-        .filter(|left| !left.contains(": EXDEV "))
-        .map(String::as_str)
+        .filter(|left| !left.excused)
+        .map(ToString::to_string)
         .collect();
     (!left.is_empty()).then(|| left.join(", "))
 }
 
-/// Whether there is nothing at all: no such path, or an empty directory that is no symlink.
+/// Whether there is nothing at all: no such path, or an empty directory that is no symlink and hides nothing in its
+/// attributes.
 fn is_empty(root: &Path) -> bool {
     match root.symlink_metadata() {
         Ok(found) if found.is_dir() => {
-            std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none())
+            let empty = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
+            empty && !wipe::has_attributes(root)
         }
         Ok(_) => false,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -94,4 +103,34 @@ pub(super) fn patience(config: &Config, asked_at: Instant) -> Duration {
     let grace = config.termination_grace_period;
     let end = grace.saturating_sub(Duration::from_secs(1));
     end.saturating_sub(asked_at.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wipe::LeftBehind;
+
+    fn left(path: &str, excused: bool) -> LeftBehind {
+        LeftBehind {
+            path: path.into(),
+            cause: "EBUSY".to_owned(),
+            excused,
+        }
+    }
+
+    #[test]
+    fn only_what_the_job_would_find_is_in_its_way() {
+        let mut config = Config::default();
+        config.workspace.path = "/mnt/ws".into();
+        let in_the_way = |path: &str, excused| in_the_way(&config, &[left(path, excused)]);
+        assert_eq!(
+            in_the_way("/mnt/ws/home/file", false).as_deref(),
+            Some("/mnt/ws/home/file: EBUSY")
+        );
+        // A name decides nothing, be it like an error's.
+        assert!(in_the_way("/mnt/ws/work/a: EXDEV (b", false).is_some());
+        assert_eq!(in_the_way("/mnt/ws/home.old/file", false), None);
+        assert_eq!(in_the_way("/dev/shm/file", false), None);
+        assert_eq!(in_the_way("/mnt/ws/home/.cache", true), None);
+    }
 }

@@ -3,11 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 
 use nix::libc::{self, c_char, c_int};
@@ -50,7 +51,8 @@ pub fn spawn(program: &Program) -> io::Result<i32> {
     if let Some(stdin) = program.stdin {
         actions.duplicate(stdin.as_raw_fd(), libc::STDIN_FILENO)?;
     }
-    actions.change_directory(&text(program.directory.as_os_str())?)?;
+    let directory = File::open(program.directory)?;
+    actions.change_directory(&directory)?;
 
     let start =
         |path: &CStr, argv: &[CString]| execute(path, argv, &environment, &attributes, &actions);
@@ -77,9 +79,12 @@ fn candidates(program: &Program) -> io::Result<Vec<CString>> {
     }
     let path = program.environment.iter().find(|(name, _)| name == "PATH");
     let path = path.map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
-    let directories = std::env::split_paths(path);
-    directories
-        .map(|directory| text(directory.join(program.name).as_os_str()))
+    // Each attempt is a process, so that only what is there is tried; what a directory hides may be.
+    let is_there = |path: &PathBuf| program.directory.join(path).try_exists().unwrap_or(true);
+    std::env::split_paths(path)
+        .map(|directory| directory.join(program.name))
+        .filter(is_there)
+        .map(|path| text(path.as_os_str()))
         .collect()
 }
 
@@ -152,6 +157,14 @@ impl Drop for Attributes {
 
 struct Actions(libc::posix_spawn_file_actions_t);
 
+// Its sister that takes a path is a weak symbol of the standard library's, and with that absent from a static binary.
+unsafe extern "C" {
+    fn posix_spawn_file_actions_addfchdir_np(
+        actions: *mut libc::posix_spawn_file_actions_t,
+        fd: c_int,
+    ) -> c_int;
+}
+
 impl Actions {
     fn new() -> io::Result<Self> {
         let mut actions = MaybeUninit::uninit();
@@ -169,10 +182,10 @@ impl Actions {
         check(added).map_err(io::Error::from_raw_os_error)
     }
 
-    fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
-        // SAFETY: it was initialized; the path is copied.
+    fn change_directory(&mut self, directory: &File) -> io::Result<()> {
+        // SAFETY: it was initialized; numbers are no pointers.
         let added = unsafe {
-            libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, directory.as_ptr())
+            posix_spawn_file_actions_addfchdir_np(&raw mut self.0, directory.as_raw_fd())
         };
         check(added).map_err(io::Error::from_raw_os_error)
     }

@@ -5,14 +5,33 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{IFlags, Mode, fchmod, ioctl_getflags, ioctl_setflags};
 
-/// A directory that never gets empty, because somebody writes to it, is listed so often.
+/// A directory that never gets empty, because somebody writes to it, is listed so often once more.
 const ROUNDS: u32 = 8;
+/// A listing that is longer than this is held against what there is.
+const LONG: u64 = 1 << 16;
+/// The later rounds together take no longer than the first one, and this.
+const LATER: Duration = Duration::from_secs(1);
 /// The same where deep directories were moved into it: so often as no tree needs.
 const MOVES: u32 = 1 << 16;
+
+/// No time yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// What a listing has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// Nothing to wonder at.
+    Little,
+    /// So much that it is time to count what is there.
+    Much,
+    /// More than can have been there, or for too long.
+    TooMuch,
+}
 
 /// Where a directory stands in its tree.
 #[derive(Debug)]
@@ -40,6 +59,11 @@ pub(super) struct Directory {
     pending: AtomicU32,
     rounds: AtomicU32,
     moves: AtomicU32,
+    /// Entries of this round, and how many it may have.
+    listed: AtomicU64,
+    expected: AtomicU64,
+    /// In milliseconds of the wipe: when its first listing began; after that, when the rounds end.
+    time: AtomicU64,
     /// This round's listing found something.
     pub(super) saw: AtomicBool,
     /// Something in it cannot be removed.
@@ -58,6 +82,9 @@ impl Directory {
             pending: AtomicU32::new(1),
             rounds: AtomicU32::new(0),
             moves: AtomicU32::new(0),
+            listed: AtomicU64::new(0),
+            expected: AtomicU64::new(0),
+            time: AtomicU64::new(UNKNOWN),
             saw: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             moved_in: AtomicBool::new(false),
@@ -132,8 +159,56 @@ impl Directory {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
+    /// Notes that the listing has `more` entries, and is not at its end, so long after the wipe began.
+    pub(super) fn listed(&self, more: usize, now: Duration) -> Listed {
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        let listed = self.listed.fetch_add(more, Ordering::Relaxed) + more;
+        if self.rounds.load(Ordering::Relaxed) > 0 && self.is_late(now) {
+            return Listed::TooMuch;
+        }
+        let expected = self.expected.load(Ordering::Relaxed);
+        if listed < LONG {
+            Listed::Little
+        } else if expected == 0 {
+            Listed::Much
+        } else if listed <= expected {
+            Listed::Little
+        } else {
+            Listed::TooMuch
+        }
+    }
+
+    /// Notes how many entries are there to be listed still.
+    pub(super) fn expect(&self, there: u64) {
+        let listed = self.listed.load(Ordering::Relaxed);
+        let expected = listed.saturating_add(there).max(1);
+        self.expected.store(expected, Ordering::Relaxed);
+    }
+
+    /// Notes when its first listing begins.
+    pub(super) fn begins(&self, now: Duration) {
+        let _ = self.time.compare_exchange(
+            UNKNOWN,
+            milliseconds(now),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    fn is_late(&self, now: Duration) -> bool {
+        milliseconds(now) > self.time.load(Ordering::Relaxed)
+    }
+
     /// Begins another round of listing, because it is not empty; false when there were enough.
-    pub(super) fn again(&self) -> bool {
+    pub(super) fn again(&self, now: Duration) -> bool {
+        if self.rounds.load(Ordering::Relaxed) == 0 {
+            let now = milliseconds(now);
+            let began = self.time.load(Ordering::Relaxed).min(now);
+            let end = now + (now - began) + milliseconds(LATER);
+            self.time.store(end, Ordering::Relaxed);
+        } else if self.is_late(now) {
+            return false;
+        }
         self.another(&self.rounds, ROUNDS)
     }
 
@@ -147,6 +222,8 @@ impl Directory {
             return false;
         }
         self.saw.store(false, Ordering::Relaxed);
+        self.listed.store(0, Ordering::Relaxed);
+        self.expected.store(0, Ordering::Relaxed);
         self.pending.store(1, Ordering::Relaxed);
         rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).is_ok()
     }
@@ -185,10 +262,64 @@ impl Drop for Directory {
     }
 }
 
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Makes a file or directory neither immutable nor append-only; gives the flags that it had, if they changed.
 pub(super) fn clear_flags(fd: &impl AsFd) -> Option<IFlags> {
     let bad = IFlags::IMMUTABLE | IFlags::APPEND;
     let flags = ioctl_getflags(fd).ok()?;
     let cleared = flags.intersects(bad) && ioctl_setflags(fd, flags - bad).is_ok();
     cleared.then_some(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wipe::open::{self, Opener};
+
+    fn directory() -> (tempfile::TempDir, Arc<Directory>) {
+        let place = tempfile::tempdir().unwrap();
+        let fd = open::root(Opener::find(), place.path()).unwrap();
+        let root = Place::Root(place.path().to_owned());
+        let directory = Directory::new(fd, root, &Arc::new(AtomicUsize::new(0)));
+        (place, directory)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_listing_ends_when_it_is_longer_than_what_was_there() {
+        let (_place, dir) = directory();
+        let long = usize::try_from(LONG).unwrap();
+        assert_eq!(dir.listed(long - 1, SECOND), Listed::Little);
+        assert_eq!(dir.listed(1, SECOND), Listed::Much);
+        dir.expect(1000);
+        assert_eq!(dir.listed(1000, 1000 * SECOND), Listed::Little);
+        assert_eq!(dir.listed(1, SECOND), Listed::TooMuch);
+        // The next round begins anew.
+        assert!(dir.again(SECOND));
+        assert_eq!(dir.listed(1000, SECOND), Listed::Little);
+    }
+
+    #[test]
+    fn later_rounds_take_no_longer_than_the_first_and_a_second() {
+        let (_place, dir) = directory();
+        dir.begins(10 * SECOND);
+        dir.begins(12 * SECOND);
+        assert!(dir.again(13 * SECOND));
+        assert_eq!(dir.listed(1, 17 * SECOND), Listed::Little);
+        assert!(dir.again(17 * SECOND));
+        assert_eq!(dir.listed(1, 18 * SECOND), Listed::TooMuch);
+        assert!(!dir.again(18 * SECOND));
+    }
+
+    #[test]
+    fn rounds_are_few_however_short_they_are() {
+        let (_place, dir) = directory();
+        dir.begins(SECOND);
+        let rounds = (0..100).take_while(|_| dir.again(SECOND)).count();
+        assert_eq!(rounds, 8);
+    }
 }

@@ -8,6 +8,8 @@ use std::os::fd::AsFd;
 use rustix::fs::{FileType, RawDir, SeekFrom, seek};
 use rustix::io::Errno;
 
+use super::tally::Tally;
+
 /// Bytes that the kernel fills at a time, as in the C library.
 const BUFFER: usize = 32 * 1024;
 
@@ -38,6 +40,24 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
     /// Directories, exactly, and what may be some: not every file system tells.
     pub(super) directories: usize,
+}
+
+/// How many entries there are, as long as there is time.
+///
+/// # Errors
+/// As getdents(2).
+pub(super) fn count(dir: &impl AsFd, tally: &Tally) -> Result<u64, Errno> {
+    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut raw = RawDir::new(dir, buffer.spare_capacity_mut());
+    let mut found = 0;
+    while let Some(entry) = raw.next() {
+        entry?;
+        found += 1;
+        if raw.is_buffer_empty() && tally.over() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// A batch of entries. One a thread, used again and again.
@@ -102,6 +122,10 @@ impl Batch {
     pub(super) fn shrink(&mut self) {
         self.names = Vec::new();
         self.entries = Vec::new();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

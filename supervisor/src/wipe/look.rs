@@ -1,11 +1,12 @@
 //! Looking at a tree without touching it: the second look after a wipe, and `--dry-run`.
 //!
-//! One descriptor whatever the depth: the way back up is `..`, checked against what was there before.
+//! Two descriptors whatever the depth: the way back up is `..`, checked against what was there before. Only from the
+//! last level it may be closed, so the directory above that stays open.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -13,12 +14,14 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::kept::Kept;
 use super::open::{self, Opener};
-use super::tally::{key, name_of, printable};
+use super::roots;
+use super::tally::name_of;
 use super::volume;
 
-/// So many paths are named.
-const NAMED: usize = 20;
+/// So many paths are named of each root: the first ones must not hide what is in the next.
+pub(super) const NAMED: usize = 20;
 /// Deeper than this nothing is looked at, only said: what is kept for the way back must stay small.
 const DEPTH: usize = 1 << 16;
 /// A path that is longer is not put together: its end is not named anyway.
@@ -30,17 +33,17 @@ pub(super) struct Seen {
     pub(super) files: u64,
     pub(super) directories: u64,
     pub(super) bytes: u64,
-    /// The first of them; directories only where they are empty or cannot be read.
+    /// Of these, what could not be looked into.
+    pub(super) closed: u64,
+    /// The first of them; directories only where they are empty or cannot be looked into. A preview names only these.
     pub(super) left: Vec<Left>,
 }
 
 /// An entry by name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Its path, printable.
-    pub(super) path: String,
-    /// What [`tally::key`](super::tally::key) makes of it.
-    pub(super) key: u64,
+    /// Its path, the end cut off where it is very long.
+    pub(super) path: Vec<u8>,
     /// The error's name, where the look went no further.
     pub(super) obstacle: Option<String>,
 }
@@ -60,6 +63,8 @@ pub(super) enum Purpose {
 struct Level {
     device: u64,
     inode: u64,
+    /// Only while we are right beneath it.
+    open: Option<OwnedFd>,
     /// Where its listing goes on.
     position: u64,
     /// How long the path is without the name below.
@@ -83,6 +88,10 @@ pub(super) struct Look<'a> {
     pub(super) purpose: Purpose,
     pub(super) expired: &'a dyn Fn() -> bool,
     pub(super) seen: Seen,
+    /// How many may be named before the next root.
+    pub(super) limit: usize,
+    /// Roots that are mounted in another one: looked at by themselves.
+    pub(super) apart: Vec<PathBuf>,
 }
 
 enum Next {
@@ -96,25 +105,67 @@ enum Next {
 }
 
 impl Look<'_> {
-    /// Counts what is in the directory `path`. Nothing there is nothing found.
-    pub(super) fn at(&mut self, path: &Path) {
-        let mut name = path.as_os_str().as_bytes().to_vec();
+    /// Counts what is in the roots. Nothing there is nothing found.
+    pub(super) fn at_all(&mut self) {
+        for root in roots::outermost(self.roots) {
+            self.at(root);
+        }
+        while let Some(root) = self.apart.pop() {
+            self.at(&root);
+        }
+    }
+
+    fn at(&mut self, path: &Path) {
         match open::root(self.opener, path) {
             Ok(fd) => {
-                let volume = volume::is_mount_point(self.opener, path, &fd);
-                let before = self.seen.files + self.seen.directories;
-                if let Err(errno) = self.walk(fd, &mut name, volume) {
-                    self.seen.directories += 1;
-                    self.name(&[&name], Some(errno));
-                } else if self.purpose == Purpose::Removed {
-                    let empty = before == self.seen.files + self.seen.directories;
-                    self.count_directory(&name, empty);
-                }
+                let volume = volume::is_mount_point(self.opener, path, &fd).unwrap_or(false);
+                self.from(fd, path, volume);
             }
             Err(Errno::NOENT) => {}
             Err(errno) => {
+                self.limit = self.seen.left.len() + 1;
                 self.seen.files += 1;
-                self.name(&[&name], Some(errno));
+                self.name(&[path.as_os_str().as_bytes()], Some(errno));
+            }
+        }
+    }
+
+    /// The same for a directory to which no path leads.
+    pub(super) fn at_kept(&mut self, kept: &Kept) {
+        match kept.list() {
+            Ok(fd) => self.from(fd, &kept.path, kept.volume),
+            Err(errno) => {
+                self.limit = self.seen.left.len() + 1;
+                self.seen.directories += 1;
+                self.name(&[kept.path.as_os_str().as_bytes()], Some(errno));
+            }
+        }
+    }
+
+    fn from(&mut self, fd: OwnedFd, path: &Path, volume: bool) {
+        let mut name = path.as_os_str().as_bytes().to_vec();
+        self.limit = self.seen.left.len() + NAMED;
+        if self.purpose == Purpose::Emptied {
+            self.look_for_attributes(&fd, &name);
+        }
+        let before = self.seen.files + self.seen.directories;
+        if let Err(errno) = self.walk(fd, &mut name, volume) {
+            self.seen.directories += 1;
+            self.name(&[&name], Some(errno));
+        } else if self.purpose == Purpose::Removed {
+            let empty = before == self.seen.files + self.seen.directories;
+            self.count_directory(&name, empty);
+        }
+    }
+
+    /// A directory that stays can hide data in its attributes.
+    fn look_for_attributes(&mut self, dir: &OwnedFd, path: &[u8]) {
+        match volume::has_attributes(dir) {
+            Ok(false) => {}
+            Ok(true) => self.count_directory(path, true),
+            Err(errno) => {
+                self.seen.directories += 1;
+                self.name(&[path], Some(errno));
             }
         }
     }
@@ -133,9 +184,14 @@ impl Look<'_> {
                     excused,
                 } => {
                     let stat = fstat(&here)?;
+                    if let Some(level) = above.last_mut() {
+                        level.open = None;
+                    }
+                    let before = std::mem::replace(&mut here, fd);
                     above.push(Level {
                         device: stat.st_dev,
                         inode: stat.st_ino,
+                        open: Some(before),
                         position,
                         path: path.len(),
                         state,
@@ -148,21 +204,22 @@ impl Look<'_> {
                         entries: false,
                         excused,
                     };
-                    here = fd;
                 }
                 Next::End => {
                     let Some(level) = above.pop() else {
                         return Ok(());
                     };
-                    here = up(&here, &level)?;
                     if !state.excused {
                         self.count_directory(path, !state.entries);
+                    } else if self.purpose == Purpose::Emptied {
+                        self.look_for_attributes(&here, path);
                     }
                     path.truncate(level.path);
                     state = State {
                         entries: true,
                         excused: level.state.excused || state.excused,
                     };
+                    here = up(&here, level)?;
                 }
             }
         }
@@ -187,7 +244,9 @@ impl Look<'_> {
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut raw = RawDir::new(dir, &mut buffer);
         loop {
-            if (self.expired)() {
+            // What is left gets named first: there is little of it, or it is soon found.
+            let named = self.seen.left.len() >= self.limit || self.purpose == Purpose::Preview;
+            if named && (self.expired)() {
                 return Err(Errno::TIMEDOUT);
             }
             let found = match raw.next() {
@@ -225,7 +284,10 @@ impl Look<'_> {
                 }
                 Err(Errno::NOENT) => {}
                 Err(_) if excused => state.excused = true,
-                Err(Errno::XDEV) if self.is_root(path, name) => state.excused = true,
+                Err(Errno::XDEV) if self.is_root(path, name) => {
+                    state.excused = true;
+                    self.apart.push(joined(path, name));
+                }
                 Err(errno) => {
                     state.entries = true;
                     self.seen.directories += 1;
@@ -249,32 +311,42 @@ impl Look<'_> {
     }
 
     fn is_root(&self, path: &[u8], name: &CStr) -> bool {
-        let full = [path, b"/", name.to_bytes()].concat();
-        self.roots
-            .iter()
-            .any(|root| root.as_os_str().as_bytes() == full)
+        self.roots.contains(&joined(path, name))
     }
 
     fn name(&mut self, path: &[&[u8]], obstacle: Option<Errno>) {
-        if self.seen.left.len() < NAMED {
-            let path = path.concat();
+        self.seen.closed += u64::from(obstacle.is_some());
+        let named = obstacle.is_some() || self.purpose != Purpose::Preview;
+        if named && self.seen.left.len() < self.limit {
             self.seen.left.push(Left {
-                path: printable(&path),
-                key: key(&path),
+                path: path.concat(),
                 obstacle: obstacle.map(name_of),
             });
         }
     }
 }
 
-/// Opens the directory above, if that is still where we came from.
-fn up(here: &OwnedFd, to: &Level) -> Result<OwnedFd, Errno> {
+fn joined(path: &[u8], name: &CStr) -> PathBuf {
+    let full = [path, b"/", name.to_bytes()].concat();
+    PathBuf::from(OsString::from_vec(full))
+}
+
+/// The directory above, if that is still where we came from.
+fn up(here: &OwnedFd, to: Level) -> Result<OwnedFd, Errno> {
+    let above = match to.open {
+        Some(above) => above,
+        None => open_above(here, &to)?,
+    };
+    seek(&above, SeekFrom::Start(to.position))?;
+    Ok(above)
+}
+
+fn open_above(here: &OwnedFd, to: &Level) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let above = openat(here, c"..", flags, Mode::empty())?;
     let Stat { st_dev, st_ino, .. } = fstat(&above)?;
     if (st_dev, st_ino) != (to.device, to.inode) {
         return Err(Errno::AGAIN);
     }
-    seek(&above, SeekFrom::Start(to.position))?;
     Ok(above)
 }

@@ -4,18 +4,23 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::fchdir;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
+use super::causes::Note;
+use super::kept::Kept;
 use super::open::{self, Opener};
 use super::path;
+use super::roots;
 use super::tally::{Tally, name_of};
 
 /// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
@@ -25,27 +30,46 @@ const TABLE: &str = "/proc/self/mountinfo";
 /// What to do about a volume of the pod's own in the middle of what is wiped.
 const VOLUME: &str = "EXDEV (mounted before the job began, so not the job's: mount it outside, or name it in workspace.also_wipe)";
 
-/// The mounts that were there before the job, and a watch over them.
+/// Where descriptors can be reached by a path: what a job mounted there goes too.
+const PROC: &str = "/proc";
+
+/// The mounts that were there before the job, a watch over them, and the directories to be wiped.
 #[derive(Debug, Default)]
 pub struct Mounts {
     /// By id.
     mounts: Vec<Mount>,
+    /// The list, open since then: a job may put another in the place of /proc.
     table: Option<File>,
     changed: AtomicBool,
+    kept: Vec<Kept>,
 }
 
-/// The mounts that there are now.
+/// The mounts that there are now; those of the directories `paths` that lie in no other, or are mount points, are
+/// held open.
 #[must_use]
-pub fn mounted() -> Mounts {
+pub fn mounted(paths: &[PathBuf]) -> Mounts {
     // What is mounted while the list is read counts as a change.
     let table = File::open(TABLE).ok();
     let mut mounts = table.as_ref().map(read).unwrap_or_default();
     mounts.sort_by_key(|mount| mount.id);
     Mounts {
+        kept: hold(&path::tidied(paths), &mounts),
         mounts,
         table,
         changed: AtomicBool::new(false),
     }
+}
+
+fn hold(paths: &[PathBuf], mounts: &[Mount]) -> Vec<Kept> {
+    let is_volume = |path: &Path| mounts.iter().any(|mount| mount.point == path);
+    let outermost: Vec<&PathBuf> = roots::outermost(paths).collect();
+    let held = paths.iter().filter_map(|path| {
+        let volume = is_volume(path);
+        let wanted = volume || outermost.contains(&path);
+        // What is not there is not hidden either.
+        wanted.then(|| Kept::hold(Opener::find(), path, volume).ok())?
+    });
+    held.collect()
 }
 
 impl Mounts {
@@ -53,6 +77,26 @@ impl Mounts {
         self.mounts
             .binary_search_by_key(&id, |mount| mount.id)
             .is_ok()
+    }
+
+    /// The mounts that there are now, by the list that was open before the job.
+    fn now(&self) -> Vec<Mount> {
+        let again = |mut table: &File| table.rewind().map(|()| read(table));
+        self.table
+            .as_ref()
+            .and_then(|table| again(table).ok())
+            .unwrap_or_default()
+    }
+
+    /// The directories to which their paths do not lead any more, and that may be wiped.
+    pub(super) fn strayed(&self, opener: Opener) -> Vec<&Kept> {
+        let strayed = self.kept.iter().filter(|kept| kept.strayed(opener));
+        strayed.filter(|kept| kept.is_acceptable()).collect()
+    }
+
+    /// Gives the directories the modes that they had.
+    pub(super) fn restore_modes(&self) {
+        self.kept.iter().for_each(Kept::restore_mode);
     }
 
     /// Whether nothing was mounted, moved or detached since: poll(2) tells it once, proc_pid_mounts(5), and
@@ -69,19 +113,40 @@ impl Mounts {
 /// A mount as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
-    id: u64,
-    point: PathBuf,
+    pub(super) id: u64,
+    /// The numbers of its file system.
+    pub(super) device: String,
+    /// What of the file system is shown.
+    pub(super) root: PathBuf,
+    /// Where.
+    pub(super) point: PathBuf,
 }
 
 /// Detaches what is mounted beneath the roots, other than roots; knowing what was there before the job,
 /// what it mounted on the roots and above them too. What resists is noted with its cause.
 pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
+    detach_of(None, opener, roots, before, tally);
+}
+
+/// The same where the list was just read.
+pub(super) fn detach_listed(listed: Option<Vec<Mount>>, roots: &[PathBuf], tally: &Tally) {
+    detach_of(listed, Opener::find(), roots, None, tally);
+}
+
+fn detach_of(
+    mut listed: Option<Vec<Mount>>,
+    opener: Opener,
+    roots: &[PathBuf],
+    before: Option<&Mounts>,
+    tally: &Tally,
+) {
     if let Some(before) = before.filter(|before| before.unchanged()) {
         note_volumes(&before.mounts, roots, before, tally);
         return;
     }
     for round in 0..ROUNDS {
-        let mounts = list();
+        let now = || before.map_or_else(list, Mounts::now);
+        let mounts = listed.take().unwrap_or_else(now);
         if let (0, Some(before)) = (round, before) {
             note_volumes(&mounts, roots, before, tally);
         }
@@ -92,8 +157,11 @@ pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>,
                 // Gone with one above it.
                 Err(Errno::STALE | Errno::NOENT) => {}
                 Err(errno) => {
-                    let cause = format!("{} (a mount that cannot be detached)", name_of(errno));
-                    tally.note(mount.point.as_os_str().as_bytes(), cause);
+                    let note = Note {
+                        text: format!("{} (a mount that cannot be detached)", name_of(errno)),
+                        excused: false,
+                    };
+                    tally.note(mount.point.as_os_str().as_bytes(), note);
                 }
             }
         }
@@ -106,11 +174,15 @@ pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>,
 fn note_volumes(mounts: &[Mount], roots: &[PathBuf], before: &Mounts, tally: &Tally) {
     let own = mounts.iter().filter(|mount| before.had(mount.id));
     for mount in own.filter(|mount| is_inside(mount, roots)) {
-        tally.note(mount.point.as_os_str().as_bytes(), VOLUME.to_owned());
+        let note = Note {
+            text: VOLUME.to_owned(),
+            excused: true,
+        };
+        tally.note(mount.point.as_os_str().as_bytes(), note);
     }
 }
 
-fn list() -> Vec<Mount> {
+pub(super) fn list() -> Vec<Mount> {
     File::open(TABLE).map_or_else(|_| Vec::new(), |table| read(&table))
 }
 
@@ -129,8 +201,14 @@ pub(super) fn parse(mountinfo: &[u8]) -> Vec<Mount> {
         .filter_map(|line| {
             let mut fields = line.split(|&byte| byte == b' ');
             let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-            let point = PathBuf::from(OsString::from_vec(unescape(fields.nth(3)?)));
-            Some(Mount { id, point })
+            let device = String::from_utf8_lossy(fields.nth(1)?).into_owned();
+            let mut path = || Some(PathBuf::from(OsString::from_vec(unescape(fields.next()?))));
+            Some(Mount {
+                id,
+                device,
+                root: path()?,
+                point: path()?,
+            })
         })
         .collect()
 }
@@ -165,7 +243,12 @@ fn is_needed(mount: &Mount, roots: &[PathBuf]) -> bool {
 fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Vec<Mount> {
     let is_foreign = |mount: &Mount| match before {
         Some(before) => {
-            !before.had(mount.id) && (is_inside(mount, roots) || is_needed(mount, roots))
+            let in_proc = || {
+                let proc = Path::new(PROC);
+                path::lies_in(&mount.point, proc) || path::lies_in(proc, &mount.point)
+            };
+            let concerned = is_inside(mount, roots) || is_needed(mount, roots) || in_proc();
+            concerned && !before.had(mount.id)
         }
         None => is_inside(mount, roots) && !is_needed(mount, roots),
     };
@@ -184,17 +267,34 @@ fn detach_one(opener: Opener, mount: &Mount) -> Result<(), Errno> {
     if open::mount_id(&pinned)? != mount.id {
         return Err(Errno::STALE);
     }
-    let link = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+    match open::link(&pinned) {
+        Ok(link) => detach_privately(&link),
+        // Something lies on /proc.
+        Err(_) => from_inside(&pinned),
+    }
+}
+
+fn detach_privately(path: &str) -> Result<(), Errno> {
     // Bound recursively, the mounts beneath are peers of the host's own: detaching one would detach the other.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change(&link, private)?;
-    unmount(&link, UnmountFlags::DETACH)
+    mount_change(path, private)?;
+    unmount(path, UnmountFlags::DETACH)
+}
+
+/// The same by the one path that leads to a descriptor without /proc: the working directory's.
+fn from_inside(pinned: &OwnedFd) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let back = openat(CWD, c".", flags, Mode::empty());
+    fchdir(pinned).map_err(|errno| Errno::from_raw_os_error(errno as i32))?;
+    let detached = detach_privately(".");
+    // Nothing of ours depends on it, and the job's own are gone.
+    let _ = back.map(fchdir);
+    detached
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw,relatime - ext4 /dev/root rw\n\
         40 22 0:30 / /ws rw shared:1 - tmpfs tmpfs rw\n\
@@ -207,6 +307,8 @@ mod tests {
     fn mountinfo_is_read_with_its_escapes() {
         let mounts = parse(MOUNTINFO);
         assert_eq!(mounts.len(), 6);
+        assert_eq!(mounts[1].device, "0:30");
+        assert_eq!(mounts[1].root, Path::new("/"));
         assert_eq!(mounts[2].id, 41);
         assert_eq!(mounts[2].point, Path::new("/ws/a b\nc\\"));
         assert_eq!(unescape(b"\\9\\04"), b"\\9\\04");

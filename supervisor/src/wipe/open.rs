@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, chmodat, openat, openat2, statx,
+    AtFlags, CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, chmodat, fstat, openat,
+    openat2, statfs, statx,
 };
 use rustix::io::Errno;
 
@@ -92,10 +93,42 @@ pub(super) fn unlock_root(opener: Opener, path: &Path) -> Result<(), Errno> {
     unlock(&pin(opener, path)?)
 }
 
-/// fchmod(2) refuses O_PATH descriptors; their magic link leads to the pinned directory and nowhere else.
+/// fchmod(2) refuses O_PATH descriptors.
 fn unlock(pinned: &OwnedFd) -> Result<(), Errno> {
-    let link = format!("/proc/self/fd/{}", pinned.as_raw_fd());
-    chmodat(CWD, link, Mode::RWXU, AtFlags::empty())
+    chmodat(CWD, link(pinned)?, Mode::RWXU, AtFlags::empty())
+}
+
+/// The magic link of a descriptor, which leads to what is pinned and nowhere else: the kernel's own, for a job
+/// may have put other links in the place of /proc.
+///
+/// # Errors
+/// `ENOENT` where there is none, else as statfs(2).
+pub(super) fn link(fd: &impl AsFd) -> Result<String, Errno> {
+    let is_of_the_kernel = statfs("/proc/self/fd")?.f_type == PROC_SUPER_MAGIC;
+    let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    is_of_the_kernel.then_some(link).ok_or(Errno::NOENT)
+}
+
+/// Opens a directory once more, at the begin of its listing.
+///
+/// # Errors
+/// As openat(2).
+pub(super) fn again(dir: &impl AsFd) -> Result<OwnedFd, Errno> {
+    openat(dir, c".", LIST, Mode::empty())
+}
+
+/// Opens a pinned directory for listing.
+///
+/// # Errors
+/// As openat(2), and chmod(2).
+pub(super) fn list_pinned(pinned: &OwnedFd) -> Result<OwnedFd, Errno> {
+    match again(pinned) {
+        Err(Errno::ACCESS) => {
+            unlock(pinned)?;
+            again(pinned)
+        }
+        opened => opened,
+    }
 }
 
 /// The same without the right to list.
@@ -136,6 +169,28 @@ fn walk_to(opener: Opener, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno>
         here = openat(&here, *name, if last { flags } else { PIN }, Mode::empty())?;
     }
     Ok(here)
+}
+
+/// What makes a directory itself, wherever it is mounted or moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    mount: u64,
+    device: u64,
+    inode: u64,
+}
+
+/// Which directory `fd` is, and its mode.
+///
+/// # Errors
+/// As fstat(2) and [`mount_id`].
+pub(super) fn identity(fd: &impl AsFd) -> Result<(Identity, Mode), Errno> {
+    let stat = fstat(fd)?;
+    let identity = Identity {
+        mount: mount_id(fd)?,
+        device: stat.st_dev,
+        inode: stat.st_ino,
+    };
+    Ok((identity, Mode::from_raw_mode(stat.st_mode)))
 }
 
 /// The id of the mount that `fd` lies on.

@@ -29,6 +29,8 @@ enum Answer {
     Done {
         done: Progress,
         causes: Vec<(u64, String)>,
+        /// There were more.
+        forgot: bool,
     },
     Not(Verdict),
 }
@@ -60,11 +62,13 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
         !(tally.over() && tally.over_by(LAST_WORDS))
     });
     match answer.map_err(|error| error.to_string())? {
-        Answer::Done { done, causes } => {
+        Answer::Done {
+            done,
+            causes,
+            forgot,
+        } => {
             tally.add(done.since(counted));
-            for (key, cause) in causes {
-                tally.note_key(key, cause);
-            }
+            tally.causes().learn(causes, forgot);
             Ok(())
         }
         Answer::Not(Verdict::Refused { call, errno }) => {
@@ -106,15 +110,12 @@ fn as_root(arguments: &[OsString]) -> Answer {
         .and_then(|text| text.to_str()?.parse().ok());
     let roots: Vec<PathBuf> = arguments.iter().skip(1).map(PathBuf::from).collect();
     let tally = Tally::new(budget.map(Duration::from_millis), None).saying(print);
-    let opener = Opener::find();
-    for root in &roots {
-        if let Err(errno) = walk::empty(opener, root, &roots, &tally) {
-            tally.failed(root.as_os_str().as_encoded_bytes(), errno);
-        }
-    }
+    walk::empty_all(Opener::find(), &roots, &tally);
+    let causes = tally.causes();
     Answer::Done {
         done: tally.progress(),
-        causes: tally.causes().clone().into_iter().collect(),
+        causes: causes.list(),
+        forgot: causes.forgot,
     }
 }
 

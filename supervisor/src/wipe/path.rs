@@ -10,16 +10,16 @@ use nix::unistd::{Uid, User};
 use super::Refusal;
 
 /// Nothing in these belongs to a job, at any depth.
-const SYSTEM_TREES: [&str; 13] = [
+pub(super) const SYSTEM_TREES: [&str; 13] = [
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc",
     "/sbin", "/sys", "/usr",
 ];
 
 /// The exceptions: file systems in memory that jobs write to, and that outlive the container within its pod.
-const SHARED_MEMORY: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
+pub(super) const SHARED_MEMORY: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
 
 /// These hold what others put there; a directory inside may be a job's.
-const SYSTEM_DIRECTORIES: [&str; 16] = [
+pub(super) const SYSTEM_DIRECTORIES: [&str; 16] = [
     "/",
     "/home",
     "/media",
@@ -63,7 +63,10 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
 }
 
 /// The path's components put together again; nothing in it is guessed away.
-fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
+///
+/// # Errors
+/// The [`Refusal`] of what is no absolute path, or has dots in it.
+pub(super) fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
         return Err(Refusal::Empty);
@@ -83,6 +86,12 @@ fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
         }
     }
     Ok(clean)
+}
+
+/// Several, tidied as far as they can be; those that cannot are refused later.
+pub(super) fn tidied(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let tidied = |path: &PathBuf| tidy(path).unwrap_or_else(|_| path.clone());
+    paths.iter().map(tidied).collect()
 }
 
 /// Whether `path` is `root` or lies beneath it. Both are clean, so that bytes tell, many times sooner than

@@ -3,7 +3,7 @@
 //! Sources: unlink(2), ioctl_iflags(2).
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, IFlags, Mode, OFlags, Stat, fstat, ioctl_setflags, openat, statat,
@@ -12,6 +12,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::directory::{Directory, clear_flags};
+use super::open;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ fn unlock_file(dir: &impl AsFd, name: &CStr) -> Option<Unlocked> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
     }
-    let link = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+    let link = open::link(&pinned).ok()?;
     // A lease on it would be waited for otherwise, fcntl(2).
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(CWD, link, flags, Mode::empty()).ok()?;

@@ -1,31 +1,47 @@
 //! The directories that are wiped themselves: which are taken, which lie in another, and their removal.
 
+use std::cell::OnceCell;
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, fstat, stat, unlinkat};
 use rustix::io::Errno;
 
-use super::Refusal;
+use super::alias;
+use super::mounts::{self, Mount};
 use super::open::{self, Opener};
 use super::path;
-use super::tally::{Tally, name_of, printable};
+use super::tally::{Tally, name_of};
 use super::volume;
+use super::{Refusal, Refused};
 
-/// The clean path, if it may be wiped as far as can be seen now. It need not be there.
+/// The clean path, if it may be wiped as far as can be seen now, and the directory, if it is there.
 ///
 /// # Errors
 /// The [`Refusal`] otherwise.
-pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
+fn accept(path: &Path) -> Result<(PathBuf, Option<OwnedFd>), Refusal> {
     let clean = path::accept(path)?;
     let pinned = match open::pin(Opener::find(), &clean) {
-        Err(Errno::NOENT) => return Ok(clean),
+        Err(Errno::NOENT) => return Ok((clean, None)),
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(Refusal::NotADirectory),
-        pinned => pinned.map_err(|errno| Refusal::Closed(name_of(errno)))?,
+        pinned => pinned.map_err(closed)?,
     };
-    let own = fstat(&pinned).map_err(|errno| Refusal::Closed(name_of(errno)))?;
-    // Bound to another place, it is the same directory.
+    not_the_machines(&pinned)?;
+    Ok((clean, Some(pinned)))
+}
+
+fn closed(errno: Errno) -> Refusal {
+    Refusal::Closed(name_of(errno))
+}
+
+/// Bound to another place, a directory is the same one.
+///
+/// # Errors
+/// The [`Refusal`] of `/` and HOME of root.
+pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
+    let own = fstat(pinned).map_err(closed)?;
     let is_own = |path: &Path| {
         stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))
     };
@@ -34,12 +50,12 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     } else if path::home_of_root().is_some_and(|home| is_own(home)) {
         Err(Refusal::HomeOfRoot)
     } else {
-        Ok(clean)
+        Ok(())
     }
 }
 
-/// The roots that are taken, and a line on each that is not.
-pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+/// The roots that are taken, and those that are not.
+pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
     let mut refused = Vec::new();
     let mut roots = Vec::new();
     for path in paths {
@@ -49,28 +65,42 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
             others.any(|other| path != other && path.starts_with(other))
         };
         match accept(path) {
-            Ok(root) => roots.push(root),
+            Ok((root, _)) => roots.push(root),
             Err(_) if nested() => {}
-            Err(refusal) => {
-                let path = printable(path.as_os_str().as_bytes());
-                refused.push(format!("{path}: {refusal}"));
-            }
+            Err(refusal) => refused.push(Refused {
+                path: path.clone(),
+                refusal,
+            }),
         }
     }
     (roots, refused)
 }
 
-/// The same for a path that somebody typed: one that is removed must not be a mount point.
+/// The same for a path that somebody typed: no directory of the system under another name, and one that is removed
+/// must not be a mount point.
 ///
 /// # Errors
 /// The [`Refusal`] otherwise.
-pub(super) fn check(path: &Path, keep: bool) -> Result<PathBuf, Refusal> {
-    let clean = accept(path)?;
+pub(super) fn check(
+    path: &Path,
+    keep: bool,
+    mounts: &OnceCell<Vec<Mount>>,
+) -> Result<PathBuf, Refusal> {
+    let (clean, fd) = accept(path)?;
+    let Some(fd) = fd else { return Ok(clean) };
     let opener = Opener::find();
-    match open::pin(opener, &clean) {
-        Ok(fd) if !keep && volume::is_mount_point(opener, &clean, &fd) => Err(Refusal::MountPoint),
-        _ => Ok(clean),
+    let mount = open::mount_id(&fd).map_err(closed)?;
+    let top = open::pin(opener, Path::new("/")).and_then(|top| open::mount_id(&top));
+    // Without a mount on the way a directory has one name.
+    if top != Ok(mount) {
+        if let Some(refusal) = alias::refusal(mounts.get_or_init(mounts::list), mount, &clean) {
+            return Err(refusal);
+        }
     }
+    if !keep && volume::is_mount_point(opener, &clean, &fd).map_err(closed)? {
+        return Err(Refusal::MountPoint);
+    }
+    Ok(clean)
 }
 
 /// The roots that lie in no other.

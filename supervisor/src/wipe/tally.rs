@@ -1,7 +1,5 @@
 //! What one wipe has done so far: counts, failures, time. Shared by all its threads.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,10 +8,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
+use super::causes::{Causes, Note};
 use crate::sys::printable::is_unprintable;
 
-/// So many failures are remembered with their cause; a hostile tree may have millions.
-const REMEMBERED: usize = 2048;
 /// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
 const LONGEST: usize = 4096;
 /// Time between two progress lines.
@@ -59,7 +56,7 @@ pub(super) struct Tally<'a> {
     pub(super) directories: AtomicU64,
     pub(super) bytes: AtomicU64,
     denied: AtomicBool,
-    causes: Mutex<HashMap<u64, String>>,
+    causes: Mutex<Causes>,
 }
 
 impl<'a> Tally<'a> {
@@ -76,7 +73,7 @@ impl<'a> Tally<'a> {
             directories: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             denied: AtomicBool::new(false),
-            causes: Mutex::new(HashMap::new()),
+            causes: Mutex::default(),
         }
     }
 
@@ -144,24 +141,12 @@ impl<'a> Tally<'a> {
         if matches!(errno, Errno::ACCESS | Errno::PERM) {
             self.denied.store(true, Relaxed);
         }
-        let mut causes = self.causes();
-        if causes.len() < REMEMBERED {
-            let cause = || name_of(errno);
-            causes.entry(key(path)).or_insert_with(cause);
-        }
+        self.causes().failed(path, errno);
     }
 
-    /// The same in words of our own, and for good.
-    pub(super) fn note(&self, path: &[u8], cause: String) {
-        self.note_key(key(path), cause);
-    }
-
-    /// The same for a path of which only the key is known.
-    pub(super) fn note_key(&self, key: u64, cause: String) {
-        let mut causes = self.causes();
-        if causes.len() < REMEMBERED || causes.contains_key(&key) {
-            causes.insert(key, cause);
-        }
+    /// Says why `path` stays, for good.
+    pub(super) fn note(&self, path: &[u8], note: Note) {
+        self.causes().note(path, note);
     }
 
     /// Whether anything failed for want of permission, which the owner of the files may have.
@@ -169,21 +154,10 @@ impl<'a> Tally<'a> {
         self.denied.load(Relaxed)
     }
 
-    pub(super) fn cause(&self, key: u64) -> Option<String> {
-        self.causes().get(&key).cloned()
-    }
-
-    /// All remembered causes, by the key of their path.
-    pub(super) fn causes(&self) -> MutexGuard<'_, HashMap<u64, String>> {
+    /// What failed so far, and why.
+    pub(super) fn causes(&self) -> MutexGuard<'_, Causes> {
         self.causes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Stands for a path, which may be long, in every process of ours.
-pub(super) fn key(path: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(path);
-    hasher.finish()
 }
 
 fn log(progress: Progress) {
@@ -253,18 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_remembered_up_to_a_bound() {
+    fn a_want_of_permission_is_noted() {
         let tally = Tally::new(None, None);
-        for number in 0..2 * REMEMBERED {
-            tally.failed(format!("/{number}").as_bytes(), Errno::BUSY);
-        }
-        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EBUSY"));
-        assert_eq!(tally.causes().len(), REMEMBERED);
+        tally.failed(b"/a", Errno::BUSY);
         assert!(!tally.denied());
-        tally.failed(b"/1", Errno::PERM);
+        tally.failed(b"/a", Errno::PERM);
         assert!(tally.denied());
-        tally.note(b"/1", "EPERM".to_owned());
-        assert_eq!(tally.cause(key(b"/1")).as_deref(), Some("EPERM"));
     }
 
     #[test]
@@ -273,6 +241,7 @@ mod tests {
         assert!(!Tally::new(Some(Duration::from_secs(60)), None).over());
         assert!(!Tally::new(None, None).over());
     }
+
     #[test]
     fn a_budget_shrinks_when_there_is_a_hurry_and_never_grows() {
         let hurry = || Some(Duration::ZERO);

@@ -6,21 +6,24 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FileType, flistxattr, fremovexattr, statat};
+use rustix::fs::{
+    AtFlags, FileType, flistxattr, flistxattr_query, fremovexattr, llistxattr, statat,
+};
+use rustix::io::Errno;
 
 use super::open::{self, Opener};
 use crate::sys::idmap;
 
 /// Whether `path`, open as `fd`, is where a file system is mounted.
-pub(super) fn is_mount_point(opener: Opener, path: &Path, fd: &impl AsFd) -> bool {
+///
+/// # Errors
+/// As openat2(2), and where nothing tells the mounts' ids.
+pub(super) fn is_mount_point(opener: Opener, path: &Path, fd: &impl AsFd) -> Result<bool, Errno> {
     let Some(parent) = path.parent() else {
-        return true;
+        return Ok(true);
     };
-    let parent = open::pin(opener, parent).and_then(|parent| open::mount_id(&parent));
-    match (parent, open::mount_id(fd)) {
-        (Ok(parent), Ok(own)) => parent != own,
-        _ => false,
-    }
+    let parent = open::pin(opener, parent)?;
+    Ok(open::mount_id(&parent)? != open::mount_id(fd)?)
 }
 
 /// Whether `name` is the directory that mkfs.ext4 makes at the top of a volume, for e2fsck(8).
@@ -48,17 +51,60 @@ fn is_mapped(id: u32) -> bool {
         .any(|line| (line.inside..line.inside.saturating_add(line.count)).contains(&id))
 }
 
+/// As many bytes of names as the kernel ever lists, XATTR_LIST_MAX.
+const NAMES: usize = 64 * 1024;
+
 /// Removes what a job may have written to a directory that stays: extended attributes of users.
 ///
 /// Those of the system (ACLs, labels) may be the volume's own.
-pub(super) fn forget_attributes(dir: &impl AsFd) {
-    let mut names = Vec::with_capacity(64 * 1024);
-    if flistxattr(dir, spare_capacity(&mut names)).is_err() {
-        return;
+///
+/// # Errors
+/// `E2BIG` where the kernel does not list them, for there are too many; else as removexattr(2).
+pub(super) fn forget_attributes(dir: &impl AsFd) -> Result<(), Errno> {
+    for name in users(&attributes(dir)?) {
+        match fremovexattr(dir, name) {
+            Ok(()) | Err(Errno::NODATA) => {}
+            Err(errno) => return Err(errno),
+        }
     }
+    Ok(())
+}
+
+/// Whether such an attribute is there.
+///
+/// # Errors
+/// As [`forget_attributes`].
+pub(super) fn has_attributes(dir: &impl AsFd) -> Result<bool, Errno> {
+    Ok(users(&attributes(dir)?).next().is_some())
+}
+
+/// The same by path and sooner, for a directory that mostly has none: true where it cannot be told.
+pub(super) fn may_have_attributes(path: &Path) -> bool {
+    let mut names = Vec::with_capacity(1024);
+    match llistxattr(path, spare_capacity(&mut names)) {
+        Ok(_) => users(&names).next().is_some(),
+        Err(errno) => !matches!(errno, Errno::NOTSUP | Errno::NOSYS),
+    }
+}
+
+fn attributes(dir: &impl AsFd) -> Result<Vec<u8>, Errno> {
+    // Mostly there are none, and then no memory is needed.
+    let mut names = Vec::new();
+    let listed = match flistxattr_query(dir) {
+        Ok(0) => Ok(0),
+        Ok(_) => {
+            names.reserve_exact(NAMES);
+            flistxattr(dir, spare_capacity(&mut names))
+        }
+        Err(errno) => Err(errno),
+    };
+    match listed {
+        Ok(_) | Err(Errno::NOTSUP | Errno::NOSYS) => Ok(names),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn users(names: &[u8]) -> impl Iterator<Item = &[u8]> {
     let names = names.split(|&byte| byte == 0);
-    for name in names.filter(|name| name.starts_with(b"user.")) {
-        // Whoever may not do this could not have been asked to.
-        let _ = fremovexattr(dir, name);
-    }
+    names.filter(|name| name.starts_with(b"user."))
 }

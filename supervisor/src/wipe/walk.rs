@@ -13,8 +13,9 @@ use std::thread::{Builder, Scope};
 use rustix::io::Errno;
 
 use super::deep::{self, Names};
-use super::directory::{Directory, Place};
-use super::entries::{Batch, Limits, Stopped};
+use super::directory::{Directory, Listed, Place};
+use super::entries::{self, Batch, Limits, Stopped};
+use super::kept::Kept;
 use super::limits;
 use super::open::{self, Opener};
 use super::queue::Queue;
@@ -61,33 +62,43 @@ pub(super) struct Walk<'a> {
     volume: bool,
 }
 
-/// Empties the directory `path`; it stays itself. What fails is in the tally.
-///
-/// # Errors
-/// Why the directory cannot be opened.
-pub(super) fn empty(
-    opener: Opener,
-    path: &Path,
-    roots: &[PathBuf],
-    tally: &Tally,
-) -> Result<(), Errno> {
-    let walk = Walk::new(opener, path, roots, tally)?;
-    walk.run();
-    walk.count_memory();
-    Ok(())
+/// Empties directories; they stay themselves. What fails is in the tally.
+pub(super) fn empty_all(opener: Opener, roots: &[PathBuf], tally: &Tally) {
+    for root in roots {
+        let walk = Walk::at(opener, root, roots, tally);
+        note_absent(root, walk.map(|walk| walk.empty()), tally);
+    }
+}
+
+/// Empties a directory to which no path leads any more.
+pub(super) fn empty_kept(opener: Opener, kept: &Kept, roots: &[PathBuf], tally: &Tally) {
+    let walk = kept.list().map(|fd| {
+        let volume = kept.volume;
+        Walk::new(opener, &kept.path, fd, volume, roots, tally)
+    });
+    note_absent(&kept.path, walk.map(|walk| walk.empty()), tally);
+}
+
+/// What is not there is empty.
+fn note_absent(path: &Path, done: Result<(), Errno>, tally: &Tally) {
+    if let Err(errno) = done {
+        if errno != Errno::NOENT {
+            tally.failed(path.as_os_str().as_encoded_bytes(), errno);
+        }
+    }
 }
 
 /// Removes what lies in the directory `path` itself and is no directory.
 ///
 /// # Errors
-/// As [`empty`].
+/// Why the directory cannot be opened.
 pub(super) fn files(
     opener: Opener,
     path: &Path,
     roots: &[PathBuf],
     tally: &Tally,
 ) -> Result<(), Errno> {
-    let walk = Walk::new(opener, path, roots, tally)?;
+    let walk = Walk::at(opener, path, roots, tally)?;
     walk.run_flat();
     walk.count_memory();
     Ok(())
@@ -104,19 +115,31 @@ fn open_root(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(
+    fn at(
         opener: Opener,
         path: &Path,
         roots: &'a [PathBuf],
         tally: &'a Tally<'a>,
     ) -> Result<Self, Errno> {
         let fd = open_root(opener, path)?;
+        let volume = volume::is_mount_point(opener, path, &fd).unwrap_or(false);
+        Ok(Self::new(opener, path, fd, volume, roots, tally))
+    }
+
+    fn new(
+        opener: Opener,
+        path: &Path,
+        fd: OwnedFd,
+        volume: bool,
+        roots: &'a [PathBuf],
+        tally: &'a Tally<'a>,
+    ) -> Self {
         let open = Arc::new(AtomicUsize::new(0));
-        Ok(Self {
+        Self {
             opener,
             tally,
             roots,
-            volume: volume::is_mount_point(opener, path, &fd),
+            volume,
             free_before: limits::free_memory(&fd),
             large: AtomicBool::new(false),
             queue: Queue::new(),
@@ -124,7 +147,12 @@ impl<'a> Walk<'a> {
             open,
             most_open: limits::most_open(),
             names: Names::default(),
-        })
+        }
+    }
+
+    fn empty(&self) {
+        self.run();
+        self.count_memory();
     }
 
     /// A file system in memory knows at once what was freed; asking file by file takes as long as removing them.
@@ -253,15 +281,20 @@ impl<'a> Walk<'a> {
                 parent.unlock();
                 // The directory itself may be closed, its parent, or both.
                 let unlocked = self.opener.unlock(parent, name);
-                self.opener
-                    .child(parent, name)
-                    .map_err(|errno| unlocked.err().unwrap_or(errno))
+                // Without /proc nothing is unlocked, and that is no reason of its own.
+                let unlocked = unlocked.err().filter(|&errno| errno != Errno::NOENT);
+                let opened = self.opener.child(parent, name);
+                opened.map_err(|errno| match errno {
+                    Errno::ACCESS => unlocked.unwrap_or(errno),
+                    errno => errno,
+                })
             }
             other => other,
         }
     }
 
     fn list(&self, dir: &Arc<Directory>, scratch: &mut Scratch) {
+        dir.begins(self.tally.elapsed());
         let large = self.free_before.is_none() && !self.large.swap(true, Relaxed);
         self.list_on(dir, scratch, large);
         if large {
@@ -292,6 +325,7 @@ impl<'a> Walk<'a> {
             if !scratch.batch.is_empty() {
                 dir.saw.store(true, Relaxed);
             }
+            let stopped = self.bounded(dir, stopped, scratch.batch.len());
             self.remove_files(dir, scratch);
             self.add_tasks(dir, stopped, scratch);
             if stopped == Stopped::AtEnd {
@@ -301,6 +335,24 @@ impl<'a> Walk<'a> {
                 return;
             }
         }
+    }
+
+    /// Where somebody makes entries as fast as they are removed, a listing has no end of its own.
+    fn bounded(&self, dir: &Directory, stopped: Stopped, more: usize) -> Stopped {
+        if stopped == Stopped::AtEnd {
+            return stopped;
+        }
+        let is_long = match dir.listed(more, self.tally.elapsed()) {
+            Listed::Little => false,
+            Listed::TooMuch => true,
+            // It was long, and may just be large.
+            Listed::Much => {
+                let there = open::again(dir).and_then(|again| entries::count(&again, self.tally));
+                dir.expect(there.unwrap_or(u64::MAX));
+                false
+            }
+        };
+        if is_long { Stopped::AtEnd } else { stopped }
     }
 
     /// The tasks of a batch: taken from the end, so the listing's rest is at the start.

@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::time::Duration;
 
-use nix::unistd::Pid;
-
 use crate::place::{Ambush, BOTH, Place, Who, finish, start};
 
 fn fill(place: &Place, count: usize) {
@@ -39,14 +37,13 @@ fn what_does_not_fit_into_the_budget_is_left_and_named() {
 #[test]
 fn a_long_wipe_says_where_it_is() {
     let place = Place::in_memory(Who::Root);
-    fill(&place, 60_000);
+    place.directory_of_the_job("workspace/inner");
     let mut command = place.command(&["--json", "--keep-root"]);
     command.arg(place.workspace());
-    let ambush = Ambush::at(&place.workspace());
+    let ambush = Ambush::at(&place.path("workspace/inner"));
     let child = start(command);
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-    // Stopped in the middle of its work, it finds afterwards that a line is due.
-    ambush.hold(pid, Duration::from_millis(5100), || {});
+    // Held in the middle of its work, it finds afterwards that a line is due.
+    ambush.hold(Duration::from_millis(5100), || {});
     let wiped = finish(child);
     wiped.assert_complete();
     assert!(

@@ -57,3 +57,68 @@ fn a_workspace_that_is_gone_already_is_no_error() {
         assert_eq!(again.count("directories"), 0);
     }
 }
+
+#[test]
+fn of_thousands_each_is_named_with_its_true_cause() {
+    let place = Place::in_memory(Who::Runner);
+    let theirs = place.workspace().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    for number in 0..20_000 {
+        File::create(theirs.join(format!("{number}"))).unwrap();
+    }
+    let wiped = place.wipe(&["--keep-root"]);
+    assert_eq!(wiped.count("leftover_count"), 20_001);
+    let leftovers = wiped.leftovers();
+    assert!(
+        leftovers.iter().all(|line| line.ends_with(": EACCES")),
+        "{leftovers:?}"
+    );
+}
+
+#[test]
+fn what_no_descriptor_was_left_for_is_named_so() {
+    let place = Place::new(Who::Runner);
+    // Not to be moved up, for the directories above belong to another.
+    fs::create_dir_all(place.path("workspace/a/b/c/d/e/f/g/h/i/j")).unwrap();
+    let mut command = place.command(&["--json", "--keep-root"]);
+    crate::raw::limit_files(&mut command, 7);
+    command.arg(place.workspace());
+    let wiped = crate::place::run(command);
+    assert_eq!(wiped.code, Some(75), "{wiped:?}");
+    let leftovers = wiped.leftovers().join(" ");
+    assert!(
+        leftovers.contains("EMFILE") && !leftovers.contains("EAGAIN"),
+        "{leftovers}"
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_it_could_not_look_into() {
+    let place = Place::new(Who::Runner);
+    place.job(": >mine");
+    let closed = place.workspace().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let seen = place.wipe(&["--dry-run"]);
+    seen.assert_left(&closed, "EACCES");
+    assert_eq!(seen.count("files"), 1);
+    assert!(
+        seen.stderr.contains("could not be looked into: "),
+        "{}",
+        seen.stderr
+    );
+    assert!(place.workspace().join("mine").exists());
+    let late = place.wipe(&["--dry-run", "--budget", "0s"]);
+    // Within half a second it is seen all the same, or it is said that it was not.
+    assert_eq!(late.code, Some(75), "{late:?}");
+}
+
+#[test]
+fn a_directory_that_may_be_listed_and_not_entered_hides_nothing_else() {
+    let place = Place::new(Who::Runner);
+    place.job("mkdir a b c; for d in a b c; do : >$d/1; : >$d/2; chmod 400 $d; done");
+    let seen = place.wipe(&["--dry-run"]);
+    seen.assert_complete();
+    assert_eq!((seen.count("files"), seen.count("directories")), (6, 3));
+    place.assert_wiped();
+}

@@ -8,6 +8,7 @@ mod budget;
 mod closed;
 mod command;
 mod deep;
+mod hidden;
 mod hostile;
 mod leftovers;
 mod memory;

@@ -43,6 +43,20 @@ fn long_names_in_a_bush_of_directories() {
     assert_small(&place, "bush");
 }
 
+/// Where inodes lie on a disk, one thread reads ahead.
+#[test]
+fn long_names_in_one_directory_on_a_disk() {
+    let place = Place::new(Who::Root);
+    for file in 0..100_000 {
+        File::create(place.workspace().join(long(file))).unwrap();
+    }
+    // The program with all that a debugger wants takes several times the three MiB of a released one.
+    let itself = Place::new(Who::Root).assert_wiped().peak_memory;
+    let more = place.assert_wiped().peak_memory - itself;
+    println!("disk: {} KiB", more / 1024);
+    assert!(more < LIMIT - (3 << 20), "{more}");
+}
+
 #[test]
 fn very_deep() {
     let place = Place::in_memory(Who::Root);

@@ -130,3 +130,27 @@ fn a_read_only_workspace_is_named() {
     let wiped = scene(&place, Who::Root, script, "", |_| {});
     wiped.assert_left(&place.workspace().join("file"), "EROFS");
 }
+
+#[test]
+fn a_dry_run_and_one_without_any_time_detach_nothing() {
+    let place = Place::new(Who::Root);
+    for (flags, code) in [("--dry-run", 75), ("--budget 0s --keep-root", 75)] {
+        let script = r#"mkdir -p "$workspace/mounted"; mount -t tmpfs tmpfs "$workspace/mounted""#;
+        let wipe = format!("\"$supervisor\" wipe {flags} \"$workspace\" || status=$?");
+        let look = "grep -q -F \"$workspace/mounted\" /proc/self/mountinfo || exit 9; exit $status";
+        let mut command = Command::new("unshare");
+        let script =
+            format!("set -eu; mount --make-rprivate /; status=0\n{script}\n{wipe}\n{look}");
+        command
+            .args(["--mount", "bash", "-c", &script])
+            .env("workspace", place.workspace())
+            .env("supervisor", place.supervisor());
+        let ended = run(command);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(
+            ended.stderr.contains("workspace/mounted: EXDEV"),
+            "{}",
+            ended.stderr
+        );
+    }
+}

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, chown};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+use nix::unistd::chown;
+use rustix::fs::CWD;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -288,15 +288,27 @@ pub(crate) fn start(mut command: Command) -> Child {
     command.spawn().unwrap()
 }
 
+/// Nothing here takes so long, unless it never ends.
+const LONGEST: Duration = Duration::from_secs(120);
+
 pub(crate) fn finish(mut child: Child) -> Wiped {
+    let end = Instant::now() + LONGEST;
     let stdout = reader(child.stdout.take().unwrap());
     let stderr = reader(child.stderr.take().unwrap());
     let mut peak_memory = 0;
     let status = loop {
         // Of the program itself: what wait4(2) says includes this process, from which it was forked.
-        peak_memory = high_water_mark(child.id()).unwrap_or(peak_memory);
+        // A child of its own has its own limit.
+        let children = children(child.id()).into_iter().chain([child.id()]);
+        peak_memory = children
+            .filter_map(high_water_mark)
+            .fold(peak_memory, u64::max);
         if let Some(status) = child.try_wait().unwrap() {
             break status;
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("the wipe does not end");
         }
         std::thread::sleep(Duration::from_micros(500));
     };
@@ -316,6 +328,14 @@ fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
+fn children(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let text = text.unwrap_or_default();
+    text.split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
+}
+
 /// `VmHWM` of a supervisor, which never falls.
 fn high_water_mark(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -331,23 +351,28 @@ pub(crate) fn run(command: Command) -> Wiped {
     finish(start(command))
 }
 
-/// Stops a process in the middle of its wipe: at the first file that vanishes from a directory.
-pub(crate) struct Ambush(OwnedFd);
+/// Holds whoever opens a directory, until the test lets go: the moment waits for the test.
+pub(crate) struct Ambush(Fanotify);
 
 impl Ambush {
     pub(crate) fn at(directory: &Path) -> Self {
-        let notify = inotify::init(CreateFlags::CLOEXEC).unwrap();
-        inotify::add_watch(&notify, directory, WatchFlags::DELETE).unwrap();
-        Self(notify)
+        let kind = InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_CLOEXEC;
+        let group = Fanotify::init(kind, EventFFlags::O_RDONLY | EventFFlags::O_CLOEXEC).unwrap();
+        let opening = MaskFlags::FAN_OPEN_PERM | MaskFlags::FAN_ONDIR;
+        group
+            .mark(MarkFlags::FAN_MARK_ADD, opening, CWD, Some(directory))
+            .unwrap();
+        Self(group)
     }
 
-    /// Waits for the moment, stops the process, and lets it be for `time`.
-    pub(crate) fn hold(&self, pid: Pid, time: Duration, meanwhile: impl FnOnce()) {
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        inotify::Reader::new(&self.0, &mut buffer).next().unwrap();
-        kill(pid, Signal::SIGSTOP).unwrap();
+    /// Waits until the directory is opened, and lets whoever does so wait for `time` more than `meanwhile` takes.
+    pub(crate) fn hold(self, time: Duration, meanwhile: impl FnOnce()) {
+        let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(LONGEST).unwrap();
+        assert_eq!(poll(&mut ready, patience), Ok(1), "nobody came");
+        let _held = self.0.read_events().unwrap();
         meanwhile();
         std::thread::sleep(time);
-        kill(pid, Signal::SIGCONT).unwrap();
+        // With the group's end the kernel lets everybody go.
     }
 }

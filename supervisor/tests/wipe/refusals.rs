@@ -128,3 +128,43 @@ fn a_home_of_root_elsewhere_is_refused_with_all_above_it() {
     assert_eq!(said.matches("HOME of root").count(), 2, "{said}");
     assert!(place.path("homes/root").exists() && !place.path("homes/root/below").exists());
 }
+
+#[test]
+fn the_system_is_known_by_the_names_that_a_bind_mount_gives_it() {
+    let place = Place::new(Who::Root);
+    for (source, below) in [
+        ("/", "/usr"),
+        ("/", "/etc"),
+        ("/", "/var/lib"),
+        ("/usr", ""),
+        ("/usr", "/share"),
+        ("/usr/share", ""),
+        ("/var", "/lib"),
+    ] {
+        for flag in ["--dry-run", "--keep-root"] {
+            // Read-only, should it be wiped after all.
+            let script = format!(
+                "mount --bind {source} \"$workspace\"; mount -o remount,bind,ro \"$workspace\"
+                \"$supervisor\" wipe {flag} \"$workspace{below}\""
+            );
+            let ended = scene(&place, &script);
+            assert_eq!(ended.code, Some(64), "{source}{below}: {ended:?}");
+            let reason = "a directory of the system";
+            assert!(ended.stderr.contains(reason), "{}", ended.stderr);
+        }
+    }
+    // What lies beside them is no part of them.
+    let script = r#"mkdir "$place/other"; : >"$place/other/file"; mount --bind "$place" "$workspace"
+        "$supervisor" wipe "$workspace/other""#;
+    assert_eq!(scene(&place, script).code, Some(0));
+    assert!(!place.path("other").exists());
+}
+
+#[test]
+fn where_nothing_tells_what_is_mounted_nothing_is_removed() {
+    let place = Place::new(Who::Root);
+    let script = r#"mount -t tmpfs tmpfs "$workspace"; : >"$workspace/file"; mount -t tmpfs tmpfs /proc
+        "$supervisor" wipe --keep-root "$workspace" || status=$?
+        [ -e "$workspace/file" ] && exit $status"#;
+    assert_eq!(scene(&place, script).code, Some(64));
+}

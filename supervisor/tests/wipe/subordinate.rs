@@ -1,8 +1,10 @@
 //! Files of subordinate ids, as a rootless build leaves them: made in a real user namespace.
 
 use std::process::Command;
+use std::time::Duration;
 
-use crate::place::{Place, Who, Wiped, run};
+use crate::place::{Ambush, Place, Who, Wiped, finish, run, start};
+use crate::run::wait_until;
 
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
@@ -84,4 +86,48 @@ fn a_symlink_of_theirs_leads_nowhere_else() {
     "#;
     build_and_wipe(&place, true, build).assert_complete();
     place.assert_empty();
+}
+
+/// Wipes with these flags, and holds the child, which alone may open the directory, for so long.
+fn held_in_the_child(flags: &str, time: Duration) -> Wiped {
+    let place = Place::new(Who::Runner);
+    let script = format!(
+        "set -eu; mount --make-rprivate /; cd \"$workspace\"
+        printf '1000:100000:65536\\n' >../ranges
+        for file in /etc/subuid /etc/subgid; do mount --bind ../ranges $file; done
+        {DROP} unshare --user --map-root-user --map-auto --setuid 0 --setgid 0 bash -ec '
+            mkdir theirs; : >theirs/file; chown -R 33:33 theirs; chmod 0 theirs'
+        : >../ready; until [ -e ../go ]; do sleep 0.01; done
+        exec {DROP} \"$supervisor\" wipe --json --keep-root {flags} \"$workspace\""
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "bash", "-c", &script])
+        .env("workspace", place.workspace())
+        .env("supervisor", place.supervisor());
+    let child = start(command);
+    wait_until(|| place.path("ready").exists());
+    let ambush = Ambush::at(&place.path("workspace/theirs"));
+    place.file("go", "");
+    ambush.hold(time, || {});
+    let wiped = finish(child);
+    place.assert_canary();
+    wiped
+}
+
+#[test]
+fn the_budget_holds_for_the_child_too() {
+    // Let go, it would remove the file: it was ended before.
+    let wiped = held_in_the_child("--budget 1s", Duration::from_secs(4));
+    assert_eq!(wiped.code, Some(75), "{wiped:?}");
+    let leftovers = wiped.leftovers().join(" ");
+    assert!(leftovers.contains("workspace/theirs: E"), "{leftovers}");
+}
+
+#[test]
+fn a_child_that_takes_long_says_where_it_is() {
+    let wiped = held_in_the_child("", Duration::from_millis(5200));
+    wiped.assert_complete();
+    assert_eq!(wiped.count("files"), 1);
+    assert!(wiped.stderr.contains("wiping"), "{}", wiped.stderr);
 }

@@ -1,9 +1,11 @@
 //! Somebody goes on writing: the wipe ends all the same.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::place::{BOTH, Place};
+use rustix::fs::{Mode, mkdirat};
+
+use crate::place::{BOTH, Place, Who};
 
 /// Runs `write` again and again while the workspace is wiped, without a budget.
 fn wipe_against(write: impl Fn(&Path, u64) + Sync) {
@@ -23,8 +25,10 @@ fn wipe_against(write: impl Fn(&Path, u64) + Sync) {
             while !started.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            let wiped = place.wipe(&["--keep-root"]);
+            let wipe = std::panic::AssertUnwindSafe(|| place.wipe(&["--keep-root"]));
+            let wiped = std::panic::catch_unwind(wipe);
             over.store(true, Ordering::Relaxed);
+            let wiped = wiped.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
         });
         place.own_all();
@@ -37,6 +41,38 @@ fn a_writer_of_files_is_not_waited_for() {
     wipe_against(|workspace, round| {
         let _ = std::fs::write(workspace.join(round.to_string()), "x");
     });
+}
+
+/// As fast as the kernel makes them, and never the same name again.
+#[test]
+fn nor_is_one_that_makes_directories_faster_than_they_are_removed() {
+    let place = Place::new(Who::Root);
+    let workspace = std::fs::File::open(place.workspace()).unwrap();
+    let over = AtomicBool::new(false);
+    let made = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0_u64.. {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let name = format!("d1-{round}");
+                made.fetch_add(
+                    u64::from(mkdirat(&workspace, name, Mode::RWXU).is_ok()),
+                    Ordering::Relaxed,
+                );
+            }
+        });
+        while made.load(Ordering::Relaxed) < 1000 {
+            std::thread::yield_now();
+        }
+        let wipe = std::panic::AssertUnwindSafe(|| place.wipe(&["--keep-root"]));
+        let wiped = std::panic::catch_unwind(wipe);
+        over.store(true, Ordering::Relaxed);
+        let wiped = wiped.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
+    });
+    place.assert_wiped();
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Walk<'_> {
             // Whatever the reason: permission is asked for before emptiness.
             Err(_) if dir.again_for_moved() => return true,
             Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
-            Err(Errno::NOTEMPTY) if dir.again() => return true,
+            Err(Errno::NOTEMPTY) if dir.again(self.tally.elapsed()) => return true,
             Err(errno) => self.failed(parent, name, errno),
         }
         false
@@ -88,14 +88,24 @@ impl Walk<'_> {
     fn keep_directory(&self, dir: &Arc<Directory>) -> bool {
         let stuck = dir.stuck.load(Relaxed);
         let more = dir.saw.load(Relaxed) && !stuck;
-        if dir.again_for_moved() || (more && dir.again()) {
+        if dir.again_for_moved() || (more && dir.again(self.tally.elapsed())) {
             return true;
         }
-        volume::forget_attributes(dir);
+        self.forget_attributes(dir);
         if let Some(parent) = dir.parent() {
             parent.stuck.fetch_or(stuck, Relaxed);
         }
         false
+    }
+
+    fn forget_attributes(&self, dir: &Arc<Directory>) {
+        let forgotten = volume::forget_attributes(dir).or_else(|_| {
+            dir.unlock();
+            volume::forget_attributes(dir)
+        });
+        if let Err(errno) = forgotten {
+            self.tally.failed(&dir.path(), errno);
+        }
     }
 
     pub(super) fn failed(&self, dir: &Arc<Directory>, name: &CStr, errno: Errno) {

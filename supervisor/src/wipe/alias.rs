@@ -1,0 +1,133 @@
+//! Directories of the system under other names: what a bind mount shows, told from the list of mounts.
+//!
+//! Source: proc_pid_mountinfo(5), "root of the mount within the filesystem".
+
+use std::path::{Path, PathBuf};
+
+use super::Refusal;
+use super::mounts::Mount;
+use super::path::{self, SHARED_MEMORY, SYSTEM_DIRECTORIES, SYSTEM_TREES, lies_in};
+
+/// A directory as its file system knows it, whatever it is mounted on.
+#[derive(Debug, PartialEq, Eq)]
+struct Spot<'a> {
+    device: &'a str,
+    path: PathBuf,
+}
+
+impl Spot<'_> {
+    fn lies_in(&self, other: &Self) -> bool {
+        self.device == other.device && lies_in(&self.path, &other.path)
+    }
+}
+
+/// Why `path`, which lies on the mount `id`, may not be wiped under this name either.
+pub(super) fn refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Refusal> {
+    let Some(own) = mounts.iter().find(|mount| mount.id == id) else {
+        // Not in the list: what it shows cannot be told.
+        return Some(Refusal::System);
+    };
+    // What lies on another file system is no part of this one.
+    let device = &own.device;
+    let own = spot_on(own, path)?;
+    let spots = |names: &'static [&str]| {
+        let spots = names
+            .iter()
+            .map(|name| spot(mounts, device, Path::new(name)));
+        spots.flatten()
+    };
+    if path::home_of_root().is_some_and(|home| {
+        let home = spot(mounts, device, home);
+        home.is_some_and(|home| home.lies_in(&own))
+    }) {
+        return Some(Refusal::HomeOfRoot);
+    }
+    let in_tree = spots(&SYSTEM_TREES).any(|tree| own.lies_in(&tree));
+    let shared_memory = || spots(&SHARED_MEMORY).any(|memory| own.lies_in(&memory));
+    let above_tree = || spots(&SYSTEM_TREES).any(|tree| tree.lies_in(&own));
+    let directory = || spots(&SYSTEM_DIRECTORIES).any(|directory| directory == own);
+    let system = (in_tree && !shared_memory()) || above_tree() || directory();
+    system.then_some(Refusal::System)
+}
+
+/// Where `path` is on this device. Of several mounts on the same point the last is seen.
+fn spot<'a>(mounts: &'a [Mount], device: &str, path: &Path) -> Option<Spot<'a>> {
+    let above = mounts.iter().filter(|mount| lies_in(path, &mount.point));
+    let covering = above.max_by_key(|mount| mount.point.as_os_str().len())?;
+    (covering.device == device).then(|| spot_on(covering, path))?
+}
+
+fn spot_on<'a>(mount: &'a Mount, path: &Path) -> Option<Spot<'a>> {
+    let rest = path.strip_prefix(&mount.point).ok()?;
+    // Joined with nothing, a path would end in a slash.
+    let path = if rest.as_os_str().is_empty() {
+        mount.root.clone()
+    } else {
+        mount.root.join(rest)
+    };
+    Some(Spot {
+        device: &mount.device,
+        path,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wipe::mounts;
+
+    const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw - ext4 /dev/root rw\n\
+        23 22 0:6 / /dev rw - devtmpfs devtmpfs rw\n\
+        24 23 0:30 / /dev/shm rw - tmpfs tmpfs rw\n\
+        30 22 254:0 / /mnt/all rw - ext4 /dev/root rw\n\
+        31 22 254:0 /usr/lib /mnt/lib rw - ext4 /dev/root rw\n\
+        32 22 254:0 /work/one /mnt/one rw - ext4 /dev/root rw\n\
+        33 22 254:0 /var /mnt/var rw - ext4 /dev/root rw\n\
+        34 22 254:0 /root /mnt/home rw - ext4 /dev/root rw\n\
+        35 22 254:1 / /mnt/disk rw - ext4 /dev/disk rw\n\
+        36 22 0:30 /below /mnt/memory rw - tmpfs tmpfs rw\n";
+
+    fn refused(id: u64, path: &str) -> Option<Refusal> {
+        refusal(&mounts::parse(MOUNTINFO), id, Path::new(path))
+    }
+
+    #[test]
+    fn the_system_is_known_by_the_names_that_a_bind_mount_gives_it() {
+        for (id, path) in [
+            (30, "/mnt/all/usr"),
+            (30, "/mnt/all/usr/share/doc"),
+            (30, "/mnt/all/etc"),
+            (30, "/mnt/all/var/lib"),
+            (31, "/mnt/lib"),
+            (31, "/mnt/lib/x"),
+            (33, "/mnt/var"),
+            (33, "/mnt/var/lib"),
+            // No such mount in the list.
+            (99, "/mnt/else"),
+        ] {
+            assert_eq!(refused(id, path), Some(Refusal::System), "{path}");
+        }
+        // Above both: either is true.
+        assert!(refused(30, "/mnt/all").is_some());
+        if path::home_of_root() == Some(&PathBuf::from("/root")) {
+            assert_eq!(refused(34, "/mnt/home"), Some(Refusal::HomeOfRoot));
+        }
+    }
+
+    #[test]
+    fn a_jobs_directory_may_be_bound_anywhere() {
+        for (id, path) in [
+            (22, "/work/one"),
+            (32, "/mnt/one"),
+            (32, "/mnt/one/usr"),
+            (30, "/mnt/all/work"),
+            (33, "/mnt/var/lib/job"),
+            (35, "/mnt/disk"),
+            (35, "/mnt/disk/usr"),
+            (24, "/dev/shm/x"),
+            (36, "/mnt/memory"),
+        ] {
+            assert_eq!(refused(id, path), None, "{path}");
+        }
+    }
+}
