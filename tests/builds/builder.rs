@@ -1,6 +1,7 @@
 //! The builder's own life: killed in the middle of a build, and its end.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use support::{Job, Pod, podman, wait_for};
 
@@ -15,12 +16,17 @@ fn a_builder_that_dies_says_so_and_comes_back_with_what_was_committed() {
     let pid = podman(&["inspect", "--format", "{{.State.Pid}}", &name]);
     let pid = String::from_utf8(pid.stdout).unwrap().trim().to_owned();
     let killer = std::thread::spawn(move || {
-        wait_for("the RUN step", || {
+        let runs = || {
             let found = Command::new("pgrep")
                 .args(["--full", "--exact", "sleep 86384"])
                 .output();
-            (!found.unwrap().stdout.is_empty()).then_some(())
-        });
+            !found.unwrap().stdout.is_empty()
+        };
+        // Killed in any case, so that the build ends.
+        let patience = Instant::now() + Duration::from_secs(300);
+        while !runs() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         // As the kernel does when memory runs out.
         let killed = Command::new("kill").args(["-KILL", &pid]).status();
         assert!(killed.unwrap().success());
