@@ -13,8 +13,22 @@ const BUILD: &str = r#"
     buildah build --layers --tag built . && echo "built it"
 "#;
 
-/// Runs the build on a volume of `owner`, and returns what was said.
+/// Runs the build on a volume of `owner`, and returns what was said. The doctor has nothing to say against it.
 fn build(owner: u32, flags: &[&str]) -> String {
+    let job = ["run", "--flavor", "exec", "--", "bash", "-c", BUILD];
+    let said = supervise(owner, flags, &job);
+    assert!(said.contains("\nbuilt it\n"), "{said}");
+    let found = supervise(owner, flags, &["doctor"]);
+    assert!(found.contains("0 failed"), "{found}");
+    assert!(
+        found.contains("An image can be built (two steps, with overlay"),
+        "{found}"
+    );
+    said
+}
+
+/// Runs the supervisor on such a volume, which is empty in the end.
+fn supervise(owner: u32, flags: &[&str], arguments: &[&str]) -> String {
     let volume = tempfile::tempdir_in("/var/tmp").unwrap();
     // As the kubelet makes an emptyDir with fsGroup 1000: root's, writable for the group.
     chown(volume.path(), Some(owner), Some(owner + 1000)).unwrap();
@@ -22,11 +36,9 @@ fn build(owner: u32, flags: &[&str]) -> String {
     let mount = format!("{}:/workspace", volume.path().display());
     let mut all = vec!["--volume", &mount, "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"];
     all.extend(flags);
-    let job = ["run", "--flavor", "exec", "--", "bash", "-c", BUILD];
-    let output = run_in_a_pod(&all, &job);
+    let output = run_in_a_pod(&all, arguments);
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("\nbuilt it\n"), "{said}");
     assert_eq!(std::fs::read_dir(volume.path()).unwrap().count(), 0);
     said.into_owned()
 }

@@ -7,6 +7,7 @@ mod checks;
 pub mod child;
 mod engine;
 mod explain;
+pub mod leash;
 mod preflight;
 pub mod render;
 mod report;

@@ -2,6 +2,7 @@
 
 pub mod filesystem;
 pub mod footprint;
+pub mod guard;
 pub mod idmap;
 pub mod output;
 pub mod posix_spawn;

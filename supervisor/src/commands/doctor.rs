@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     /// Say nothing about what is well
     #[arg(long, short)]
     quiet: bool,
-    /// Tell what a check looks at and what each of its findings means
-    #[arg(long, value_name = "ID", exclusive = true)]
+    /// Tell what a check, or all, looks at and what each of its findings means
+    #[arg(long, value_name = "ID|all", exclusive = true)]
     explain: Option<String>,
     /// split: a builder container builds; single: this one does [default: by storage.driver]
     #[arg(long, value_name = "SHAPE")]

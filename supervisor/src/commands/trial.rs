@@ -6,7 +6,7 @@ use std::path::Path;
 use supervisor::build::sandbox;
 use supervisor::storage::probe;
 use supervisor::sys::trial::Verdict;
-use supervisor::sys::{rooms, scratch, syscalls, userns};
+use supervisor::sys::{guard, rooms, scratch, syscalls, userns};
 use supervisor::{doctor, exit, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
@@ -18,6 +18,13 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
             return userns::become_bound(program, arguments);
         }
         (doctor::child::NAME, [id]) => return doctor::child::main(&id.to_string_lossy()),
+        (doctor::leash::NAME, [program, arguments @ ..]) => {
+            return doctor::leash::child(program, arguments);
+        }
+        (guard::NAME, [maker, place, directories @ ..]) => {
+            guard::child(&maker.to_string_lossy(), Path::new(place), directories);
+            return 0;
+        }
         (syscalls::NAME, []) => {
             syscalls::child();
             return 0;

@@ -154,6 +154,11 @@ impl Finding {
         self.case.is_some_and(|case| case.status == Status::Fail)
     }
 
+    /// What was seen.
+    pub(crate) fn found(&self) -> &str {
+        &self.found
+    }
+
     /// Fills `{name}` in the case's texts.
     #[must_use]
     pub(crate) fn fill(mut self, name: &'static str, text: impl Into<String>) -> Self {

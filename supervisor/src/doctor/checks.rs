@@ -1,9 +1,16 @@
 //! All checks, by subject. One is added in the file of its subject, and nowhere else.
 
+mod build;
 mod idmap;
+mod kernel;
+mod kubernetes;
+pub(super) mod limits;
+mod network;
+mod places;
 mod privileges;
 mod secrets;
 mod storage;
+mod tokens;
 mod tools;
 mod trials;
 mod userns;
@@ -13,7 +20,9 @@ use super::check::Check;
 
 /// Every check; what a check needs stands before it.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
-    let subjects: [&[Check]; 7] = [
+    let subjects: [&[Check]; 13] = [
+        limits::CHECKS,
+        kernel::CHECKS,
         privileges::CHECKS,
         userns::CHECKS,
         idmap::CHECKS,
@@ -21,6 +30,10 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
         storage::CHECKS,
         tools::CHECKS,
         secrets::CHECKS,
+        places::CHECKS,
+        network::CHECKS,
+        kubernetes::CHECKS,
+        build::CHECKS,
     ];
     subjects.into_iter().flatten()
 }

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::check::{Check, Outcome, Status};
+use super::checks::limits;
 use super::child;
 use super::scene::Scene;
 use crate::init::reap;
@@ -19,7 +20,7 @@ use crate::init::reap;
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
 /// How long orphans of killed checks may take to clear up behind them.
-const CLEARING: Duration = Duration::from_secs(5);
+const CLEARING: Duration = Duration::from_secs(10);
 
 /// Where a check is.
 enum State {
@@ -79,7 +80,8 @@ fn advance(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene:
         let running = states
             .values()
             .filter(|state| matches!(state, State::Running(_)));
-        let free = running.count() < SIDE_BY_SIDE;
+        let running = running.count();
+        let free = running < SIDE_BY_SIDE;
         let next = if let Some(reason) = scene.excused(check.duty) {
             State::Done(Outcome::skipped(check, reason))
         } else {
@@ -90,7 +92,12 @@ fn advance(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene:
                 }
                 Blocker::Pending => continue,
                 Blocker::None if !free => continue,
-                Blocker::None => start(check, scene),
+                Blocker::None => match spawn(check, scene) {
+                    Ok(running) => State::Running(running),
+                    // Too many at once for this container: later, when others are done.
+                    Err(error) if running > 0 && is_full(&error) => continue,
+                    Err(error) => State::Done(limits::no_child(&error).outcome(check, scene)),
+                },
             }
         };
         states.insert(check.id, next);
@@ -107,7 +114,8 @@ enum Blocker {
 
 fn blocker(states: &BTreeMap<&str, State>, check: &Check) -> Blocker {
     let mut pending = false;
-    for id in check.after {
+    let first = (check.id != limits::PROCESSES).then_some(&limits::PROCESSES);
+    for id in first.into_iter().chain(check.after) {
         match states.get(id) {
             Some(State::Waiting | State::Running(_)) => pending = true,
             Some(State::Done(outcome)) => {
@@ -137,14 +145,9 @@ fn root_of_failure(outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn start(check: &'static Check, scene: &Scene) -> State {
-    match spawn(check, scene) {
-        Ok(running) => State::Running(running),
-        Err(error) => State::Done(broken(
-            check,
-            &format!("its child could not be started: {error}"),
-        )),
-    }
+fn is_full(error: &std::io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM))
 }
 
 fn spawn(check: &Check, scene: &Scene) -> std::io::Result<Running> {

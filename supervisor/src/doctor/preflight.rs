@@ -40,7 +40,10 @@ pub fn preflight(config: &Config) -> Result<(), Fatal> {
     if !config.preflight.enabled {
         return Ok(());
     }
-    let scene = Scene::of(config);
+    let scene = Scene {
+        guarded: false,
+        ..Scene::of(config)
+    };
     let Some(report) = examine(&scene, &Selection::preflight(), None) else {
         return Ok(());
     };

@@ -1,12 +1,14 @@
 //! What is looked at: the configuration, and what this container has to do.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use nix::unistd::{User, getgid, getuid};
 use serde::{Deserialize, Serialize};
 
 use super::check::Duty;
 use crate::config::{Config, Driver};
+use crate::sys::guard::Guard;
 
 /// How the pod is made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,9 @@ pub struct Scene {
     pub profile: Option<Profile>,
     /// Hosts that must be reachable, `HOST[:PORT]`.
     pub reach: Vec<String>,
+    /// Whether guards stand behind trials. Before a job none does: the time is short, the volume the job's own, and the
+    /// next trial sweeps what one that was killed left.
+    pub guarded: bool,
     /// Values that earlier checks found, by id.
     pub values: BTreeMap<String, String>,
 }
@@ -66,6 +71,7 @@ impl Scene {
             role: Role::Runner,
             profile: None,
             reach: Vec::new(),
+            guarded: true,
             values: BTreeMap::new(),
         }
     }
@@ -85,9 +91,14 @@ impl Scene {
         }
     }
 
+    /// A guard over what a trial makes in `place`.
+    pub(super) fn guard(&self, place: &Path) -> Option<Guard> {
+        self.guarded.then(|| Guard::of(place))
+    }
+
     /// What every cure may name.
     pub(super) fn fills(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let show = |path: &std::path::Path| path.display().to_string();
+        let show = |path: &Path| path.display().to_string();
         [
             ("uid", getuid().to_string()),
             ("gid", getgid().to_string()),
@@ -105,4 +116,10 @@ impl Scene {
 pub(super) fn user() -> String {
     let found = User::from_uid(getuid()).ok().flatten();
     found.map_or_else(|| getuid().to_string(), |user| user.name)
+}
+
+/// The home that /etc/passwd names for us.
+pub(super) fn home() -> Option<std::path::PathBuf> {
+    let found = User::from_uid(getuid()).ok().flatten();
+    found.map(|user| user.dir)
 }

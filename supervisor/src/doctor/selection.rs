@@ -1,7 +1,7 @@
 //! Which checks: all, the cheap ones, or those that the user names.
 
 use super::check::{Check, GROUPS, Outcome, Status};
-use super::checks;
+use super::checks::{self, limits};
 
 /// Checks to run and to show.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ impl Selection {
     fn of(wants: impl Fn(&Check) -> bool) -> Self {
         let wanted: Vec<_> = checks::all().filter(|check| wants(check)).collect();
         let mut needed: Vec<&str> = wanted.iter().map(|check| check.id).collect();
+        needed.push(limits::PROCESSES);
         let mut seen = 0;
         while let Some(id) = needed.get(seen) {
             let after = checks::find(id).map_or(&[][..], |check| check.after);
@@ -98,7 +99,7 @@ mod tests {
             .into_iter()
             .map(|o| o.id)
             .collect();
-        assert_eq!(shown, ["privileges.syscalls", "idmap.map"]);
+        assert_eq!(shown, ["kernel.processes", "idmap.map"]);
     }
 
     #[test]

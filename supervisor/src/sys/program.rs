@@ -6,8 +6,11 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
+
+use super::userns;
 
 /// The program `name` in our PATH, or at its path.
 #[must_use]
@@ -25,6 +28,53 @@ pub fn foreign_machine(path: &Path) -> Option<String> {
     (machine != own).then(|| machine_name(machine))
 }
 
+/// What a program says of itself.
+#[derive(Debug)]
+pub struct Version {
+    /// The first three numbers, for comparison.
+    pub numbers: [u32; 3],
+    /// The line that holds them.
+    pub text: String,
+}
+
+/// Asks a program for its version. It ends with us, and HOME is `home`: even for that, buildah writes there.
+///
+/// # Errors
+/// That it could not be run, or what it said in place of a version.
+pub fn version(path: &Path, home: &Path) -> std::io::Result<Version> {
+    let output = Command::new("/proc/self/exe")
+        .args(["trial", userns::BOUND])
+        .arg(path)
+        .arg("--version")
+        .envs(["HOME", "TMPDIR", "XDG_RUNTIME_DIR"].map(|name| (name, home)))
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().last().unwrap_or_default().to_owned();
+    let wrong = || std::io::Error::other(format!("--version: {}: {said}", output.status));
+    if !output.status.success() {
+        return Err(wrong());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().find_map(told).ok_or_else(wrong)
+}
+
+fn told(line: &str) -> Option<Version> {
+    let mut words = line.split_whitespace().filter(|word| word.contains('.'));
+    let numbers = words.find_map(version_numbers)?;
+    let text = line.trim().to_owned();
+    Some(Version { numbers, text })
+}
+
+fn version_numbers(word: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
+    let parts = word.split(|letter: char| !letter.is_ascii_digit());
+    for (number, part) in numbers.iter_mut().zip(parts) {
+        *number = part.parse().ok()?;
+    }
+    Some(numbers)
+}
+
 fn elf_machine(path: &Path) -> Option<u16> {
     let mut header = [0; 20];
     File::open(path).ok()?.read_exact(&mut header).ok()?;
@@ -36,6 +86,33 @@ fn elf_machine(path: &Path) -> Option<u16> {
         u16::from_be_bytes(field)
     };
     header.starts_with(b"\x7fELF").then_some(machine)
+}
+
+/// Whether a 64-bit ELF program needs no interpreter (a dynamic linker), elf(5) `PT_INTERP`.
+#[must_use]
+pub fn is_static(path: &Path) -> bool {
+    const PT_INTERP: u64 = 3;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut bytes));
+    if read.is_err() || !bytes.starts_with(b"\x7fELF\x02") {
+        return false;
+    }
+    let little = bytes.get(5) == Some(&1);
+    let number = |from: usize, length: usize| -> Option<u64> {
+        let bytes = bytes.get(from..from + length)?.iter();
+        let join = |sum: u64, byte: &u8| (sum << 8) | u64::from(*byte);
+        Some(if little {
+            bytes.rev().fold(0, join)
+        } else {
+            bytes.fold(0, join)
+        })
+    };
+    let (Some(first), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2))
+    else {
+        return false;
+    };
+    let kinds = (0..count).map(|index| number((first + index * size) as usize, 4));
+    kinds.flatten().all(|kind| kind != PT_INTERP)
 }
 
 fn machine_name(machine: u16) -> String {
@@ -109,6 +186,14 @@ mod tests {
     }
 
     #[test]
+    fn versions_are_read_as_programs_write_them() {
+        assert_eq!(version_numbers("1.39.3"), Some([1, 39, 3]));
+        assert_eq!(version_numbers("1.10"), Some([1, 10, 0]));
+        assert_eq!(version_numbers("1.40.0-dev"), Some([1, 40, 0]));
+        assert_eq!(version_numbers("v1.2"), None);
+    }
+
+    #[test]
     fn a_program_of_another_machine_is_told_by_its_header() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut header = std::fs::read("/proc/self/exe").unwrap()[..64].to_vec();
@@ -118,5 +203,11 @@ mod tests {
         assert!(foreign_machine(file.path()).is_some());
         assert_eq!(foreign_machine(Path::new("/proc/self/exe")), None);
         assert_eq!(foreign_machine(Path::new("/etc/passwd")), None);
+    }
+
+    #[test]
+    fn a_program_with_an_interpreter_is_not_static() {
+        assert!(!is_static(Path::new("/bin/bash")));
+        assert!(!is_static(Path::new("/etc/passwd")));
     }
 }

@@ -16,6 +16,8 @@ use super::{syscalls, userns};
 pub const MAKE: &str = "userns";
 /// Mounting, unmounting and chroot in one.
 pub const MOUNT: &str = "userns-mount";
+/// The call that [`MOUNT`] makes last.
+pub const UMOUNT: &str = "umount2(tmpfs)";
 /// What a container runtime needs beyond that: pivot_root, and a /proc of one's own.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
@@ -59,8 +61,9 @@ fn mounts() -> Result<(), Verdict> {
         "/"
     };
     mount_one("tmpfs", place)?;
-    umount2(place, MntFlags::MNT_DETACH).map_err(refused("umount2(tmpfs)"))?;
-    nix::unistd::chroot("/").map_err(refused("chroot(/)"))
+    nix::unistd::chroot("/").map_err(refused("chroot(/)"))?;
+    // Last, because builds can do without it.
+    umount2(place, MntFlags::MNT_DETACH).map_err(refused(UMOUNT))
 }
 
 fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {
@@ -77,7 +80,13 @@ fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {
 /// The new PID namespace begins with the next child.
 fn proc() -> Result<(), Verdict> {
     let all = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+    let own = format!("0 {} 1", nix::unistd::geteuid());
     enter(all, "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)")?;
+    // What is mounted belongs to root of the namespace, and without a map there is none.
+    std::fs::write("/proc/self/uid_map", own).map_err(|error| {
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        Verdict::refused("write(uid_map)", errno)
+    })?;
     if let Some(errno) = syscalls::pivot_root_refused() {
         return Err(Verdict::refused("pivot_root", errno));
     }

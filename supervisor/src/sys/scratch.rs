@@ -1,12 +1,13 @@
 //! A directory for trials on a real file system, gone afterwards whatever became of the trial.
 //!
-//! A lock on it tells a trial under way from one whose process was killed: the next one removes it.
+//! A lock on it tells a trial under way from one whose process was killed: the next one removes it, or a guard that
+//! outlives the process (`guard`).
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Scratch {
     pub fn beneath(place: &Path) -> std::io::Result<Self> {
         let place = existing(place);
         sweep(place);
-        let path = nix::unistd::mkdtemp(&place.join(format!("{PREFIX}XXXXXX")))?;
+        let path = nix::unistd::mkdtemp(&place.join(format!("{}XXXXXX", prefix(&maker()))))?;
         let lock = lock(&path);
         Ok(Self { path, _lock: lock })
     }
@@ -51,6 +52,17 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         remove(&self.path);
     }
+}
+
+/// Who we are, among all the containers that a volume may be mounted in.
+pub(super) fn maker() -> String {
+    let namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino());
+    format!("{}-{namespace}", std::process::id())
+}
+
+/// How the names of a maker's directories begin.
+pub(super) fn prefix(maker: &str) -> String {
+    format!("{PREFIX}{maker}.")
 }
 
 /// `place`, or the nearest directory above it that exists.

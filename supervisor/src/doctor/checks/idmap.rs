@@ -1,6 +1,6 @@
 //! The user and group ids of a build: the helpers that map them, the ranges they come from, and the whole of it tried.
 
-use caps::Capability;
+use caps::{CapSet, Capability};
 use nix::unistd::getuid;
 
 use super::trials::ask;
@@ -18,7 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
         duty: Duty::Builds,
         preflight: true,
         look: helpers,
-        cases: &[NO_HELPER, NO_RIGHT, NOSUID, SETUID],
+        cases: &[NO_HELPER, NO_RIGHT, NOSUID, POWERLESS, SETUID],
         ..Check::NEW
     },
     Check {
@@ -72,6 +72,12 @@ const NOSUID: Case = Case {
     status: Status::Fail,
     means: "The file system that holds newuidmap and newgidmap is mounted nosuid, which makes the kernel ignore the right that their files carry.",
     cure: "Take the volume or mount over {directory} out of the pod spec, or mount it without nosuid; on the node, as root:\n  findmnt -o TARGET,OPTIONS --target /var/lib/containerd",
+};
+const POWERLESS: Case = Case {
+    name: "setuid-powerless",
+    status: Status::Fail,
+    means: "These programs are setuid root, and as root they write a map only with the capabilities DAC_OVERRIDE and SYS_ADMIN, which this container rightly has not. With a file capability of their own they need neither.",
+    cure: REBUILD,
 };
 const SETUID: Case = Case {
     name: "setuid",
@@ -164,6 +170,12 @@ fn helper(kind: Kind) -> Option<Finding> {
     }
     let granted = rights.permitted & (1 << capability.index()) != 0;
     if rights.setuid_root {
+        let needed = [Capability::CAP_DAC_OVERRIDE, Capability::CAP_SYS_ADMIN];
+        let has = |capability| caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false);
+        if !needed.into_iter().all(has) {
+            let found = format!("{shown} is setuid root, without SYS_ADMIN and DAC_OVERRIDE");
+            return Some(Finding::case(POWERLESS, found));
+        }
         return Some(Finding::case(SETUID, format!("{shown} is setuid root")));
     }
     match (granted, rights.effective) {

@@ -30,7 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "kernel.clock",
         title: "The clock is right",
-        how: "Compares it with the time at which this program's file and the container's root were made, and with the year of this release.",
+        how: "Compares it with the times at which this program's file and the container's own were made and a mounted service account's token was issued, and with the year of this release.",
         look: clock,
         cases: &[CLOCK],
         ..Check::NEW
@@ -109,7 +109,14 @@ fn clock(_: &Scene) -> Finding {
     let files = ["/proc/self/exe", "/etc/hostname", "/etc/resolv.conf"];
     let newest = files.iter().filter_map(|path| modified(path).ok()).max();
     let newest = newest.unwrap_or(SystemTime::UNIX_EPOCH);
-    let floor = newest.max(SystemTime::UNIX_EPOCH + RELEASED);
+    let token = std::fs::read_to_string(super::kubernetes::SERVICE_ACCOUNT).unwrap_or_default();
+    let issued = super::tokens::times(&token).and_then(|times| times.begins);
+    let issued = Duration::from_secs(
+        issued
+            .and_then(|seconds| seconds.try_into().ok())
+            .unwrap_or(0),
+    );
+    let floor = newest.max(SystemTime::UNIX_EPOCH + RELEASED.max(issued));
     match floor.duration_since(now) {
         Ok(behind) if behind > SLACK => {
             let days = behind.as_secs() / 86400;

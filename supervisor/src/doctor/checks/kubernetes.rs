@@ -16,11 +16,19 @@ pub(super) const CHECKS: &[Check] = &[
         ..Check::NEW
     },
     Check {
-        id: "kubernetes.host-namespaces",
-        title: "The node's processes and network are out of sight",
-        how: "Compares this process's PID namespace with the kernel's first one, and looks for network interfaces with hardware beneath them.",
-        look: host_namespaces,
-        cases: &[HOST_PID, HOST_NETWORK],
+        id: "kubernetes.host-pid",
+        title: "The node's processes are out of sight",
+        how: "Compares this process's PID namespace with the kernel's first one.",
+        look: host_pid,
+        cases: &[HOST_PID],
+        ..Check::NEW
+    },
+    Check {
+        id: "kubernetes.host-network",
+        title: "The node's network is out of reach",
+        how: "Looks for network interfaces with hardware beneath them.",
+        look: host_network,
+        cases: &[HOST_NETWORK],
         ..Check::NEW
     },
     Check {
@@ -57,13 +65,13 @@ const IGNORED: Case = Case {
     cure: "On the nodes: Linux 6.3 or later, containerd 2.0 or later with runc 1.2 or crun 1.9, or CRI-O 1.25. Until then take the profile rootless.\nFor a look from outside:\n  kubectl get nodes -o wide",
 };
 const HOST_PID: Case = Case {
-    name: "host-pid",
+    name: "shared",
     status: Status::Warn,
     means: "This container sees and may signal the node's processes. Nothing here needs that.",
     cure: "In the pod spec, take out:\n  hostPID: true\nWith podman: leave out --pid host",
 };
 const HOST_NETWORK: Case = Case {
-    name: "host-network",
+    name: "shared",
     status: Status::Warn,
     means: "This container is on the node's own network: a job reaches whatever listens on the node's loopback, and no network policy holds it. Nothing here needs that.",
     cure: "In the pod spec, take out:\n  hostNetwork: true\nWith podman: leave out --network host",
@@ -72,7 +80,7 @@ const SOCKET: Case = Case {
     name: "mounted",
     status: Status::Warn,
     means: "Whoever may talk to a container engine's socket is root on the node, and every job here may. Builds do not need it.",
-    cure: "In the pod spec, take the volume and its mount out:\n  volumes: [{name: NAME, hostPath: {path: {socket}}}]\nand the variable DOCKER_HOST, if it names one. With podman: leave out --volume {socket}:{socket}",
+    cure: "In the pod spec, take the volume and its mount out:\n  volumes: [{name: NAME, hostPath: {path: {socket}}}]\nand the variable DOCKER_HOST, if it names one.\nWith podman: leave out --volume {socket}:{socket}",
 };
 const TOKEN: Case = Case {
     name: "mounted",
@@ -102,16 +110,42 @@ fn is_identity(map: &str) -> bool {
 /// Inode of the first PID namespace, `PROC_PID_INIT_INO` in linux/proc_ns.h.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
-fn host_namespaces(_: &Scene) -> Finding {
-    let own = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    if own == Path::new(FIRST_PID_NAMESPACE) {
+fn in_first_pid_namespace() -> bool {
+    let own = std::fs::read_link("/proc/self/ns/pid");
+    own.is_ok_and(|own| own == Path::new(FIRST_PID_NAMESPACE))
+}
+
+const NODE: &str = "this is a node, and no container";
+
+/// A node itself, where none of this would be wrong.
+pub(super) fn on_node() -> bool {
+    let marks = ["/run/.containerenv", "/.dockerenv"];
+    let marked = marks.iter().any(|path| Path::new(path).exists());
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    !marked && !in_pod && in_first_pid_namespace()
+}
+
+fn host_pid(_: &Scene) -> Finding {
+    if on_node() {
+        return Finding::skipped(NODE);
+    }
+    if in_first_pid_namespace() {
         return Finding::case(HOST_PID, "this is the node's own PID namespace");
     }
-    if let Some(interface) = hardware_interface() {
-        let found = format!("the network interface {interface} has hardware beneath it");
-        return Finding::case(HOST_NETWORK, found);
+    Finding::ok("a PID namespace of its own")
+}
+
+fn host_network(_: &Scene) -> Finding {
+    if on_node() {
+        return Finding::skipped(NODE);
     }
-    Finding::ok("neither is seen")
+    match hardware_interface() {
+        Some(interface) => {
+            let found = format!("the network interface {interface} has hardware beneath it");
+            Finding::case(HOST_NETWORK, found)
+        }
+        None => Finding::ok("no interface with hardware beneath it"),
+    }
 }
 
 /// Of a container's usual interfaces, lo and one end of a veth pair, none has a device.
@@ -134,6 +168,9 @@ const SOCKETS: [&str; 6] = [
 ];
 
 fn engine_socket(_: &Scene) -> Finding {
+    if on_node() {
+        return Finding::skipped(NODE);
+    }
     let named = std::env::var("DOCKER_HOST").unwrap_or_default();
     let named = named.strip_prefix("unix://").map(str::to_owned);
     let mut paths = SOCKETS.into_iter().map(str::to_owned).chain(named);
@@ -143,10 +180,12 @@ fn engine_socket(_: &Scene) -> Finding {
     }
 }
 
+/// Where Kubernetes mounts it.
+pub(super) const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
 fn service_account(_: &Scene) -> Finding {
-    let path = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-    if Path::new(path).exists() {
-        Finding::case(TOKEN, format!("{path} is there"))
+    if Path::new(SERVICE_ACCOUNT).exists() {
+        Finding::case(TOKEN, format!("{SERVICE_ACCOUNT} is there"))
     } else {
         Finding::ok("none is there")
     }

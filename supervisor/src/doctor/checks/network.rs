@@ -5,9 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use zeroize::Zeroizing;
 
+use super::tokens;
 use super::trials::told;
-use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::config::FlavorName;
+use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::sys::program;
 
@@ -15,7 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.names",
         title: "Names of hosts are found",
-        how: "Asks getent(1), which looks where this image's programs look, for each host of --reach and of storage.insecure_registries.",
+        how: "Asks getent(1), which looks where this image's programs look, for each host of --reach, of storage.insecure_registries and of the flavor's CI service (that one only where no proxy is named).",
         limit: Duration::from_secs(4),
         look: names,
         cases: &[UNKNOWN],
@@ -24,7 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.tcp",
         title: "Hosts can be reached",
-        how: "Opens a TCP connection to each host of --reach and of storage.insecure_registries, and closes it again. A second is enough for each.",
+        how: "Opens a TCP connection to each of the same hosts, and closes it again. A second is enough for each.",
         after: &["network.names"],
         limit: Duration::from_secs(10),
         look: tcp,
@@ -51,23 +54,58 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Host and port of `HOST[:PORT]`, `[IPV6]:PORT` or a URL's beginning.
 fn split(text: &str) -> (String, u16) {
+    let usual = if text.starts_with("http://") { 80 } else { 443 };
     let text = text.split_once("://").map_or(text, |(_, rest)| rest);
     let text = text.split('/').next().unwrap_or_default();
     if text.parse::<IpAddr>().is_ok() {
-        return (text.to_owned(), 443);
+        return (text.to_owned(), usual);
     }
     if let Some((host, port)) = text.rsplit_once(':') {
         if let Ok(port) = port.parse() {
             return (host.trim_matches(['[', ']']).to_owned(), port);
         }
     }
-    (text.trim_matches(['[', ']']).to_owned(), 443)
+    (text.trim_matches(['[', ']']).to_owned(), usual)
 }
 
 fn hosts(scene: &Scene) -> Vec<(String, u16)> {
     let registries = &scene.config.storage.insecure_registries;
-    let named = scene.reach.iter().chain(registries);
-    named.map(|text| split(text)).collect()
+    let named = scene.reach.iter().chain(registries).cloned();
+    named
+        .chain(service(scene))
+        .map(|text| split(&text))
+        .collect()
+}
+
+/// The CI service of the flavor. Behind a proxy it is the proxy's to find.
+fn service(scene: &Scene) -> Option<String> {
+    let proxied = ["https_proxy", "HTTPS_PROXY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    if proxied || scene.excused(Duty::Job).is_some() {
+        return None;
+    }
+    let config = &scene.config;
+    let or = |url: Option<String>, usual: &str| Some(url.unwrap_or_else(|| usual.to_owned()));
+    match config.flavor {
+        FlavorName::Github => or(
+            config.github.url.clone().or_else(|| staged(scene)),
+            "github.com",
+        ),
+        FlavorName::Circleci => or(config.circleci.url.clone(), "runner.circleci.com"),
+        FlavorName::Local | FlavorName::Exec => None,
+    }
+}
+
+/// What a JIT configuration among the staged secrets says.
+fn staged(scene: &Scene) -> Option<String> {
+    let entries = std::fs::read_dir(&scene.config.secrets.directory).ok()?;
+    let texts = entries
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    texts
+        .map(Zeroizing::new)
+        .find_map(|text| tokens::server(&text))
 }
 
 /// Addresses of a host; `None` where nobody can be asked.
@@ -98,8 +136,7 @@ fn names(scene: &Scene) -> Finding {
         match addresses(host) {
             None => return Finding::skipped("there is no getent in this image to ask"),
             Some(found) if found.is_empty() => {
-                return Finding::case(UNKNOWN, format!("{host} has no address"))
-                    .fill("host", host);
+                return Finding::case(UNKNOWN, format!("{host} has no address")).fill("host", host);
             }
             Some(_) => {}
         }
@@ -155,6 +192,7 @@ mod tests {
         assert_eq!(host("ghcr.io"), ("ghcr.io".to_owned(), 443));
         assert_eq!(host("127.0.0.1:5000"), ("127.0.0.1".to_owned(), 5000));
         assert_eq!(host("https://ghcr.io/v2/"), ("ghcr.io".to_owned(), 443));
+        assert_eq!(host("http://ci.example/a"), ("ci.example".to_owned(), 80));
         assert_eq!(host("[::1]:80"), ("::1".to_owned(), 80));
         assert_eq!(host("::1"), ("::1".to_owned(), 443));
     }

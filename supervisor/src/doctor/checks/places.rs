@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
 use crate::sys::program;
 use crate::sys::scratch::{Scratch, existing};
@@ -20,7 +20,6 @@ pub(super) const CHECKS: &[Check] = &[
         title: "The container's root can be written",
         how: "Reads the flags of the mount at /.",
         duty: Duty::Builds,
-        preflight: true,
         look: root,
         cases: &[ROOT_READ_ONLY],
         ..Check::NEW
@@ -35,6 +34,16 @@ pub(super) const CHECKS: &[Check] = &[
         ..Check::NEW
     },
     Check {
+        id: "filesystem.passwd-home",
+        title: "This user's home directory is there",
+        how: "Looks for the directory that /etc/passwd names. The supervisor makes the one on the workspace.",
+        duty: Duty::Builds,
+        preflight: true,
+        look: passwd_home,
+        cases: &[NO_HOME],
+        ..Check::NEW
+    },
+    Check {
         id: "filesystem.home",
         title: "HOME, TMPDIR and XDG_RUNTIME_DIR can be written",
         how: "Asks access(2) of each that is set. The job itself gets its own, on the workspace.",
@@ -45,7 +54,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "filesystem.fuse",
         title: "fuse-overlayfs could step in",
-        how: "Where the kernel's own overlay does not work: opens /dev/fuse for reading and writing, and looks for fuse-overlayfs in PATH.",
+        how: "Where the kernel's own overlay does not work: opens /dev/fuse for reading and writing, and looks for fuse-overlayfs in PATH and asks it for its version.",
         duty: Duty::Builds,
         after: &["storage.driver"],
         look: fuse,
@@ -55,6 +64,8 @@ pub(super) const CHECKS: &[Check] = &[
             FUSE_MODE,
             FUSE_ODD,
             FUSE_PROGRAM,
+            FUSE_OLD,
+            FUSE_FAILS,
         ],
         ..Check::NEW
     },
@@ -62,8 +73,8 @@ pub(super) const CHECKS: &[Check] = &[
 
 const ROOT_READ_ONLY: Case = Case {
     name: "read-only",
-    status: Status::Fail,
-    means: "A build step under chroot isolation sees parts of this root, and buildah may not change how they are mounted: \"tweaking mount flags on host root directory\".",
+    status: Status::Warn,
+    means: "A build step under chroot isolation may be given parts of this root, and buildah may not change how they are mounted: some builds then fail with \"tweaking mount flags on host root directory\".",
     cure: "In the pod spec, on this container (what is written there is gone with it):\n  securityContext:\n    readOnlyRootFilesystem: false\nWith podman: leave out --read-only",
 };
 const NO_RUNTIME: Case = Case {
@@ -77,6 +88,12 @@ const ON_DISK: Case = Case {
     status: Status::Warn,
     means: "Credentials that lie there for the time of the job would reach the node's disk.",
     cure: NO_RUNTIME.cure,
+};
+const NO_HOME: Case = Case {
+    name: "missing",
+    status: Status::Fail,
+    means: "Within a build's RUN step Buildah looks into the home directory that /etc/passwd names for this user, whatever HOME says, and ends where that is not there: \"cannot resolve\".",
+    cure: "In the image's Containerfile, either of:\n  RUN usermod --home {workspace}/home {user}\n  RUN install -d -o {uid} -g {gid} {home}",
 };
 const NOT_WRITABLE: Case = Case {
     name: "not-writable",
@@ -115,6 +132,18 @@ const FUSE_PROGRAM: Case = Case {
     ..FUSE_MISSING
 };
 
+const FUSE_OLD: Case = Case {
+    name: "old",
+    means: "fuse-overlayfs, which could step in for the kernel's own overlay, is older than 0.7.8 here and loses whiteouts in user namespaces: deleted files come back.",
+    ..FUSE_PROGRAM
+};
+const FUSE_FAILS: Case = Case {
+    name: "fails",
+    means: "fuse-overlayfs and its device are here, and still a trial of it failed: storage.driver says at what.",
+    cure: "The kernel's own overlay is better anyway: see storage.driver.",
+    ..FUSE_MISSING
+};
+
 fn root(_: &Scene) -> Finding {
     let flags = statvfs("/").map(|found| found.flags());
     match flags {
@@ -129,6 +158,7 @@ fn root(_: &Scene) -> Finding {
 fn runtime(scene: &Scene) -> Finding {
     let path = &scene.config.runtime_directory;
     let shown = path.display();
+    let _guard = scene.guard(path);
     match Scratch::beneath(path) {
         Ok(_) if in_memory(existing(path)) => {
             Finding::ok(format!("{shown} can be written, in memory"))
@@ -141,6 +171,20 @@ fn runtime(scene: &Scene) -> Finding {
     }
 }
 
+fn passwd_home(scene: &Scene) -> Finding {
+    let Some(home) = scene::home() else {
+        return Finding::ok("/etc/passwd names none");
+    };
+    let shown = home.display().to_string();
+    if home == scene.config.workspace.home() {
+        return Finding::ok(format!("{shown}, on the workspace"));
+    }
+    if home.is_dir() {
+        return Finding::ok(shown);
+    }
+    Finding::case(NO_HOME, format!("{shown} is not there")).fill("home", shown)
+}
+
 fn home(_: &Scene) -> Finding {
     let mut named = Vec::new();
     for name in ["HOME", "TMPDIR", "XDG_RUNTIME_DIR"] {
@@ -150,7 +194,12 @@ fn home(_: &Scene) -> Finding {
         let path = Path::new(&path);
         let place = existing(path);
         if let Err(errno) = access(place, AccessFlags::W_OK | AccessFlags::X_OK) {
-            let found = format!("{name}={}: {}: {}", path.display(), place.display(), told(errno));
+            let found = format!(
+                "{name}={}: {}: {}",
+                path.display(),
+                place.display(),
+                told(errno)
+            );
             return Finding::case(NOT_WRITABLE, found);
         }
         named.push(format!("{name}={}", path.display()));
@@ -178,8 +227,12 @@ fn fuse(scene: &Scene) -> Finding {
         };
         return Finding::case(case, format!("open({device}): {}", told(errno)));
     }
-    match program::find("fuse-overlayfs") {
-        Some(path) => Finding::ok(format!("{device} opens, {}", path.display())),
-        None => Finding::case(FUSE_PROGRAM, "fuse-overlayfs is not in PATH"),
+    let Some(path) = program::find("fuse-overlayfs") else {
+        return Finding::case(FUSE_PROGRAM, "fuse-overlayfs is not in PATH");
+    };
+    match program::version(&path, Path::new("/")) {
+        Ok(version) if version.numbers < [0, 7, 8] => Finding::case(FUSE_OLD, version.text),
+        Ok(version) => Finding::case(FUSE_FAILS, version.text),
+        Err(error) => Finding::case(FUSE_FAILS, format!("{}: {error}", path.display())),
     }
 }

@@ -6,9 +6,11 @@ use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::getuid;
 
+use super::kubernetes::on_node;
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
+use crate::sys::idmap::parse_map;
 use crate::sys::syscalls::{self, Heard};
 use crate::sys::trial::Trial;
 
@@ -20,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
         duty: Duty::Builds,
         preflight: true,
         look: syscalls,
-        cases: &[SECCOMP, SECCOMP_KILLS, SECCOMP_ODD],
+        cases: &[SECCOMP, SECCOMP_KILLS, NO_UMOUNT, SECCOMP_ODD],
         ..Check::NEW
     },
     Check {
@@ -43,6 +45,14 @@ pub(super) const CHECKS: &[Check] = &[
         cases: &[BOUNDING, ROOT_WITHOUT],
         ..Check::NEW
     },
+    Check {
+        id: "privileges.excess",
+        title: "The container has no rights over its node",
+        how: "Reads the bounding set. In a user namespace of the pod's own, capabilities count only within it.",
+        look: excess,
+        cases: &[PRIVILEGED, ADMIN],
+        ..Check::NEW
+    },
 ];
 
 const SECCOMP: Case = Case {
@@ -54,6 +64,12 @@ const SECCOMP: Case = Case {
 const SECCOMP_KILLS: Case = Case {
     name: "killed",
     means: "The filter of this container's runtime does not refuse this system call, it kills whoever makes it: a build would end without a word.",
+    ..SECCOMP
+};
+const NO_UMOUNT: Case = Case {
+    name: "umount2",
+    status: Status::Warn,
+    means: "The filter lets builds mount and forbids them to unmount. They work, but with the slow driver vfs, and every step's mounts stay until the whole build ends, with warnings: \"error unmounting\".",
     ..SECCOMP
 };
 const SECCOMP_ODD: Case = Case {
@@ -81,8 +97,26 @@ const ROOT_WITHOUT: Case = Case {
     cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID, SETFCAP]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID --cap-add SETFCAP",
 };
 
+const PRIVILEGED: Case = Case {
+    name: "privileged",
+    status: Status::Warn,
+    means: "This container is privileged: a job that becomes root in it owns the node. Nothing here needs that.",
+    cure: "In the pod spec, on this container, in place of privileged: true:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: leave out --privileged",
+};
+const ADMIN: Case = Case {
+    name: "sys-admin",
+    means: "The capability SYS_ADMIN is within this container's reach, and it is most of what root may do on the node. Builds need it only inside their own user namespace.",
+    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --cap-add SYS_ADMIN",
+    ..PRIVILEGED
+};
+
 /// Builds work without these: keyctl is never used under chroot isolation, the others are fallen back from.
-const SPARED: [&str; 4] = ["clone3", "keyctl", "openat2", "setns"];
+const SPARED: [&str; 5] = ["clone3", "keyctl", "openat2", "setns", "umount2"];
+
+/// glibc takes clone in place of clone3 only where the kernel seems not to know it.
+fn is_spared(name: &str, errno: i32) -> bool {
+    SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
+}
 
 fn syscalls(_: &Scene) -> Finding {
     let trial = Trial {
@@ -105,9 +139,12 @@ fn syscalls(_: &Scene) -> Finding {
         told.collect::<Vec<_>>().join(", ")
     };
     let (spared, needed): (Vec<_>, Vec<_>) =
-        (heard.refused.iter()).partition(|(name, _)| SPARED.contains(&name.as_str()));
+        (heard.refused.iter()).partition(|(name, errno)| is_spared(name, *errno));
     if !needed.is_empty() {
         return Finding::case(SECCOMP, told(&needed));
+    }
+    if spared.iter().any(|(name, _)| name == "umount2") {
+        return Finding::case(NO_UMOUNT, told(&spared));
     }
     let odd = |(name, errno): &(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
     let odd: Vec<_> = spared
@@ -155,5 +192,29 @@ fn capabilities(_: &Scene) -> Finding {
         (true, false) => Finding::ok("the bounding set has SETUID and SETGID"),
         (false, true) => Finding::case(ROOT_WITHOUT, format!("root without {missing}")),
         (false, false) => Finding::case(BOUNDING, format!("the bounding set lacks {missing}")),
+    }
+}
+
+fn excess(_: &Scene) -> Finding {
+    if on_node() {
+        return Finding::skipped("this is a node, and no container");
+    }
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let own = !parse_map(&map)
+        .iter()
+        .any(|line| line.outside == 0 && line.count > 0);
+    if own {
+        return Finding::ok("root of this container is nobody on the node");
+    }
+    let has = |capability| caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false);
+    let all = caps::all()
+        .into_iter()
+        .filter(|capability| has(*capability));
+    match (all.count(), has(Capability::CAP_SYS_ADMIN)) {
+        (count, true) if count >= 38 => {
+            Finding::case(PRIVILEGED, format!("{count} capabilities are within reach"))
+        }
+        (_, true) => Finding::case(ADMIN, "the bounding set has SYS_ADMIN"),
+        (count, false) => Finding::ok(format!("{count} capabilities, SYS_ADMIN not among them")),
     }
 }

@@ -1,21 +1,50 @@
 //! Staged secrets. No value is ever shown, and none is kept.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::unistd::{AccessFlags, access};
+use zeroize::Zeroizing;
+
+use super::tokens;
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 
-pub(super) const CHECKS: &[Check] = &[Check {
-    id: "secrets.directory",
-    title: "The staged secrets can be read",
-    how: "Lists the directory of staged secrets and compares it with secrets.required.",
-    duty: Duty::Secrets,
-    preflight: true,
-    look: directory,
-    cases: &[UNREADABLE, MISSING],
-    ..Check::NEW
-}];
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "secrets.directory",
+        title: "The staged secrets can be read",
+        how: "Lists the directory of staged secrets and compares it with secrets.required.",
+        duty: Duty::Secrets,
+        preflight: true,
+        look: directory,
+        cases: &[UNREADABLE, MISSING],
+        ..Check::NEW
+    },
+    Check {
+        id: "secrets.content",
+        title: "The staged secrets have a value, and it is valid now",
+        how: "Reads each: whether it is empty, its mode, and what a JWT in it, or a JIT configuration with one, says of its time.",
+        duty: Duty::Secrets,
+        after: &["secrets.directory"],
+        look: content,
+        cases: &[UNREADABLE, EXPIRED, EMPTY, NOT_YET, OPEN],
+        ..Check::NEW
+    },
+    Check {
+        id: "secrets.unlink",
+        title: "The job will not find the staged secrets",
+        how: "Asks access(2) whether the supervisor may remove the files once they are read, before the job starts.",
+        duty: Duty::Secrets,
+        after: &["secrets.directory"],
+        look: unlink,
+        cases: &[STAYS],
+        ..Check::NEW
+    },
+];
 
 const UNREADABLE: Case = Case {
     name: "unreadable",
@@ -30,15 +59,42 @@ const MISSING: Case = Case {
     cure: "kubectl create secret generic NAME --from-literal={key}=VALUE\nand in the pod spec, on the stage-secrets container:\n  volumeMounts: [{name: NAME, mountPath: {secrets}}]\nOr take {key} out of secrets.required.",
 };
 
+const EXPIRED: Case = Case {
+    name: "expired",
+    status: Status::Fail,
+    means: "This token says of itself that its time is over; the CI service will refuse it.",
+    cure: "Make a new one (the launcher does it for each job), or by hand:\n  kubectl create secret generic NAME --from-file={key}=FILE --dry-run=client -o yaml | kubectl apply -f -",
+};
+const EMPTY: Case = Case {
+    name: "empty",
+    status: Status::Fail,
+    means: "The file of this secret is there and holds nothing; usually the command that made it failed without a word.",
+    cure: "kubectl create secret generic NAME --from-literal={key}=VALUE --dry-run=client -o yaml | kubectl apply -f -",
+};
+const NOT_YET: Case = Case {
+    name: "not-yet",
+    status: Status::Warn,
+    means: "This token says of itself that it becomes valid later: the clock of this node, or that of whoever made it, is wrong.",
+    cure: "On the node, as root:\n  timedatectl set-ntp true && timedatectl",
+};
+const OPEN: Case = Case {
+    name: "mode",
+    status: Status::Warn,
+    means: "Every user of this container may read the file of this secret.",
+    cure: "In the pod spec, on the volume:\n  secret: {secretName: NAME, defaultMode: 0440}\nAnd for the whole pod: securityContext: {fsGroup: {gid}}\nIn a directory of yours: chmod 0400 {key}",
+};
+const STAYS: Case = Case {
+    name: "stays",
+    status: Status::Warn,
+    means: "The supervisor removes the files of secrets before the job starts. These it cannot remove (a mounted Secret is read-only), so every step of the job may read them.",
+    cure: "Stage them: an init container copies the Secret into a memory volume that this one mounts for writing. In the pod spec:\n  volumes: [{name: staged, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: staged, mountPath: {secrets}}]",
+};
+
 fn directory(scene: &Scene) -> Finding {
     let path = &scene.config.secrets.directory;
     let shown = path.display();
-    let keys: Vec<String> = match std::fs::read_dir(path) {
-        Ok(entries) => entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| !name.starts_with(".."))
-            .collect(),
+    let keys = match keys(path) {
+        Ok(keys) => keys,
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
@@ -53,5 +109,75 @@ fn directory(scene: &Scene) -> Finding {
     match keys.len() {
         0 => Finding::skipped(format!("{shown} holds none, and none is required")),
         count => Finding::ok(format!("{count} in {shown}")),
+    }
+}
+
+/// Kubernetes' own entries begin with two dots.
+fn keys(path: &Path) -> std::io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(path)?;
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut keys: Vec<String> = names.filter(|name| !name.starts_with("..")).collect();
+    keys.sort();
+    Ok(keys)
+}
+
+fn content(scene: &Scene) -> Finding {
+    let path = &scene.config.secrets.directory;
+    let keys = keys(path).unwrap_or_default();
+    if keys.is_empty() {
+        return Finding::skipped("there are none");
+    }
+    let mut wrong: Vec<Finding> = keys
+        .iter()
+        .filter_map(|key| value(key, &path.join(key)))
+        .collect();
+    wrong.sort_by_key(|finding| !finding.is_fatal());
+    let ok = || Finding::ok(format!("{} with a value", keys.len()));
+    wrong.into_iter().next().unwrap_or_else(ok)
+}
+
+/// What is wrong with one secret. Its value goes nowhere.
+fn value(key: &str, path: &Path) -> Option<Finding> {
+    let case = |case, found: String| Some(Finding::case(case, found).fill("key", key));
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) => {
+            let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
+            return case(UNREADABLE, format!("{key}: {}", told(errno)));
+        }
+    };
+    // What is no text is no token either.
+    let text = std::str::from_utf8(&bytes).unwrap_or("binary");
+    if text.trim().is_empty() {
+        return case(EMPTY, format!("{key} is empty"));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let now = i64::try_from(now).ok()?;
+    if let Some(times) = tokens::times(text) {
+        if let Some(over) = times.expires.filter(|time| *time <= now) {
+            let minutes = (now - over) / 60;
+            return case(EXPIRED, format!("{key} expired {minutes} minutes ago"));
+        }
+        if let Some(early) = times.begins.filter(|time| *time > now + 300) {
+            let minutes = (early - now) / 60;
+            return case(NOT_YET, format!("{key} is valid only in {minutes} minutes"));
+        }
+    }
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o007 != 0)
+        .then(|| case(OPEN, format!("{key} has mode {mode:04o}")))
+        .flatten()
+}
+
+fn unlink(scene: &Scene) -> Finding {
+    let path = &scene.config.secrets.directory;
+    if keys(path).unwrap_or_default().is_empty() {
+        return Finding::skipped("there are none");
+    }
+    match access(path, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) => Finding::ok("their files are removed before the job starts"),
+        Err(errno) => Finding::case(STAYS, format!("{}: {}", path.display(), told(errno))),
     }
 }

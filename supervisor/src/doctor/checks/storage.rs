@@ -6,7 +6,7 @@ use super::trials::{Refusal, judge};
 use crate::config::Driver;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::storage::probe;
+use crate::storage::{on_container_root, probe};
 use crate::sys::filesystem::{self, Kind};
 use crate::sys::scratch::existing;
 
@@ -19,9 +19,15 @@ pub(super) const CHECKS: &[Check] = &[Check {
     preflight: true,
     limit: Duration::from_secs(12),
     look: driver,
-    cases: &[FORCED, VFS, VFS_STACKED, VFS_NETWORK, FUSE],
+    cases: &[NO_VOLUME, FORCED, VFS, VFS_STACKED, VFS_NETWORK, FUSE],
 }];
 
+const NO_VOLUME: Case = Case {
+    name: "no-volume",
+    status: Status::Fail,
+    means: "The layers of images would lie in the container's own root file system: the kernel's overlay does not stack on it, and nothing bounds or ends what is written there. `supervisor run` refuses to.",
+    cure: VFS_STACKED.cure,
+};
 const FORCED: Case = Case {
     name: "forced",
     status: Status::Fail,
@@ -53,6 +59,11 @@ const FUSE: Case = Case {
 
 fn driver(scene: &Scene) -> Finding {
     let graph_root = scene.config.graph_root();
+    if on_container_root(existing(&graph_root)) {
+        let found = format!("{} lies on the container's root", graph_root.display());
+        return Finding::case(NO_VOLUME, found);
+    }
+    let _guard = scene.guard(&graph_root);
     let overlay = || judge(probe::overlay(&graph_root));
     let fuse = || judge(probe::fuse_overlayfs(&graph_root));
     match scene.config.storage.driver {

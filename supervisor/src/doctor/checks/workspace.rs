@@ -1,26 +1,47 @@
 //! The ephemeral volume with the job's files.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getgid, getuid};
 
 use super::trials::told;
-use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::sys::scratch::{Scratch, existing};
 
-pub(super) const CHECKS: &[Check] = &[Check {
-    id: "workspace.writable",
-    title: "The workspace can be written",
-    how: "Makes a directory in it, or where it would be made, and removes it again.",
-    preflight: true,
-    look: writable,
-    cases: &[READ_ONLY, WRONG_OWNER, NOT_WRITABLE],
-    ..Check::NEW
-}];
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "workspace.writable",
+        title: "The workspace can be written",
+        how: "Makes a directory in it, or where it would be made, and removes it again.",
+        preflight: true,
+        look: writable,
+        cases: &[READ_ONLY, WRONG_OWNER, NOT_WRITABLE],
+        ..Check::NEW
+    },
+    Check {
+        id: "workspace.space",
+        title: "There is room on the workspace and the graph root",
+        how: "Asks statvfs(2) for free space and free inodes.",
+        preflight: true,
+        look: space,
+        cases: &[FULL, NO_INODES, LITTLE, FEW_INODES],
+        ..Check::NEW
+    },
+    Check {
+        id: "workspace.flags",
+        title: "The workspace's mount holds nothing back",
+        how: "Reads the flags of the mounts that hold the workspace and the graph root. With overlay, the steps of a build run on a mount of its own.",
+        after: &["storage.driver"],
+        preflight: true,
+        look: flags,
+        cases: &[NOEXEC_LAYERS, NOEXEC, NOSUID],
+        ..Check::NEW
+    },
+];
 
 const READ_ONLY: Case = Case {
     name: "read-only",
@@ -41,12 +62,115 @@ const NOT_WRITABLE: Case = Case {
     cure: READ_ONLY.cure,
 };
 
+const ROOM: &str = "In the pod spec, a larger volume (df and df -i tell what is full):\n  volumes:\n  - name: workspace\n    emptyDir: {sizeLimit: 20Gi}\nOn the node, what nobody uses any more:\n  crictl rmi --prune";
+const FULL: Case = Case {
+    name: "full",
+    status: Status::Fail,
+    means: "There is next to no space left where the job's files and the layers of its images are to lie: \"no space left on device\".",
+    cure: ROOM,
+};
+const NO_INODES: Case = Case {
+    name: "no-inodes",
+    status: Status::Fail,
+    means: "The file system has space left, but no room for more files (inodes): \"no space left on device\" although df shows some.",
+    cure: ROOM,
+};
+const LITTLE: Case = Case {
+    name: "little",
+    status: Status::Warn,
+    means: "A base image unpacked and one build take some gigabytes; there is less.",
+    cure: ROOM,
+};
+const FEW_INODES: Case = Case {
+    name: "few-inodes",
+    status: Status::Warn,
+    means: "A base image unpacked has tens of thousands of files; there is room for fewer.",
+    cure: ROOM,
+};
+const NOEXEC: Case = Case {
+    name: "noexec",
+    status: Status::Warn,
+    means: "No program that lies on this mount can be run: none that a job fetches or compiles, and no script of its repository by its path. Builds work.",
+    cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U\nOn the node: mount -o remount,exec PATH",
+};
+const NOEXEC_LAYERS: Case = Case {
+    name: "noexec-layers",
+    status: Status::Fail,
+    means: "The layers of images lie on this mount, with a storage driver (vfs) that runs a build's steps right there, and no program on it can be run: \"permission denied\".",
+    ..NOEXEC
+};
+const NOSUID: Case = Case {
+    name: "nosuid",
+    status: Status::Warn,
+    means: "Programs of an image that are setuid or have file capabilities, sudo and ping among them, have no such rights in a build step.",
+    cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U",
+};
+
 fn writable(scene: &Scene) -> Finding {
     let path = &scene.config.workspace.path;
+    let _guard = scene.guard(path);
     match Scratch::beneath(path) {
         Ok(_) => Finding::ok(format!("{} can be written", existing(path).display())),
         Err(error) => refused(existing(path), &error),
     }
+}
+
+const MIB: u64 = 1 << 20;
+
+/// The workspace, and the graph root where it lies elsewhere and is used.
+fn places(scene: &Scene) -> Vec<PathBuf> {
+    let mut places = vec![scene.config.workspace.path.clone()];
+    if scene.excused(Duty::Builds).is_none()
+        && !scene.config.in_workspace(&scene.config.graph_root())
+    {
+        places.push(scene.config.graph_root());
+    }
+    places
+}
+
+fn space(scene: &Scene) -> Finding {
+    let mut told = Vec::new();
+    for place in places(scene) {
+        let place = existing(&place);
+        let Ok(found) = statvfs(place) else { continue };
+        let shown = place.display();
+        let free = found.blocks_available() * found.fragment_size() / MIB;
+        // Some file systems (btrfs) have no fixed number of inodes, and say 0 of 0.
+        let inodes = match found.files() {
+            0 => u64::MAX,
+            _ => found.files_available(),
+        };
+        let text = format!("{shown}: {free} MiB free");
+        let files = format!("{shown}: room for {inodes} files");
+        match (free, inodes) {
+            (0..64, _) => return Finding::case(FULL, text),
+            (_, 0..500) => return Finding::case(NO_INODES, files),
+            (64..2048, _) => return Finding::case(LITTLE, text),
+            (_, 500..50_000) => return Finding::case(FEW_INODES, files),
+            _ => told.push(text),
+        }
+    }
+    Finding::ok(told.join(", "))
+}
+
+fn flags(scene: &Scene) -> Finding {
+    for place in places(scene) {
+        let place = existing(&place);
+        let Ok(found) = statvfs(place) else { continue };
+        let shown = place.display();
+        if found.flags().contains(FsFlags::ST_NOEXEC) {
+            let vfs = scene
+                .values
+                .get("storage.driver")
+                .is_some_and(|driver| driver == "vfs");
+            let case = if vfs { NOEXEC_LAYERS } else { NOEXEC };
+            return Finding::case(case, format!("{shown} is mounted noexec"));
+        }
+        if found.flags().contains(FsFlags::ST_NOSUID) && scene.excused(Duty::Builds).is_none() {
+            return Finding::case(NOSUID, format!("{shown} is mounted nosuid"));
+        }
+    }
+    Finding::ok("neither noexec nor nosuid")
 }
 
 fn refused(place: &Path, error: &std::io::Error) -> Finding {

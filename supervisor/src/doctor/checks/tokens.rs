@@ -1,0 +1,132 @@
+//! What credentials tell of themselves: when a JWT ends, also one within JSON, in Base64 or not; and whose they are.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+/// Seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    /// Not valid any more from then on.
+    pub(super) expires: Option<i64>,
+    /// Not valid before.
+    pub(super) begins: Option<i64>,
+}
+
+/// Deep enough for a JIT configuration: Base64 of JSON whose values are Base64 of JSON.
+const DEPTH: u8 = 4;
+
+/// The times of the first token in `text` that tells any.
+pub(super) fn times(text: &str) -> Option<Times> {
+    look(text.trim(), DEPTH)
+}
+
+fn look(text: &str, depth: u8) -> Option<Times> {
+    let depth = depth.checked_sub(1)?;
+    if let Some(claims) = claims(text) {
+        let number = |name: &str| claims.get(name).and_then(Value::as_i64);
+        return Some(Times {
+            expires: number("exp"),
+            begins: number("nbf").or_else(|| number("iat")),
+        });
+    }
+    within(&json(text)?, depth)
+}
+
+fn json(text: &str) -> Option<Value> {
+    let plain = serde_json::from_str(text).ok();
+    plain.or_else(|| serde_json::from_slice(&base64(text)?).ok())
+}
+
+/// Where the runner of a JIT configuration belongs: actions/runner's file .runner, in Base64 within it.
+pub(super) fn server(text: &str) -> Option<String> {
+    let files = json(text.trim())?;
+    let settings = json(files.get(".runner")?.as_str()?)?;
+    let field = |name: &str| settings.get(name)?.as_str().map(str::to_owned);
+    field("gitHubUrl").or_else(|| field("GitHubUrl"))
+}
+
+fn within(value: &Value, depth: u8) -> Option<Times> {
+    match value {
+        Value::String(text) => look(text, depth),
+        Value::Array(values) => values.iter().find_map(|value| within(value, depth)),
+        Value::Object(fields) => fields.values().find_map(|value| within(value, depth)),
+        _ => None,
+    }
+}
+
+/// The claims of a JWT, RFC 7519: HEADER.CLAIMS.SIGNATURE, each in Base64.
+fn claims(text: &str) -> Option<Value> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let [header, claims, _] = parts.as_slice() else {
+        return None;
+    };
+    let object = |part: &str| serde_json::from_slice::<Value>(&base64(part)?).ok();
+    object(header)?.get("alg")?;
+    object(claims)
+}
+
+/// Base64 of either alphabet, RFC 4648, padded or not.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let letter = |letter: char| match letter {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    };
+    let text: String = text
+        .trim_end()
+        .trim_end_matches('=')
+        .chars()
+        .map(letter)
+        .collect();
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// {"alg":"none"} . {"exp":1700000000,"nbf":1600000000} . x
+    const JWT: &str = "eyJhbGciOiJub25lIn0.eyJleHAiOjE3MDAwMDAwMDAsIm5iZiI6MTYwMDAwMDAwMH0.x";
+
+    #[test]
+    fn a_jwt_tells_its_times_wherever_it_lies() {
+        let times_of = Times {
+            expires: Some(1_700_000_000),
+            begins: Some(1_600_000_000),
+        };
+        assert_eq!(times(JWT), Some(times_of));
+        assert_eq!(
+            times(&format!("{{\"a\":[{{\"b\":\"{JWT}\"}}]}}\n")),
+            Some(times_of)
+        );
+        // Base64 of {"t":"JWT"} with the same token.
+        let wrapped = "eyJ0IjoiZXlKaGJHY2lPaUp1YjI1bEluMC5leUpsZUhBaU9qRTNNREF3TURBd01EQXNJbTVpWmlJNk1UWXdNREF3TURBd01IMC54In0=";
+        assert_eq!(times(wrapped), Some(times_of));
+    }
+
+    #[test]
+    fn a_jit_configuration_tells_its_server() {
+        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let settings = encode(r#"{"gitHubUrl":"https://github.example/o/r"}"#);
+        let jit = encode(&format!(
+            r#"{{".runner":"{settings}",".credentials":"e30="}}"#
+        ));
+        assert_eq!(server(&jit).as_deref(), Some("https://github.example/o/r"));
+        assert_eq!(server(JWT), None);
+    }
+
+    #[test]
+    fn other_secrets_tell_nothing() {
+        for text in [
+            "",
+            "ghp_0123456789",
+            "a.b.c",
+            "{\"auths\":{}}",
+            "AAAA",
+            "1.2.3",
+        ] {
+            assert_eq!(times(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! A container in one broken state, the doctor in it, and what it says.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::{root, single_image, supervisor};
+use tempfile::TempDir;
+
+/// As a pod of the profile rootless gets it, and the local run's script too.
+const WORKSPACE: &str = "--mount=type=tmpfs,destination=/workspace,tmpfs-size=2100m,tmpfs-mode=0755,U=true,exec,suid,dev";
+const RUNTIME: &str = "--mount=type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true";
+const CAPABILITIES: [&str; 3] = ["--cap-drop=all", "--cap-add=SETUID", "--cap-add=SETGID"];
+
+/// A pod with a user namespace of its own, and nothing hidden in its /proc.
+pub(crate) const OWN_IDS: [&str; 3] = [
+    "--uidmap=0:100000:65536",
+    "--gidmap=0:100000:65536",
+    "--security-opt=unmask=ALL",
+];
+
+/// From root of the container to the user of a job, with the rights of one.
+pub(crate) const DROP: &str = "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all \
+    --bounding-set=-all,+setuid,+setgid";
+
+/// How the container is started. Everything is as it should be until a method changes it.
+pub(crate) struct State {
+    workspace: Option<String>,
+    runtime: Option<String>,
+    capabilities: Vec<String>,
+    seccomp: Option<PathBuf>,
+    user: &'static str,
+    flags: Vec<String>,
+    setup: Option<String>,
+    pub(crate) directory: TempDir,
+}
+
+pub(crate) fn good() -> State {
+    assert!(
+        Command::new("id").arg("-u").output().unwrap().stdout == b"0\n",
+        "these tests start containers: run them as root"
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open).unwrap();
+    State {
+        workspace: Some(WORKSPACE.to_owned()),
+        runtime: Some(RUNTIME.to_owned()),
+        capabilities: CAPABILITIES.map(str::to_owned).into(),
+        seccomp: Some(root().join("k8s/seccomp/buildah.json")),
+        user: "1000:1000",
+        flags: vec!["--network=none".to_owned()],
+        setup: None,
+        directory,
+    }
+}
+
+/// A workspace on tmpfs with these options of the mount.
+pub(crate) fn workspace(options: &str) -> State {
+    good().workspace(&format!(
+        "--mount=type=tmpfs,destination=/workspace,{options}"
+    ))
+}
+
+impl State {
+    /// Further flags of `podman run`.
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(ToString::to_string));
+        self
+    }
+
+    pub(crate) fn without(mut self, flag: &str) -> Self {
+        self.flags.retain(|known| known != flag);
+        self
+    }
+
+    /// The workspace's flag in place of the good one; empty for none at all.
+    pub(crate) fn workspace(mut self, flag: &str) -> Self {
+        self.workspace = Some(flag.to_owned()).filter(|flag| !flag.is_empty());
+        self
+    }
+
+    pub(crate) fn runtime(mut self, flag: &str) -> Self {
+        self.runtime = Some(flag.to_owned()).filter(|flag| !flag.is_empty());
+        self
+    }
+
+    pub(crate) fn capabilities(mut self, flags: &[&str]) -> Self {
+        self.capabilities = flags.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    pub(crate) fn user(mut self, user: &'static str) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// Shell commands as root of the container, before the doctor starts as the user of a job.
+    pub(crate) fn setup(mut self, commands: &str) -> Self {
+        self.setup = Some(commands.to_owned());
+        self
+    }
+
+    /// The profile that podman brings.
+    pub(crate) fn default_seccomp(mut self) -> Self {
+        self.seccomp = None;
+        self
+    }
+
+    /// The project's profile with one system call taken out of it.
+    pub(crate) fn refuse(self, call: &str) -> Self {
+        self.filter(call, r#""action": "SCMP_ACT_ERRNO", "errnoRet": 1"#)
+    }
+
+    /// The project's profile with another rule for one system call.
+    pub(crate) fn filter(self, call: &str, rule: &str) -> Self {
+        self.filters(call, &[rule])
+    }
+
+    /// With several, each for other arguments.
+    pub(crate) fn filters(mut self, call: &str, rules_of_it: &[&str]) -> Self {
+        let text = std::fs::read_to_string(root().join("k8s/seccomp/buildah.json")).unwrap();
+        let mut profile: Value = serde_json::from_str(&text).unwrap();
+        let rules = profile["syscalls"].as_array_mut().unwrap();
+        for rule in rules.iter_mut() {
+            let names = rule["names"].as_array_mut().unwrap();
+            names.retain(|name| name != call);
+        }
+        rules.retain(|rule| !rule["names"].as_array().unwrap().is_empty());
+        for rule in rules_of_it {
+            let rule = format!(r#"{{"names": ["{call}"], {rule}}}"#);
+            rules.push(serde_json::from_str(&rule).unwrap());
+        }
+        let path = self.directory.path().join("seccomp.json");
+        std::fs::write(&path, profile.to_string()).unwrap();
+        self.seccomp = Some(path);
+        self
+    }
+
+    /// A file of this content, readable in the container at `at`.
+    pub(crate) fn file(self, at: &str, content: &str) -> Self {
+        let path = self.directory.path().join(at.replace('/', "_"));
+        std::fs::write(&path, content).unwrap();
+        let flag = format!("--volume={}:{at}:ro", path.display());
+        self.flags(&[&flag])
+    }
+
+    /// Applies the cure as it stands in the text: its line for podman, or the first line of a Containerfile.
+    pub(crate) fn cured_by(mut self, cure: &str, volume: &str) -> Self {
+        let mut lines = cure.lines();
+        if let Some(line) = lines.find_map(|line| line.strip_prefix("  RUN ")) {
+            let broken = self.setup.unwrap_or_default();
+            self.setup = Some(format!("{broken}; {line}"));
+            return self;
+        }
+        let mut lines = cure.lines();
+        let line = lines.find_map(|line| line.strip_prefix("With podman: "));
+        let line = line.unwrap_or_else(|| panic!("no line for podman in: {cure}"));
+        if let Some(flag) = line.strip_prefix("leave out ") {
+            let flag = flag.replacen(' ', "=", 1);
+            self.flags.retain(|known| *known != flag);
+            return self;
+        }
+        for flag in line.replace("NAME:", &format!("{volume}:")).split(" --") {
+            let flag = format!("--{}", flag.trim_start_matches("--"));
+            self.apply(&flag.replacen(' ', "=", 1));
+        }
+        self
+    }
+
+    /// A flag in place of those that say something else about the same.
+    fn apply(&mut self, flag: &str) {
+        let (option, value) = flag.split_once('=').unwrap();
+        match option {
+            "--cap-drop" => self.capabilities = vec![flag.to_owned()],
+            "--cap-add" => self.capabilities.push(flag.to_owned()),
+            "--security-opt" => {
+                let profile = value.strip_prefix("seccomp=").unwrap();
+                self.seccomp = Some(root().join(profile));
+            }
+            _ if value.contains(":/workspace") => self.workspace = Some(flag.to_owned()),
+            _ if value.contains("/run/supervisor") => self.runtime = Some(flag.to_owned()),
+            _ => {
+                // Of --ulimit there is one for each limit.
+                let limit = value.split_once('=').map_or("", |(name, _)| name);
+                let same = format!("{option}={limit}");
+                self.flags.retain(|known| !known.starts_with(&same));
+                self.flags.push(flag.to_owned());
+            }
+        }
+    }
+
+    /// Runs the supervisor in this state.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        // Where the kernel ends a container for its memory, conmon leaves a note in the working directory.
+        let script = "source scripts/lib.sh; engine_options; cd \"$1\"; engine run --rm --env LANG=C.UTF-8 \
+            \"${SECURITY_FLAGS[@]}\" \"${@:2}\"";
+        let binary = format!(
+            "--volume={}:/usr/local/bin/supervisor:ro",
+            supervisor().display()
+        );
+        let image = single_image();
+        let mut command = Command::new("bash");
+        command.args(["-c", script, "bash"]);
+        command.arg(self.directory.path()).arg(&binary);
+        command.args(
+            self.workspace
+                .iter()
+                .chain(&self.runtime)
+                .chain(&self.flags),
+        );
+        for limit in ["nofile", "nproc"] {
+            if !self.flags.iter().any(|flag| flag.contains(limit)) {
+                command.arg(format!("--ulimit={limit}=1024:1024"));
+            }
+        }
+        if let Some(profile) = &self.seccomp {
+            command.arg(format!("--security-opt=seccomp={}", profile.display()));
+        }
+        match &self.setup {
+            None => {
+                command
+                    .args(&self.capabilities)
+                    .args(["--user", self.user, &image]);
+            }
+            Some(setup) => {
+                // The entry point is a shell that becomes the supervisor, as PID 1 too.
+                command.args(["--user=0", "--cap-add=all", "--entrypoint=bash", &image]);
+                command.args([
+                    "-c",
+                    &format!("set -e; chown 1000:1000 /run/supervisor /workspace; {setup}\nexec {DROP} supervisor \"$@\""),
+                    "bash",
+                ]);
+            }
+        }
+        command.args(arguments).current_dir(root());
+        command.output().unwrap()
+    }
+
+    /// The doctor's JSON.
+    pub(crate) fn doctor(&self, arguments: &[&str]) -> Said {
+        let mut all = vec!["doctor", "--json"];
+        all.extend(arguments);
+        let output = self.run(&all);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{error}: {}\n{stderr}",
+                String::from_utf8_lossy(&output.stdout)
+            )
+        });
+        Said {
+            report,
+            code: output.status.code(),
+        }
+    }
+
+    /// Whether a job that builds an image of two steps succeeds, with no check before it. A file of another user is in
+    /// it: Buildah falls back to a single id without failing, and only such a file tells.
+    pub(crate) fn builds(&self) -> Result<(), String> {
+        let script = r#"mkdir context && cp /usr/local/bin/supervisor context/program &&
+            printf 'FROM scratch\nCOPY --chown=1:1 program /program\nRUN ["/program", "--version"]\n' >context/Containerfile &&
+            buildah build --no-cache context"#;
+        let output = self.run(&[
+            "run",
+            "--no-preflight",
+            "--flavor",
+            "exec",
+            "--",
+            "bash",
+            "-c",
+            script,
+        ]);
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// What the doctor said.
+pub(crate) struct Said {
+    pub(crate) report: Value,
+    pub(crate) code: Option<i32>,
+}
+
+impl Said {
+    pub(crate) fn check(&self, id: &str) -> &Value {
+        let checks = self.report["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["id"] == id);
+        found.unwrap_or_else(|| panic!("no {id} in {:#}", self.report))
+    }
+
+    /// The check's status and case, and that its cure says this. Exit codes follow from all the statuses.
+    pub(crate) fn assert(&self, id: &str, expected: &str, cure: &str) {
+        let check = self.check(id);
+        let text = |part: &str| check[part].as_str().unwrap_or_default().to_owned();
+        let found = format!("{} {}", text("status"), text("case"));
+        assert_eq!(found.trim(), expected, "{id}: {check:#}");
+        assert!(text("cure").contains(cure), "{id}: {cure} in {check:#}");
+        if matches!(&*text("status"), "warn" | "fail") {
+            for part in ["found", "means", "cure"] {
+                assert!(!text(part).is_empty(), "{id} has no {part}: {check:#}");
+            }
+        }
+        let mut checks = self.report["checks"].as_array().unwrap().iter();
+        let fails = checks.any(|check| check["status"] == "fail");
+        let code = if fails { 70 } else { 0 };
+        assert_eq!(self.code, Some(code), "{:#}", self.report);
+    }
+}
+
+/// Whether a path is there and holds nothing.
+pub(crate) fn is_empty(path: &Path) -> bool {
+    std::fs::read_dir(path).unwrap().next().is_none()
+}

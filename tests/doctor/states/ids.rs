@@ -1,0 +1,86 @@
+//! Subordinate ids, and the two programs that hand them out.
+
+use crate::rows::{assert_all, row};
+use crate::state::{DROP, OWN_IDS, State, good};
+
+/// Content of both files with subordinate ids.
+fn ranges(content: &str) -> State {
+    good().setup(&format!(
+        "printf '{content}' | tee /etc/subuid >/etc/subgid"
+    ))
+}
+
+#[test]
+fn subordinate_ids_that_do_not_fit() {
+    let id = "idmap.subordinate";
+    let cure = "runner:1:999\\nrunner:1001:64535\\n";
+    assert_all([
+        row("no file", good().setup("rm /etc/subuid")).finds(id, "fail missing", cure),
+        row("no group file", good().setup("rm /etc/subgid")).finds(id, "fail missing", cure),
+        row("no entry", ranges("other:1:999\\n"))
+            .finds(id, "fail no-entry", cure)
+            .finds("idmap.map", "skipped", ""),
+        row("malformed", ranges("runner:1\\n")).finds(id, "fail malformed", cure),
+        row("overlapping", ranges("runner:1:900\\nrunner:800:100\\n")).finds(
+            id,
+            "fail overlap",
+            cure,
+        ),
+        row("its own id", ranges("runner:1:65535\\n")).finds(id, "fail own-id", cure),
+        row("too few", ranges("runner:1:999\\n")).finds(id, "warn too-few", cure),
+        row(
+            "outside the pod's own ids",
+            ranges("runner:100000:65536\\n").flags(&OWN_IDS),
+        )
+        .finds(id, "fail outside", cure),
+        row(
+            "a newuidmap that maps nothing",
+            good().setup(
+                "cp /usr/bin/false /usr/bin/newuidmap; setcap cap_setuid+ep /usr/bin/newuidmap",
+            ),
+        )
+        .finds("idmap.helpers", "ok", "")
+        .finds("idmap.map", "fail refused", "supervisor doctor --json"),
+        row("by number", ranges("1000:1:999\\n1000:1001:64535\\n"))
+            .finds(id, "ok", "")
+            .finds("idmap.map", "ok", ""),
+    ]);
+}
+
+#[test]
+fn helpers_that_have_lost_their_right() {
+    let id = "idmap.helpers";
+    let setuid = "for helper in newuidmap newgidmap; do setcap -r /usr/bin/$helper; chmod u+s /usr/bin/$helper; done";
+    // What a privileged container has within reach.
+    let rights = DROP.replace("+setgid", "+setgid,+sys_admin,+dac_override");
+    let privileged = format!("{setuid}; exec {rights} supervisor \"$@\"");
+    assert_all([
+        row("not there", good().setup("rm /usr/bin/newgidmap")).finds(
+            id,
+            "fail missing",
+            "install --yes uidmap",
+        ),
+        row(
+            "capability lost",
+            good().setup("setcap -r /usr/bin/newuidmap"),
+        )
+        .finds(id, "fail no-right", "setcap cap_setuid+ep")
+        .finds("idmap.map", "skipped", ""),
+        row(
+            "capability not effective",
+            good().setup("setcap cap_setuid+p /usr/bin/newuidmap"),
+        )
+        .finds(id, "fail no-right", "setcap cap_setuid+ep"),
+        row("setuid root", good().setup(setuid)).finds(id, "fail setuid-powerless", "chmod u-s"),
+        row(
+            "setuid root, with the rights that it needs",
+            good().setup(&privileged),
+        )
+        .finds(id, "warn setuid", "chmod u-s"),
+        row(
+            "nosuid",
+            good().setup("mount --bind /usr/bin /usr/bin; mount -o remount,bind,nosuid /usr/bin"),
+        )
+        .finds(id, "fail nosuid", "/usr/bin"),
+    ]);
+}
