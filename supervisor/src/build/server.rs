@@ -223,7 +223,7 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
         })
     })?;
     workspace::prepare(&own).map_err(storage::StorageError::from)?;
-    let prepared = storage::prepare(&own)?;
+    let prepared = storage::prepare(&own, None)?;
     report.storage_driver = Some(prepared.driver.name().to_owned());
     for name in ["operations", "containers"] {
         private
