@@ -258,7 +258,8 @@ impl<'a> Session<'a> {
             let children = &self.builder.children;
             idmap::write_running(Pid::from_raw(pid), &mut |command| children.run(command))
                 .map_err(|error| error.to_string())?;
-            (&*socket).write_all(userns::GO).map_err(io)?;
+            let mut writer = socket;
+            writer.write_all(userns::GO).map_err(io)?;
             expect(socket, sandbox::INSIDE)?;
             Namespace::of(pid).map_err(io)
         };
