@@ -18,7 +18,7 @@ use crate::init::terminal::Terminal;
 use crate::init::terminate::{Act, Cause, Times};
 use crate::outcome::Failure;
 use crate::report::Reason;
-use crate::sys::{footprint, reserve};
+use crate::sys::footprint;
 
 /// How all of it ended.
 #[derive(Debug)]
@@ -133,8 +133,6 @@ fn one(
     let manner = start.manner;
     let program = start.program.clone();
     let terminal = Terminal::find();
-    // From the runner's first instruction on a job may lower our limits.
-    reserve::grow_stack();
     let runner = spawn(start, terminal.as_ref())?;
     info!(
         flavor = config.flavor.name(),

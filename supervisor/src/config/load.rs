@@ -86,8 +86,13 @@ impl Layers {
         let file = self.file.clone().or_else(default);
         let content = file.as_deref().map(read).transpose()?;
         let known = Defaults::new();
-        let figment = self.merged(known.clone(), content);
-        let config = extract(&figment, &known, file.as_deref())?;
+        let given = self.given(content);
+        let unknown = unknown(&given, &known, file.as_deref())?;
+        let figment = given.join(known);
+        if let Some(unknown) = unknown {
+            return Err(unknown.of(&figment));
+        }
+        let config = extract(&figment)?;
         match checks::first(&config) {
             None => Ok(Loaded { config, figment }),
             Some(found) => Err(ConfigError::Value {
@@ -102,7 +107,7 @@ impl Layers {
     #[must_use]
     pub fn voice(&self) -> (Log, Report) {
         let content = self.file.as_deref().and_then(|path| read(path).ok());
-        let figment = self.merged(Defaults::new(), content);
+        let figment = self.given(content).join(Defaults::new());
         let default = Config::default();
         (
             figment.extract_inner("log").unwrap_or(default.log),
@@ -110,8 +115,9 @@ impl Layers {
         )
     }
 
-    fn merged(&self, defaults: Defaults, file: Option<Data<Toml>>) -> Figment {
-        let mut figment = Figment::from(defaults);
+    /// All layers but the defaults, the stronger over the weaker.
+    fn given(&self, file: Option<Data<Toml>>) -> Figment {
+        let mut figment = Figment::new();
         if let Some(file) = file {
             figment = figment.merge(file);
         }
@@ -150,20 +156,38 @@ fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
     }
 }
 
-fn extract(
-    figment: &Figment,
+/// A key that was given and that nobody knows.
+struct Unknown {
+    key: String,
+    expected: String,
+}
+
+impl Unknown {
+    fn of(self, figment: &Figment) -> ConfigError {
+        ConfigError::Value {
+            origin: Origin::of(figment, &self.key),
+            problem: format!("unknown key; {}", self.expected),
+            key: self.key,
+        }
+    }
+}
+
+/// Looked for in what was given only: the defaults are known, and many.
+fn unknown(
+    given: &Figment,
     Defaults(known): &Defaults,
     file: Option<&Path>,
-) -> Result<Config, ConfigError> {
-    let layers = figment.data().map_err(|error| syntax(&error, file))?;
+) -> Result<Option<Unknown>, ConfigError> {
+    let layers = given.data().map_err(|error| syntax(&error, file))?;
     let given = layers.get(&Profile::Default);
-    if let Some(key) = given.and_then(|given| unknown_key(given, known, "")) {
-        return Err(ConfigError::Value {
-            origin: Origin::of(figment, &key),
-            problem: format!("unknown key; {}", expected_keys(&key, known)),
-            key,
-        });
-    }
+    let key = given.and_then(|given| unknown_key(given, known, ""));
+    Ok(key.map(|key| Unknown {
+        expected: expected_keys(&key, known),
+        key,
+    }))
+}
+
+fn extract(figment: &Figment) -> Result<Config, ConfigError> {
     figment
         .extract::<Config>()
         .map_err(|error| wrong_type(figment, &error))

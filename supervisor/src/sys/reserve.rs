@@ -7,17 +7,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
-use std::hint::black_box;
 use std::ptr::null_mut;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// Several times what a wipe and its threads hold at once.
 const SIZE: usize = 16 << 20;
-/// More than the deepest call of ours needs.
-const STACK: usize = 128 << 10;
-/// No page is larger.
-const PAGE: usize = 64 << 10;
 
 /// The system's allocator with a reserve behind it.
 #[derive(Debug)]
@@ -43,18 +38,6 @@ static ALLOCATOR: Reserve = Reserve {
 #[must_use]
 pub fn in_use() -> bool {
     ALLOCATOR.used.load(Relaxed) > 0
-}
-
-/// Grows the stack now to all that it will need: under a lowered limit it cannot, and that is a fault.
-#[inline(never)]
-pub fn grow_stack() {
-    let mut frame = [0_u8; STACK];
-    // SAFETY: the pages lie within `frame`, which holds nothing but zeros, as it does after their removal.
-    unsafe {
-        let start = (&raw mut frame as usize).next_multiple_of(PAGE);
-        nix::libc::madvise(start as *mut _, STACK - PAGE, nix::libc::MADV_DONTNEED);
-    }
-    black_box(&frame);
 }
 
 impl Reserve {
