@@ -48,6 +48,45 @@ fn subordinate_ids_that_do_not_fit() {
 }
 
 #[test]
+fn user_and_group_of_two_numbers_need_two_files() {
+    let id = "idmap.subordinate";
+    let regid = DROP.replace("--regid 1000", "--regid 2000");
+    let of_two = |files: &str| {
+        good().setup(&format!(
+            "groupadd --gid 2000 other; usermod --gid 2000 runner; {files}\nexec {regid} supervisor \"$@\""
+        ))
+    };
+    let cure = "printf 'runner:1:999\\nrunner:1001:64535\\n' >/etc/subuid && printf 'runner:1:1999\\nrunner:2001:63535\\n' >/etc/subgid";
+    assert_all([
+        row("the image's, for one number", of_two("")).finds(id, "fail own-id", cure),
+        row("as advised", of_two(cure))
+            .finds(id, "ok", "")
+            .finds("idmap.map", "ok", ""),
+    ]);
+}
+
+#[test]
+fn roots_own_lines_count_where_it_has_any() {
+    let id = "idmap.subordinate";
+    // Root of a pod with ids of its own, with the rights that root needs there.
+    let root = |content: &str| {
+        let command = DROP
+            .replace("--reuid 1000 --regid 1000", "--reuid 0 --regid 0")
+            .replace("+setgid", "+setgid,+setfcap");
+        let files = format!("printf '{content}' | tee /etc/subuid >/etc/subgid");
+        good()
+            .flags(&OWN_IDS)
+            .setup(&format!("{files}\nexec {command} supervisor \"$@\""))
+    };
+    assert_all([
+        row("none", root("")).finds(id, "skipped", ""),
+        row("all but its own", root("root:1:65535\\n")).finds(id, "ok", ""),
+        row("its own too", root("root:0:65536\\n")).finds(id, "fail own-id", "root:1:65535"),
+        row("outside", root("root:100000:65536\\n")).finds(id, "fail outside", "root:1:65535"),
+    ]);
+}
+
+#[test]
 fn helpers_that_have_lost_their_right() {
     let id = "idmap.helpers";
     let setuid = "for helper in newuidmap newgidmap; do setcap -r /usr/bin/$helper; chmod u+s /usr/bin/$helper; done";

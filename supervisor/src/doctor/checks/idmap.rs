@@ -1,7 +1,9 @@
 //! The user and group ids of a build: the helpers that map them, the ranges they come from, and the whole of it tried.
 
+use std::io::ErrorKind;
+
 use caps::{CapSet, Capability};
-use nix::unistd::getuid;
+use nix::unistd::{getgid, getuid};
 
 use super::trials::ask;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
@@ -127,7 +129,7 @@ const TOO_FEW: Case = Case {
     means: "Most images need the ids up to 65535 (nobody is 65534). A build fails at the first file of a higher one: \"potentially insufficient UIDs or GIDs available in user namespace\".",
     cure: RANGES,
 };
-const RANGES: &str = "In the image's Containerfile (ids that exist in every pod, less this user's own):\n  RUN printf '{ranges}' | tee /etc/subuid >/etc/subgid\nOn a node or workstation, as root:\n  usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}";
+const RANGES: &str = "In the image's Containerfile (ids that exist in every pod, less this user's own and its group's):\n  RUN printf '{subuids}' >/etc/subuid && printf '{subgids}' >/etc/subgid\nOn a node or workstation, as root:\n  usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}";
 const UNMAPPED: Case = Case {
     name: "refused",
     status: Status::Fail,
@@ -136,7 +138,7 @@ const UNMAPPED: Case = Case {
 };
 
 fn helpers(_: &Scene) -> Finding {
-    if getuid().is_root() {
+    if is_root() {
         return Finding::skipped("root writes the map itself");
     }
     let mut wrong: Vec<Finding> = [Kind::User, Kind::Group]
@@ -146,6 +148,10 @@ fn helpers(_: &Scene) -> Finding {
     wrong.sort_by_key(|finding| !finding.is_fatal());
     let ok = || Finding::ok("newuidmap has cap_setuid=ep, newgidmap has cap_setgid=ep");
     wrong.into_iter().next().unwrap_or_else(ok)
+}
+
+fn is_root() -> bool {
+    getuid().is_root()
 }
 
 /// What is wrong with one helper.
@@ -192,15 +198,16 @@ fn helper(kind: Kind) -> Option<Finding> {
 }
 
 fn subordinate(_: &Scene) -> Finding {
-    if getuid().is_root() {
-        return Finding::skipped("root takes all ids that this container has");
-    }
     let mut totals = Vec::new();
     for kind in [Kind::User, Kind::Group] {
         match ranges(kind) {
-            Ok(total) => totals.push((kind.subordinate_file(), total)),
-            Err((case, found)) => return Finding::case(case, found).fill("ranges", advice()),
+            Ok(Some(total)) => totals.push((kind.subordinate_file(), total)),
+            Ok(None) => {}
+            Err((case, found)) => return wrong(case, found),
         }
+    }
+    if totals.is_empty() {
+        return Finding::skipped("root takes all ids that this container has");
     }
     let few = totals.iter().find(|(_, total)| *total < 65534);
     if let Some((file, total)) = few {
@@ -208,7 +215,7 @@ fn subordinate(_: &Scene) -> Finding {
             "{file} grants {total} ids, with this user's own {}",
             total + 1
         );
-        return Finding::case(TOO_FEW, found).fill("ranges", advice());
+        return wrong(TOO_FEW, found);
     }
     let told = totals
         .iter()
@@ -216,41 +223,58 @@ fn subordinate(_: &Scene) -> Finding {
     Finding::ok(told.collect::<Vec<_>>().join(", "))
 }
 
-/// Two ranges around our own id that exist in a pod of 65536 ids.
-fn advice() -> String {
-    let (user, uid) = (user(), getuid().as_raw());
-    if uid == 0 || uid > 65534 {
-        return format!("{user}:1:65535\\n");
-    }
-    let below = if uid > 1 {
-        format!("{user}:1:{}\\n", uid - 1)
-    } else {
-        String::new()
-    };
-    format!("{below}{user}:{}:{}\\n", uid + 1, 65535 - uid)
+/// The two files differ where the user's number and its group's do.
+fn wrong(case: Case, found: String) -> Finding {
+    let name = user();
+    Finding::case(case, found)
+        .fill("subuids", advice(&name, own(Kind::User)))
+        .fill("subgids", advice(&name, own(Kind::Group)))
 }
 
-/// How many ids a file grants us, or what is wrong with it.
-fn ranges(kind: Kind) -> Result<u64, (Case, String)> {
+/// The id that becomes root of the build.
+fn own(kind: Kind) -> u32 {
+    match kind {
+        Kind::User => getuid().as_raw(),
+        Kind::Group => getgid().as_raw(),
+    }
+}
+
+/// Two ranges around `own` that exist in a pod of 65536 ids.
+fn advice(user: &str, own: u32) -> String {
+    if own == 0 || own > 65535 {
+        return format!("{user}:1:65535\\n");
+    }
+    let range = |first: u32, count: u32| match count {
+        0 => String::new(),
+        _ => format!("{user}:{first}:{count}\\n"),
+    };
+    range(1, own - 1) + &range(own + 1, 65535 - own)
+}
+
+/// How many ids a file grants us, or what is wrong with it; `None` where root has no line and so needs none.
+fn ranges(kind: Kind) -> Result<Option<u64>, (Case, String)> {
     let file = kind.subordinate_file();
-    let text =
-        std::fs::read_to_string(file).map_err(|error| (NO_FILE, format!("{file}: {error}")))?;
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if is_root() && error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err((NO_FILE, format!("{file}: {error}"))),
+    };
+    if is_root() && subordinate_ranges(&text, Some(&user()), 0).is_empty() {
+        return Ok(None);
+    }
     let map = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
     let inside = parse_map(&map).into_iter().map(|line| Range {
         start: line.inside,
         count: line.count,
     });
-    let own = match kind {
-        Kind::User => getuid().as_raw(),
-        Kind::Group => nix::unistd::getgid().as_raw(),
-    };
     judge(
         &text,
         &user(),
         getuid().as_raw(),
-        own,
+        own(kind),
         &inside.collect::<Vec<_>>(),
     )
+    .map(Some)
     .map_err(|(case, found)| (case, format!("{file}: {found}")))
 }
 
@@ -354,5 +378,26 @@ mod tests {
         assert_eq!(case("runner:1:65535\n"), "own-id");
         assert_eq!(case("runner:100000:65536\n"), "outside");
         assert_eq!(case("runner:60000:6000\n"), "outside");
+    }
+
+    #[test]
+    fn what_is_advised_is_granted_for_each_id_apart() {
+        for own in [0, 1, 2, 1000, 2000, 65534, 65535, 100_000] {
+            let text = advice("runner", own).replace("\\n", "\n");
+            let total = judge(&text, "runner", 1000, own, &POD);
+            assert!(total.is_ok_and(|total| total >= 65534), "{own}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_line_to_paste_serves_user_and_group_apart() {
+        let check = &CHECKS[1];
+        let finding = Finding::case(OWN_ID, "")
+            .fill("subuids", advice("runner", 1000))
+            .fill("subgids", advice("runner", 2000));
+        let scene = Scene::of(&crate::config::Config::default());
+        let cure = finding.outcome(check, &scene).cure.unwrap();
+        let line = "RUN printf 'runner:1:999\\nrunner:1001:64535\\n' >/etc/subuid && printf 'runner:1:1999\\nrunner:2001:63535\\n' >/etc/subgid";
+        assert!(cure.contains(line), "{cure}");
     }
 }
