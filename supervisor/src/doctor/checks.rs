@@ -1,6 +1,6 @@
 //! All checks, by subject. One is added in the file of its subject, and nowhere else.
 
-mod build;
+pub(super) mod build;
 mod idmap;
 mod kernel;
 mod kubernetes;

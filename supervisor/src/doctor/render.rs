@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::check::{GROUPS, Outcome, Status};
+use super::checks::{self, build};
 use super::report::Report;
 use super::scene::{Role, Shape};
 
@@ -58,11 +59,19 @@ fn summary(report: &Report) -> String {
         (Role::Runner, Shape::Single) => "the job and its builds",
     };
     let verdict = match (fail, warn) {
+        (0, _) if !is_proven(report) => "nothing wrong in what was looked at".to_owned(),
         (0, 0) => format!("{what} will work here"),
         (0, _) => format!("{what} will work here, within what the warnings say"),
         _ => format!("{what} will not work here: apply the first cure and run this again"),
     };
     format!("{counts} in {:.0} ms: {verdict}.", report.ms)
+}
+
+/// Whether everything was looked at that what this container has to do depends on: an image was built, where it builds.
+fn is_proven(report: &Report) -> bool {
+    let proof = report.checks.iter().find(|check| check.id == build::PROOF);
+    let built = proof.is_some_and(|check| check.status == Status::Ok);
+    report.checks.len() == checks::all().count() && (built || !report.builds)
 }
 
 /// One check.
@@ -151,6 +160,49 @@ impl Style {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Driver};
+    use crate::doctor::scene::Scene;
+
+    fn verdict(driver: Driver, only: Option<&str>, built: Status) -> String {
+        let mut config = Config::default();
+        config.storage.driver = driver;
+        let outcomes = checks::all()
+            .filter(|check| only.is_none_or(|id| check.id == id))
+            .map(|check| Outcome {
+                status: if check.id == build::PROOF {
+                    built
+                } else {
+                    Status::Ok
+                },
+                ..Outcome::of(check)
+            });
+        let took = std::time::Duration::ZERO;
+        let text = summary(&Report::new(&Scene::of(&config), outcomes.collect(), took));
+        text.split_once("ms: ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn no_more_is_said_than_was_looked_at() {
+        let nothing = "nothing wrong in what was looked at.";
+        let all = |driver, built| verdict(driver, None, built);
+        assert_eq!(
+            all(Driver::Auto, Status::Ok),
+            "the job and its builds will work here."
+        );
+        assert_eq!(all(Driver::Auto, Status::Skipped), nothing);
+        assert_eq!(
+            all(Driver::None, Status::Skipped),
+            "the job will work here."
+        );
+        for driver in [Driver::Auto, Driver::None] {
+            assert_eq!(verdict(driver, Some("kernel.clock"), Status::Ok), nothing);
         }
     }
 }

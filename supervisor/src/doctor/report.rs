@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::check::{Outcome, Status};
+use super::check::{Duty, Outcome, Status};
 use super::scene::{Profile, Role, Scene, Shape};
 use crate::exit;
 
@@ -39,6 +39,9 @@ pub struct Report {
     pub ms: f64,
     /// Every check in order.
     pub checks: Vec<Outcome>,
+    /// Whether this container builds images itself.
+    #[serde(skip)]
+    pub(super) builds: bool,
 }
 
 impl Report {
@@ -66,6 +69,7 @@ impl Report {
             architecture: std::env::consts::ARCH,
             ms: (took.as_secs_f64() * 1e4).round() / 10.0,
             checks,
+            builds: scene.excused(Duty::Builds).is_none(),
         }
     }
 

@@ -83,7 +83,10 @@ impl Scene {
             Duty::Builds if !builds => {
                 Some("this container does not build images: the pod's builder does")
             }
-            Duty::Builds if self.config.storage.driver == Driver::None => {
+            // A builder that does not build is no excuse, but what storage.driver finds.
+            Duty::Builds
+                if self.config.storage.driver == Driver::None && self.role == Role::Runner =>
+            {
                 Some("this container does not build images: storage.driver is none")
             }
             Duty::Job if self.role == Role::Builder => Some("this container does not run the job"),

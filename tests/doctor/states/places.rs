@@ -150,6 +150,10 @@ fn storage_drivers() {
             "SUPERVISOR_STORAGE__DRIVER=auto",
         ),
         row("vfs chosen", forced("vfs")).finds(driver, "ok", ""),
+        row("a builder that may not build", forced("none"))
+            .with(&["--role", "builder"])
+            .finds(driver, "fail none", "SUPERVISOR_STORAGE__DRIVER=auto")
+            .finds(build, "skipped", ""),
         row("no builds", forced("none"))
             .finds(driver, "skipped", "")
             .finds("userns.create", "skipped", ""),

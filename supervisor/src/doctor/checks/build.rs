@@ -14,8 +14,11 @@ use crate::sys::program;
 use crate::sys::scratch::Scratch;
 use crate::{storage, workspace};
 
+/// The check that proves what the others suggest.
+pub(in crate::doctor) const PROOF: &str = "storage.build";
+
 pub(super) const CHECKS: &[Check] = &[Check {
-    id: "storage.build",
+    id: PROOF,
     title: "An image can be built",
     how: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image, for another owner, and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
     duty: Duty::Builds,

@@ -19,9 +19,15 @@ pub(super) const CHECKS: &[Check] = &[Check {
     preflight: true,
     limit: Duration::from_secs(12),
     look: driver,
-    cases: &[NO_VOLUME, FORCED, VFS, VFS_STACKED, VFS_NETWORK, FUSE],
+    cases: &[NONE, NO_VOLUME, FORCED, VFS, VFS_STACKED, VFS_NETWORK, FUSE],
 }];
 
+const NONE: Case = Case {
+    name: "none",
+    status: Status::Fail,
+    means: "This container has to build images for the pod's jobs, and its configuration says that nothing is built here: storage.driver is none.",
+    cure: FORCED.cure,
+};
 const NO_VOLUME: Case = Case {
     name: "no-volume",
     status: Status::Fail,
@@ -58,6 +64,9 @@ const FUSE: Case = Case {
 };
 
 fn driver(scene: &Scene) -> Finding {
+    if scene.config.storage.driver == Driver::None {
+        return Finding::case(NONE, "storage.driver is none");
+    }
     let graph_root = scene.config.graph_root();
     if on_container_root(existing(&graph_root)) {
         let found = format!("{} lies on the container's root", graph_root.display());
