@@ -29,7 +29,7 @@ fn programs() {
         row("act", good()).with(&local).finds(runner, "ok", ""),
         row("act of another machine", foreign("/usr/local/bin/act"))
             .with(&local)
-            .finds(runner, "fail foreign", "kubernetes.io/arch"),
+            .finds(runner, "fail foreign", "Take act for "),
         row("no runner of GitHub's", good())
             .with(&["--flavor", "github"])
             .finds(runner, "fail missing", "SUPERVISOR_FLAVOR=exec"),
@@ -48,7 +48,7 @@ fn programs() {
         row("buildah of another machine", foreign("/usr/bin/buildah")).finds(
             buildah,
             "fail foreign",
-            "kubernetes.io/arch",
+            "Take buildah for ",
         ),
         row(
             "an old buildah",
@@ -69,7 +69,7 @@ fn programs() {
         row("git of another machine", foreign("/usr/bin/git")).finds(
             "tools.git",
             "fail foreign",
-            "kubernetes.io/arch",
+            "Take git for ",
         ),
         row(
             "buildah that only tells its version",

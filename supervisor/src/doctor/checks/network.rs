@@ -46,7 +46,7 @@ const UNREACHABLE: Case = Case {
     name: "unreachable",
     status: Status::Fail,
     means: "The host is known, and no connection to it comes about: nothing listens there, or a firewall or network policy stands between.",
-    cure: "In the namespace's network policy, let the pod out:\n  egress: [{to: [{ipBlock: {cidr: {address}/32}}], ports: [{port: {port}}]}]\nBehind a proxy, name the proxy's host and port to --reach instead.",
+    cure: "In the namespace's network policy, let the pod out:\n  egress: [{to: [{ipBlock: {cidr: {cidr}}}], ports: [{port: {port}}]}]\nBehind a proxy, name the proxy's host and port to --reach instead.",
 };
 
 /// A second is long for a handshake, short for a person.
@@ -157,12 +157,18 @@ fn tcp(scene: &Scene) -> Finding {
         };
         if let Err(why) = connect(&found, *port) {
             return Finding::case(UNREACHABLE, format!("{host}:{port}: {why}"))
-                .fill("address", address.to_string())
+                .fill("cidr", cidr(*address))
                 .fill("port", port.to_string());
         }
     }
     let reached = hosts.iter().map(|(host, port)| format!("{host}:{port}"));
     Finding::ok(reached.collect::<Vec<_>>().join(", "))
+}
+
+/// The block that holds this address alone.
+fn cidr(address: IpAddr) -> String {
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    format!("{address}/{length}")
 }
 
 /// Connects to the first address that answers.
@@ -195,6 +201,12 @@ mod tests {
         assert_eq!(host("http://ci.example/a"), ("ci.example".to_owned(), 80));
         assert_eq!(host("[::1]:80"), ("::1".to_owned(), 80));
         assert_eq!(host("::1"), ("::1".to_owned(), 443));
+    }
+
+    #[test]
+    fn a_network_policy_names_one_address_of_either_kind() {
+        assert_eq!(cidr("192.0.2.1".parse().unwrap()), "192.0.2.1/32");
+        assert_eq!(cidr("2001:db8::1".parse().unwrap()), "2001:db8::1/128");
     }
 
     #[test]

@@ -75,8 +75,8 @@ const NO_RUNNER: Case = Case {
 const FOREIGN: Case = Case {
     name: "foreign",
     status: Status::Fail,
-    means: "This image is made for another kind of machine than this node.",
-    cure: "Build the image for this node's architecture, or let the pod choose nodes that fit:\n  nodeSelector: {kubernetes.io/arch: amd64}",
+    means: "The program {program} in this image is made for another kind of machine than this node, and than the supervisor beside it.",
+    cure: "Take {program} for {arch}. Where the image's Containerfile fetches or builds it, by the name of the machine that the image is for:\n  ARG TARGETARCH    # {arch} here",
 };
 
 const NO_BUILDAH: Case = Case {
@@ -147,7 +147,22 @@ fn needs(scene: &Scene) -> Finding {
 fn foreign(path: &Path) -> Option<Finding> {
     let machine = program::foreign_machine(path)?;
     let found = format!("{} is made for {machine}", path.display());
-    Some(Finding::case(FOREIGN, found))
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let finding = Finding::case(FOREIGN, found)
+        .fill("program", name.to_string_lossy())
+        .fill("arch", platform(std::env::consts::ARCH));
+    Some(finding)
+}
+
+/// A machine's name as images and nodes have it.
+fn platform(arch: &str) -> &str {
+    match arch {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
 }
 
 /// What a program says of itself, or what is wrong with it.
@@ -214,6 +229,26 @@ fn runtime(scene: &Scene) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_foreign_program_is_named_with_the_machine_it_is_to_be_for() {
+        // An ELF file of no machine that there is.
+        let mut elf = std::fs::read("/proc/self/exe").unwrap();
+        elf.truncate(64);
+        elf[18..20].copy_from_slice(&[0x16, 0x7f]);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("buildah");
+        std::fs::write(&path, elf).unwrap();
+        let scene = Scene::of(&crate::config::Config::default());
+        let outcome = foreign(&path).unwrap().outcome(&CHECKS[2], &scene);
+        assert!(outcome.means.unwrap().starts_with("The program buildah "));
+        let cure = outcome.cure.unwrap();
+        let arch = platform(std::env::consts::ARCH);
+        assert!(
+            cure.starts_with(&format!("Take buildah for {arch}.")),
+            "{cure}"
+        );
+    }
 
     #[test]
     fn a_series_is_mended_by_its_own_release() {
