@@ -5,6 +5,7 @@
 mod check;
 mod checks;
 pub mod child;
+mod clearing;
 mod engine;
 mod explain;
 pub mod leash;

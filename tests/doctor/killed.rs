@@ -61,4 +61,7 @@ fn a_file_system_that_hangs_does_not_hang_the_doctor() {
     let said = state.doctor(&["--shape", "split", "--only", "workspace,kernel.open-files"]);
     said.assert("workspace.writable", "fail timed-out", "mountinfo");
     said.assert("kernel.open-files", "ok", "");
+    // Five seconds until it is killed, and none for it to end: it never will.
+    let took = said.report["ms"].as_f64().unwrap();
+    assert!(took < 10_000.0, "{took} ms");
 }

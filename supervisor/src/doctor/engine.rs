@@ -18,15 +18,12 @@ use nix::unistd::{Pid, pipe2};
 
 use super::check::{Check, Outcome, Status};
 use super::checks::limits;
-use super::child;
 use super::scene::Scene;
-use crate::init::reap;
+use super::{child, clearing};
 use crate::sys::{fork, raw};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
-/// How long orphans of killed checks may take to clear up behind them.
-const CLEARING: Duration = Duration::from_secs(10);
 
 /// Where a check is.
 enum State {
@@ -69,7 +66,7 @@ pub(super) fn examine(
         }
         collect(&mut states, checks, &mut scene);
     };
-    clear(&mut states);
+    clear(&mut states, !finished);
     let mut outcome = |check: &&Check| match states.remove(check.id) {
         Some(State::Done(outcome)) => *outcome,
         _ => Outcome::skipped(check, "not reached"),
@@ -325,7 +322,7 @@ fn worst(check: &Check) -> Status {
 }
 
 /// Ends what still runs, and waits for whoever clears up behind a killed check.
-fn clear(states: &mut BTreeMap<&str, State>) {
+fn clear(states: &mut BTreeMap<&str, State>, asked: bool) {
     let mut killed = false;
     for state in states.values_mut() {
         killed |= match state {
@@ -337,8 +334,7 @@ fn clear(states: &mut BTreeMap<&str, State>) {
             State::Waiting => false,
         };
     }
-    let end = Instant::now() + CLEARING;
-    while killed && !reap::all(None).childless && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(5));
+    if killed {
+        clearing::wait(asked);
     }
 }
