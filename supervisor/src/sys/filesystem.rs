@@ -26,6 +26,14 @@ pub fn kind(path: &Path) -> Result<Kind, Errno> {
     statfs(path).map(|found| of_magic(magic(&found)))
 }
 
+/// Whether files in `path` may have extended attributes of users, as an overlay in a user namespace needs them: tmpfs
+/// has them since Linux 6.6, ramfs never.
+#[must_use]
+pub fn has_user_attributes(path: &Path) -> bool {
+    let asked = rustix::fs::getxattr(path, "user.overlay.opaque", &mut [0_u8; 1][..]);
+    asked.err() != Some(rustix::io::Errno::OPNOTSUPP)
+}
+
 /// The magic number as linux/magic.h has it; the kernel's field is signed on some architectures.
 fn magic(found: &Statfs) -> u64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -73,6 +81,12 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_every_file_system_has_attributes_of_users() {
+        assert!(!has_user_attributes(Path::new("/proc")));
+        assert!(has_user_attributes(Path::new(".")));
+    }
 
     #[test]
     fn magic_numbers_have_names() {

@@ -139,8 +139,8 @@ fn storage_drivers() {
             "a file system without extended attributes",
             good().setup("mount -t ramfs ramfs /workspace; chmod 1777 /workspace"),
         )
-        .finds(driver, "warn vfs", "Linux 5.11"),
-        row("fuse-overlayfs", fuse(OPEN)).finds(driver, "warn fuse", "emptyDir: {}"),
+        .finds(driver, "warn on-memory", "Linux 6.6"),
+        row("fuse-overlayfs", fuse(OPEN)).finds(driver, "warn fuse-on-overlay", "emptyDir: {}"),
         row("overlay forced", forced("overlay"))
             .finds(driver, "fail forced", "SUPERVISOR_STORAGE__DRIVER=auto")
             .finds(build, "skipped", ""),
@@ -149,7 +149,9 @@ fn storage_drivers() {
             "fail forced",
             "SUPERVISOR_STORAGE__DRIVER=auto",
         ),
-        row("vfs chosen", forced("vfs")).finds(driver, "ok", ""),
+        row("vfs chosen", forced("vfs"))
+            .finds(driver, "ok", "")
+            .finds("filesystem.fuse", "skipped", ""),
         row("a builder that may not build", forced("none"))
             .with(&["--role", "builder"])
             .finds(driver, "fail none", "SUPERVISOR_STORAGE__DRIVER=auto")

@@ -8,6 +8,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
 use super::trials::told;
+use crate::config::Driver;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
@@ -211,6 +212,9 @@ fn home(_: &Scene) -> Finding {
 }
 
 fn fuse(scene: &Scene) -> Finding {
+    if scene.config.storage.driver == Driver::Vfs {
+        return Finding::skipped("not needed: the configuration asks for vfs");
+    }
     match scene.values.get("storage.driver").map(String::as_str) {
         Some("overlay") => return Finding::skipped("not needed: the kernel's own overlay works"),
         Some("fuse-overlayfs") => return Finding::ok("fuse-overlayfs works"),

@@ -19,7 +19,19 @@ pub(super) const CHECKS: &[Check] = &[Check {
     preflight: true,
     limit: Duration::from_secs(12),
     look: driver,
-    cases: &[NONE, NO_VOLUME, FORCED, VFS, VFS_STACKED, VFS_NETWORK, FUSE],
+    cases: &[
+        NONE,
+        NO_VOLUME,
+        FORCED,
+        VFS,
+        VFS_STACKED,
+        VFS_NETWORK,
+        VFS_MEMORY,
+        FUSE,
+        FUSE_STACKED,
+        FUSE_NETWORK,
+        FUSE_MEMORY,
+    ],
 }];
 
 const NONE: Case = Case {
@@ -56,11 +68,31 @@ const VFS_NETWORK: Case = Case {
     cure: "The layers must not lie on a network file system. In the pod spec, a volume on the node's own disk:\n  volumes: [{name: workspace, emptyDir: {}}]",
     ..VFS
 };
+const VFS_MEMORY: Case = Case {
+    name: "on-memory",
+    cure: "The layers lie in memory, on a file system without the extended attributes that an overlay needs. Linux 6.6 or later on the node, or in the pod spec a volume on the node's disk:\n  volumes: [{name: workspace, emptyDir: {}}]    # without medium: Memory\nWith podman: --volume NAME:{workspace}:U",
+    ..VFS
+};
 const FUSE: Case = Case {
     name: "fuse",
     status: Status::Warn,
     means: "Builds work with fuse-overlayfs, at a fraction of the speed of the kernel's own overlay file system, which does not work on this graph root.",
+    cure: "Linux 5.11 or later (5.13 with SELinux) on the node. What was found says at what the kernel's overlay fails here.",
+};
+const FUSE_STACKED: Case = Case {
+    name: "fuse-on-overlay",
     cure: VFS_STACKED.cure,
+    ..FUSE
+};
+const FUSE_NETWORK: Case = Case {
+    name: "fuse-on-network",
+    cure: VFS_NETWORK.cure,
+    ..FUSE
+};
+const FUSE_MEMORY: Case = Case {
+    name: "fuse-on-memory",
+    cure: VFS_MEMORY.cure,
+    ..FUSE
 };
 
 fn driver(scene: &Scene) -> Finding {
@@ -100,13 +132,41 @@ fn automatic(
         return Finding::ok("overlay").value("overlay");
     };
     let why = format!("overlay: {}", overlay.told());
+    let place = existing(graph_root);
+    let kind = filesystem::kind(place).unwrap_or(Kind::Other(0));
+    let [with_fuse, without] = cases(kind, filesystem::has_user_attributes(place));
     let Err(fuse) = fuse() else {
-        return Finding::case(FUSE, why).value("fuse-overlayfs");
+        return Finding::case(with_fuse, why).value("fuse-overlayfs");
     };
-    let case = match filesystem::kind(existing(graph_root)) {
-        Ok(Kind::Stacked(_)) => VFS_STACKED,
-        Ok(Kind::Network(_)) => VFS_NETWORK,
-        _ => VFS,
-    };
-    Finding::case(case, format!("{why}; fuse-overlayfs: {}", fuse.told())).value("vfs")
+    Finding::case(without, format!("{why}; fuse-overlayfs: {}", fuse.told())).value("vfs")
+}
+
+/// What keeps the kernel's overlay from working is the place, where it is known to; with fuse-overlayfs, and with vfs.
+fn cases(kind: Kind, has_attributes: bool) -> [Case; 2] {
+    match kind {
+        Kind::Stacked(_) => [FUSE_STACKED, VFS_STACKED],
+        Kind::Network(_) => [FUSE_NETWORK, VFS_NETWORK],
+        Kind::Memory if !has_attributes => [FUSE_MEMORY, VFS_MEMORY],
+        Kind::Memory | Kind::Other(_) => [FUSE, VFS],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cure_fits_what_the_graph_root_lies_on() {
+        let names = |kind, attributes| cases(kind, attributes).map(|case| case.name);
+        let overlay = Kind::Stacked("overlay");
+        assert_eq!(names(overlay, true), ["fuse-on-overlay", "on-overlay"]);
+        let nfs = Kind::Network("NFS");
+        assert_eq!(names(nfs, false), ["fuse-on-network", "on-network"]);
+        assert_eq!(names(Kind::Memory, false), ["fuse-on-memory", "on-memory"]);
+        assert_eq!(names(Kind::Memory, true), ["fuse", "vfs"]);
+        let ext4 = Kind::Other(0xef53);
+        assert_eq!(names(ext4, true), ["fuse", "vfs"]);
+        assert!(FUSE.cure.contains("5.11") && !FUSE.cure.contains("emptyDir"));
+        assert!(VFS_MEMORY.cure.contains("Linux 6.6"));
+    }
 }
