@@ -63,6 +63,16 @@ pub fn prepare(
     })
 }
 
+/// The staged secret that the runner's own CI service knows it by, if it says itself when it ends.
+#[must_use]
+pub fn own_token(flavor: FlavorName) -> Option<&'static str> {
+    match flavor {
+        FlavorName::Github => Some(github::TOKEN),
+        FlavorName::Circleci => Some(circleci::TOKEN),
+        FlavorName::Local | FlavorName::Exec => None,
+    }
+}
+
 /// Looks at what the runner of this configuration needs, and starts, takes and removes nothing: its program, the form and
 /// the end of its tokens, where it registers.
 ///

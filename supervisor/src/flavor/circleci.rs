@@ -28,7 +28,7 @@ use crate::report::{CiJob, Reason};
 use crate::secrets::{Secret, Store};
 
 /// The Secret's key.
-const TOKEN: &str = "resource_class_token";
+pub(super) const TOKEN: &str = "resource_class_token";
 
 /// One machine runner.
 pub(super) struct Circleci {

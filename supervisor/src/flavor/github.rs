@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use self::codes::Meaning;
 use self::credentials::Credentials;
+pub(super) use self::credentials::JIT as TOKEN;
 use super::FlavorError;
 use super::environment::Environment;
 use super::events::Events;

@@ -129,9 +129,27 @@ fn secrets() {
         row("empty", secret("", "true")).finds(content, "fail empty", "--from-literal=TOKEN=VALUE"),
         row("expired", secret(&token(-3600, -60), "true")).finds(
             content,
-            "fail expired",
+            "warn expired-other",
             "--from-file=TOKEN=FILE",
         ),
+        row(
+            "the runner's own expired",
+            secret(&token(-3600, -60), "mv TOKEN resource_class_token"),
+        )
+        .with(&["--flavor", "circleci"])
+        .finds(
+            content,
+            "fail expired",
+            "--from-file=resource_class_token=FILE",
+        ),
+        row(
+            "a file of credentials with an expired token in it",
+            secret(
+                &format!(r#"{{"access_token":"{}"}}"#, token(-3600, -60)),
+                "true",
+            ),
+        )
+        .finds(content, "ok", ""),
         row("not yet valid", secret(&token(3600, 7200), "true")).finds(
             content,
             "warn not-yet",

@@ -12,6 +12,7 @@ use super::tokens;
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
+use crate::flavor;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -27,11 +28,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "secrets.content",
         title: "The staged secrets have a value, and it is valid now",
-        how: "Reads each: whether it is empty, its mode, and what a JWT in it, or a JIT configuration with one, says of its time.",
+        how: "Reads each: whether it is empty, its mode, and what one that is a JWT, or a JIT configuration with one, says of its time.",
         duty: Duty::Secrets,
         after: &["secrets.directory"],
         look: content,
-        cases: &[UNREADABLE, EXPIRED, EMPTY, NOT_YET, OPEN],
+        cases: &[UNREADABLE, EXPIRED, EMPTY, EXPIRED_OTHER, NOT_YET, OPEN],
         ..Check::NEW
     },
     Check {
@@ -62,8 +63,14 @@ const MISSING: Case = Case {
 const EXPIRED: Case = Case {
     name: "expired",
     status: Status::Fail,
-    means: "This token says of itself that its time is over; the CI service will refuse it.",
+    means: "The runner's own token says of itself that its time is over; the CI service will refuse it.",
     cure: "Make a new one (the launcher does it for each job), or by hand:\n  kubectl create secret generic NAME --from-file={key}=FILE --dry-run=client -o yaml | kubectl apply -f -",
+};
+const EXPIRED_OTHER: Case = Case {
+    name: "expired-other",
+    status: Status::Warn,
+    means: "This token says of itself that its time is over. The runner does not need it; a step of the job that uses it will be refused.",
+    cure: EXPIRED.cure,
 };
 const EMPTY: Case = Case {
     name: "empty",
@@ -129,17 +136,18 @@ fn content(scene: &Scene) -> Finding {
     if keys.is_empty() {
         return Finding::skipped("there are none");
     }
+    let own = flavor::own_token(scene.config.flavor);
     let mut wrong: Vec<Finding> = keys
         .iter()
-        .filter_map(|key| value(key, &path.join(key)))
+        .filter_map(|key| value(key, &path.join(key), own == Some(key)))
         .collect();
     wrong.sort_by_key(|finding| !finding.is_fatal());
     let ok = || Finding::ok(format!("{} with a value", keys.len()));
     wrong.into_iter().next().unwrap_or_else(ok)
 }
 
-/// What is wrong with one secret. Its value goes nowhere.
-fn value(key: &str, path: &Path) -> Option<Finding> {
+/// What is wrong with one secret, the runner's `own` token or another. Its value goes nowhere.
+fn value(key: &str, path: &Path, own: bool) -> Option<Finding> {
     let case = |case, found: String| Some(Finding::case(case, found).fill("key", key));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
@@ -158,7 +166,8 @@ fn value(key: &str, path: &Path) -> Option<Finding> {
     if let Some(times) = tokens::times(text) {
         if let Some(over) = times.expires.filter(|time| *time <= now) {
             let minutes = (now - over) / 60;
-            return case(EXPIRED, format!("{key} expired {minutes} minutes ago"));
+            let kind = if own { EXPIRED } else { EXPIRED_OTHER };
+            return case(kind, format!("{key} expired {minutes} minutes ago"));
         }
         if let Some(early) = times.begins.filter(|time| *time > now + 300) {
             let minutes = (early - now) / 60;

@@ -13,24 +13,35 @@ pub(super) struct Times {
     pub(super) begins: Option<i64>,
 }
 
+/// The file that every JIT configuration has.
+const RUNNER: &str = ".runner";
 /// Deep enough for a JIT configuration: Base64 of JSON whose values are Base64 of JSON.
 const DEPTH: u8 = 4;
 
-/// The times of the first token in `text` that tells any.
+/// The times of a token, or of the first in a JIT configuration that tells any. What else a secret holds is its owner's:
+/// many a file of credentials has a token in it that is renewed from the file.
 pub(super) fn times(text: &str) -> Option<Times> {
-    look(text.trim(), DEPTH)
+    let text = text.trim();
+    of_token(text).or_else(|| within(&jit(text)?, DEPTH))
 }
 
 fn look(text: &str, depth: u8) -> Option<Times> {
     let depth = depth.checked_sub(1)?;
-    if let Some(claims) = claims(text) {
-        let number = |name: &str| claims.get(name).and_then(Value::as_i64);
-        return Some(Times {
-            expires: number("exp"),
-            begins: number("nbf").or_else(|| number("iat")),
-        });
-    }
-    within(&json(text)?, depth)
+    of_token(text).or_else(|| within(&json(text)?, depth))
+}
+
+fn of_token(text: &str) -> Option<Times> {
+    let claims = claims(text)?;
+    let number = |name: &str| claims.get(name).and_then(Value::as_i64);
+    Some(Times {
+        expires: number("exp"),
+        begins: number("nbf").or_else(|| number("iat")),
+    })
+}
+
+/// The files of a JIT configuration by name.
+fn jit(text: &str) -> Option<Value> {
+    json(text).filter(|files| files.get(RUNNER).is_some())
 }
 
 fn json(text: &str) -> Option<Value> {
@@ -40,8 +51,8 @@ fn json(text: &str) -> Option<Value> {
 
 /// Where the runner of a JIT configuration belongs: actions/runner's file .runner, in Base64 within it.
 pub(super) fn server(text: &str) -> Option<String> {
-    let files = json(text.trim())?;
-    let settings = json(files.get(".runner")?.as_str()?)?;
+    let files = jit(text.trim())?;
+    let settings = json(files.get(RUNNER)?.as_str()?)?;
     let field = |name: &str| settings.get(name)?.as_str().map(str::to_owned);
     field("gitHubUrl").or_else(|| field("GitHubUrl"))
 }
@@ -89,25 +100,37 @@ mod tests {
     /// {"alg":"none"} . {"exp":1700000000,"nbf":1600000000} . x
     const JWT: &str = "eyJhbGciOiJub25lIn0.eyJleHAiOjE3MDAwMDAwMDAsIm5iZiI6MTYwMDAwMDAwMH0.x";
 
+    const TIMES: Times = Times {
+        expires: Some(1_700_000_000),
+        begins: Some(1_600_000_000),
+    };
+
+    fn encode(text: &str) -> String {
+        base64::engine::general_purpose::STANDARD.encode(text)
+    }
+
     #[test]
-    fn a_jwt_tells_its_times_wherever_it_lies() {
-        let times_of = Times {
-            expires: Some(1_700_000_000),
-            begins: Some(1_600_000_000),
-        };
-        assert_eq!(times(JWT), Some(times_of));
+    fn a_token_tells_its_times_alone_or_in_a_jit_configuration() {
+        assert_eq!(times(JWT), Some(TIMES));
+        assert_eq!(times(&format!("{JWT}\n")), Some(TIMES));
+        let credentials = encode(&format!(r#"{{"data":{{"token":"{JWT}"}}}}"#));
+        let jit = format!(r#"{{".runner":"e30=",".credentials":"{credentials}"}}"#);
+        assert_eq!(times(&encode(&jit)), Some(TIMES));
+    }
+
+    #[test]
+    fn a_token_within_another_secret_is_not_the_secret() {
+        let file = format!(r#"{{"access_token":"{JWT}","refresh_token":"x"}}"#);
+        assert_eq!(times(&file), None);
+        assert_eq!(times(&encode(&file)), None);
         assert_eq!(
-            times(&format!("{{\"a\":[{{\"b\":\"{JWT}\"}}]}}\n")),
-            Some(times_of)
+            times(&format!(r#"{{"auths":{{"r":{{"auth":"{JWT}"}}}}}}"#)),
+            None
         );
-        // Base64 of {"t":"JWT"} with the same token.
-        let wrapped = "eyJ0IjoiZXlKaGJHY2lPaUp1YjI1bEluMC5leUpsZUhBaU9qRTNNREF3TURBd01EQXNJbTVpWmlJNk1UWXdNREF3TURBd01IMC54In0=";
-        assert_eq!(times(wrapped), Some(times_of));
     }
 
     #[test]
     fn a_jit_configuration_tells_its_server() {
-        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
         let settings = encode(r#"{"gitHubUrl":"https://github.example/o/r"}"#);
         let jit = encode(&format!(
             r#"{{".runner":"{settings}",".credentials":"e30="}}"#

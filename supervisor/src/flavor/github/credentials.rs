@@ -5,7 +5,7 @@ use crate::flavor::{FlavorError, tokens};
 use crate::secrets::{Secret, Store};
 
 /// The Secret's keys.
-const JIT: &str = "jitconfig";
+pub(in crate::flavor) const JIT: &str = "jitconfig";
 const REGISTRATION: &str = "registration_token";
 const REMOVE: &str = "remove_token";
 
