@@ -116,6 +116,15 @@ fn what_a_pod_should_not_have() {
     ]);
 }
 
+/// The port is taken, and what comes there is read by nobody.
+fn silent_dns() -> State {
+    good().setup(
+        "printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf; \
+         perl -MSocket -e 'socket(S, AF_INET, SOCK_DGRAM, 0) && bind(S, sockaddr_in(53, INADDR_LOOPBACK)) || die; sleep' & \
+         until grep -q :0035 /proc/net/udp; do sleep 0.1; done",
+    )
+}
+
 #[test]
 fn hosts_that_are_out_of_reach() {
     assert_all([
@@ -126,6 +135,10 @@ fn hosts_that_are_out_of_reach() {
                 "fail unknown",
                 "getent ahosts registry.invalid",
             )
+            .finds("network.tcp", "skipped", ""),
+        row("a DNS server that never answers", silent_dns())
+            .with(&["--reach", "registry.invalid", "--reach", "other.invalid"])
+            .finds("network.names", "fail no-answer", "port: 53")
             .finds("network.tcp", "skipped", ""),
         row("a port where nobody listens", good())
             .with(&["--reach", "127.0.0.1:9"])

@@ -1,8 +1,9 @@
 //! The way to the CI service and the registry: their names, and a TCP connection. TLS is not spoken.
 
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use zeroize::Zeroizing;
@@ -12,7 +13,7 @@ use super::trials::told;
 use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::program;
+use crate::sys::{program, userns};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -21,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
         how: "Asks getent(1), which looks where this image's programs look, for each host of --reach, of storage.insecure_registries and of the flavor's CI service (that one only where no proxy is named).",
         limit: Duration::from_secs(4),
         look: names,
-        cases: &[UNKNOWN],
+        cases: &[UNKNOWN, NO_ANSWER],
         ..Check::NEW
     },
     Check {
@@ -42,6 +43,11 @@ const UNKNOWN: Case = Case {
     means: "This pod cannot find the address of a host that the job needs: the name is wrong, or no DNS server answers, or a network policy keeps the pod from it.",
     cure: "cat /etc/resolv.conf; getent ahosts {host}\nA network policy that restricts what a pod may reach must let it ask DNS:\n  egress: [{ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}]",
 };
+const NO_ANSWER: Case = Case {
+    name: "no-answer",
+    means: "This pod asks for the address of a host that the job needs, and no DNS server answers: a network policy or firewall keeps the pod from it, or the server that /etc/resolv.conf names first is down. Every name takes seconds then, or fails.",
+    ..UNKNOWN
+};
 const UNREACHABLE: Case = Case {
     name: "unreachable",
     status: Status::Fail,
@@ -49,6 +55,8 @@ const UNREACHABLE: Case = Case {
     cure: "In the namespace's network policy, let the pod out:\n  egress: [{to: [{ipBlock: {cidr: {cidr}}}], ports: [{port: {port}}]}]\nBehind a proxy, name the proxy's host and port to --reach instead.",
 };
 
+/// Less than the five seconds after which a resolver asks again: whoever has not answered yet is not there.
+const PATIENCE_FOR_NAMES: Duration = Duration::from_millis(1500);
 /// A second is long for a handshake, short for a person.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -108,23 +116,75 @@ fn staged(scene: &Scene) -> Option<String> {
         .find_map(|text| tokens::server(&text))
 }
 
-/// Addresses of a host; `None` where nobody can be asked.
-fn addresses(host: &str) -> Option<Vec<IpAddr>> {
+/// What became of asking for a host.
+enum Answer {
+    Addresses(Vec<IpAddr>),
+    /// Nobody answered in time.
+    Silence,
+}
+
+/// The answers for all hosts, asked side by side; `None` where nobody can be asked.
+fn ask(hosts: &[(String, u16)]) -> Option<Vec<Answer>> {
+    let end = Instant::now() + PATIENCE_FOR_NAMES;
+    let asked: Option<Vec<_>> = hosts.iter().map(|(host, _)| start(host)).collect();
+    Some(
+        (asked?.into_iter())
+            .map(|asked| asked.answer(end))
+            .collect(),
+    )
+}
+
+/// A host that is its address already, or getent at work.
+enum Asked {
+    Address(IpAddr),
+    Getent(Child),
+}
+
+/// It ends with us, and does not outlive the wait for it.
+fn start(host: &str) -> Option<Asked> {
     if let Ok(address) = host.parse() {
-        return Some(vec![address]);
+        return Some(Asked::Address(address));
     }
-    let getent = program::find("getent")?;
-    let output = Command::new(getent)
+    let child = Command::new("/proc/self/exe")
+        .args(["trial", userns::BOUND])
+        .arg(program::find("getent")?)
         .args(["ahosts", "--", host])
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        .spawn();
+    child.ok().map(Asked::Getent)
+}
+
+impl Asked {
+    fn answer(self, end: Instant) -> Answer {
+        let mut child = match self {
+            Self::Address(address) => return Answer::Addresses(vec![address]),
+            Self::Getent(child) => child,
+        };
+        while matches!(child.try_wait(), Ok(None)) {
+            if Instant::now() >= end {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Answer::Silence;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let mut text = String::new();
+        // What is no text holds no address.
+        let _ = child
+            .stdout
+            .map(|mut stdout| stdout.read_to_string(&mut text));
+        Answer::Addresses(listed(&text))
+    }
+}
+
+/// The addresses in getent's answer, which names each once for every kind of socket.
+fn listed(text: &str) -> Vec<IpAddr> {
     let first = text.lines().filter_map(|line| line.split(' ').next());
     let mut found: Vec<IpAddr> = first.filter_map(|address| address.parse().ok()).collect();
     found.dedup();
-    Some(found)
+    found
 }
 
 fn names(scene: &Scene) -> Finding {
@@ -132,13 +192,22 @@ fn names(scene: &Scene) -> Finding {
     if hosts.is_empty() {
         return Finding::skipped("no host to ask for: name one with --reach HOST[:PORT]");
     }
-    for (host, _) in &hosts {
-        match addresses(host) {
-            None => return Finding::skipped("there is no getent in this image to ask"),
-            Some(found) if found.is_empty() => {
+    let Some(answers) = ask(&hosts) else {
+        return Finding::skipped("there is no getent in this image to ask");
+    };
+    for ((host, _), answer) in hosts.iter().zip(answers) {
+        match answer {
+            Answer::Silence => {
+                let found = format!(
+                    "nobody told the address of {host} within {} ms",
+                    PATIENCE_FOR_NAMES.as_millis()
+                );
+                return Finding::case(NO_ANSWER, found).fill("host", host);
+            }
+            Answer::Addresses(found) if found.is_empty() => {
                 return Finding::case(UNKNOWN, format!("{host} has no address")).fill("host", host);
             }
-            Some(_) => {}
+            Answer::Addresses(_) => {}
         }
     }
     let names: Vec<_> = hosts.into_iter().map(|(host, _)| host).collect();
@@ -150,12 +219,16 @@ fn tcp(scene: &Scene) -> Finding {
     if hosts.is_empty() {
         return Finding::skipped("no host to reach: name one with --reach HOST[:PORT]");
     }
-    for (host, port) in &hosts {
-        let found = addresses(host).unwrap_or_default();
+    let answers = ask(&hosts).unwrap_or_default();
+    for (index, (host, port)) in hosts.iter().enumerate() {
+        let found = match answers.get(index) {
+            Some(Answer::Addresses(found)) => &found[..],
+            _ => &[],
+        };
         let Some(address) = found.first() else {
             return Finding::skipped(format!("the address of {host} is not known"));
         };
-        if let Err(why) = connect(&found, *port) {
+        if let Err(why) = connect(found, *port) {
             return Finding::case(UNREACHABLE, format!("{host}:{port}: {why}"))
                 .fill("cidr", cidr(*address))
                 .fill("port", port.to_string());
@@ -207,6 +280,25 @@ mod tests {
     fn a_network_policy_names_one_address_of_either_kind() {
         assert_eq!(cidr("192.0.2.1".parse().unwrap()), "192.0.2.1/32");
         assert_eq!(cidr("2001:db8::1".parse().unwrap()), "2001:db8::1/128");
+    }
+
+    #[test]
+    fn each_address_is_listed_once() {
+        let text =
+            "::1             STREAM localhost\n::1             DGRAM  \n127.0.0.1       STREAM \n";
+        assert_eq!(
+            listed(text),
+            ["::1", "127.0.0.1"].map(|address| address.parse::<IpAddr>().unwrap())
+        );
+        assert!(listed("").is_empty());
+    }
+
+    #[test]
+    fn who_does_not_answer_is_not_waited_for() {
+        let mut sleep = Command::new("sleep");
+        let child = sleep.arg("1000").stdout(Stdio::piped()).spawn().unwrap();
+        let answer = Asked::Getent(child).answer(Instant::now());
+        assert!(matches!(answer, Answer::Silence));
     }
 
     #[test]
