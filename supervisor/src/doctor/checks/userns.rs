@@ -113,7 +113,7 @@ fn why_not(refusal: &Refusal) -> Finding {
             CLONE_OFF,
             format!("kernel.unprivileged_userns_clone = 0; {told}"),
         ),
-        _ => restricted(&told).unwrap_or_else(|| {
+        errno => restricted(errno, &told).unwrap_or_else(|| {
             let case = if chrooted() { CHROOTED } else { REFUSED };
             Finding::case(case, told)
         }),
@@ -121,8 +121,8 @@ fn why_not(refusal: &Refusal) -> Finding {
 }
 
 /// A security module that is seen to stand in the way.
-fn restricted(told: &str) -> Option<Finding> {
-    if let Some(label) = confinement() {
+fn restricted(errno: Errno, told: &str) -> Option<Finding> {
+    if let Some(label) = confinement(errno) {
         let found = format!("{told}; confined by {label}");
         return Some(Finding::case(CONFINED, found).fill("module", label));
     }
@@ -133,21 +133,26 @@ fn restricted(told: &str) -> Option<Finding> {
 }
 
 /// The AppArmor profile or SELinux domain of this process, if one confines it.
-fn confinement() -> Option<String> {
+fn confinement(errno: Errno) -> Option<String> {
     let label = std::fs::read_to_string("/proc/self/attr/current").ok()?;
-    let enforcing = std::fs::read_to_string("/sys/fs/selinux/enforce");
-    confined(&label, enforcing.is_ok_and(|text| text.trim() == "1"))
+    let enforcing = std::fs::read_to_string("/sys/fs/selinux/enforce").ok();
+    confined(&label, enforcing.as_deref(), errno)
 }
 
-/// What a label says, apparmor(7) and selinux(8).
-fn confined(label: &str, enforcing: bool) -> Option<String> {
+/// What a label says, apparmor(7) and selinux(8). Containers see no file that says whether SELinux enforces: a label
+/// and the errno of its refusals are enough then.
+fn confined(label: &str, enforcing: Option<&str>, errno: Errno) -> Option<String> {
     let label = label.trim_end_matches(['\0', '\n']);
     if label.ends_with("(enforce)") {
         return Some(format!("AppArmor profile {label}"));
     }
     let domain = label.split(':').nth(2)?;
     let confined = !matches!(domain, "unconfined_t" | "spc_t" | "container_engine_t");
-    (confined && enforcing).then(|| format!("SELinux domain {domain}"))
+    let enforces = match enforcing.map(str::trim) {
+        Some(read) => read != "0",
+        None => matches!(errno, Errno::EACCES | Errno::EPERM),
+    };
+    (confined && enforces).then(|| format!("SELinux domain {domain}"))
 }
 
 /// Whether our root directory is none of a mount's: user_namespaces(7), `EPERM` of a chrooted caller.
@@ -167,7 +172,7 @@ fn mount(_: &Scene) -> Finding {
             "mount and chroot work; refused, but not needed: {told}"
         ));
     }
-    restricted(&told).unwrap_or_else(|| Finding::case(NO_MOUNT, told))
+    restricted(refusal.errno, &told).unwrap_or_else(|| Finding::case(NO_MOUNT, told))
 }
 
 fn proc(_: &Scene) -> Finding {
@@ -193,7 +198,7 @@ mod tests {
 
     #[test]
     fn who_confines_is_told_by_the_label() {
-        let told = |label| confined(label, true);
+        let told = |label| confined(label, Some("1\n"), Errno::EACCES);
         assert_eq!(
             told("cri-containerd.apparmor.d (enforce)\n").as_deref(),
             Some("AppArmor profile cri-containerd.apparmor.d (enforce)")
@@ -205,7 +210,16 @@ mod tests {
             told(container).as_deref(),
             Some("SELinux domain container_t")
         );
-        assert_eq!(confined(container, false), None);
+        assert_eq!(confined(container, Some("0\n"), Errno::EACCES), None);
+        for (errno, known) in [
+            (Errno::EACCES, true),
+            (Errno::EPERM, true),
+            (Errno::EINVAL, false),
+        ] {
+            assert_eq!(confined(container, None, errno).is_some(), known, "{errno}");
+        }
+        let free = "unconfined_u:unconfined_r:unconfined_t:s0\0";
+        assert_eq!(confined(free, None, Errno::EPERM), None);
         assert_eq!(told("system_u:system_r:container_engine_t:s0\0"), None);
     }
 }
