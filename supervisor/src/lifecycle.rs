@@ -106,6 +106,7 @@ impl<'a> Run<'a> {
             if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
+            secrets::note_taken(&Private::of(config));
             Ok((environment, secrets))
         })?;
         let mut runner = None;

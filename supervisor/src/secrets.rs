@@ -14,10 +14,27 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::config::Config;
 use crate::workspace::{Private, WorkspaceError};
 
 /// The key of a `kubernetes.io/dockerconfigjson` Secret.
 pub const DOCKER_CONFIG: &str = ".dockerconfigjson";
+
+/// The private file that is there once a job has its secrets: whoever looks for their staged files then finds none.
+const TAKEN: &str = "secrets-taken";
+
+/// Leaves word that the staged secrets were taken in. Only the doctor asks: no job fails for it.
+pub fn note_taken(private: &Private) {
+    if let Err(error) = private.file(TAKEN, b"") {
+        tracing::debug!(%error, "the doctor will miss the staged secrets");
+    }
+}
+
+/// Whether a job that runs here has taken them in.
+#[must_use]
+pub fn are_taken(config: &Config) -> bool {
+    config.runtime_directory.join(TAKEN).exists()
+}
 
 /// One value. It shows itself to nobody and is overwritten when dropped.
 pub struct Secret(Zeroizing<String>);

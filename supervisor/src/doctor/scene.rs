@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::Duty;
 use crate::config::{Config, Driver};
+use crate::secrets;
 use crate::sys::guard::Guard;
 
 /// How the pod is made up.
@@ -94,6 +95,13 @@ impl Scene {
         }
     }
 
+    /// Why staged secrets are not there to be looked at, in the container of a job that runs. Before a job its own would
+    /// be somebody else's.
+    pub(super) fn secrets_taken(&self) -> Option<&'static str> {
+        let taken = self.guarded && secrets::are_taken(&self.config);
+        taken.then_some("taken in already, by the job that runs here")
+    }
+
     /// A guard over what a trial makes in `place`.
     pub(super) fn guard(&self, place: &Path) -> Option<Guard> {
         self.guarded.then(|| Guard::of(place))
@@ -125,4 +133,28 @@ pub(super) fn user() -> String {
 pub(super) fn home() -> Option<std::path::PathBuf> {
     let found = User::from_uid(getuid()).ok().flatten();
     found.map(|user| user.dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Private;
+
+    #[test]
+    fn secrets_are_taken_once_the_job_has_them_but_never_before_a_job() {
+        let runtime = tempfile::tempdir().unwrap();
+        let config = Config {
+            runtime_directory: runtime.path().join("run"),
+            ..Config::default()
+        };
+        let scene = Scene::of(&config);
+        assert_eq!(scene.secrets_taken(), None);
+        secrets::note_taken(&Private::of(&config));
+        assert!(scene.secrets_taken().is_some());
+        let preflight = Scene {
+            guarded: false,
+            ..scene
+        };
+        assert_eq!(preflight.secrets_taken(), None);
+    }
 }

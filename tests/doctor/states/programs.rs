@@ -170,6 +170,21 @@ fn secrets() {
 }
 
 #[test]
+fn in_a_running_job_the_secrets_are_where_they_belong() {
+    let look = "SUPERVISOR_SECRETS__REQUIRED=TOKEN supervisor doctor --flavor circleci --only secrets,tools.needs";
+    let output = secret(
+        "x",
+        "mkdir -p /opt/circleci; cp /bin/true /opt/circleci/circleci-runner",
+    )
+    .flags(&["--env=SUPERVISOR_SECRETS__REQUIRED=TOKEN"])
+    .run(&["run", "--flavor", "exec", "--", "bash", "-c", look]);
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let taken = "taken in already, by the job that runs here";
+    assert_eq!(said.matches(taken).count(), 2, "{said}");
+}
+
+#[test]
 fn no_value_of_a_secret_is_shown() {
     let expired = token(-3600, -60);
     for format in [&["--json"][..], &[]] {

@@ -111,6 +111,9 @@ fn directory(scene: &Scene) -> Finding {
     let secrets = &scene.config.secrets;
     let mut needed = secrets.required.iter().chain(secrets.environment.values());
     if let Some(key) = needed.find(|key| !keys.contains(key)) {
+        if let Some(reason) = scene.secrets_taken() {
+            return Finding::skipped(reason);
+        }
         return Finding::case(MISSING, format!("there is no {shown}/{key}")).fill("key", key);
     }
     match keys.len() {

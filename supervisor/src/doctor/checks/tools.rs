@@ -137,6 +137,9 @@ fn runner(scene: &Scene) -> Finding {
 }
 
 fn needs(scene: &Scene) -> Finding {
+    if let Some(reason) = scene.secrets_taken() {
+        return Finding::skipped(format!("its secrets were {reason}"));
+    }
     let flavor = scene.config.flavor.name();
     match flavor::look(&scene.config) {
         Ok(()) => Finding::ok(format!("the flavor {flavor} finds all it needs")),
