@@ -189,6 +189,31 @@ mod tests {
     }
 
     #[test]
+    fn the_page_tells_the_signs() {
+        let page = include_str!("../../../docs/doctor.md");
+        let signs = |utf8| {
+            let style = Style {
+                utf8,
+                ..Style::default()
+            };
+            [Status::Ok, Status::Warn, Status::Fail, Status::Skipped]
+                .map(|status| style.mark(status).trim().to_owned())
+        };
+        let [ok, warn, fail, skipped] = signs(false);
+        let ascii = format!("`{ok}`, `{warn}`, `{fail}` and `{skipped}`");
+        assert!(page.contains(&ascii), "{ascii}");
+        let [ok, warn, fail, skipped] = signs(true);
+        for sign in [
+            ok + " well",
+            warn + " works",
+            fail + " will",
+            skipped + " not",
+        ] {
+            assert!(page.contains(&sign), "{sign}");
+        }
+    }
+
+    #[test]
     fn no_more_is_said_than_was_looked_at() {
         let nothing = "nothing wrong in what was looked at.";
         let all = |driver, built| verdict(driver, None, built);

@@ -75,7 +75,8 @@ fn release(_: &Scene) -> Finding {
     }
 }
 
-fn version(text: &str) -> Option<(u32, u32)> {
+/// Major and minor number of a release.
+pub(super) fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split(|letter: char| !letter.is_ascii_digit());
     let mut next = || numbers.next()?.parse().ok();
     Some((next()?, next()?))

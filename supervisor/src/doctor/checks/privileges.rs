@@ -6,6 +6,7 @@ use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::getuid;
 
+use super::kernel;
 use super::kubernetes::on_node;
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
@@ -175,10 +176,11 @@ fn no_new_privs(_: &Scene) -> Finding {
 }
 
 fn capabilities(_: &Scene) -> Finding {
-    use Capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID};
+    use Capability::{CAP_SETGID, CAP_SETUID};
     let root = getuid().is_root();
     let (set, needed): (_, &[Capability]) = if root {
-        (CapSet::Effective, &[CAP_SETUID, CAP_SETGID, CAP_SETFCAP])
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        (CapSet::Effective, of_root(&release))
     } else {
         (CapSet::Bounding, &[CAP_SETUID, CAP_SETGID])
     };
@@ -189,10 +191,19 @@ fn capabilities(_: &Scene) -> Finding {
         .collect();
     let missing = missing.join(" and ");
     match (missing.is_empty(), root) {
-        (true, true) => Finding::ok("root with SETUID, SETGID and SETFCAP"),
+        (true, true) => Finding::ok("root with all it needs to map ids"),
         (true, false) => Finding::ok("the bounding set has SETUID and SETGID"),
         (false, true) => Finding::case(ROOT_WITHOUT, format!("root without {missing}")),
         (false, false) => Finding::case(BOUNDING, format!("the bounding set lacks {missing}")),
+    }
+}
+
+/// What root needs to map ids: SETFCAP since Linux 5.12, db2e718a4798 ("require CAP_SETFCAP to map uid 0").
+fn of_root(release: &str) -> &'static [Capability] {
+    use Capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID};
+    match kernel::version(release) {
+        Some(found) if found < (5, 12) => &[CAP_SETUID, CAP_SETGID],
+        _ => &[CAP_SETUID, CAP_SETGID, CAP_SETFCAP],
     }
 }
 
@@ -217,5 +228,19 @@ fn excess(_: &Scene) -> Finding {
         }
         (_, true) => Finding::case(ADMIN, "the bounding set has SYS_ADMIN"),
         (count, false) => Finding::ok(format!("{count} capabilities, SYS_ADMIN not among them")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_needs_setfcap_since_linux_5_12() {
+        let needs = |release| of_root(release).contains(&Capability::CAP_SETFCAP);
+        assert!(!needs("5.4.0-150-generic"));
+        assert!(!needs("5.11.22"));
+        assert!(needs("5.12.0") && needs("6.1.0-9-amd64"));
+        assert!(needs("unknown"));
     }
 }
