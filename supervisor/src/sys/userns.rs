@@ -44,6 +44,8 @@ pub fn enter_saying(say: impl FnOnce() -> std::io::Result<()>) -> Result<(), Ver
     let refused = |call: &'static str| move |errno| Verdict::refused(call, errno);
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(refused("unshare(CLONE_NEWUSER|CLONE_NEWNS)"))?;
+    // New capabilities have cleared it.
+    die_with_parent().map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
     say().map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
     let mut answer = [0; GO.len()];
     std::io::stdin()
