@@ -11,6 +11,11 @@ fn assert_agreement(states: &[(&str, State)]) {
         assert_eq!(works, built.is_ok(), "{name}: {:#}\n{built:?}", said.report);
         if works {
             said.assert("storage.build", "ok", "");
+            assert_eq!(
+                built.unwrap(),
+                said.check("storage.driver")["value"],
+                "{name}"
+            );
         }
     }
 }

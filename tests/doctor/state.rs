@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{root, single_image, supervisor};
+use support::{root, runner_image, supervisor};
 use tempfile::TempDir;
 
 /// As a pod of the profile rootless gets it, and the local run's script too.
@@ -199,7 +199,7 @@ impl State {
             "--volume={}:/usr/local/bin/supervisor:ro",
             supervisor().display()
         );
-        let image = single_image();
+        let image = runner_image();
         let mut command = Command::new("bash");
         command.args(["-c", script, "bash"]);
         command.arg(self.directory.path()).arg(&binary);
@@ -257,7 +257,9 @@ impl State {
 
     /// Whether a job that builds an image of two steps succeeds, with no check before it. A file of another user is in
     /// it: Buildah falls back to a single id without failing, and only such a file tells.
-    pub(crate) fn builds(&self) -> Result<(), String> {
+    ///
+    /// Returns the storage driver that the run took without asking the doctor.
+    pub(crate) fn builds(&self) -> Result<String, String> {
         let script = r#"mkdir context && cp /usr/local/bin/supervisor context/program &&
             printf 'FROM scratch\nCOPY --chown=1:1 program /program\nRUN ["/program", "--version"]\n' >context/Containerfile &&
             buildah build --no-cache context"#;
@@ -272,7 +274,9 @@ impl State {
             script,
         ]);
         if output.status.success() {
-            return Ok(());
+            let said = String::from_utf8_lossy(&output.stdout);
+            let report: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+            return Ok(report["storage_driver"].as_str().unwrap().to_owned());
         }
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }

@@ -204,7 +204,8 @@ fn a_sigterm_that_comes_during_the_wipe_shortens_it() {
         environment: &environment,
         ..scene(&place, Who::Runner, "")
     };
-    let job = "for i in {1..1000}; do : >$i; done; mv ../work ../made; mkdir ../work
+    // More than are removed while another thread is about to ask whether there is a hurry.
+    let job = "for i in {1..30000}; do : >$i; done; mv ../work ../made; mkdir ../work
         until [ -e ../go ]; do sleep 0.01; done";
     let unshare = scene.start(job);
     let made = place.path("workspace/made");

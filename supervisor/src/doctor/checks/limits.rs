@@ -1,12 +1,16 @@
 //! What the runtime lets this container have at most: processes, memory, open files.
 
+use std::process::Command;
+
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::getuid;
 
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
+use crate::sys::fork;
 
 /// The check that all others need: each runs in a process of its own.
 pub(in crate::doctor) const PROCESSES: &str = "kernel.processes";
@@ -15,7 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: PROCESSES,
         title: "Enough processes can run",
-        how: "Starts one, and reads RLIMIT_NPROC and pids.max of this container's cgroup.",
+        how: "Starts some, and reads RLIMIT_NPROC and pids.max of this container's cgroup.",
         preflight: true,
         look: processes,
         cases: &[CLONE3, TOO_FEW_PROCESSES, FEW_PROCESSES],
@@ -82,6 +86,8 @@ const FEW_FILES: Case = Case {
 /// Measured on two cores: a build of two steps failed with 24 and worked with 32, which is not to be relied on.
 const PROCESSES_NEEDED: u64 = 40;
 const PROCESSES_WANTED: u64 = 256;
+/// As many as a build of one step needs beside this process.
+const CROWD: usize = 32;
 /// Measured: Buildah was killed with 64 MiB and worked with 128.
 const MEMORY_NEEDED: u64 = 100 * MIB;
 const MEMORY_WANTED: u64 = 512 * MIB;
@@ -102,7 +108,18 @@ pub(in crate::doctor) fn no_child(error: &std::io::Error) -> Finding {
     )
 }
 
-fn processes(_: &Scene) -> Finding {
+fn processes(scene: &Scene) -> Finding {
+    if let Err(error) = start_one() {
+        return no_child(&error);
+    }
+    // A limit above the container's cgroup is not to be read; before a job there is no time for more than one.
+    match fork::crowd(if scene.guarded { CROWD } else { 1 }) {
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
+            let found = format!("not even {CROWD} more could be started");
+            return Finding::case(TOO_FEW_PROCESSES, found);
+        }
+        _ => {}
+    }
     let used = cgroup_number("pids", "pids.current", "pids.current").unwrap_or(0);
     let group = cgroup_number("pids", "pids.max", "pids.max").map(|limit| (limit, "pids.max"));
     // Root is not bound by its own.
@@ -119,6 +136,14 @@ fn processes(_: &Scene) -> Finding {
         }
         left if left < PROCESSES_WANTED => Finding::case(FEW_PROCESSES, found),
         _ => Finding::ok(found),
+    }
+}
+
+/// Another program, as a build starts them: by clone3(2). A directory is none, and that is said in the new process.
+fn start_one() -> std::io::Result<()> {
+    match Command::new("/").spawn() {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
+        started => started.map(drop),
     }
 }
 
