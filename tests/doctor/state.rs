@@ -62,6 +62,27 @@ pub(crate) fn workspace(options: &str) -> State {
     ))
 }
 
+/// The machine's own processes in sight. They are where the tests run: not in a container themselves.
+pub(crate) fn host_pid() -> State {
+    let own = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    assert_eq!(
+        own,
+        Path::new("pid:[4026531836]"),
+        "hostPID is told by the first PID namespace: run these tests on the machine itself"
+    );
+    good().flags(&["--pid=host"])
+}
+
+/// The machine's own network, with its hardware in sight.
+pub(crate) fn host_network() -> State {
+    let mut interfaces = std::fs::read_dir("/sys/class/net").unwrap().flatten();
+    assert!(
+        interfaces.any(|interface| interface.path().join("device").exists()),
+        "hostNetwork is told by a network card: this machine has none"
+    );
+    good().without("--network=none").flags(&["--network=host"])
+}
+
 impl State {
     /// Further flags of `podman run`.
     pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
