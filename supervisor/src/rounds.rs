@@ -1,10 +1,8 @@
 //! The runner's processes, one after the other: each started and watched, until its flavor says that it is over.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -19,6 +17,7 @@ use crate::init::terminate::{Act, Cause, Times};
 use crate::outcome::Failure;
 use crate::report::Reason;
 use crate::sys::footprint;
+use crate::sys::ready::{self, Want};
 
 /// How all of it ended.
 #[derive(Debug)]
@@ -174,16 +173,9 @@ fn sleep(pause: Duration, signals: &Signals) -> Result<bool, Failure> {
             }
         }
         let _ = reap::all(None);
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if Instant::now() >= end {
             return Ok(false);
         }
-        let milliseconds = left.as_nanos().div_ceil(1_000_000);
-        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(watching(errno)),
-        }
+        ready::wait(signals, Want::Read, Some(end)).map_err(watching)?;
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, pipe2};
 
 use super::check::{Check, Outcome, Status};
 use super::checks::limits;
 use super::scene::Scene;
 use super::{child, clearing};
+use crate::sys::ready::{self, Want};
 use crate::sys::{fork, raw};
 
 /// More at once would only wait for each other.
@@ -197,23 +197,22 @@ fn wait(
             Some(State::Running(running)) => Some(left(check, running)),
             _ => None,
         });
-    let timeout = next_limit.min().unwrap_or_default() + Duration::from_millis(1);
+    let end = Instant::now() + next_limit.min().unwrap_or_default();
     let running = states.values().filter_map(|state| match state {
         State::Running(running) => Some(running.stdout.as_fd()),
         _ => None,
     });
-    let mut fds: Vec<PollFd<'_>> = (interrupt.map(AsFd::as_fd).into_iter().chain(running))
-        .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+    let fds: Vec<BorrowedFd<'_>> = interrupt
+        .map(AsFd::as_fd)
+        .into_iter()
+        .chain(running)
         .collect();
-    match poll(
-        &mut fds,
-        PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX),
-    ) {
-        Ok(_) | Err(Errno::EINTR) => {}
+    let Ok(ready) = ready::wait_any(&fds, Want::Read, Some(end)) else {
         // Without poll(2) there is no waiting; the limits end it.
-        Err(_) => std::thread::sleep(Duration::from_millis(1)),
-    }
-    interrupt.is_some() && fds.first().is_some_and(|fd| fd.any() == Some(true))
+        std::thread::sleep(Duration::from_millis(1));
+        return false;
+    };
+    interrupt.is_some() && ready.first() == Some(&true)
 }
 
 fn left(check: &Check, running: &Running) -> Duration {
@@ -243,8 +242,7 @@ fn collect(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene:
 fn drain(running: &mut Running) -> bool {
     let mut buffer = [0; 16 * 1024];
     loop {
-        let mut fds = [PollFd::new(running.stdout.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::ZERO) != Ok(1) {
+        if ready::wait(&running.stdout, Want::Read, Some(Instant::now())) != Ok(true) {
             return false;
         }
         match running.stdout.read(&mut buffer) {

@@ -4,15 +4,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::stdin;
-use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::exit;
 use crate::init::survivors;
 use crate::sys::process;
+use crate::sys::ready::{self, Want};
 
 /// The name of the trial that runs a program so.
 pub const NAME: &str = "leash";
@@ -47,8 +47,7 @@ pub fn child(program: &OsStr, arguments: &[OsString]) -> u8 {
 
 /// Waits a moment; true where the other end of stdin was closed.
 fn let_go() -> bool {
-    let stdin = stdin();
-    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    let moment = Instant::now() + Duration::from_millis(5);
     // Nobody ever writes: readable means closed.
-    poll(&mut fds, PollTimeout::from(5_u8)) == Ok(1)
+    ready::wait(&stdin(), Want::Read, Some(moment)) == Ok(true)
 }

@@ -3,7 +3,7 @@
 //! A job can make the shared stdout non-blocking (Node.js does), stop the terminal's output, or leave a
 //! reader that sleeps. PID 1 waits for none of them longer than it can afford.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const CHUNK: usize = 4096;
 pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
-        wait_until_writable(to, Instant::now() + patience)?;
+        ready::wait_until(to, Want::Write, Instant::now() + patience)?;
         let chunk = &left[..left.len().min(CHUNK)];
         match nix::unistd::write(to, chunk) {
             Ok(written) => left = &left[written..],
@@ -32,20 +32,12 @@ pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result
     Ok(())
 }
 
-fn wait_until_writable(to: &impl AsFd, end: Instant) -> io::Result<()> {
-    while !ready::wait(to, Want::Write, Some(end))? {
-        if Instant::now() >= end {
-            return Err(ErrorKind::TimedOut.into());
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use nix::fcntl::OFlag;
     use nix::unistd::{pipe2, read};
+    use std::io::ErrorKind;
 
     #[test]
     fn a_reader_that_sleeps_is_waited_for_only_so_long() {

@@ -3,6 +3,7 @@
 //! prlimit(2) lets every process of our user lower our `RLIMIT_NOFILE`, and poll(2) then refuses even one descriptor
 //! (EINVAL). select(2) does not look at the limit, but knows the first 1,024 descriptors only.
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,20 @@ pub fn wait(fd: &impl AsFd, want: Want, end: Option<Instant>) -> Result<bool, Er
     wait_any(&[fd.as_fd()], want, end).map(|ready| ready.contains(&true))
 }
 
-/// The same for several: which of them are ready, in their order.
+/// The same, but it goes on waiting for as long as there is time.
+///
+/// # Errors
+/// `TimedOut` at `end`; else as [`wait`].
+pub fn wait_until(fd: &impl AsFd, want: Want, end: Instant) -> io::Result<()> {
+    while !wait(fd, want, Some(end))? {
+        if Instant::now() >= end {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    Ok(())
+}
+
+/// As [`wait`] for several: which of them are ready, in their order.
 ///
 /// # Errors
 /// As poll(2) and select(2), less EINTR.

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, pipe2};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::ready::{self, Want};
 use super::{fork, idmap, raw};
 use crate::exit;
 
@@ -245,25 +245,10 @@ struct Running {
     stderr: File,
 }
 
-/// Waits until `from` can be read; an error of kind `TimedOut` at `end`.
-fn readable(from: &impl AsFd, end: Instant) -> std::io::Result<()> {
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut fds = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout) {
-            Ok(0) => return Err(std::io::ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-}
-
 fn read_until(mut from: impl Read + AsFd, end: Instant, into: &mut String) -> std::io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
-        readable(&from, end)?;
+        ready::wait_until(&from, Want::Read, end)?;
         match from.read(&mut buffer)? {
             0 => return Ok(()),
             n => into.push_str(&String::from_utf8_lossy(&buffer[..n])),
@@ -278,7 +263,7 @@ fn read_line(
 ) -> std::io::Result<()> {
     let mut byte = [0];
     while !into.ends_with('\n') {
-        readable(from, end)?;
+        ready::wait_until(from, Want::Read, end)?;
         if from.read(&mut byte)? == 0 {
             break;
         }
