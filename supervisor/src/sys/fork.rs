@@ -17,8 +17,7 @@ use super::userns::die_with_parent;
 use crate::exit;
 
 /// Whether this process has one thread only, so that a child of fork(2) finds no lock held.
-#[must_use]
-pub fn single_threaded() -> bool {
+fn single_threaded() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }
 

@@ -45,11 +45,7 @@ impl Reaped {
 /// # Errors
 /// `ECHILD` where there is no child at all; else as waitpid(2).
 pub fn reap_one() -> Result<Option<Reaped>, Errno> {
-    let mut status = 0;
-    // SAFETY: `status` lives until the call returns and is written by nobody else.
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::__WALL) };
-    let pid = Errno::result(pid)?;
-    Ok((pid != 0).then_some(Reaped { pid, status }))
+    waitpid(-1, libc::WNOHANG | libc::__WALL)
 }
 
 /// Reaps the child `pid` if it has ended: its wait status.
@@ -57,10 +53,8 @@ pub fn reap_one() -> Result<Option<Reaped>, Errno> {
 /// # Errors
 /// As waitpid(2).
 pub fn reap(pid: Pid) -> Result<Option<i32>, Errno> {
-    let mut status = 0;
-    // SAFETY: `status` lives until the call returns and is written by nobody else.
-    let reaped = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::WNOHANG) };
-    Ok((Errno::result(reaped)? != 0).then_some(status))
+    let reaped = waitpid(pid.as_raw(), libc::WNOHANG)?;
+    Ok(reaped.map(|child| child.status))
 }
 
 /// Waits for the end of the child `pid`: its wait status.
@@ -69,13 +63,20 @@ pub fn reap(pid: Pid) -> Result<Option<i32>, Errno> {
 /// As waitpid(2), less EINTR.
 pub fn wait(pid: Pid) -> Result<i32, Errno> {
     loop {
-        let mut status = 0;
-        // SAFETY: `status` lives until the call returns and is written by nobody else.
-        match Errno::result(unsafe { libc::waitpid(pid.as_raw(), &raw mut status, 0) }) {
-            Err(Errno::EINTR) => {}
-            waited => return waited.map(|_| status),
+        match waitpid(pid.as_raw(), 0) {
+            Ok(Some(child)) => return Ok(child.status),
+            Ok(None) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
+}
+
+fn waitpid(target: i32, options: i32) -> Result<Option<Reaped>, Errno> {
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns and is written by nobody else.
+    let pid = unsafe { libc::waitpid(target, &raw mut status, options) };
+    let pid = Errno::result(pid)?;
+    Ok((pid != 0).then_some(Reaped { pid, status }))
 }
 
 /// Whether the child `pid` is stopped by a signal. It is asked again without an answer being used up.

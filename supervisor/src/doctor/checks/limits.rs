@@ -112,13 +112,10 @@ fn processes(scene: &Scene) -> Finding {
     if let Err(error) = start_one() {
         return no_child(&error);
     }
-    // A limit above the container's cgroup is not to be read; before a job there is no time for more than one.
-    match fork::crowd(if scene.guarded { CROWD } else { 1 }) {
-        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {
-            let found = format!("not even {CROWD} more could be started");
-            return Finding::case(TOO_FEW_PROCESSES, found);
-        }
-        _ => {}
+    // A limit above the container's cgroup is not to be read. Before a job there is no time for it.
+    if scene.guarded && is_too_many(CROWD) {
+        let found = format!("not even {CROWD} more could be started");
+        return Finding::case(TOO_FEW_PROCESSES, found);
     }
     let used = cgroup_number("pids", "pids.current", "pids.current").unwrap_or(0);
     let group = cgroup_number("pids", "pids.max", "pids.max").map(|limit| (limit, "pids.max"));
@@ -145,6 +142,11 @@ fn start_one() -> std::io::Result<()> {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
         started => started.map(drop),
     }
+}
+
+fn is_too_many(count: usize) -> bool {
+    let started = fork::crowd(count);
+    started.is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN))
 }
 
 fn memory(_: &Scene) -> Finding {
