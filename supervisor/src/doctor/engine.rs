@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ use super::checks::limits;
 use super::scene::Scene;
 use super::{child, clearing};
 use crate::sys::ready::{self, Want};
-use crate::sys::{fork, raw};
+use crate::sys::{fork, raw, trial};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
@@ -170,8 +170,8 @@ fn spawn(check: &'static Check, scene: &Scene) -> std::io::Result<Running> {
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let mut child = Command::new("/proc/self/exe")
-        .args(["trial", child::NAME, check.id])
+    let mut child = trial::again(child::NAME)
+        .arg(check.id)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -6,13 +6,13 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getuid;
 
-use super::scratch;
+use super::{scratch, trial};
 
 /// Dropping it ends it.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ impl Guard {
     #[must_use]
     pub fn with(place: &Path, directories: &[PathBuf]) -> Self {
         let absent = directories.iter().filter(|path| !path.exists());
-        let child = Command::new("/proc/self/exe")
-            .args(["trial", NAME, &scratch::maker()])
+        let child = trial::again(NAME)
+            .arg(scratch::maker())
             .arg(scratch::existing(place))
             .args(absent)
             .stdin(Stdio::piped())

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::userns;
+use super::{trial, userns};
 
 /// The program `name` in our PATH, or at its path.
 #[must_use]
@@ -42,8 +42,7 @@ pub struct Version {
 /// # Errors
 /// That it could not be run, or what it said in place of a version.
 pub fn version(path: &Path, home: &Path) -> std::io::Result<Version> {
-    let output = Command::new("/proc/self/exe")
-        .args(["trial", userns::BOUND])
+    let output = trial::again(userns::BOUND)
         .arg(path)
         .arg("--version")
         .envs(["HOME", "TMPDIR", "XDG_RUNTIME_DIR"].map(|name| (name, home)))

@@ -3,13 +3,13 @@
 //! The first process of a new user namespace has every capability in it, mapped or not, user_namespaces(7).
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use super::trial::Verdict;
+use super::trial::{self, Verdict};
 use super::{syscalls, userns};
 
 /// Making a user namespace.
@@ -90,10 +90,7 @@ fn proc() -> Result<(), Verdict> {
     if let Some(errno) = syscalls::pivot_root_refused() {
         return Err(Verdict::refused("pivot_root", errno));
     }
-    let output = Command::new("/proc/self/exe")
-        .args(["trial", PROC_INSIDE])
-        .stdin(Stdio::null())
-        .output();
+    let output = trial::again(PROC_INSIDE).stdin(Stdio::null()).output();
     let output = output.map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
         Verdict::refused("fork in a PID namespace", errno)

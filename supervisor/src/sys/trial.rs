@@ -82,6 +82,14 @@ impl Verdict {
     }
 }
 
+/// The command line of trial `name` in this very program; arguments may follow.
+#[must_use]
+pub fn again(name: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["trial", name]);
+    command
+}
+
 /// A trial by its name and arguments; `None` where there is no such trial.
 pub type Inside = fn(&str, &[OsString]) -> Option<Verdict>;
 
@@ -163,9 +171,7 @@ impl Trial {
                 started => return started,
             }
         }
-        let mut child = Command::new("/proc/self/exe")
-            .arg("trial")
-            .arg(self.name)
+        let mut child = again(self.name)
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

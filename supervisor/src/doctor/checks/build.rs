@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::config::{Config, Driver};
@@ -12,6 +12,7 @@ use crate::doctor::scene::{self, Scene};
 use crate::sys::guard::Guard;
 use crate::sys::program;
 use crate::sys::scratch::Scratch;
+use crate::sys::trial;
 use crate::{storage, workspace};
 
 /// The check that proves what the others suggest.
@@ -105,12 +106,7 @@ fn within(config: &Config, place: &Path, driver: Option<&str>) -> Config {
     config.storage.graph_root = None;
     config.workspace.path = place.join("workspace");
     config.runtime_directory = place.join("run");
-    config.storage.driver = match driver {
-        Some("overlay") => Driver::Overlay,
-        Some("fuse-overlayfs") => Driver::FuseOverlayfs,
-        Some("vfs") => Driver::Vfs,
-        _ => config.storage.driver,
-    };
+    config.storage.driver = (driver.and_then(Driver::named)).unwrap_or(config.storage.driver);
     config
 }
 
@@ -137,8 +133,7 @@ fn prepare(config: &Config) -> Result<Environment, String> {
 
 /// What buildah said last, where it failed. It and its processes end with us.
 fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), String> {
-    let leash = Command::new(OWN)
-        .args(["trial", leash::NAME])
+    let leash = trial::again(leash::NAME)
         .arg(buildah)
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(context)

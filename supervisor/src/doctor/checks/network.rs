@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use super::trials::told;
 use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::{program, userns};
+use crate::sys::{program, trial, userns};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -145,8 +145,7 @@ fn start(host: &str) -> Option<Asked> {
     if let Ok(address) = host.parse() {
         return Some(Asked::Address(address));
     }
-    let child = Command::new("/proc/self/exe")
-        .args(["trial", userns::BOUND])
+    let child = trial::again(userns::BOUND)
         .arg(program::find("getent")?)
         .args(["ahosts", "--", host])
         .stdin(Stdio::null())
@@ -295,7 +294,7 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_is_not_waited_for() {
-        let mut sleep = Command::new("sleep");
+        let mut sleep = std::process::Command::new("sleep");
         let child = sleep.arg("1000").stdout(Stdio::piped()).spawn().unwrap();
         let answer = Asked::Getent(child).answer(Instant::now());
         assert!(matches!(answer, Answer::Silence));

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,7 +14,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
 use super::{FUSE_OVERLAYFS, OVERLAY};
-use crate::sys::trial::Verdict;
+use crate::sys::trial::{self, Verdict};
 use crate::sys::{idmap, userns};
 
 /// How long fuse-overlayfs may take to mount.
@@ -93,8 +93,8 @@ impl Layers {
 
     /// In the foreground and bound to our life, so that it ends with the trial.
     fn start_fuse(&self) -> Result<Child, Verdict> {
-        let spawned = Command::new("/proc/self/exe")
-            .args(["trial", userns::BOUND, FUSE_OVERLAYFS, "-f", "-o"])
+        let spawned = trial::again(userns::BOUND)
+            .args([FUSE_OVERLAYFS, "-f", "-o"])
             .args([OsStr::new(&self.options()), self.merged.as_os_str()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
