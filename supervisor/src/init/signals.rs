@@ -1,6 +1,7 @@
 //! Signals as data: all that can be are blocked and read from a signalfd(2).
 //!
-//! A blocked signal waits for us until we read it, real-time signals queue instead of coalescing, and no code of ours runs in a handler.
+//! A blocked signal waits for us until we read it, real-time signals queue instead of coalescing, and no code of ours
+//! runs in a handler.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

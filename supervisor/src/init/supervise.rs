@@ -137,7 +137,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             };
             match received.meaning() {
                 Meaning::Child | Meaning::Ignore => {}
-                Meaning::Terminate => self.terminate(Cause::Asked, received),
+                Meaning::Terminate => self.terminate(received),
                 Meaning::Suspend => self.suspend(received),
                 // Who is told to end alone is told everything else alone too.
                 Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
@@ -172,7 +172,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         }
     }
 
-    fn terminate(&mut self, cause: Cause, received: Received) {
+    fn terminate(&mut self, received: Received) {
         let now = Instant::now();
         self.asked_at.get_or_insert(now);
         if let Some(termination) = &mut self.termination {
@@ -189,7 +189,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             "asked to end by {}",
             received.number.name()
         );
-        self.begin(cause);
+        self.begin(Cause::Asked);
     }
 
     fn begin(&mut self, cause: Cause) {

@@ -16,6 +16,8 @@ const GRACE: Duration = Duration::from_millis(1500);
 const DEATH: Duration = Duration::from_secs(5);
 /// What stands for names where /proc cannot be read.
 const UNKNOWN: &str = "unknown: /proc cannot be read";
+/// The pauses grow up to this.
+const LONGEST: Duration = Duration::from_millis(50);
 /// How many names the log and the report hold.
 const NAMED: usize = 20;
 
@@ -84,12 +86,12 @@ fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Si
         if gone(survivors) {
             return true;
         }
-        // Not one of them is ours to end, however long we wait.
-        if Instant::now() >= end || none_is_ours() {
+        // Where not one of them is ours to end we need not wait; but most have ended before /proc is read.
+        if Instant::now() >= end || (pause == LONGEST && none_is_ours()) {
             return false;
         }
         sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(LONGEST);
     }
 }
 
