@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use crate::namespace::{Ended, Running, Scene, wait_for};
+use crate::namespace::{Ended, Running, Scene};
 
 /// A resource-class token.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -45,14 +45,12 @@ impl Circleci {
 
     /// A setting; a later one wins.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        self.scene = self.scene.env(&format!("SUPERVISOR_{key}"), value);
+        self.scene = self.scene.setting(key, value);
         self
     }
 
     pub(crate) fn secret(self, key: &str, value: &str) -> Self {
-        let path = self.scene.path("secrets").join(key);
-        fs::write(&path, value).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        self.scene.secret(key, value);
         self
     }
 
@@ -83,5 +81,5 @@ pub(crate) fn log(scene: &Scene) -> String {
 }
 
 pub(crate) fn wait_for_log(running: &Running, text: &str) {
-    wait_for(text, || log(&running.scene).contains(text).then_some(()));
+    running.wait_for_text("circleci/log", text);
 }

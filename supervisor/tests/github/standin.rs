@@ -1,11 +1,10 @@
 //! A directory that plays GitHub, the stand-in for its runner, and what both have seen.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::namespace::{Ended, Running, Scene, wait_for};
+use crate::namespace::{Ended, Running, Scene};
 
 pub(crate) const REGISTRATION: &str = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
 pub(crate) const REMOVE: &str = "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7";
@@ -71,14 +70,12 @@ impl Github {
 
     /// A setting; a later one wins.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        self.scene = self.scene.env(&format!("SUPERVISOR_{key}"), value);
+        self.scene = self.scene.setting(key, value);
         self
     }
 
     pub(crate) fn secret(self, key: &str, value: &str) -> Self {
-        let path = self.scene.path("secrets").join(key);
-        fs::write(&path, value).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+        self.scene.secret(key, value);
         self
     }
 
@@ -119,7 +116,7 @@ pub(crate) fn log(scene: &Scene) -> String {
 
 /// Waits until the stand-in has noted it.
 pub(crate) fn wait_for_log(running: &Running, text: &str) {
-    wait_for(text, || log(&running.scene).contains(text).then_some(()));
+    running.wait_for_text("github/log", text);
 }
 
 /// Makes a file where the job looks for it.

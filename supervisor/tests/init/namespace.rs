@@ -92,6 +92,21 @@ impl Scene {
         self
     }
 
+    /// A setting by its key, as `GRACE`; a later one wins.
+    #[allow(dead_code, reason = "for the runners' tests")]
+    pub(crate) fn setting(self, key: &str, value: &str) -> Self {
+        self.env(&format!("SUPERVISOR_{key}"), value)
+    }
+
+    /// A staged secret; the directory `secrets` is there.
+    #[allow(dead_code, reason = "for the runners' tests")]
+    pub(crate) fn secret(&self, key: &str, value: &str) {
+        let path = self.path("secrets").join(key);
+        fs::write(&path, value).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+        fs::set_permissions(&path, mode).unwrap();
+    }
+
     /// Under another init: a shell that stays PID 1 and passes the exit status on.
     pub(crate) fn not_pid_1(mut self) -> Self {
         self.pid_1 = false;
@@ -235,6 +250,13 @@ impl Running {
         wait_for(name, || fs::read_to_string(&path).ok())
     }
 
+    /// Waits until a file of the scene's holds `text`.
+    #[allow(dead_code, reason = "for the runners' tests")]
+    pub(crate) fn wait_for_text(&self, file: &str, text: &str) {
+        let read = || fs::read_to_string(self.scene.path(file)).unwrap_or_default();
+        wait_for(text, || read().contains(text).then_some(()));
+    }
+
     /// Makes the file `end`, for jobs that stay until everything of theirs was seen: with them goes their workspace.
     #[allow(dead_code, reason = "for the init's tests")]
     pub(crate) fn let_end(&self) {
@@ -287,6 +309,14 @@ impl Ended {
         assert!(left.is_empty(), "{left:?}\n{}", self.stderr);
     }
 }
+
+/// ptrace(2)'s number, for the perl that calls it.
+#[allow(dead_code, reason = "for the init's tests")]
+pub(crate) const PTRACE: u32 = if cfg!(target_arch = "x86_64") {
+    101
+} else {
+    117
+};
 
 /// Asks until there is an answer.
 pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

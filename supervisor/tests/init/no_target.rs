@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::namespace::{Scene, status_field};
+use crate::namespace::{PTRACE, Scene, status_field};
 
 const TOKEN: &str = "token-4711-do-not-leak";
 
@@ -38,16 +38,16 @@ fn memory_environment_descriptors_and_maps_are_closed() {
 
 #[test]
 fn ptrace_and_process_vm_readv_are_refused() {
-    // Numbers of ptrace(PTRACE_ATTACH=16, PTRACE_SEIZE=0x4206), process_vm_readv and pidfd_getfd.
-    let [ptrace, readv, pidfd_open, pidfd_getfd] = if cfg!(target_arch = "x86_64") {
-        [101, 310, 434, 438]
+    // PTRACE_ATTACH is 16, PTRACE_SEIZE 0x4206; then the numbers of process_vm_readv, pidfd_open and pidfd_getfd.
+    let [readv, pidfd_open, pidfd_getfd] = if cfg!(target_arch = "x86_64") {
+        [310, 434, 438]
     } else {
-        [117, 270, 434, 438]
+        [270, 434, 438]
     };
     let script = format!(
         r#"
         sub try {{ my $r = syscall(shift, @_); print "OPEN @_\n" if $r >= 0; }}
-        try({ptrace}, 16, 1, 0, 0); try({ptrace}, 0x4206, 1, 0, 0);
+        try({PTRACE}, 16, 1, 0, 0); try({PTRACE}, 0x4206, 1, 0, 0);
         my $local = "\0" x 16; my $vector = pack("PQ", $local, 16); my $remote = pack("QQ", 0x400000, 16);
         try({readv}, 1, $vector, 1, $remote, 1, 0);
         my $pidfd = syscall({pidfd_open}, 1, 0); try({pidfd_getfd}, $pidfd, 3, 0);
@@ -61,14 +61,9 @@ fn ptrace_and_process_vm_readv_are_refused() {
 
 #[test]
 fn nor_can_a_job_of_root_trace_it_or_read_its_environment() {
-    let ptrace = if cfg!(target_arch = "x86_64") {
-        101
-    } else {
-        117
-    };
     let script = format!(
         r#"
-        print "OPEN ptrace\n" if syscall({ptrace}, 0x4206, 1, 0, 0) == 0;
+        print "OPEN ptrace\n" if syscall({PTRACE}, 0x4206, 1, 0, 0) == 0;
         for my $name ("environ", "mem", "maps") {{
             print "OPEN $name\n" if open(my $f, "<", "/proc/1/$name") && sysread($f, my $byte, 1);
         }}

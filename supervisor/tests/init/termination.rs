@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::namespace::{Ended, Scene, status_field, wait_for};
+use crate::namespace::{Ended, PTRACE, Scene, status_field, wait_for};
 
 const STUBBORN: &str = "trap '' TERM INT; touch ready; while :; do sleep 0.05; done";
 
@@ -156,11 +156,6 @@ fn a_runner_that_leaves_its_group_is_no_less_the_runner() {
 #[test]
 fn a_runner_whose_end_a_tracer_keeps_is_over_all_the_same() {
     // PTRACE_SEIZE: a zombie shows itself to its tracer first, and this one never looks.
-    let ptrace = if cfg!(target_arch = "x86_64") {
-        101
-    } else {
-        117
-    };
     let script = format!(
         r#"
         use POSIX;
@@ -168,7 +163,7 @@ fn a_runner_whose_end_a_tracer_keeps_is_over_all_the_same() {
         my $runner = $$;
         if (fork == 0) {{
             setsid;
-            syswrite($write, syscall({ptrace}, 0x4206, $runner, 0, 0) == 0 ? "x" : "-");
+            syswrite($write, syscall({PTRACE}, 0x4206, $runner, 0, 0) == 0 ? "x" : "-");
             sleep 1000 while 1;
         }}
         sysread($read, my $byte, 1);

@@ -25,15 +25,20 @@ fn wipe_against(write: impl Fn(&Path, u64) + Sync) {
             while !started.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            let wipe = std::panic::AssertUnwindSafe(|| place.wipe(&["--keep-root"]));
-            let wiped = std::panic::catch_unwind(wipe);
-            over.store(true, Ordering::Relaxed);
-            let wiped = wiped.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
+            wipe_until_over(&place, &over);
         });
         place.own_all();
         place.assert_wiped();
     }
+}
+
+/// Wipes, and ends the writer, also where the wipe panics: its thread would be waited for without end.
+fn wipe_until_over(place: &Place, over: &AtomicBool) {
+    let wipe = std::panic::AssertUnwindSafe(|| place.wipe(&["--keep-root"]));
+    let wiped = std::panic::catch_unwind(wipe);
+    over.store(true, Ordering::Relaxed);
+    let wiped = wiped.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
 }
 
 #[test]
@@ -66,11 +71,7 @@ fn nor_is_one_that_makes_directories_faster_than_they_are_removed() {
         while made.load(Ordering::Relaxed) < 1000 {
             std::thread::yield_now();
         }
-        let wipe = std::panic::AssertUnwindSafe(|| place.wipe(&["--keep-root"]));
-        let wiped = std::panic::catch_unwind(wipe);
-        over.store(true, Ordering::Relaxed);
-        let wiped = wiped.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
+        wipe_until_over(&place, &over);
     });
     place.assert_wiped();
 }
