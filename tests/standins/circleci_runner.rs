@@ -4,10 +4,11 @@
 //! CircleCI itself is a directory, `$STANDIN_CIRCLECI`:
 //!   token     the resource class's token
 //!   task.sh   the task; the runner waits until it is there
+//!   keep-open the runner does not close its configuration: the reference does not say when it does
 //!   log       what happened, a line each
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, exit};
@@ -53,7 +54,12 @@ fn configuration() -> Value {
         fail("usage: circleci-runner machine --config FILE");
     }
     // The file is YAML; this reads what of it is JSON.
-    let text = std::fs::read_to_string(file).unwrap_or_else(|error| fail(&error.to_string()));
+    let mut opened = std::fs::File::open(file).unwrap_or_else(|error| fail(&error.to_string()));
+    let mut text = String::new();
+    opened.read_to_string(&mut text).unwrap();
+    if circleci("keep-open").exists() {
+        std::mem::forget(opened);
+    }
     serde_json::from_str(&text).unwrap_or_else(|error| fail(&error.to_string()))
 }
 

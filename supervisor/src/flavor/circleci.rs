@@ -6,7 +6,7 @@ mod configuration;
 mod task_user;
 
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -61,7 +61,7 @@ impl Circleci {
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
-        crate::sys::process::no_core_dumps();
+        crate::sys::process::keep_to_itself();
         Ok(Self {
             config: config.clone(),
             environment,
@@ -139,9 +139,9 @@ impl Guide for Circleci {
 
 impl Runner for Circleci {
     fn start(&mut self) -> Result<Start, FlavorError> {
-        let prefix = task_user::prefix(&self.config, self.events.path())?;
+        let path = Configuration::place(&self.config);
+        let prefix = task_user::prefix(&self.config, &path, self.events.path())?;
         let configuration = Configuration::write(&self.config, &self.token, prefix)?;
-        let path: PathBuf = configuration.path().to_owned();
         self.configuration = Some(configuration);
         Ok(Start {
             program: self.config.circleci.program.clone().into(),

@@ -87,6 +87,12 @@ impl Github {
         self
     }
 
+    /// Shell commands before the supervisor starts, in the same process.
+    pub(crate) fn prelude(mut self, commands: &str) -> Self {
+        self.scene = self.scene.prelude(commands);
+        self
+    }
+
     /// A file of the directory that plays GitHub.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.scene.path("github").join(name)

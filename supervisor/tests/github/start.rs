@@ -143,6 +143,19 @@ fn thief(needle: &str) -> String {
 }
 
 #[test]
+fn what_the_engine_left_open_ends_with_the_supervisor() {
+    let job = "ls -l /proc/self/fd >\"$STANDIN_GITHUB/found\"; grep core /proc/self/limits >>\"$STANDIN_GITHUB/found\"";
+    let ended = Github::jit().prelude("exec 9</etc").job(job).run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    assert!(!found.contains("/etc"), "{found}");
+    // Neither to a file nor through a pipe: 0 would be no limit for that.
+    let limit = found.lines().find(|line| line.contains("core file size"));
+    let limit: Vec<&str> = limit.unwrap().split_whitespace().skip(4).collect();
+    assert_eq!(limit, ["1", "1", "bytes"]);
+}
+
+#[test]
 fn a_jit_configuration_is_out_of_the_jobs_reach() {
     let ended = Github::jit().job(&thief(&jit_configuration())).run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);

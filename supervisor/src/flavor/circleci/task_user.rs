@@ -14,12 +14,17 @@ use crate::flavor::FlavorError;
 const TASK_ID: u32 = 1000;
 
 /// The words of `runner.command_prefix`.
-pub(super) fn prefix(config: &Config, events: &Path) -> Result<Vec<String>, FlavorError> {
+pub(super) fn prefix(
+    config: &Config,
+    configuration: &Path,
+    events: &Path,
+) -> Result<Vec<String>, FlavorError> {
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/supervisor".into());
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut words = vec![
         text(&program),
         "task".to_owned(),
+        text(configuration),
         text(events),
         "--".to_owned(),
     ];
