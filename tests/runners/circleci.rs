@@ -128,7 +128,32 @@ fn a_program_that_the_user_gives_is_taken_and_an_unpinned_one_says_what_to_do() 
     );
 
     let given: &Path = &program();
-    let image = built(&site, &[("CIRCLECI_RUNNER_FILE", &given.to_string_lossy())]);
+    let path = given.to_string_lossy().into_owned();
+    let wrong = "0".repeat(64);
+    for (digest, sentence) in [
+        ("", "the sha256 that CircleCI publishes for it"),
+        (wrong.as_str(), "its sha256 differs"),
+    ] {
+        let output = site.script(
+            "buildme_local.sh",
+            &["--flavor", "circleci"],
+            &[
+                ("FLAVOR_IMAGE", "localhost/test/never:local"),
+                ("CIRCLECI_RUNNER_FILE", &path),
+                ("CIRCLECI_RUNNER_SHA256", digest),
+            ],
+        );
+        assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+        assert!(said(&output).contains(sentence), "{}", said(&output));
+    }
+    let digest = sha256(given);
+    let image = built(
+        &site,
+        &[
+            ("CIRCLECI_RUNNER_FILE", &path),
+            ("CIRCLECI_RUNNER_SHA256", &digest),
+        ],
+    );
     let ended = pod(&image).vendor("task.sh", "true").run();
     assert_eq!(ended.code(), Some(0), "{}", ended.said());
     assert_eq!(ended.report()["reason"], "completed");

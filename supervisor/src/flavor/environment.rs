@@ -101,7 +101,19 @@ pub(super) fn build(
     for (name, value) in &config.runner.env {
         set(&mut environment, name, value.into());
     }
+    if proxied(&environment) {
+        default(&mut environment, "NODE_USE_ENV_PROXY", "1");
+    }
     Ok(environment)
+}
+
+/// Whether a proxy is named. Node alone goes by that only where it is told to (24.0 and 22.21, `NODE_USE_ENV_PROXY`).
+fn proxied(environment: &Environment) -> bool {
+    let names = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
+    let is_proxy = |(name, value): &(OsString, OsString)| {
+        !value.is_empty() && names.iter().any(|known| name == known)
+    };
+    environment.iter().any(is_proxy)
 }
 
 /// The container's variables that the job gets, and the names of those it does not, as far as anybody may miss them.
@@ -198,6 +210,13 @@ mod tests {
         let (environment, left_out) = names(&["*"], &["A", "actions_runner_input_token"]);
         assert_eq!(environment, ["A"]);
         assert_eq!(left_out, ["actions_runner_input_token"]);
+    }
+
+    #[test]
+    fn node_is_told_of_a_proxy_only_where_there_is_one() {
+        let with = |name: &str, value: &str| proxied(&vec![(name.into(), value.into())]);
+        assert!(with("https_proxy", "http://proxy:3128"));
+        assert!(!with("https_proxy", "") && !with("no_proxy", "localhost"));
     }
 
     #[test]
