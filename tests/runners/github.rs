@@ -50,7 +50,7 @@ fn built(site: &Site) -> Built {
 }
 
 fn jit_configuration() -> String {
-    let files = r#"{AgentName: "pod", WorkFolder: "_work", GitHubUrl: "https://github.com/o/r", Ephemeral: true}
+    let files = r#"{AgentName: "pod", WorkFolder: "_work", GitHubUrl: "https://github.com/o/r", Ephemeral: "True", DisableUpdate: "True"}
         | {".runner": (tostring | @base64), ".credentials": ({Scheme: "OAuth"} | tostring | @base64),
            ".credentials_rsaparams": ({d: "private"} | tostring | @base64)} | tostring | @base64"#;
     let output = Command::new("jq").args(["-nr", files]).output().unwrap();

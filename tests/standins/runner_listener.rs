@@ -400,7 +400,8 @@ impl Runner {
         println!("Job build completed with result: {code}");
         note(&format!("job completed: {code}"));
         // Runner.cs: an ephemeral runner is off GitHub's list with its job, and its local files go too.
-        if self.setting("ephemeral") == json!(true) {
+        // Newtonsoft.Json: the service writes "True", the runner true.
+        if [json!(true), json!("True")].contains(&self.setting("ephemeral")) {
             let _ = fs::remove_file(github("registered"));
             self.delete_local_configuration();
         }

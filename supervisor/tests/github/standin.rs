@@ -28,7 +28,7 @@ fn listener() -> PathBuf {
 
 /// The encoded form that GitHub's API gives out.
 pub(crate) fn jit_configuration() -> String {
-    let files = r#"{agentName: "pod", workFolder: "_work", gitHubUrl: "https://github.com/o/r", ephemeral: true}
+    let files = r#"{agentName: "pod", workFolder: "_work", gitHubUrl: "https://github.com/o/r", ephemeral: "True", disableUpdate: "True"}
         | {".runner": (tostring | @base64),
            ".credentials": ({scheme: "OAuth", data: {clientId: "thief-would-want-this"}} | tostring | @base64),
            ".credentials_rsaparams": ({d: "private"} | tostring | @base64)} | tostring | @base64"#;
