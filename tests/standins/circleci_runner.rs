@@ -10,6 +10,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, exit};
 use std::time::{Duration, Instant};
@@ -117,6 +118,17 @@ fn check(settings: &Settings) {
     ));
 }
 
+/// runner.task_agent_directory: the task agent "is downloaded and executed" in ~/.local/libexec/circleci.
+fn task_agent() -> PathBuf {
+    let home = PathBuf::from(std::env::var("HOME").unwrap());
+    let directory = home.join(".local/libexec/circleci");
+    std::fs::create_dir_all(&directory).unwrap();
+    let agent = directory.join("task-agent");
+    std::fs::write(&agent, "#!/bin/bash\nexec bash -e \"$@\"\n").unwrap();
+    std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    agent
+}
+
 /// runner.command_prefix: the task agent is started behind it. runner.working_directory: made where it is not there.
 fn start_task(settings: &Settings) -> Child {
     let directory = settings
@@ -136,8 +148,7 @@ fn start_task(settings: &Settings) -> Child {
         })
         .unwrap_or_default();
     words.extend([
-        "bash".to_owned(),
-        "-e".to_owned(),
+        task_agent().to_string_lossy().into_owned(),
         circleci("task.sh").to_string_lossy().into_owned(),
     ]);
     let mut command = Command::new(&words[0]);
