@@ -93,6 +93,8 @@ fn a_package_becomes_an_image_in_which_a_thief_finds_nothing() {
     );
     assert!(!ended.said().contains(TOKEN) && ended.staged().is_empty());
 
+    as_root_of_the_profile_userns(&image);
+
     // Where root in the pod's own user namespace is available, the task is another user.
     let task = format!(
         "echo \"uid $(id -u)\" >>/vendor/log; {}",
@@ -110,6 +112,31 @@ fn a_package_becomes_an_image_in_which_a_thief_finds_nothing() {
         "{log}\n{}",
         ended.said()
     );
+}
+
+/// Root that cannot change owners: the task stays root, and the runner closed to it.
+fn as_root_of_the_profile_userns(image: &Built) {
+    let task = format!(
+        "echo \"uid $(id -u)\" >>/vendor/log; {}",
+        thief(TOKEN, "supervisor|circleci-runner")
+    );
+    let ended = pod(image)
+        .vendor("task.sh", &task)
+        .with_rights_of_userns()
+        .run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.said());
+    let log = ended.vendor("log");
+    assert!(
+        log.contains("\nuid 0\n") && log.contains("\nfound: \n"),
+        "{log}\n{}",
+        ended.said()
+    );
+    assert!(
+        ended.said().contains("the task stays root"),
+        "{}",
+        ended.said()
+    );
+    assert!(!ended.said().contains("execute-only"), "{}", ended.said());
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, Flavo
             config.secrets.directory.display()
         ),
     })?;
-    require(&config.circleci.program)?;
+    require(config)?;
     Ok(token)
 }
 
@@ -96,7 +96,8 @@ impl Circleci {
 }
 
 /// The image must have the runner, and the task must not be able to look into it.
-fn require(program: &Path) -> Result<(), FlavorError> {
+fn require(config: &Config) -> Result<(), FlavorError> {
+    let program: &Path = &config.circleci.program;
     access(program, AccessFlags::X_OK).map_err(|errno| FlavorError::Setting {
         flavor: "circleci",
         problem: format!(
@@ -104,11 +105,10 @@ fn require(program: &Path) -> Result<(), FlavorError> {
             program.display()
         ),
     })?;
-    let root = nix::unistd::getuid().is_root();
-    if !root && access(program, AccessFlags::R_OK).is_ok() {
+    if !task_user::is_another(config) && access(program, AccessFlags::R_OK).is_ok() {
         warn!(
             program = %program.display(),
-            "the runner's program can be read, so its task can read its memory and take its token; make it execute-only (chmod 0111, owned by root)"
+            "the runner's program can be read, so its task can read its memory and take its token; make it execute-only (chmod 0111, owned by root) and the container's user one who cannot read it all the same (no DAC_OVERRIDE)"
         );
     }
     Ok(())
