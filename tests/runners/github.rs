@@ -104,14 +104,17 @@ fn a_release_becomes_an_image_that_does_one_job_on_a_read_only_root() {
 
     // A thief, with a JIT configuration and where the tokens live longer than the job: none of them is to be found.
     let jit = jit_configuration();
-    let ended = pod(&image)
-        .secret("jitconfig", &jit)
-        .vendor("job.sh", &thief(&jit, "supervisor|Runner.Listener"))
-        .run();
-    assert_eq!(ended.code(), Some(0), "{}", ended.said());
-    let log = ended.vendor("log");
-    assert!(log.contains("\nfound: \n"), "{log}");
-    assert!(!ended.said().contains(&jit));
+    let with_jit = || {
+        pod(&image)
+            .secret("jitconfig", &jit)
+            .vendor("job.sh", &thief(&jit, "supervisor|Runner.Listener"))
+    };
+    for ended in [with_jit().run(), with_jit().with_rights_of_userns().run()] {
+        assert_eq!(ended.code(), Some(0), "{}", ended.said());
+        let log = ended.vendor("log");
+        assert!(log.contains("\nfound: \n"), "{log}");
+        assert!(!ended.said().contains(&jit));
+    }
     for needle in [REGISTRATION, REMOVE] {
         let ended = pod(&image)
             .set("GITHUB__URL", "https://github.com/o/r")
