@@ -1,5 +1,5 @@
-//! kill(2), waitpid(2) and sigaction(2) by number: nix has no names for real-time signals, and would lose
-//! the status of a child that one of them ended.
+//! kill(2), waitpid(2), sigaction(2) and fcntl(2) by number: nix has no names for real-time signals, would lose the status
+//! of a child that one of them ended, and takes no descriptors that nobody owns.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -14,6 +14,16 @@ use nix::unistd::Pid;
 pub fn kill(target: i32, number: i32) -> Result<(), Errno> {
     // SAFETY: kill takes two integers and touches no memory of ours.
     Errno::result(unsafe { libc::kill(target, number) }).map(|_| ())
+}
+
+/// Whoever is started from here on does not inherit this descriptor.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn close_on_exec(descriptor: i32) -> Result<(), Errno> {
+    // SAFETY: F_SETFD takes integers and touches no memory of ours; a number that is no descriptor is EBADF.
+    let set = unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Errno::result(set).map(|_| ())
 }
 
 /// A child that was reaped, and its wait status.
