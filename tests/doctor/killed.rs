@@ -65,3 +65,29 @@ fn a_file_system_that_hangs_does_not_hang_the_doctor() {
     let took = said.report["ms"].as_f64().unwrap();
     assert!(took < 10_000.0, "{took} ms");
 }
+
+#[test]
+fn what_hangs_before_a_job_is_killed_and_what_shares_its_child_is_looked_at_all_the_same() {
+    // Every program is looked for behind a FUSE mount whose server was stopped. No ids is what the next check says.
+    let setup = format!(
+        "chmod 0666 /dev/fuse; mkdir -p /l /w /u /hangs; chown 1000:1000 /u; : >/etc/subuid; \
+        fuse-overlayfs -f -o allow_other,lowerdir=/l,upperdir=/u,workdir=/w /hangs & server=$!; \
+        for i in $(seq 100); do grep -q 'fuse-overlayfs' /proc/self/mountinfo && break; sleep 0.1; done; kill -STOP $server; \
+        {DROP} env PATH=/hangs:$PATH /usr/local/bin/supervisor run --flavor exec -- /usr/bin/true 2>&1; exit 0"
+    );
+    let state = good().flags(&["--device=/dev/fuse"]).setup(&setup);
+    let output = state.run(&[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let report = said.lines().rev().find(|line| line.starts_with('{'));
+    let report: serde_json::Value = serde_json::from_str(report.unwrap()).unwrap();
+    assert_eq!(report["failed_step"], "preflight", "{said}");
+    let message = report["message"].as_str().unwrap();
+    for expected in [
+        "idmap.helpers",
+        "still not done after 5000 ms",
+        "idmap.subordinate",
+    ] {
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    assert!(!message.contains("said nothing"), "{message}");
+}

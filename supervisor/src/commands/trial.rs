@@ -14,7 +14,7 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
         (userns::BOUND, [program, arguments @ ..]) => {
             return userns::become_bound(program, arguments);
         }
-        (doctor::child::NAME, [id]) => return doctor::child::main(&id.to_string_lossy()),
+        (doctor::child::NAME, ids) => return doctor::child::main(ids),
         (doctor::leash::NAME, [program, arguments @ ..]) => {
             return doctor::leash::child(program, arguments);
         }

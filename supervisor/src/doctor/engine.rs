@@ -1,8 +1,8 @@
-//! Runs checks side by side, each in a child of its own with a time limit: what hangs is killed and said so.
+//! Runs checks side by side in children, each with a time limit: what hangs is killed and said so.
 //!
 //! One thread and poll(2): this is PID 1's own process where `supervisor run` asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,20 +24,26 @@ use crate::sys::{fork, raw, trial};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
+/// Before a job, starting a child takes longer than most checks: all that can be looked at shares so many.
+const SHARED: usize = 2;
 
 /// Where a check is.
 enum State {
     Waiting,
+    /// Behind another one in the same child.
+    Next,
     Running(Running),
     Done(Box<Outcome>),
 }
 
-/// A check's child.
+/// A child, and where it is with its checks.
 struct Running {
     child: Pid,
     stdout: File,
     said: Vec<u8>,
+    /// When it came to the check it is at.
     began: Instant,
+    next: VecDeque<&'static Check>,
 }
 
 /// Something else to wait for: the end was asked for when it is readable.
@@ -76,37 +82,59 @@ pub(super) fn examine(
 
 /// Starts or skips what can be decided now.
 fn advance(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene: &Scene) {
-    for check in checks {
-        if !matches!(states.get(check.id), Some(State::Waiting)) {
-            continue;
-        }
+    let startable = skip_or_name(states, checks, scene);
+    let share = if scene.guarded {
+        1
+    } else {
+        startable.len().div_ceil(SHARED).max(1)
+    };
+    for batch in startable.chunks(share) {
         let running = states
             .values()
             .filter(|state| matches!(state, State::Running(_)));
         let running = running.count();
-        let free = running < SIDE_BY_SIDE;
-        let next = if let Some(reason) = scene.excused(check.duty) {
-            State::Done(Box::new(Outcome::skipped(check, reason)))
-        } else {
-            match blocker(states, check) {
-                Blocker::Failed(id) => {
-                    let reason = format!("needs {id}, which failed");
-                    State::Done(Box::new(Outcome::skipped(check, reason)))
-                }
-                Blocker::Pending => continue,
-                Blocker::None if !free => continue,
-                Blocker::None => match spawn(check, scene) {
-                    Ok(running) => State::Running(running),
-                    // Too many at once for this container: later, when others are done.
-                    Err(error) if running > 0 && is_full(&error) => continue,
-                    Err(error) => {
-                        State::Done(Box::new(limits::no_child(&error).outcome(check, scene)))
-                    }
-                },
+        if running >= SIDE_BY_SIDE {
+            return;
+        }
+        match spawn(batch, scene) {
+            Ok(running) => {
+                states.extend(batch.iter().map(|check| (check.id, State::Next)));
+                states.insert(batch[0].id, State::Running(running));
+            }
+            // Too many at once for this container: later, when others are done.
+            Err(error) if running > 0 && is_full(&error) => return,
+            Err(error) => states.extend(batch.iter().map(|check| {
+                let outcome = limits::no_child(&error).outcome(check, scene);
+                (check.id, State::Done(Box::new(outcome)))
+            })),
+        }
+    }
+}
+
+/// Skips what need not or cannot be looked at; gives what can be now.
+fn skip_or_name(
+    states: &mut BTreeMap<&str, State>,
+    checks: &[&'static Check],
+    scene: &Scene,
+) -> Vec<&'static Check> {
+    let mut startable = Vec::new();
+    for check in checks {
+        if !matches!(states.get(check.id), Some(State::Waiting)) {
+            continue;
+        }
+        let reason = match (scene.excused(check.duty), blocker(states, check)) {
+            (Some(reason), _) => reason.to_string(),
+            (None, Blocker::Failed(id)) => format!("needs {id}, which failed"),
+            (None, Blocker::Pending) => continue,
+            (None, Blocker::None) => {
+                startable.push(*check);
+                continue;
             }
         };
-        states.insert(check.id, next);
+        let skipped = Outcome::skipped(check, reason);
+        states.insert(check.id, State::Done(Box::new(skipped)));
     }
+    startable
 }
 
 /// What keeps a check from being run.
@@ -122,7 +150,7 @@ fn blocker(states: &BTreeMap<&str, State>, check: &Check) -> Blocker {
     let first = (check.id != limits::PROCESSES).then_some(&limits::PROCESSES);
     for id in first.into_iter().chain(check.after) {
         match states.get(id) {
-            Some(State::Waiting | State::Running(_)) => pending = true,
+            Some(State::Waiting | State::Next | State::Running(_)) => pending = true,
             Some(State::Done(outcome)) => {
                 if let Some(root) = root_of_failure(outcome) {
                     return Blocker::Failed(root);
@@ -155,23 +183,25 @@ fn is_full(error: &std::io::Error) -> bool {
     matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM))
 }
 
-fn spawn(check: &'static Check, scene: &Scene) -> std::io::Result<Running> {
+/// A child for these checks, one after the other.
+fn spawn(batch: &[&'static Check], scene: &Scene) -> std::io::Result<Running> {
     let running = |child, stdout: OwnedFd| Running {
         child,
         stdout: stdout.into(),
         said: Vec::new(),
         began: Instant::now(),
+        next: batch.iter().skip(1).copied().collect(),
     };
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let (stdout, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let stdio = [null.as_fd(), writer.as_fd(), null.as_fd()];
-    match fork::child(stdio, || child::look(check, scene)) {
+    match fork::child(stdio, || child::look(batch, scene)) {
         Ok(child) => return Ok(running(child, stdout)),
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
         Err(error) => return Err(error),
     }
     let mut child = trial::again(child::NAME)
-        .arg(check.id)
+        .args(batch.iter().map(|check| check.id))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -222,20 +252,58 @@ fn left(check: &Check, running: &Running) -> Duration {
 /// Takes in what children said, and ends those that are done or too slow.
 fn collect(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene: &mut Scene) {
     for check in checks {
-        let Some(State::Running(running)) = states.get_mut(check.id) else {
+        let Some(state @ State::Running(_)) = states.get_mut(check.id) else {
             continue;
         };
-        let over = left(check, running).is_zero();
-        if !drain(running) && !over {
-            continue;
+        if let State::Running(mut running) = std::mem::replace(state, State::Next) {
+            let ended = drain(&mut running);
+            follow(states, check, running, ended, scene);
         }
-        let mut outcome = conclude(check, running, over);
+    }
+}
+
+/// Follows a child from check to check, as far as it came.
+fn follow(
+    states: &mut BTreeMap<&str, State>,
+    mut check: &'static Check,
+    mut running: Running,
+    ended: bool,
+    scene: &mut Scene,
+) {
+    loop {
+        let said = line(&mut running.said).and_then(|line| serde_json::from_slice(&line).ok());
+        let over = left(check, &running).is_zero();
+        if said.is_none() && !ended && !over {
+            states.insert(check.id, State::Running(running));
+            return;
+        }
+        let goes_on = said.is_some();
+        let mut outcome: Outcome = said.unwrap_or_else(|| conclude(check, &running, over));
         outcome.ms = (running.began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
         if let Some(value) = &outcome.value {
             scene.values.insert(outcome.id.clone(), value.clone());
         }
         states.insert(check.id, State::Done(Box::new(outcome)));
+        if !goes_on {
+            // What it did not come to is looked at by another.
+            let rest = running.next.into_iter();
+            states.extend(rest.map(|check| (check.id, State::Waiting)));
+            return;
+        }
+        let Some(next) = running.next.pop_front() else {
+            end(running.child);
+            return;
+        };
+        running.began = Instant::now();
+        check = next;
     }
+}
+
+/// Takes the first line off.
+fn line(said: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = said.iter().position(|&byte| byte == b'\n')?;
+    let rest = said.split_off(end + 1);
+    Some(std::mem::replace(said, rest))
 }
 
 /// Reads what is there; true at the end of it.
@@ -252,11 +320,8 @@ fn drain(running: &mut Running) -> bool {
     }
 }
 
-fn conclude(check: &'static Check, running: &mut Running, over: bool) -> Outcome {
-    if let Ok(outcome) = serde_json::from_slice(&running.said) {
-        end(running.child);
-        return outcome;
-    }
+/// The outcome of a check that said none.
+fn conclude(check: &'static Check, running: &Running, over: bool) -> Outcome {
     let status = end(running.child);
     if over {
         let limit = check.limit.as_millis();
@@ -329,7 +394,7 @@ fn clear(states: &mut BTreeMap<&str, State>, asked: bool) {
                 true
             }
             State::Done(outcome) => outcome.case.as_deref() == Some("timed-out"),
-            State::Waiting => false,
+            State::Waiting | State::Next => false,
         };
     }
     if killed {

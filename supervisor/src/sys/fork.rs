@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::libc;
@@ -18,7 +19,8 @@ use crate::exit;
 
 /// Whether this process has one thread only, so that a child of fork(2) finds no lock held.
 fn single_threaded() -> bool {
-    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+    // The links of a directory: itself, its parent, and one a thread, proc_pid_task(5).
+    std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() == 3)
 }
 
 /// Runs `work` in a child that has `stdio` and nothing else open, and ends with what `work` returns, or with us.

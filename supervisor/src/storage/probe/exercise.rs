@@ -52,7 +52,8 @@ impl Layers {
 
     fn try_kernel(&self) -> Result<(), Verdict> {
         self.fill()?;
-        let options = format!("{},userxattr", self.options());
+        // As builds mount it; and unmounted, it would else write back all that is still to be written of its disk.
+        let options = format!("{},userxattr,volatile", self.options());
         mount(
             Some("overlay"),
             &self.merged,
