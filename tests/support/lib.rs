@@ -5,9 +5,11 @@
 
 mod image;
 mod job;
+mod pod;
 
 pub use image::Image;
 pub use job::{Ended, Job, Running};
+pub use pod::{Done, Pod};
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -60,7 +62,19 @@ pub fn runner_image() -> String {
         .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh")
 }
 
-/// Runs the supervisor's runner image with the rights of a pod, and no volume but those in `flags`.
+/// The image of the shape `single` that `scripts/test.sh` built.
+#[must_use]
+pub fn single_image() -> String {
+    std::env::var("SINGLE_IMAGE").unwrap_or_else(|_| {
+        let runner = runner_image();
+        let directory = runner
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory);
+        format!("{directory}/single:local")
+    })
+}
+
+/// Runs the image of the shape `single` with the rights of a pod, and no volume but those in `flags`.
 #[must_use]
 pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
     let seccomp = format!(
@@ -71,7 +85,7 @@ pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
     rights.extend(["--cap-drop", "all"]);
     rights.extend(["--cap-add", "SETUID", "--cap-add", "SETGID"]);
     rights.extend(flags);
-    run_image(&runner_image(), &rights, arguments)
+    run_image(&single_image(), &rights, arguments)
 }
 
 /// Runs an image without a network, with what `flags` give it.

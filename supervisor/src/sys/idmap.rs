@@ -184,17 +184,28 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
     Ok(plan(id, &ranges))
 }
 
+/// Runs a command to its end.
+type Run<'a> = &'a mut dyn FnMut(&mut Command) -> std::io::Result<std::process::Output>;
+
 /// Writes both maps of process `pid`: directly as root, through the helpers otherwise.
 ///
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
 pub fn write(pid: Pid) -> Result<(), MapError> {
+    write_running(pid, &mut |command| command.output())
+}
+
+/// The same; `run` runs the helpers, for a process whose children are reaped in one place.
+///
+/// # Errors
+/// [`MapError`] with what the helper or the kernel said.
+pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
     for kind in [Kind::User, Kind::Group] {
         let lines = planned(kind)?;
         if getuid().is_root() {
             write_directly(pid, kind, &lines)?;
         } else {
-            write_by_helper(pid, kind, &lines)?;
+            write_by_helper(pid, kind, &lines, run)?;
         }
     }
     Ok(())
@@ -212,7 +223,7 @@ fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> 
     })
 }
 
-fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result<(), MapError> {
     let failed = |problem: String| MapError::Write {
         program: kind.helper().to_owned(),
         problem,
@@ -224,9 +235,7 @@ fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError>
             command.arg(number.to_string());
         }
     }
-    let output = command
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let output = run(&mut command).map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }
