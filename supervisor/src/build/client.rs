@@ -1,6 +1,6 @@
 //! `buildah` in the runner's image: what it is asked for is done in the builder.
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
+use super::variables;
 use crate::exit;
 use crate::init::signals::{Meaning, Signals};
 
@@ -34,7 +35,7 @@ pub enum ClientError {
     )]
     Gone(String),
     /// The command line is too long.
-    #[error("the command line and the environment take more than {} MiB", GREETING >> 20)]
+    #[error("the command line takes more than {} MiB", GREETING >> 20)]
     TooLong,
     /// Something here.
     #[error("{what}: {source}")]
@@ -113,9 +114,10 @@ fn terminal_size() -> Option<Size> {
 }
 
 fn greeting(arguments: Vec<String>, terminal: Option<Size>) -> Hello {
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let environment = variables::wanted(&arguments, std::env::vars_os().filter_map(text));
     let directory = std::env::current_dir().unwrap_or_default();
     Hello {
         version: (MAJOR, MINOR),

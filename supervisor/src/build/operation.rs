@@ -70,6 +70,8 @@ pub struct Operation {
     pub stdin: Stdin,
     /// Whether standard output is data rather than text.
     pub raw: bool,
+    /// Whether it has RUN steps.
+    pub builds: bool,
     /// Whether it waits for its turn.
     pub heavy: bool,
     /// Whether the authfile comes back as the job's own credentials.

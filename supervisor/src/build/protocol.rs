@@ -14,7 +14,7 @@ pub const MINOR: u32 = 0;
 
 /// The most that a frame of data carries, in bytes.
 pub const CHUNK: usize = 64 * 1024;
-/// The most that the greeting takes: the kernel's own limit for arguments and environment is of this order.
+/// The most that the greeting takes: the kernel's own limit for arguments is of this order.
 pub const GREETING: usize = 4 * 1024 * 1024;
 /// How much input may be under way, in bytes.
 pub const WINDOW: u32 = 256 * 1024;
@@ -80,7 +80,7 @@ pub struct Hello {
     pub arguments: Vec<String>,
     /// The client's working directory.
     pub directory: String,
-    /// Its environment: only what the command line names is taken from it.
+    /// Of its environment, what the command line names.
     pub environment: BTreeMap<String, String>,
     /// The size of its terminal, if standard output is one.
     #[serde(default)]

@@ -1,24 +1,23 @@
 //! `supervisor serve-builds`: PID 1 of the builder's container, from its first check to its wipe.
 
-use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::getsockopt;
-use nix::sys::socket::sockopt::PeerCredentials;
 use tracing::{error, info, warn};
 
 use super::children::Children;
 use super::credentials::Credentials;
+use super::isolation::{Isolation, Proof};
 use super::paths::Workspace;
-use super::session;
+use super::session::trial;
+use super::turns::Turns;
+use super::{door, environment, isolation};
 use crate::config::Config;
 use crate::init::signals::{Meaning, Signals};
 use crate::init::{is_pid_1, survivors};
@@ -28,9 +27,6 @@ use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
 use crate::sys::process;
 use crate::workspace::{Private, WorkspaceError};
 use crate::{storage, wipe, workspace};
-
-/// Clients at once: each costs some threads and no more.
-const CLIENTS: usize = 64;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -42,13 +38,19 @@ pub(super) struct Builder {
     pub(super) environment: Vec<(String, String)>,
     pub(super) turns: Turns,
     numbers: AtomicU64,
-    clients: AtomicUsize,
+    pub(super) clients: AtomicUsize,
+    isolation: Proof,
 }
 
 impl Builder {
     /// A number that no operation had.
     pub(super) fn next(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How RUN steps are isolated: who asks first waits for the trials.
+    pub(super) fn isolation(self: &Arc<Self>) -> Isolation {
+        self.isolation.of(|isolation| trial::run(self, isolation))
     }
 
     /// What no process of Buildah sees.
@@ -60,55 +62,6 @@ impl Builder {
             .parent()
             .unwrap_or(Path::new("/"));
         vec![self.config.secrets.directory.clone(), socket.to_owned()]
-    }
-}
-
-/// Whose turn it is.
-#[derive(Debug)]
-pub(super) struct Turns {
-    free: Mutex<u32>,
-    all: u32,
-    changed: Condvar,
-}
-
-/// A turn; dropping it gives it to the next.
-pub(super) struct Turn<'a>(&'a Turns);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.changed.notify_all();
-    }
-}
-
-impl Turns {
-    fn new(all: u32) -> Self {
-        Self {
-            free: Mutex::new(all),
-            all,
-            changed: Condvar::new(),
-        }
-    }
-
-    /// Waits for a turn; `told` is called once where there is something to wait for. Who has gone waits no longer.
-    pub(super) fn take(&self, told: impl FnOnce(u32), gone: impl Fn() -> bool) -> Option<Turn<'_>> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if *free == 0 {
-            told(self.all);
-        }
-        while *free == 0 {
-            if gone() {
-                return None;
-            }
-            let pause = std::time::Duration::from_millis(200);
-            free = self
-                .changed
-                .wait_timeout(free, pause)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        *free -= 1;
-        Some(Turn(self))
     }
 }
 
@@ -194,20 +147,38 @@ fn run(config: &Config, report: &mut Report) -> Result<(), Failure> {
         }
     };
     let signals = Signals::block().map_err(kernel("signals cannot be read"))?;
+    become_user(config)?;
     process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
-    if !nix::unistd::getuid().is_root() {
-        process::drop_capabilities().map_err(|error| Failure::Kernel {
-            what: "capabilities cannot be dropped",
-            source: std::io::Error::other(error),
-        })?;
-    }
     if !is_pid_1() {
         process::become_subreaper().map_err(kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
     let builder = Arc::new(prepare(config, report)?);
-    let listener = listen(config)?;
+    let listener = door::listen(config)?;
     info!(socket = %config.builder.socket.display(), "ready for builds");
-    watch(&signals, &listener, &builder)
+    // The trials run builds of their own, and nobody has to wait for them who does not build.
+    let trials = Arc::clone(&builder);
+    std::thread::spawn(move || trials.isolation());
+    let watched = watch(&signals, &listener, &builder);
+    report.isolation = builder
+        .isolation
+        .known()
+        .map(|isolation| isolation.name().to_owned());
+    watched
+}
+
+/// Root of a pod's user namespace becomes the job's user, whose files it could not read without more rights, and keeps
+/// the two that map ids. Any other user has the helpers' file capabilities for that, and keeps none.
+fn become_user(config: &Config) -> Result<(), Failure> {
+    let user = config.builder.client_uid;
+    let done = match (nix::unistd::getuid().is_root(), user) {
+        (true, 0) => Ok(()),
+        (true, _) => process::become_mapper(user),
+        (false, _) => process::drop_capabilities(),
+    };
+    done.map_err(|error| Failure::Kernel {
+        what: "user and capabilities cannot be changed",
+        source: std::io::Error::other(error),
+    })
 }
 
 fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
@@ -236,10 +207,11 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
         workspace,
         credentials,
         children: Children::default(),
-        environment: environment(config, &own, &prepared.environment),
+        environment: environment::of_buildah(config, &own, &prepared.environment),
         turns: Turns::new(config.builder.parallel.max(1)),
         numbers: AtomicU64::new(0),
         clients: AtomicUsize::new(0),
+        isolation: Proof::new(isolation::own_proc()),
         config: config.clone(),
     })
 }
@@ -266,74 +238,6 @@ fn credentials(config: &Config) -> Result<Credentials, SecretsError> {
     };
     Credentials::of_builder(secret.expose())
         .map_err(|(line, column)| SecretsError::NotDockerConfig { line, column })
-}
-
-/// Made from nothing: what the container's own environment says of Buildah is not handed on.
-fn environment(
-    config: &Config,
-    own: &Config,
-    storage: &[(std::ffi::OsString, std::ffi::OsString)],
-) -> Vec<(String, String)> {
-    let text = |path: &Path| path.display().to_string();
-    let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
-    let mut environment = vec![
-        (
-            "PATH".to_owned(),
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        ),
-        (
-            "HOME".to_owned(),
-            text(&config.runtime_directory.join("home")),
-        ),
-        ("TMPDIR".to_owned(), text(&own.workspace.temporary())),
-        (
-            "XDG_RUNTIME_DIR".to_owned(),
-            text(&config.runtime_directory.join("home")),
-        ),
-        // What Buildah says to itself once it is in a namespace: no second one is made, and storage is a user's own.
-        (
-            "_CONTAINERS_USERNS_CONFIGURED".to_owned(),
-            "done".to_owned(),
-        ),
-        ("_CONTAINERS_ROOTLESS_UID".to_owned(), uid.to_string()),
-        ("_CONTAINERS_ROOTLESS_GID".to_owned(), gid.to_string()),
-    ];
-    environment.extend(storage.iter().map(|(name, value)| {
-        (
-            name.to_string_lossy().into_owned(),
-            value.to_string_lossy().into_owned(),
-        )
-    }));
-    let kept: BTreeSet<&str> = [
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    ]
-    .into();
-    environment.extend(std::env::vars().filter(|(name, _)| kept.contains(name.as_str())));
-    environment
-}
-
-fn listen(config: &Config) -> Result<UnixListener, Failure> {
-    let socket = &config.builder.socket;
-    let failed = |source| Failure::Kernel {
-        what: "the socket (builder.socket, in a volume that runner and builder mount)",
-        source,
-    };
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let listener = UnixListener::bind(socket).map_err(failed)?;
-    // Who may speak is decided by the kernel's word on who it is.
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    Ok(listener)
 }
 
 fn watch(
@@ -375,41 +279,7 @@ fn watch(
             builder.children.reap();
         }
         while let Ok((stream, _)) = listener.accept() {
-            accept(stream, builder);
+            door::accept(stream, builder);
         }
-    }
-}
-
-/// Who may speak: the job's user, in another PID namespace than ours. A RUN step is in ours, and has a pid.
-fn accept(stream: UnixStream, builder: &Arc<Builder>) {
-    let peer = match getsockopt(&stream, PeerCredentials) {
-        Ok(peer) => peer,
-        Err(errno) => return warn!(%errno, "a peer without credentials"),
-    };
-    let inside = peer.pid() != 0 && is_pid_1();
-    if inside || peer.uid() != builder.config.builder.client_uid {
-        return warn!(
-            pid = peer.pid(),
-            uid = peer.uid(),
-            "refused a peer that is not the job"
-        );
-    }
-    if stream.set_nonblocking(false).is_err() {
-        return;
-    }
-    if builder.clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
-        builder.clients.fetch_sub(1, Ordering::Relaxed);
-        return warn!("{CLIENTS} clients are connected: one more is refused");
-    }
-    let shared = Arc::clone(builder);
-    let spawned = std::thread::Builder::new()
-        .stack_size(256 * 1024)
-        .spawn(move || {
-            session::serve(stream, &shared);
-            shared.clients.fetch_sub(1, Ordering::Relaxed);
-        });
-    if let Err(error) = spawned {
-        builder.clients.fetch_sub(1, Ordering::Relaxed);
-        warn!(%error, "no thread for a client");
     }
 }

@@ -281,7 +281,7 @@ impl Planner<'_> {
 }
 
 /// The verb that a command line begins with, and what follows it; `None` where there is none at all.
-fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, String> {
+pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, String> {
     let Some(first) = words.first() else {
         return Ok(None);
     };

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use nix::unistd::{Pid, User, getgid, getuid};
 
+use super::process;
+
 /// User ids or group ids: each has its own map, file and helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -187,7 +189,7 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
 /// Runs a command to its end.
 type Run<'a> = &'a mut dyn FnMut(&mut Command) -> std::io::Result<std::process::Output>;
 
-/// Writes both maps of process `pid`: directly as root, through the helpers otherwise.
+/// Writes both maps of process `pid`: directly with the right to, through the helpers otherwise.
 ///
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
@@ -202,7 +204,7 @@ pub fn write(pid: Pid) -> Result<(), MapError> {
 pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
     for kind in [Kind::User, Kind::Group] {
         let lines = planned(kind)?;
-        if getuid().is_root() {
+        if getuid().is_root() || process::is_mapper() {
             write_directly(pid, kind, &lines)?;
         } else {
             write_by_helper(pid, kind, &lines, run)?;

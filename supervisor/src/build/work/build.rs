@@ -6,26 +6,10 @@ use super::{Operation, Parsed, Planner, ReadInput, Reference};
 use crate::build::containerfile::{self, Arguments};
 use crate::build::credentials::Owner;
 use crate::build::operation::{Input, Stdin};
+use crate::build::variables::{AGENT, PROXIES, SETTINGS, Secret};
 
-/// Settings of Buildah's that a job may have in its environment: variable, flag.
-const SETTINGS: &[(&str, &str)] = &[("BUILDAH_LAYERS", "layers"), ("BUILDAH_FORMAT", "format")];
-/// Under chroot isolation, who may change the root directory leaves the image's: chroot(2), NOTES. What is seen there is
-/// Buildah's own world, its storage and the job's logins.
-const NO_CHROOT: &str = "--cap-drop=CAP_SYS_CHROOT";
 /// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
 const NO_LAYERS: &str = "--layers=false";
-/// Variables of the job that a build has too.
-const PROXIES: &[&str] = &[
-    "http_proxy",
-    "https_proxy",
-    "ftp_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "FTP_PROXY",
-    "NO_PROXY",
-];
-
 impl Planner<'_> {
     pub(super) fn build(&self, parsed: &Parsed, input: ReadInput<'_>) -> Result<Operation, String> {
         let context = match &parsed.positional[..] {
@@ -41,7 +25,7 @@ impl Planner<'_> {
         let relative = self.relative(context)?;
         let mut operation = self.operation(&["build"], parsed);
         operation.heavy = true;
-        operation.arguments.push(NO_CHROOT.to_owned());
+        operation.builds = true;
         let arguments = self.variables(parsed, &mut operation)?;
         let texts = self.containerfiles(parsed, &relative, input, &mut operation)?;
         let contexts = self.contexts(parsed, &mut operation)?;
@@ -280,18 +264,11 @@ impl Planner<'_> {
 
     fn secrets(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
         for given in parsed.values("secret") {
-            let part = |names: &[&str]| {
-                let mut parts = given.split(',').filter_map(|part| part.split_once('='));
-                parts
-                    .find(|(name, _)| names.contains(&name.trim()))
-                    .map(|(_, value)| value.trim())
-            };
-            let id = part(&["id"]).ok_or_else(|| "--secret needs an id=…".to_owned())?;
-            let file = part(&["src", "source"]);
-            let variable = part(&["env"]).or(match (file, part(&["type"])) {
-                (None, None | Some("env")) => Some(id),
-                _ => None,
-            });
+            let secret = Secret::of(given);
+            let id = secret
+                .id
+                .ok_or_else(|| "--secret needs an id=…".to_owned())?;
+            let (file, variable) = (secret.file, secret.variable());
             let value = variable.and_then(|name| self.hello.environment.get(name));
             let place = match (file, value) {
                 (Some(path), _) => {
@@ -314,7 +291,7 @@ impl Planner<'_> {
         }
         for given in parsed.values("ssh") {
             let (id, paths) = given.split_once('=').unwrap_or((given, ""));
-            let agent = self.hello.environment.get("SSH_AUTH_SOCK").cloned();
+            let agent = self.hello.environment.get(AGENT).cloned();
             let paths = match (paths, agent) {
                 ("", Some(agent)) => agent,
                 ("", None) => {
