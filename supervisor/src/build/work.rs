@@ -16,6 +16,9 @@ use super::protocol::Hello;
 use super::reference::{Reference, is_registry};
 use crate::config::Config;
 
+/// The most that all private files of one operation hold, in bytes.
+const FILES: usize = 8 * 1024 * 1024;
+
 /// What an operation is planned from.
 #[derive(Debug)]
 pub(super) struct Planner<'a> {
@@ -237,17 +240,30 @@ impl Planner<'_> {
     ) -> Result<String, String> {
         let content = self.workspace.read(relative);
         let content = content.map_err(|error| super::paths::problem(relative, &error))?;
-        Ok(self.keep(operation, name, content))
+        self.keep(operation, name, content)
     }
 
-    fn keep(&self, operation: &mut Operation, name: &str, content: Vec<u8>) -> String {
+    /// The operation's own files lie in memory, which is bounded.
+    fn keep(
+        &self,
+        operation: &mut Operation,
+        name: &str,
+        content: Vec<u8>,
+    ) -> Result<String, String> {
+        let before: usize = operation.files.iter().map(|file| file.content.len()).sum();
+        if before + content.len() > FILES {
+            return Err(format!(
+                "Containerfiles, secrets and the like of one build have more than {} MiB",
+                FILES >> 20
+            ));
+        }
         let name = format!("{name}-{}", operation.files.len());
         let place = self.places.own.join(&name).display().to_string();
         operation.files.push(Private {
             name,
             content: Zeroizing::new(content),
         });
-        place
+        Ok(place)
     }
 
     /// A path of the job that Buildah reads by itself, at a place that the job cannot swap.
