@@ -150,3 +150,27 @@ fn a_terminal_has_its_size_and_follows_it() {
     assert_eq!(done.code, 0, "{}", done.said);
     assert!(done.said.contains("\n3\r\n"), "{}", done.said);
 }
+
+/// A listener of the job's own takes the client's greeting down: of the environment only what the command line is about.
+#[test]
+fn the_client_sends_the_variables_that_the_command_line_names_and_no_other() {
+    let done = pod().job(
+        r#"
+        node -e "require('net').createServer(s => s.on('data', d => { console.log(d.subarray(5).toString()); s.destroy(); process.exit(); })).listen('s')" & listener=$!
+        until [ -S s ]; do sleep 0.05; done
+        export NAMED=given DEPLOY_TOKEN=hidden no_proxy=nobody BUILDER_SOCKET=$PWD/s
+        docker build --build-arg NAMED . ; wait $listener
+        "#,
+    );
+    let greeting = done
+        .said
+        .lines()
+        .find(|line| line.contains("\"arguments\""));
+    let greeting = greeting.unwrap_or_else(|| panic!("{}", done.said));
+    assert!(greeting.contains(r#""NAMED":"given""#), "{greeting}");
+    assert!(greeting.contains(r#""no_proxy":"nobody""#), "{greeting}");
+    assert!(
+        !greeting.contains("DEPLOY_TOKEN") && !greeting.contains("\"PATH\""),
+        "{greeting}"
+    );
+}

@@ -4,8 +4,10 @@
 mod builder;
 mod conversation;
 mod files;
+mod pair;
 mod registries;
 mod registry;
+mod rights;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! All processes of one build, known by their user namespace: none can leave it, however it hides.
 //!
-//! Source: user_namespaces(7). A RUN step under chroot isolation cannot make a namespace of its own, clone(2) EPERM.
+//! Source: user_namespaces(7). Another one can only be made within it, and is found by those around it.
 
 use std::fs::{File, read_dir};
 use std::os::unix::fs::MetadataExt;
@@ -61,13 +61,33 @@ impl Namespace {
     }
 
     fn processes(&self) -> Vec<i32> {
+        // Ours is that of most processes, and never within another.
+        let ours = std::fs::metadata("/proc/self/ns/user").map_or(0, |found| found.ino());
         let entries = read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         // A zombie has no namespaces any more.
         pids.filter(|pid| {
-            std::fs::metadata(link(*pid)).is_ok_and(|found| found.ino() == self.number)
+            let number = std::fs::metadata(link(*pid)).map_or(0, |found| found.ino());
+            number == self.number || (number != 0 && number != ours && self.is_around(*pid))
         })
         .collect()
+    }
+
+    /// Whether the process is in a namespace within this one, at any depth.
+    fn is_around(&self, pid: i32) -> bool {
+        let Ok(mut inner) = File::open(link(pid)) else {
+            return false;
+        };
+        while let Ok(outer) = raw::parent_namespace(&inner) {
+            inner = outer.into();
+            if inner
+                .metadata()
+                .is_ok_and(|found| found.ino() == self.number)
+            {
+                return true;
+            }
+        }
+        false
     }
 }
 
