@@ -156,10 +156,16 @@ fn a_terminal_has_its_size_and_follows_it() {
 fn the_client_sends_the_variables_that_the_command_line_names_and_no_other() {
     let done = pod().job(
         r#"
-        node -e "require('net').createServer(s => s.on('data', d => { console.log(d.subarray(5).toString()); s.destroy(); process.exit(); })).listen('s')" & listener=$!
+        cat >listen.js <<'END'
+require('net').createServer(socket => {
+    let all = '';
+    socket.on('data', data => { all += data; if (all.includes('"terminal"')) { console.log(all.slice(5)); process.exit(); } });
+}).listen('s');
+END
+        node listen.js & listener=$!
         until [ -S s ]; do sleep 0.05; done
         export NAMED=given DEPLOY_TOKEN=hidden no_proxy=nobody BUILDER_SOCKET=$PWD/s
-        docker build --build-arg NAMED . ; wait $listener
+        echo FROM scratch >Containerfile; buildah build --build-arg NAMED . ; wait $listener
         "#,
     );
     let greeting = done

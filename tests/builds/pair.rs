@@ -31,7 +31,7 @@ impl Pair {
             users: users.iter().map(ToString::to_string).collect(),
             directory,
         };
-        for volume in ["workspace", "socket", "storage"] {
+        for volume in ["workspace", "socket", "storage", "private"] {
             let path = pair.path(volume);
             std::fs::create_dir(&path).unwrap();
             chown(&path, Some(root), Some(root + 1000)).unwrap();
@@ -41,6 +41,7 @@ impl Pair {
             pair.volume("workspace", "/workspace"),
             pair.volume("socket", "/run/builder"),
             pair.volume("storage", "/var/lib/builder"),
+            pair.volume("private", "/run/supervisor"),
         ];
         let mut all = vec!["--name", &pair.name, "--tmpfs=/tmp", "--tmpfs=/var/tmp"];
         all.extend(volumes.iter().map(String::as_str));

@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use support::root;
 
-/// Flavors, shapes and profiles: each combination is an overlay, but that root in a pod's user namespace who may not pass over
-/// permissions (CAP_DAC_OVERRIDE) cannot read the job's files.
+/// Flavors, shapes and profiles: each combination is an overlay.
 pub(crate) const FLAVORS: [&str; 2] = ["github", "circleci"];
 pub(crate) const SHAPES: [&str; 2] = ["single", "split"];
 pub(crate) const PROFILES: [&str; 2] = ["userns", "rootless"];
@@ -32,7 +31,6 @@ pub(crate) fn overlays() -> Vec<Overlay> {
             }));
         }
     }
-    all.retain(|overlay| (overlay.shape, overlay.profile) != ("split", "userns"));
     all
 }
 
