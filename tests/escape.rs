@@ -5,6 +5,7 @@ mod escape {
     pub(super) mod command_line;
     pub(super) mod containerfile;
     pub(super) mod context;
+    pub(super) mod disk;
     pub(super) mod pushes;
     pub(super) mod run_steps;
     pub(super) mod socket;

@@ -9,7 +9,7 @@ RUNS=${BENCH_RUNS:-5}
 MISSED=0
 BASE=127.0.0.1:5000/base:trixie
 # The environment in which the builder starts Buildah, as far as it matters here.
-DIRECT=(env HOME=/run/supervisor/home BUILDAH_ISOLATION=chroot
+DIRECT=(env HOME=/var/lib/builder/home TMPDIR=/var/lib/builder/tmp BUILDAH_ISOLATION=chroot
     CONTAINERS_STORAGE_CONF=/run/supervisor/containers/storage.conf
     CONTAINERS_CONF=/run/supervisor/containers/containers.conf
     CONTAINERS_REGISTRIES_CONF=/run/supervisor/containers/registries.conf)
@@ -48,6 +48,8 @@ start_pod() {
         sleep 0.2
     done
     in_job "$CONTEXTS" >/dev/null
+    # The home that /etc/passwd names there; the sandbox of a build makes its own.
+    in_builder 'mkdir -p /run/supervisor/home'
 }
 
 stop_pod() {

@@ -4,7 +4,6 @@
 mod builder;
 mod conversation;
 mod files;
-mod pair;
 mod registries;
 mod registry;
 mod rights;

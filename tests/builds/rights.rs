@@ -1,8 +1,6 @@
 //! The builder with the rights of other pods: root of a pod's own user namespace, and one that may do more.
 
-use support::{podman, root, wait_for};
-
-use crate::pair::Pair;
+use support::{Pair, podman, root, wait_for};
 
 /// Two steps, the second of which runs a program of the image, with a file that only the job's user may read.
 const BUILD: &str = r#"
@@ -12,19 +10,6 @@ const BUILD: &str = r#"
     stat -c '%u %n' id out out/private; cat out/private; rm -r out
 "#;
 
-/// A job's script: a build FROM nothing with a step that runs this script, which has a few programs.
-fn step(script: &str) -> String {
-    format!(
-        r#"
-        mkdir -p /workspace/work/d/root && cd /workspace/work/d
-        for program in bash cat ls tr sleep setsid unshare; do cp --parents "/usr/bin/$program" $(ldd "/usr/bin/$program" | grep -o '/[^ ]*') root; done
-        for link in bin lib lib64; do [ ! -L /$link ] || cp -P /$link root; done
-        printf '%s\n' 'FROM scratch' 'COPY root /' 'RUN ["/usr/bin/bash", "-c", "{script}"]' >Containerfile
-        exec buildah build --no-cache .
-        "#
-    )
-}
-
 fn seccomp() -> String {
     let profile = root().join("k8s/seccomp/buildah.json");
     format!("--security-opt=seccomp={}", profile.display())
@@ -32,7 +17,7 @@ fn seccomp() -> String {
 
 fn assert_builds(pair: &Pair) {
     let done = pair.job(BUILD);
-    assert_eq!(done.code, Some(0), "{}", done.said);
+    assert_eq!(done.code, 0, "{}", done.said);
     assert!(done.said.contains("\nsupervisor 0."), "{}", done.said);
     for line in ["1000 id", "1000 out", "1000 out/private", "mine"] {
         let found = done.said.lines().any(|said| said == line);
@@ -77,7 +62,7 @@ fn where_a_runtime_can_start_containers_steps_are_isolated_by_one() {
     ];
     let pair = Pair::start(0, &[], &rights);
     assert_builds(&pair);
-    let done = pair.job(&step(
+    let done = pair.job(&Pair::step(
         "cat /proc/[0-9]*/cmdline | tr -c [:print:] _; ls /proc/1/root/var/lib/builder /run/builder",
     ));
     assert!(done.said.contains("cat /proc/"), "{}", done.said);
@@ -87,7 +72,7 @@ fn where_a_runtime_can_start_containers_steps_are_isolated_by_one() {
         assert!(lines.is_empty(), "{found}: {}", done.said);
     }
     // In a namespace within the step's, and in a session of its own.
-    let script = step("unshare --user setsid sleep 86361 & sleep 86361");
+    let script = Pair::step("unshare --user setsid sleep 86361 & sleep 86361");
     let killed = format!(
         "({script}) & client=$!; for i in {{1..2400}}; do [ ! -e /workspace/work/asleep ] || break; sleep 0.05; done; kill -KILL $client; wait $client"
     );

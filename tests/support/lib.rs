@@ -5,10 +5,12 @@
 
 mod image;
 mod job;
+mod pair;
 mod pod;
 
 pub use image::Image;
 pub use job::{Ended, Job, Running};
+pub use pair::Pair;
 pub use pod::{Done, Pod};
 
 use std::path::{Path, PathBuf};

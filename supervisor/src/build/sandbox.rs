@@ -7,27 +7,28 @@
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, create_dir_all};
 use std::io::Read;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use nix::fcntl::OFlag;
+use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
+use nix::unistd::pipe2;
 use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
 use super::paths::{Workspace, problem};
 use crate::exit;
 use crate::sys::trial::Verdict;
-use crate::sys::{idmap, userns};
+use crate::sys::{fork, idmap, raw, userns};
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";
-/// The name of its helper, which writes the inner maps.
-pub const MAP: &str = "sandbox-map";
 /// What the child says once Buildah is about to start.
 pub const INSIDE: &str = "inside\n";
 
@@ -205,43 +206,40 @@ fn bind(source: &Path, place: &Path, flags: MsFlags) -> Result<(), String> {
 
 /// The second pair of namespaces: mounts that come from the first cannot be changed in it.
 fn enter_second() -> Result<(), String> {
-    let mut helper = Command::new("/proc/self/exe")
-        .args(["trial", MAP, &std::process::id().to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("exec(self): {error}"))?;
+    let said = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
+    let (waiting, sign) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("pipe: {errno}"))?;
+    let null = File::options().write(true).open("/dev/null");
+    let null = null.map_err(said("/dev/null"))?;
+    let us = std::process::id();
+    let stdio = [waiting.as_fd(), null.as_fd(), null.as_fd()];
+    let helper = fork::child(stdio, || map(us)).map_err(said("fork"))?;
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(|errno| format!("unshare(CLONE_NEWUSER|CLONE_NEWNS), the second: {errno}"))?;
     // Closing its input is the sign.
-    drop(helper.stdin.take());
-    let output = helper
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
+    drop(sign);
+    match raw::wait(helper) {
+        Ok(0) => Ok(()),
+        Ok(status) => Err(format!(
+            "the maps of the second namespace: {}",
+            std::io::Error::from_raw_os_error(libc::WEXITSTATUS(status))
+        )),
+        Err(errno) => Err(format!("waitpid: {errno}")),
     }
-    Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }
 
-/// The helper: maps the ids of the process named, each to itself, once the standard input is closed.
-#[must_use]
-pub fn map(arguments: &[OsString]) -> u8 {
+/// The helper, from the first namespace: maps the ids of the process, each to itself, once the standard input is closed.
+/// Gives errno(3).
+fn map(pid: u32) -> u8 {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    let Some(pid) = arguments.first().and_then(|pid| pid.to_str()) else {
-        return exit::USAGE;
-    };
     for kind in [idmap::Kind::User, idmap::Kind::Group] {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
         let text: String = idmap::parse_map(&current)
             .iter()
             .map(|line| format!("{} {} {}\n", line.inside, line.inside, line.count))
             .collect();
-        let file = kind.map_file(pid);
-        if let Err(error) = std::fs::write(&file, text) {
-            eprintln!("{}: {error}", file.display());
-            return exit::INTERNAL;
+        if let Err(error) = std::fs::write(kind.map_file(&pid.to_string()), text) {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            return u8::try_from(errno).unwrap_or(u8::MAX);
         }
     }
     0

@@ -12,7 +12,6 @@ use supervisor::{doctor, exit, wipe};
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
     match (name, arguments) {
         (sandbox::NAME, _) => return sandbox::child(arguments),
-        (sandbox::MAP, _) => return sandbox::map(arguments),
         (wipe::owned::NAME, _) => return wipe::owned::child(arguments),
         (userns::BOUND, [program, arguments @ ..]) => {
             return userns::become_bound(program, arguments);

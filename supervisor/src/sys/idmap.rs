@@ -3,7 +3,7 @@
 //! Sources: user_namespaces(7), subuid(5), newuidmap(1).
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use nix::unistd::{Pid, User, getgid, getuid};
 
@@ -187,30 +187,39 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
 }
 
 /// Runs a command to its end.
-type Run<'a> = &'a mut dyn FnMut(&mut Command) -> std::io::Result<std::process::Output>;
+type Run<'a> = &'a (dyn Fn(&mut Command) -> std::io::Result<Output> + Sync);
 
 /// Writes both maps of process `pid`: directly with the right to, through the helpers otherwise.
 ///
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
 pub fn write(pid: Pid) -> Result<(), MapError> {
-    write_running(pid, &mut |command| command.output())
+    write_one(pid, Kind::User, &Command::output)?;
+    write_one(pid, Kind::Group, &Command::output)
 }
 
-/// The same; `run` runs the helpers, for a process whose children are reaped in one place.
+/// The same with both helpers at once; `run` runs them, for a process whose children are reaped in one place.
 ///
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
 pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
-    for kind in [Kind::User, Kind::Group] {
-        let lines = planned(kind)?;
-        if getuid().is_root() || process::is_mapper() {
-            write_directly(pid, kind, &lines)?;
-        } else {
-            write_by_helper(pid, kind, &lines, run)?;
-        }
+    std::thread::scope(|scope| {
+        let groups = scope.spawn(|| write_one(pid, Kind::Group, run));
+        write_one(pid, Kind::User, run)?;
+        // A panic in it is none of ours to answer for.
+        groups
+            .join()
+            .unwrap_or_else(|_| write_one(pid, Kind::Group, run))
+    })
+}
+
+fn write_one(pid: Pid, kind: Kind, run: Run<'_>) -> Result<(), MapError> {
+    let lines = planned(kind)?;
+    if getuid().is_root() || process::is_mapper() {
+        write_directly(pid, kind, &lines)
+    } else {
+        write_by_helper(pid, kind, &lines, run)
     }
-    Ok(())
 }
 
 fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {

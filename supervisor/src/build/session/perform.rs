@@ -144,7 +144,7 @@ impl Session<'_> {
             .map_err(failed("the sandbox"))?;
         expect(socket, userns::READY)?;
         let children = &self.builder.children;
-        idmap::write_running(Pid::from_raw(pid), &mut |command| children.run(command))
+        idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(|error| error.to_string())?;
         socket
             .write_all(userns::GO)

@@ -2,28 +2,38 @@
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
-use support::{builder_image, podman, run_image, runner_image, start_image, wait_for};
 use tempfile::TempDir;
 
-pub(crate) struct Pair {
+use crate::{Done, builder_image, podman, run_image, runner_image, start_image, wait_for};
+
+/// Two containers and their volumes.
+pub struct Pair {
     name: String,
     users: Vec<String>,
     directory: TempDir,
 }
 
-/// What a command of the job did.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) code: Option<i32>,
-    pub(crate) said: String,
-}
-
 impl Pair {
     /// Starts a builder with these flags of podman. `users` are flags that both containers have, and `root` is who owns the
     /// volumes: as the kubelet makes an emptyDir with fsGroup 1000, they are writable for the group.
-    pub(crate) fn start(root: u32, users: &[&str], flags: &[&str]) -> Self {
+    #[must_use]
+    pub fn start(root: u32, users: &[&str], flags: &[&str]) -> Self {
+        Self::made(root, None, users, flags)
+    }
+
+    /// The same with the rights of the profile `rootless`, and a volume for layers that has these limits, mount(8) `tmpfs`.
+    #[must_use]
+    pub fn with_storage_of(limits: &str) -> Self {
+        let profile = crate::root().join("k8s/seccomp/buildah.json");
+        let profile = format!("--security-opt=seccomp={}", profile.display());
+        let rights = ["--cap-drop=all", "--cap-add=SETUID,SETGID", &profile];
+        Self::made(0, Some(limits), &[], &rights)
+    }
+
+    fn made(root: u32, limits: Option<&str>, users: &[&str], flags: &[&str]) -> Self {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let unique = directory.path().file_name().unwrap().to_string_lossy();
         let pair = Self {
@@ -34,6 +44,13 @@ impl Pair {
         for volume in ["workspace", "socket", "storage", "private"] {
             let path = pair.path(volume);
             std::fs::create_dir(&path).unwrap();
+            if let ("storage", Some(limits)) = (volume, limits) {
+                let mut mount = Command::new("mount");
+                mount
+                    .args(["-t", "tmpfs", "-o", limits, "tmpfs"])
+                    .arg(&path);
+                assert!(mount.status().unwrap().success());
+            }
             chown(&path, Some(root), Some(root + 1000)).unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o2775)).unwrap();
         }
@@ -54,13 +71,29 @@ impl Pair {
         pair
     }
 
+    /// Builds FROM nothing, with a step that runs this script; it has a few programs. No quotes: it stands in JSON.
+    #[must_use]
+    pub fn step(script: &str) -> String {
+        format!(
+            r#"
+            mkdir -p /workspace/work/step/root && cd /workspace/work/step
+            for program in bash cat ls mkdir tr sleep setsid unshare; do cp --parents "/usr/bin/$program" $(ldd "/usr/bin/$program" | grep -o '/[^ ]*') root; done
+            for link in bin lib lib64; do [ ! -L /$link ] || cp -P /$link root; done
+            printf '%s\n' 'FROM scratch' 'COPY root /' 'RUN ["/usr/bin/bash", "-c", "{script}"]' >Containerfile
+            exec buildah build --no-cache .
+            "#
+        )
+    }
+
     /// The builder's container.
-    pub(crate) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Where a volume lies on this machine.
-    pub(crate) fn path(&self, volume: &str) -> PathBuf {
+    #[must_use]
+    pub fn path(&self, volume: &str) -> PathBuf {
         self.directory.path().join(volume)
     }
 
@@ -70,7 +103,8 @@ impl Pair {
     }
 
     /// Runs a script as the job: in a container that may do nothing.
-    pub(crate) fn job(&self, script: &str) -> Done {
+    #[must_use]
+    pub fn job(&self, script: &str) -> Done {
         let volumes = [
             self.volume("workspace", "/workspace"),
             self.volume("socket", "/run/builder"),
@@ -82,13 +116,14 @@ impl Pair {
         let output = run_image(&runner_image(), &flags, &["-c", script]);
         let said = [output.stdout, output.stderr].concat();
         Done {
-            code: output.status.code(),
+            code: output.status.code().unwrap_or(-1),
             said: String::from_utf8_lossy(&said).into_owned(),
         }
     }
 
     /// Ends the builder as the kubelet does, and gives its report.
-    pub(crate) fn end(&self) -> Value {
+    #[must_use]
+    pub fn end(&self) -> Value {
         let stopped = podman(&["stop", "--time", "60", &self.name]);
         assert!(stopped.status.success(), "{stopped:?}");
         let logs = podman(&["logs", &self.name]);
@@ -98,7 +133,8 @@ impl Pair {
     }
 
     /// What lies in a volume.
-    pub(crate) fn count(&self, volume: &str) -> usize {
+    #[must_use]
+    pub fn count(&self, volume: &str) -> usize {
         std::fs::read_dir(self.path(volume)).unwrap().count()
     }
 }
@@ -106,5 +142,8 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         let _ = podman(&["rm", "--force", "--ignore", "--time", "0", &self.name]);
+        // Where nothing is mounted there is nothing to unmount.
+        let storage = self.path("storage");
+        let _ = Command::new("umount").arg("--quiet").arg(storage).status();
     }
 }
