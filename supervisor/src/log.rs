@@ -1,26 +1,27 @@
 //! Our own log: on stderr, for people on a terminal and as JSON otherwise.
+//!
+//! There are no spans, so that this is the whole subscriber: a registry for spans would cost PID 1 more memory and
+//! time at the start than all else of its log.
 
-use std::fmt;
-use std::io::{self, IsTerminal, Write, stderr};
+use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber, span};
 
-use crate::config::{Log, LogFormat, LogLevel};
+use crate::config::{LogFormat, LogLevel};
 use crate::sys::output;
-use crate::sys::printable::escaped;
+
+mod line;
+
+use line::Line;
 
 /// How long a line waits for a reader that is behind.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Starts the log. A second call changes nothing.
-pub fn start(log: &Log) {
+pub fn start(log: &crate::config::Log) {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -32,17 +33,7 @@ pub fn start(log: &Log) {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        // It would tell of a full disk on stderr, and panic where that fails too.
-        .log_internal_errors(false)
-        .with_writer(|| Lossy);
-    let started = if human {
-        tracing::subscriber::set_global_default(builder.event_format(Human).finish())
-    } else {
-        let json = builder.json().flatten_event(true).with_target(false);
-        tracing::subscriber::set_global_default(json.finish())
-    };
+    let started = tracing::subscriber::set_global_default(Log { level, human });
     // The standard library's own would write to stderr, and wait where nobody reads it.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     if started.is_err() {
@@ -50,80 +41,49 @@ pub fn start(log: &Log) {
     }
 }
 
-/// stderr, but a line that nobody takes is dropped: signals and the wipe do not wait for a log.
-struct Lossy;
+struct Log {
+    level: LevelFilter,
+    human: bool,
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let line = Line::of(event);
+        write(&if self.human {
+            line.human()
+        } else {
+            line.json(SystemTime::now())
+        });
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
 
 /// The last line was not taken: the next one does not wait.
 static STUCK: AtomicBool = AtomicBool::new(false);
 
-impl Write for Lossy {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let patience = if STUCK.load(Relaxed) {
-            Duration::ZERO
-        } else {
-            PATIENCE
-        };
-        let written = output::write_all(&stderr(), line, patience);
-        STUCK.store(written.is_err(), Relaxed);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// `supervisor: message (field=value, …)`, severe lines marked.
-struct Human;
-
-impl<S, N> FormatEvent<S, N> for Human
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut to: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut line = Line::default();
-        event.record(&mut line);
-        let mark = match *event.metadata().level() {
-            Level::ERROR => "error: ",
-            Level::WARN => "warning: ",
-            _ => "",
-        };
-        // A cure may have several lines; a job's own words get one.
-        let message = escaped(&line.message, &['\n']);
-        write!(to, "supervisor: {mark}{message}")?;
-        if !line.fields.is_empty() {
-            write!(to, " ({})", escaped(&line.fields.join(", "), &[]))?;
-        }
-        writeln!(to)
-    }
-}
-
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: Vec<String>,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            self.fields.push(format!("{}={value:?}", field.name()));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.fields.push(format!("{}={value}", field.name()));
-        }
-    }
+/// To stderr, but a line that nobody takes is dropped: signals and the wipe do not wait for a log.
+fn write(line: &str) {
+    let patience = if STUCK.load(Relaxed) {
+        Duration::ZERO
+    } else {
+        PATIENCE
+    };
+    let written = output::write_all(&stderr(), line.as_bytes(), patience);
+    STUCK.store(written.is_err(), Relaxed);
 }

@@ -6,6 +6,7 @@ pub mod fork;
 pub mod guard;
 pub mod idmap;
 pub mod output;
+pub mod passwd;
 pub mod posix_spawn;
 pub mod printable;
 pub mod process;

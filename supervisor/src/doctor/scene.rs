@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nix::unistd::{User, getgid, getuid};
+use nix::unistd::{getgid, getuid};
 use serde::{Deserialize, Serialize};
 
 use super::check::Duty;
 use crate::config::{Config, Driver};
 use crate::secrets;
 use crate::sys::guard::Guard;
+use crate::sys::passwd;
 
 /// How the pod is made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,14 +126,13 @@ impl Scene {
 
 /// Our name, or our number where nobody has it.
 pub(super) fn user() -> String {
-    let found = User::from_uid(getuid()).ok().flatten();
+    let found = passwd::user(getuid().as_raw());
     found.map_or_else(|| getuid().to_string(), |user| user.name)
 }
 
 /// The home that /etc/passwd names for us.
 pub(super) fn home() -> Option<std::path::PathBuf> {
-    let found = User::from_uid(getuid()).ok().flatten();
-    found.map(|user| user.dir)
+    passwd::user(getuid().as_raw()).map(|user| user.home)
 }
 
 #[cfg(test)]

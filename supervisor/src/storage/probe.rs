@@ -13,7 +13,7 @@ use nix::errno::Errno;
 
 use crate::sys::filesystem::{self, Kind};
 use crate::sys::scratch::Scratch;
-use crate::sys::trial::{Trial, TrialError, Verdict};
+use crate::sys::trial::{self, Trial, TrialError, Verdict};
 
 /// The trial of the kernel's overlay file system.
 pub const OVERLAY: &str = "overlay";
@@ -34,7 +34,7 @@ pub fn overlay(graph_root: &Path) -> Result<Verdict, TrialError> {
             let call = format!("mount(overlay) on {}", kind.name());
             Ok(Verdict::refused(call, Errno::EINVAL))
         }
-        _ => trial(OVERLAY, graph_root),
+        _ => run(OVERLAY, graph_root),
     }
 }
 
@@ -43,7 +43,7 @@ pub fn overlay(graph_root: &Path) -> Result<Verdict, TrialError> {
 /// # Errors
 /// [`TrialError`] where nothing could be proven.
 pub fn fuse_overlayfs(graph_root: &Path) -> Result<Verdict, TrialError> {
-    trial(FUSE_OVERLAYFS, graph_root)
+    run(FUSE_OVERLAYFS, graph_root)
 }
 
 /// Source: `Init` and `isNetworkFileSystem` in containers/storage, drivers/overlay/overlay.go.
@@ -51,7 +51,7 @@ fn refused_by_name(kind: Kind) -> bool {
     matches!(kind, Kind::Stacked(_) | Kind::Network(_))
 }
 
-fn trial(name: &'static str, graph_root: &Path) -> Result<Verdict, TrialError> {
+fn run(name: &'static str, graph_root: &Path) -> Result<Verdict, TrialError> {
     let scratch = match Scratch::beneath(graph_root) {
         Ok(scratch) => scratch,
         Err(error) => {
@@ -63,7 +63,10 @@ fn trial(name: &'static str, graph_root: &Path) -> Result<Verdict, TrialError> {
     let trial = Trial {
         name,
         arguments: vec![scratch.path().into()],
-        inside: Some(|name, arguments| child(name, Path::new(arguments.first()?))),
+        inside: Some(|name, arguments| {
+            let path = arguments.first().map(Path::new);
+            trial::conclude(path.and_then(|path| child(name, path)))
+        }),
         mapped: true,
         limit: LIMIT,
     };

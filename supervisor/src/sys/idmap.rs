@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use nix::unistd::{Pid, User, getgid, getuid};
+use nix::unistd::{Pid, getgid, getuid};
+
+use super::passwd;
 
 use super::process;
 
@@ -166,10 +168,7 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(MapError::Read { path, source }),
     };
-    let name = User::from_uid(getuid())
-        .ok()
-        .flatten()
-        .map(|user| user.name);
+    let name = passwd::user(getuid().as_raw()).map(|user| user.name);
     let ranges = subordinate_ranges(&text, name.as_deref(), getuid().as_raw());
     let id = match kind {
         Kind::User => getuid().as_raw(),

@@ -90,8 +90,18 @@ pub fn again(name: &str) -> Command {
     command
 }
 
-/// A trial by its name and arguments; `None` where there is no such trial.
-pub type Inside = fn(&str, &[OsString]) -> Option<Verdict>;
+/// A trial's child, by name and arguments: says what it found on stdout, and gives its exit code.
+pub type Inside = fn(&str, &[OsString]) -> u8;
+
+/// How a child ends that has nothing but a verdict to say; `None` where there is no such trial.
+#[must_use]
+pub fn conclude(verdict: Option<Verdict>) -> u8 {
+    let Some(verdict) = verdict else {
+        return exit::USAGE;
+    };
+    println!("{}", serde_json::to_string(&verdict).unwrap_or_default());
+    0
+}
 
 /// A trial to run.
 #[derive(Debug)]
@@ -193,11 +203,7 @@ impl Trial {
         let [input, output, errors] = [(); 3].map(|()| pipe2(OFlag::O_CLOEXEC));
         let ((stdin, to), (from, stdout), (errors, stderr)) = (input?, output?, errors?);
         let pid = fork::child([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], || {
-            let Some(verdict) = inside(self.name, &self.arguments) else {
-                return exit::USAGE;
-            };
-            println!("{}", serde_json::to_string(&verdict).unwrap_or_default());
-            0
+            inside(self.name, &self.arguments)
         })?;
         Ok(Running {
             pid,

@@ -5,9 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use nix::unistd::{Uid, User};
-
 use super::Refusal;
+use crate::sys::passwd;
 
 /// Nothing in these belongs to a job, at any depth.
 pub(super) const SYSTEM_TREES: [&str; 13] = [
@@ -102,13 +101,13 @@ pub(super) fn lies_in(path: &Path, root: &Path) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || root.ends_with(b"/"))
 }
 
-/// What the user database says. Asked for once: each time the C library reads it and looks for daemons.
+/// What the user database says, asked for once.
 pub(super) fn home_of_root() -> Option<&'static PathBuf> {
     static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
-        let root = User::from_uid(Uid::from_raw(0)).ok().flatten()?;
+        let root = passwd::user(0)?;
         // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
-        (root.dir != Path::new("/")).then_some(root.dir)
+        (root.home != Path::new("/")).then_some(root.home)
     };
     HOME.get_or_init(find).as_ref()
 }
