@@ -35,6 +35,7 @@ Environment:
   CI_CD_AGENTS_BINARY  a static binary to take instead of compiling one
   CI_CD_AGENTS_LOCK    another file than images/versions.lock
   CIRCLECI_RUNNER_FILE a .deb of CircleCI's, or its program, in place of the download that the lock file pins
+  CIRCLECI_RUNNER_SHA256 that file's digest, as CircleCI publishes it
 HELP
 }
 

@@ -96,7 +96,7 @@ replace() {
 lock_main() {
     [[ ${1-} != --help && ${1-} != -h ]] || { lock_usage && exit; }
     (($# == 2)) || die 64 "a flavor and a version are needed; --help says more."
-    [[ $2 =~ ^v?[0-9]+(\.[0-9]+)+(-[0-9]+)?$ ]] || die 64 "\"$2\" is not a version, such as 2.337.0."
+    [[ $2 =~ ^v?[0-9]+(\.[0-9]+)+(-[0-9]+)?$ ]] || die 64 "\"$2\" is not a version, such as 2.338.0."
     handle_signals
     step "what this machine lacks"
     need curl curl "downloads the runner"

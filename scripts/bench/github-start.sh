@@ -24,7 +24,7 @@ main() {
 make_image() {
     local i
     mkdir -p "$1/bin" "$1/externals"
-    printf '#!/bin/sh\nexit 5\n' >"$1/bin/Runner.Listener"
+    cp -- "$(type -P false)" "$1/bin/Runner.Listener"
     chmod 0755 "$1/bin/Runner.Listener"
     for ((i = 0; i < $2; i++)); do head -c "$FILE_SIZE" /dev/urandom >"$1/bin/$i.dll"; done
 }

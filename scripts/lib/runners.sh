@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The images of the CI vendors' runners: the runner image, and the vendor's program in it.
 
-# A file of the user's in place of a download: a .deb of CircleCI's, or the program itself.
+# A file of the user's in place of a download: a .deb of CircleCI's, or the program itself; and its digest as published.
 CIRCLECI_RUNNER_FILE=${CIRCLECI_RUNNER_FILE-}
+CIRCLECI_RUNNER_SHA256=${CIRCLECI_RUNNER_SHA256-}
 
 # flavor_image FLAVOR BASE: the base's name with the flavor in it, unless the user names another; `…/runner:local` becomes
 # `…/runner-github:local`.
@@ -49,7 +50,11 @@ vendor_of_github() { locked_runner github actions-runner; }
 vendor_of_circleci() {
     if [[ -n $CIRCLECI_RUNNER_FILE ]]; then
         [[ -f $CIRCLECI_RUNNER_FILE ]] || die 66 "CIRCLECI_RUNNER_FILE=$CIRCLECI_RUNNER_FILE is not a file."
-        digest_of "$CIRCLECI_RUNNER_FILE"
+        [[ $CIRCLECI_RUNNER_SHA256 =~ ^[0-9a-f]{64}$ ]] ||
+            die 65 "CIRCLECI_RUNNER_SHA256 has to say which file $CIRCLECI_RUNNER_FILE is: the sha256 that CircleCI publishes for it."
+        has_digest "$CIRCLECI_RUNNER_FILE" "$CIRCLECI_RUNNER_SHA256" ||
+            die 65 "$CIRCLECI_RUNNER_FILE is not the file that CIRCLECI_RUNNER_SHA256 names: its sha256 differs."
+        echo "$CIRCLECI_RUNNER_SHA256"
     else
         locked_runner circleci circleci-runner
     fi

@@ -5,10 +5,12 @@
 mod checks;
 mod lenient;
 mod load;
+mod reserved;
 mod runners;
 mod show;
 
 pub use load::{Flag, Layers, Loaded};
+pub use reserved::reserved;
 pub use runners::{Circleci, Github, RunnerSettings};
 pub use show::{Origin, Row};
 

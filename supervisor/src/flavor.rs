@@ -11,6 +11,7 @@ mod local;
 mod name;
 mod runner;
 mod tokens;
+mod user_hooks;
 
 use std::ffi::OsString;
 

@@ -58,7 +58,7 @@ pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Resul
         let limits = limits(config, runner, began, rounds.asked_at);
         let (watched, terminal) = one(config, start, limits, runner, signals)?;
         rounds.terminal = terminal;
-        rounds.note(&watched);
+        rounds.note(&watched, runner.tidies());
         let mut next = runner.ended(&watched);
         if let Next::Again(pause) = next {
             // What the process left behind must not meet the next one.
@@ -81,12 +81,11 @@ pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Resul
 }
 
 impl Rounds {
-    fn note(&mut self, watched: &Watched) {
+    fn note(&mut self, watched: &Watched, tidies: bool) {
         self.starts += 1;
         self.orphans += watched.orphans;
         self.asked_at = self.asked_at.or(watched.asked_at);
-        // A process that tidies up after the runner does not change how that ended.
-        if self.cause.is_none() {
+        if self.cause.is_none() && !tidies {
             self.ended = watched.ended;
             // A job that was let go on ended by itself.
             self.cause = watched.cause.filter(|_| watched.act != Some(Act::Wait));

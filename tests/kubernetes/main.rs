@@ -3,6 +3,7 @@
 //! Needs kubectl, kubernetes-validate and the evaluator in pod-security/: `scripts/test.sh` sees to them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod examples;
 mod manifests;
 mod rights;
 mod schemas;

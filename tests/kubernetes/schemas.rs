@@ -5,7 +5,7 @@ use crate::manifests::{kustomize, overlays, run};
 /// `hostUsers` is stable in 1.36 and on by default from 1.33; native sidecars are stable in 1.33.
 const VERSIONS: [&str; 5] = ["1.33", "1.34", "1.35", "1.36", "1.37"];
 
-fn validate(name: &str, yaml: &str, objects: usize) {
+pub(crate) fn validate(name: &str, yaml: &str, objects: usize) {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     std::fs::write(file.path(), yaml).unwrap();
     for version in VERSIONS {

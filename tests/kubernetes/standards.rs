@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::manifests::{Overlay, overlays, run};
 
 /// The strictest level that a pod meets, and what the next one forbids.
-fn level(pod: &Value) -> (String, String) {
+pub(crate) fn level(pod: &Value) -> (String, String) {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod});
     let output = run("POD_SECURITY", &[], Some(&pod.to_string()));
     let said = String::from_utf8_lossy(&output.stderr);

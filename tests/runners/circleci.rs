@@ -93,6 +93,8 @@ fn a_package_becomes_an_image_in_which_a_thief_finds_nothing() {
     );
     assert!(!ended.said().contains(TOKEN) && ended.staged().is_empty());
 
+    as_root_of_the_profile_userns(&image);
+
     // Where root in the pod's own user namespace is available, the task is another user.
     let task = format!(
         "echo \"uid $(id -u)\" >>/vendor/log; {}",
@@ -112,6 +114,31 @@ fn a_package_becomes_an_image_in_which_a_thief_finds_nothing() {
     );
 }
 
+/// Root that cannot change owners: the task stays root, and the runner closed to it.
+fn as_root_of_the_profile_userns(image: &Built) {
+    let task = format!(
+        "echo \"uid $(id -u)\" >>/vendor/log; {}",
+        thief(TOKEN, "supervisor|circleci-runner")
+    );
+    let ended = pod(image)
+        .vendor("task.sh", &task)
+        .with_rights_of_userns()
+        .run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.said());
+    let log = ended.vendor("log");
+    assert!(
+        log.contains("\nuid 0\n") && log.contains("\nfound: \n"),
+        "{log}\n{}",
+        ended.said()
+    );
+    assert!(
+        ended.said().contains("the task stays root"),
+        "{}",
+        ended.said()
+    );
+    assert!(!ended.said().contains("execute-only"), "{}", ended.said());
+}
+
 #[test]
 fn a_program_that_the_user_gives_is_taken_and_an_unpinned_one_says_what_to_do() {
     let site = Site::new();
@@ -128,7 +155,32 @@ fn a_program_that_the_user_gives_is_taken_and_an_unpinned_one_says_what_to_do() 
     );
 
     let given: &Path = &program();
-    let image = built(&site, &[("CIRCLECI_RUNNER_FILE", &given.to_string_lossy())]);
+    let path = given.to_string_lossy().into_owned();
+    let wrong = "0".repeat(64);
+    for (digest, sentence) in [
+        ("", "the sha256 that CircleCI publishes for it"),
+        (wrong.as_str(), "its sha256 differs"),
+    ] {
+        let output = site.script(
+            "buildme_local.sh",
+            &["--flavor", "circleci"],
+            &[
+                ("FLAVOR_IMAGE", "localhost/test/never:local"),
+                ("CIRCLECI_RUNNER_FILE", &path),
+                ("CIRCLECI_RUNNER_SHA256", digest),
+            ],
+        );
+        assert_eq!(output.status.code(), Some(65), "{}", said(&output));
+        assert!(said(&output).contains(sentence), "{}", said(&output));
+    }
+    let digest = sha256(given);
+    let image = built(
+        &site,
+        &[
+            ("CIRCLECI_RUNNER_FILE", &path),
+            ("CIRCLECI_RUNNER_SHA256", &digest),
+        ],
+    );
     let ended = pod(&image).vendor("task.sh", "true").run();
     assert_eq!(ended.code(), Some(0), "{}", ended.said());
     assert_eq!(ended.report()["reason"], "completed");

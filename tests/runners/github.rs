@@ -15,6 +15,7 @@ const REMOVE: &str = "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7";
 /// Publishes a release as GitHub does: the archives, and the release's notes with their digests.
 fn publish(site: &Site, digest_in_notes: impl Fn(&str) -> String) {
     let standin = root().join("tests/standins/actions-runner");
+    let listener = PathBuf::from(env!("CARGO_BIN_EXE_standin-runner-listener"));
     let mut notes = String::new();
     let mut assets = Vec::new();
     for architecture in ["x64", "arm64"] {
@@ -22,8 +23,8 @@ fn publish(site: &Site, digest_in_notes: impl Fn(&str) -> String) {
         let archive = site.file(&format!("actions/runner/releases/download/v9.9.9/{name}"));
         // The vendor's archives hold ./bin, ./externals and the scripts, of a user of their own, writable for the group.
         shell(
-            "cp -rT \"$1\" \"$2\"; touch \"$2\"/{config,run,env,safe_sleep}.sh; chmod -R g+w \"$2\"; chown -R 1001:127 \"$2\"; tar -C \"$2\" -czf \"$3\" .",
-            &[&standin, &site.scratch(architecture), &archive],
+            "cp -rT \"$1\" \"$2\"; install -m 0755 \"$4\" \"$2/bin/Runner.Listener\"; touch \"$2\"/{config,run,env,safe_sleep}.sh; chmod -R g+w \"$2\"; chown -R 1001:127 \"$2\"; tar -C \"$2\" -czf \"$3\" .",
+            &[&standin, &site.scratch(architecture), &archive, &listener],
         );
         let sha = sha256(&archive);
         notes += &format!(
@@ -49,7 +50,7 @@ fn built(site: &Site) -> Built {
 }
 
 fn jit_configuration() -> String {
-    let files = r#"{AgentName: "pod", WorkFolder: "_work", GitHubUrl: "https://github.com/o/r", Ephemeral: true}
+    let files = r#"{AgentName: "pod", WorkFolder: "_work", GitHubUrl: "https://github.com/o/r", Ephemeral: "True", DisableUpdate: "True"}
         | {".runner": (tostring | @base64), ".credentials": ({Scheme: "OAuth"} | tostring | @base64),
            ".credentials_rsaparams": ({d: "private"} | tostring | @base64)} | tostring | @base64"#;
     let output = Command::new("jq").args(["-nr", files]).output().unwrap();
@@ -101,14 +102,26 @@ fn a_release_becomes_an_image_that_does_one_job_on_a_read_only_root() {
     assert_eq!(report["wiped"]["leftover_count"], 0, "{report}");
     assert!(ended.staged().is_empty());
 
-    // A thief, where the tokens live longer than the job: none of them is to be found.
+    // A thief, with a JIT configuration and where the tokens live longer than the job: none of them is to be found.
+    let jit = jit_configuration();
+    let with_jit = || {
+        pod(&image)
+            .secret("jitconfig", &jit)
+            .vendor("job.sh", &thief(&jit, "supervisor|Runner.Listener"))
+    };
+    for ended in [with_jit().run(), with_jit().with_rights_of_userns().run()] {
+        assert_eq!(ended.code(), Some(0), "{}", ended.said());
+        let log = ended.vendor("log");
+        assert!(log.contains("\nfound: \n"), "{log}");
+        assert!(!ended.said().contains(&jit));
+    }
     for needle in [REGISTRATION, REMOVE] {
         let ended = pod(&image)
             .set("GITHUB__URL", "https://github.com/o/r")
             .secret("registration_token", REGISTRATION)
             .secret("remove_token", REMOVE)
             .vendor("registration-token", REGISTRATION)
-            .vendor("job.sh", &thief(needle, "supervisor"))
+            .vendor("job.sh", &thief(needle, "supervisor|Runner.Listener"))
             .run();
         assert_eq!(ended.code(), Some(0), "{}", ended.said());
         assert!(

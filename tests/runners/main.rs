@@ -6,4 +6,5 @@ mod certificates;
 mod circleci;
 mod github;
 mod pod;
+mod proxies;
 mod site;

@@ -4,11 +4,13 @@
 //! CircleCI itself is a directory, `$STANDIN_CIRCLECI`:
 //!   token     the resource class's token
 //!   task.sh   the task; the runner waits until it is there
+//!   keep-open the runner does not close its configuration: the reference does not say when it does
 //!   log       what happened, a line each
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, exit};
 use std::time::{Duration, Instant};
@@ -53,7 +55,12 @@ fn configuration() -> Value {
         fail("usage: circleci-runner machine --config FILE");
     }
     // The file is YAML; this reads what of it is JSON.
-    let text = std::fs::read_to_string(file).unwrap_or_else(|error| fail(&error.to_string()));
+    let mut opened = std::fs::File::open(file).unwrap_or_else(|error| fail(&error.to_string()));
+    let mut text = String::new();
+    opened.read_to_string(&mut text).unwrap();
+    if circleci("keep-open").exists() {
+        std::mem::forget(opened);
+    }
     serde_json::from_str(&text).unwrap_or_else(|error| fail(&error.to_string()))
 }
 
@@ -111,6 +118,17 @@ fn check(settings: &Settings) {
     ));
 }
 
+/// runner.task_agent_directory: the task agent "is downloaded and executed" in ~/.local/libexec/circleci.
+fn task_agent() -> PathBuf {
+    let home = PathBuf::from(std::env::var("HOME").unwrap());
+    let directory = home.join(".local/libexec/circleci");
+    std::fs::create_dir_all(&directory).unwrap();
+    let agent = directory.join("task-agent");
+    std::fs::write(&agent, "#!/bin/bash\nexec bash -e \"$@\"\n").unwrap();
+    std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    agent
+}
+
 /// runner.command_prefix: the task agent is started behind it. runner.working_directory: made where it is not there.
 fn start_task(settings: &Settings) -> Child {
     let directory = settings
@@ -130,8 +148,7 @@ fn start_task(settings: &Settings) -> Child {
         })
         .unwrap_or_default();
     words.extend([
-        "bash".to_owned(),
-        "-e".to_owned(),
+        task_agent().to_string_lossy().into_owned(),
         circleci("task.sh").to_string_lossy().into_owned(),
     ]);
     let mut command = Command::new(&words[0]);

@@ -27,6 +27,8 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
 
 #[derive(Args)]
 pub(crate) struct Task {
+    /// The runner's configuration, which goes before the task starts
+    configuration: PathBuf,
     /// Where PID 1 is told
     events: PathBuf,
     /// The task agent's command line
@@ -35,5 +37,9 @@ pub(crate) struct Task {
 }
 
 pub(crate) fn task(arguments: &Task) -> u8 {
-    hook::task(&arguments.events, &arguments.command)
+    hook::task(
+        &arguments.configuration,
+        &arguments.events,
+        &arguments.command,
+    )
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, Driver, FlavorName};
+use super::{Config, Driver, FlavorName, reserved};
 use crate::wipe;
 
 /// A key and what is wrong with its value.
@@ -187,6 +187,17 @@ fn flavor(config: &Config) -> Option<Impossible> {
 }
 
 fn runner(config: &Config) -> Option<Impossible> {
+    if let Some(name) = (config.runner.env.keys()).find(|name| reserved(config.flavor, name)) {
+        return impossible(
+            "runner.env",
+            format!(
+                "found {name:?}, expected no variable that the supervisor or the runner takes its own settings from; the tables [github] and [circleci] have them, the Secret the tokens"
+            ),
+        );
+    }
+    if let Some(found) = registration(config) {
+        return Some(found);
+    }
     for (name, value) in &config.runner.env {
         if !is_variable(name) || value.contains('\0') {
             return impossible(
@@ -218,6 +229,30 @@ fn runner(config: &Config) -> Option<Impossible> {
     None
 }
 
+/// What `Runner.Listener configure` is given: it passes over values that begin with a dash (actions/runner,
+/// `CommandLineParser.cs`), and refuses a runner without any label.
+fn registration(config: &Config) -> Option<Impossible> {
+    let github = &config.github;
+    let labels = (github.labels.iter()).map(|label| ("github.labels", label));
+    let group = github.group.iter().map(|group| ("github.group", group));
+    let mut values = labels.chain(group);
+    if let Some((key, value)) =
+        values.find(|(_, value)| value.starts_with('-') || value.contains('\0'))
+    {
+        return impossible(
+            key,
+            format!("found {value:?}, expected no dash at its start"),
+        );
+    }
+    if github.no_default_labels && github.labels.is_empty() {
+        return impossible(
+            "github.labels",
+            "found none, expected at least one, since github.no_default_labels is set",
+        );
+    }
+    None
+}
+
 /// A name that every shell can use (POSIX, Base Definitions 8.1).
 fn is_variable(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -244,6 +279,41 @@ mod tests {
         assert_eq!(refused(home), Some("workspace.also_wipe"));
         let scratch = |config: &mut Config| config.workspace.also_wipe = vec!["/tmp".into()];
         assert_eq!(refused(scratch), None);
+    }
+
+    #[test]
+    fn what_the_vendors_runner_would_misread_is_refused() {
+        let refused = |flavor, set: &dyn Fn(&mut Config)| {
+            let mut config = Config {
+                flavor,
+                ..Config::default()
+            };
+            set(&mut config);
+            first(&config).map(|impossible| impossible.key)
+        };
+        let variable = |name: &'static str| {
+            move |config: &mut Config| {
+                config.runner.env.insert(name.to_owned(), "x".to_owned());
+            }
+        };
+        for (flavor, name) in [
+            (FlavorName::Github, "ACTIONS_RUNNER_INPUT_JITCONFIG"),
+            (FlavorName::Circleci, "CIRCLECI_RUNNER_API_AUTH_TOKEN"),
+            (FlavorName::Exec, "SUPERVISOR_FLAVOR"),
+        ] {
+            assert_eq!(refused(flavor, &variable(name)), Some("runner.env"));
+        }
+        assert_eq!(refused(FlavorName::Exec, &variable("HOME")), None);
+        let github = FlavorName::Github;
+        let labels = |label: &'static str| {
+            move |config: &mut Config| config.github.labels = vec![label.to_owned()]
+        };
+        assert_eq!(refused(github, &labels("--url")), Some("github.labels"));
+        assert_eq!(refused(github, &labels("gpu")), None);
+        let group = |config: &mut Config| config.github.group = Some("-x".to_owned());
+        assert_eq!(refused(github, &group), Some("github.group"));
+        let bare = |config: &mut Config| config.github.no_default_labels = true;
+        assert_eq!(refused(github, &bare), Some("github.labels"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod configuration;
 mod task_user;
 
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -50,7 +50,7 @@ pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, Flavo
             config.secrets.directory.display()
         ),
     })?;
-    require(&config.circleci.program)?;
+    require(config)?;
     Ok(token)
 }
 
@@ -61,7 +61,7 @@ impl Circleci {
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
-        crate::sys::process::no_core_dumps();
+        crate::sys::process::keep_to_itself();
         Ok(Self {
             config: config.clone(),
             environment,
@@ -96,7 +96,8 @@ impl Circleci {
 }
 
 /// The image must have the runner, and the task must not be able to look into it.
-fn require(program: &Path) -> Result<(), FlavorError> {
+fn require(config: &Config) -> Result<(), FlavorError> {
+    let program: &Path = &config.circleci.program;
     access(program, AccessFlags::X_OK).map_err(|errno| FlavorError::Setting {
         flavor: "circleci",
         problem: format!(
@@ -104,11 +105,10 @@ fn require(program: &Path) -> Result<(), FlavorError> {
             program.display()
         ),
     })?;
-    let root = nix::unistd::getuid().is_root();
-    if !root && access(program, AccessFlags::R_OK).is_ok() {
+    if !task_user::is_another(config) && access(program, AccessFlags::R_OK).is_ok() {
         warn!(
             program = %program.display(),
-            "the runner's program can be read, so its task can read its memory and take its token; make it execute-only (chmod 0111, owned by root)"
+            "the runner's program can be read, so its task can read its memory and take its token; make it execute-only (chmod 0111, owned by root) and the container's user one who cannot read it all the same (no DAC_OVERRIDE)"
         );
     }
     Ok(())
@@ -139,9 +139,9 @@ impl Guide for Circleci {
 
 impl Runner for Circleci {
     fn start(&mut self) -> Result<Start, FlavorError> {
-        let prefix = task_user::prefix(&self.config, self.events.path())?;
+        let path = Configuration::place(&self.config);
+        let prefix = task_user::prefix(&self.config, &path, self.events.path())?;
         let configuration = Configuration::write(&self.config, &self.token, prefix)?;
-        let path: PathBuf = configuration.path().to_owned();
         self.configuration = Some(configuration);
         Ok(Start {
             program: self.config.circleci.program.clone().into(),

@@ -2,12 +2,12 @@
 //!
 //! What Kubernetes, the image or an operator put into the container's environment is not the job's business.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use tracing::info;
 
 use super::{FlavorError, certificates};
-use crate::config::{Config, ENV_PREFIX};
+use crate::config::{Config, ENV_PREFIX, reserved};
 
 /// Variables by name.
 pub(super) type Environment = Vec<(OsString, OsString)>;
@@ -72,7 +72,7 @@ pub(super) fn build(
     config: &Config,
     storage: &[(OsString, OsString)],
 ) -> Result<Environment, FlavorError> {
-    let (mut environment, left_out) = chosen(&config.runner.inherit, std::env::vars_os());
+    let (mut environment, left_out) = chosen(config, std::env::vars_os());
     if !left_out.is_empty() {
         info!(
             variables = left_out.join(", "),
@@ -101,23 +101,36 @@ pub(super) fn build(
     for (name, value) in &config.runner.env {
         set(&mut environment, name, value.into());
     }
+    if proxied(&environment) {
+        default(&mut environment, "NODE_USE_ENV_PROXY", "1");
+    }
     Ok(environment)
+}
+
+/// Whether a proxy is named. Node alone goes by that only where it is told to (24.0 and 22.21, `NODE_USE_ENV_PROXY`).
+fn proxied(environment: &Environment) -> bool {
+    let names = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
+    let is_proxy = |(name, value): &(OsString, OsString)| {
+        !value.is_empty() && names.iter().any(|known| name == known)
+    };
+    environment.iter().any(is_proxy)
 }
 
 /// The container's variables that the job gets, and the names of those it does not, as far as anybody may miss them.
 fn chosen(
-    inherit: &[String],
+    config: &Config,
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> (Environment, Vec<String>) {
+    let inherit = &config.runner.inherit;
     let mut environment = Environment::new();
     let mut left_out = Vec::new();
     for (name, value) in all {
         let text = name.to_string_lossy();
         let named = ALLOWED.iter().any(|pattern| matches(pattern, &text))
             || inherit.iter().any(|pattern| matches(pattern, &text));
-        if ours(&name) {
+        if name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes()) {
             continue;
-        } else if named {
+        } else if named && !reserved(config.flavor, &text) {
             environment.push((name, value));
         } else if !EXPECTED.iter().any(|pattern| matches(pattern, &text)) {
             left_out.push(text.into_owned());
@@ -125,10 +138,6 @@ fn chosen(
     }
     left_out.sort();
     (environment, left_out)
-}
-
-fn ours(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes())
 }
 
 /// A name, with `*` for any characters at its start or end.
@@ -159,11 +168,16 @@ pub(super) fn default(environment: &mut Environment, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::FlavorName;
 
     fn names(inherit: &[&str], container: &[&str]) -> (Vec<String>, Vec<String>) {
-        let inherit: Vec<String> = inherit.iter().map(ToString::to_string).collect();
+        let mut config = Config {
+            flavor: FlavorName::Github,
+            ..Config::default()
+        };
+        config.runner.inherit = inherit.iter().map(ToString::to_string).collect();
         let all = container.iter().map(|name| (name.into(), "x".into()));
-        let (environment, left_out) = chosen(&inherit, all);
+        let (environment, left_out) = chosen(&config, all);
         let name = |(name, _): (OsString, OsString)| name.to_string_lossy().into_owned();
         (environment.into_iter().map(name).collect(), left_out)
     }
@@ -193,6 +207,16 @@ mod tests {
         let (environment, left_out) = names(&["*"], &container);
         assert_eq!(environment, ["REGISTRY", "NPM_A", "NPM_B", "OTHER"]);
         assert!(left_out.is_empty());
+        let (environment, left_out) = names(&["*"], &["A", "actions_runner_input_token"]);
+        assert_eq!(environment, ["A"]);
+        assert_eq!(left_out, ["actions_runner_input_token"]);
+    }
+
+    #[test]
+    fn node_is_told_of_a_proxy_only_where_there_is_one() {
+        let with = |name: &str, value: &str| proxied(&vec![(name.into(), value.into())]);
+        assert!(with("https_proxy", "http://proxy:3128"));
+        assert!(!with("https_proxy", "") && !with("no_proxy", "localhost"));
     }
 
     #[test]

@@ -16,24 +16,17 @@ use crate::config::Config;
 use crate::flavor::FlavorError;
 use crate::flavor::environment::{Environment, set};
 use crate::flavor::hook::{Event, Told, script};
+use crate::flavor::user_hooks;
 use crate::report::CiJob;
 use crate::secrets::SecretsError;
 use crate::workspace::{Private, WorkspaceError};
 
 /// A line is written at once up to this length (PIPE_BUF), and no event is longer.
 const LINE_LIMIT: usize = 4096;
-/// The runner's variables for hooks, and what they tell (docs/adrs/1751-runner-job-hooks.md).
-const HOOKS: [(&str, &str, Event); 2] = [
-    (
-        "ACTIONS_RUNNER_HOOK_JOB_STARTED",
-        "job-started.sh",
-        Event::Started,
-    ),
-    (
-        "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
-        "job-completed.sh",
-        Event::Completed,
-    ),
+/// Our hooks' scripts, and what they tell.
+const HOOKS: [(&str, Event); 2] = [
+    ("job-started.sh", Event::Started),
+    ("job-completed.sh", Event::Completed),
 ];
 
 /// The reading end.
@@ -41,6 +34,8 @@ pub(super) struct Events {
     path: PathBuf,
     fifo: File,
     line: Vec<u8>,
+    /// Nonsense was told, and that is in the log.
+    warned: bool,
 }
 
 impl Events {
@@ -60,6 +55,7 @@ impl Events {
             path,
             fifo,
             line: Vec::new(),
+            warned: false,
         })
     }
 
@@ -77,19 +73,12 @@ impl Events {
         config: &Config,
         environment: &mut Environment,
     ) -> Result<(), FlavorError> {
-        for (variable, file, event) in HOOKS {
-            let own = match event {
-                Event::Started => &config.github.hook_started,
-                Event::Completed => &config.github.hook_completed,
-            };
-            let in_environment = environment.iter().find(|(name, _)| name == variable);
-            let own = own
-                .clone()
-                .or_else(|| in_environment.map(|(_, path)| path.into()));
+        for (file, event) in HOOKS {
+            let own = user_hooks::own(event, config, environment);
             let text = script(event, &self.path, own.as_deref());
             let written = Private::of(config).file(&format!("hooks/{file}"), text.as_bytes());
             let path = written.map_err(SecretsError::from)?;
-            set(environment, variable, path.into());
+            set(environment, user_hooks::variable(event), path.into());
         }
         Ok(())
     }
@@ -110,7 +99,9 @@ impl Events {
             }
             match serde_json::from_slice::<Told>(&self.line) {
                 Ok(told) => note(told, job),
-                Err(_) => warn!("a hook told something that is no event"),
+                // Once: a job that writes here could fill the log with our words.
+                Err(_) if std::mem::replace(&mut self.warned, true) => {}
+                Err(_) => warn!("something was told that is no hook's event"),
             }
             self.line.clear();
         }

@@ -11,7 +11,7 @@ mod worker;
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tracing::{info, warn};
@@ -23,6 +23,7 @@ use super::FlavorError;
 use super::environment::Environment;
 use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
+use super::user_hooks;
 use crate::config::Config;
 use crate::exit;
 use crate::init::guide::Guide;
@@ -56,6 +57,8 @@ pub(super) struct Github {
     job: Option<CiJob>,
     verdict: Option<Verdict>,
     hurried: bool,
+    /// When the last process was started.
+    started: Instant,
 }
 
 /// What the next process is for.
@@ -69,7 +72,8 @@ enum Phase {
 /// Program and tokens, without starting anything.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorError> {
     Credentials::take(config, secrets)?;
-    root::require(config)
+    root::require(config)?;
+    user_hooks::require(config, &Environment::new())
 }
 
 impl Github {
@@ -80,7 +84,8 @@ impl Github {
     ) -> Result<Self, FlavorError> {
         let credentials = Credentials::take(config, &mut secrets)?;
         root::require(config)?;
-        crate::sys::process::no_core_dumps();
+        user_hooks::require(config, &environment)?;
+        crate::sys::process::keep_to_itself();
         let jit = credentials.is_jit();
         Ok(Self {
             events: Events::open(config)?,
@@ -96,19 +101,25 @@ impl Github {
             job: None,
             verdict: None,
             hurried: false,
+            started: Instant::now(),
         })
     }
 
     fn ended_configure(&mut self, watched: &Watched) -> Next {
         self.registered = self.root.as_deref().is_some_and(root::is_configured);
-        if let Some(cause) = watched.cause {
+        let hung = watched.cause == Some(Cause::Deadline) && self.started.elapsed() >= HELPER_LIMIT;
+        if let Some(cause) = watched.cause.filter(|_| !hung) {
             return self.over(terminated(cause));
         }
-        if watched.ended == Ended::Exited(0) {
+        if watched.ended == Ended::Exited(0) && !hung {
             self.phase = Phase::Run;
             return Next::Again(Duration::ZERO);
         }
-        let sentence = "the runner could not be registered, see its words above; registration tokens live for one hour";
+        let sentence = if hung {
+            "the runner could not be registered within two minutes: it does not reach github.url, see its words above"
+        } else {
+            "the runner could not be registered, see its words above; registration tokens live for one hour"
+        };
         self.over(Verdict::because(
             watched.ended.code(),
             Reason::RunnerError,
@@ -135,7 +146,8 @@ impl Github {
                 return Next::Again(pause);
             }
         }
-        self.over(codes::verdict(&self.config, watched.ended, meaning))
+        let verdict = codes::verdict(&self.config, watched.ended, meaning, self.job.is_some());
+        self.over(verdict)
     }
 
     /// How long to wait before the next start, if there is to be one.
@@ -248,6 +260,7 @@ impl Runner for Github {
             stdin: Input::Empty,
         };
         self.root = Some(root);
+        self.started = Instant::now();
         Ok(start)
     }
 
@@ -277,6 +290,10 @@ impl Runner for Github {
         }
     }
 
+    fn tidies(&self) -> bool {
+        self.phase == Phase::Remove
+    }
+
     fn job(&self) -> Option<CiJob> {
         self.job.clone()
     }
@@ -289,5 +306,57 @@ impl Runner for Github {
         } else {
             self.registered.then_some(Registration::Lingers)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A runner that is being registered.
+    fn registering(directory: &std::path::Path) -> Github {
+        let mut config = Config {
+            runtime_directory: directory.join("run"),
+            ..Config::default()
+        };
+        config.secrets.directory = directory.join("secrets");
+        config.github.directory = directory.to_owned();
+        config.github.url = Some("https://github.com/o/r".to_owned());
+        for path in ["secrets", "bin"] {
+            std::fs::create_dir(directory.join(path)).unwrap();
+        }
+        let token = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
+        std::fs::write(directory.join("secrets/registration_token"), token).unwrap();
+        std::os::unix::fs::symlink("/bin/true", directory.join(root::LISTENER)).unwrap();
+        let secrets = crate::secrets::look(&config).unwrap();
+        Github::prepare(&config, Environment::new(), secrets).unwrap()
+    }
+
+    fn over_by(cause: Cause, github: &mut Github) -> Option<Reason> {
+        let watched = Watched {
+            ended: Ended::Exited(1),
+            cause: Some(cause),
+            act: Some(Act::Ask),
+            asked_at: None,
+            orphans: 0,
+        };
+        match github.ended(&watched) {
+            Next::Over(verdict) => verdict.reason,
+            Next::Again(_) => panic!("started again"),
+        }
+    }
+
+    #[test]
+    fn a_registration_that_hangs_is_no_job_that_took_too_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut github = registering(directory.path());
+        // The job's own maximum, which may be shorter.
+        assert_eq!(over_by(Cause::Deadline, &mut github), None);
+        assert_eq!(over_by(Cause::Asked, &mut github), Some(Reason::Terminated));
+        github.started = Instant::now().checked_sub(HELPER_LIMIT).unwrap();
+        assert_eq!(
+            over_by(Cause::Deadline, &mut github),
+            Some(Reason::RunnerError)
+        );
     }
 }

@@ -86,10 +86,19 @@ pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
     code
 }
 
-/// Tells PID 1 that a task starts, and becomes its program.
+/// Removes the runner's configuration, tells PID 1 that a task starts, and becomes its program.
 #[must_use]
-pub fn task(events: &Path, command: &[std::ffi::OsString]) -> u8 {
+pub fn task(configuration: &Path, events: &Path, command: &[std::ffi::OsString]) -> u8 {
     use std::os::unix::process::CommandExt;
+    // PID 1 did so when the runner had read it, unless it was late or could not watch it.
+    let removed = std::fs::remove_file(configuration);
+    if removed.is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
+        eprintln!(
+            "supervisor: {} cannot be removed, and the task would find the token in it",
+            configuration.display()
+        );
+        return exit::CANNOT_EXECUTE;
+    }
     tell(Event::Started, events);
     let Some((program, arguments)) = command.split_first() else {
         eprintln!("supervisor: there is no task to start");
@@ -192,6 +201,17 @@ mod tests {
             run_id: long,
         };
         assert!(serde_json::to_string(&told).unwrap().len() < 4096);
+    }
+
+    #[test]
+    fn a_task_that_would_find_the_configuration_is_not_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let nowhere = directory.path().join("events");
+        // What is no file stays.
+        let started = directory.path().join("started");
+        let command = ["touch".into(), started.clone().into_os_string()];
+        assert_eq!(task(directory.path(), &nowhere, &command), 126);
+        assert!(!started.exists());
     }
 
     #[test]

@@ -16,11 +16,11 @@ pub(super) fn of(set: Option<&str>, limit: usize) -> String {
     let name: Vec<char> = (name.chars())
         .map(|character| if allowed(character) { character } else { '-' })
         .collect();
-    let kept = &name[name.len().saturating_sub(limit)..];
-    if kept.is_empty() {
-        "ci-cd-agents".to_owned()
-    } else {
-        kept.iter().collect()
+    let kept: String = name[name.len().saturating_sub(limit)..].iter().collect();
+    // GitHub's runner takes an argument that begins with a dash for no value.
+    match kept.trim_start_matches('-') {
+        "" => "ci-cd-agents".to_owned(),
+        kept => kept.to_owned(),
     }
 }
 
@@ -33,6 +33,7 @@ mod tests {
         assert_eq!(of(Some("pod_1.(a)"), 64), "pod_1.(a)");
         assert_eq!(of(Some("pod/1 ä"), 64), "pod-1--");
         assert_eq!(of(Some("abcdef"), 4), "cdef");
+        assert_eq!(of(Some("--abcdef-ghi"), 4), "ghi");
         assert_eq!(of(Some(""), 4), "ci-cd-agents");
         assert!(!of(None, 64).is_empty());
     }

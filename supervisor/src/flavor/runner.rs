@@ -37,6 +37,11 @@ pub trait Runner: Guide {
         None
     }
 
+    /// Whether the process that was started last tidies up after the runner: its end is not the runner's.
+    fn tidies(&self) -> bool {
+        false
+    }
+
     /// The job that it did, as far as it is known.
     fn job(&self) -> Option<CiJob> {
         None

@@ -14,7 +14,7 @@ use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
 use super::spawn::{Manner, Receiver};
 use super::survivors;
-use super::terminate::{Act, Cause, Opening, Termination, Times};
+use super::terminate::{Act, Cause, Found, Opening, Termination, Times};
 use crate::sys::raw;
 use crate::sys::ready::{self, Want};
 
@@ -279,14 +279,23 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     fn clock(&mut self) {
         if let Some(termination) = &mut self.termination {
-            if self.guide.drains() && self.guide.busy() && termination.found_busy() {
-                let grace = self.watch.times.grace;
-                info!(
+            let busy = self.guide.drains() && self.guide.busy();
+            let found = if busy {
+                termination.found_busy()
+            } else {
+                Found::Known
+            };
+            let grace = self.watch.times.grace;
+            match found {
+                Found::Known => self.advance(),
+                Found::Late => info!(
                     ?grace,
                     "the runner has just taken a job: it has the time of one"
-                );
-            } else {
-                self.advance();
+                ),
+                Found::Wanted => {
+                    info!("the runner has just taken a job: it does it");
+                    self.termination = None;
+                }
             }
         } else if self.idle_due().is_some_and(|due| Instant::now() >= due) {
             self.idle();

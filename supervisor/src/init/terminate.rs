@@ -62,6 +62,17 @@ pub enum Opening {
     Drain,
 }
 
+/// What a job that was found under way changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Known,
+    /// It gets the time of one.
+    Late,
+    /// Everything: only its absence was the cause.
+    Wanted,
+}
+
 /// How long [`Opening::Look`] looks: a runner that has just taken a job shows it by then, and an idle one is told at once.
 const LOOK: Duration = Duration::from_millis(300);
 
@@ -127,13 +138,16 @@ impl Termination {
         Some(hurried.map_or(planned, |hurried| hurried.min(planned)))
     }
 
-    /// A job was found under way: it gets the time of one. Says whether that changed anything.
-    pub fn found_busy(&mut self) -> bool {
-        let changes = self.opening == Opening::Look && matches!(self.done, Act::Wait | Act::Ask);
-        if changes {
-            self.opening = Opening::Drain;
+    /// A job was found under way.
+    pub fn found_busy(&mut self) -> Found {
+        match (self.opening, self.done, self.cause) {
+            (Opening::Look, Act::Wait, Cause::Idle) => Found::Wanted,
+            (Opening::Look, Act::Wait | Act::Ask, _) => {
+                self.opening = Opening::Drain;
+                Found::Late
+            }
+            _ => Found::Known,
         }
-        changes
     }
 
     /// Somebody asked again: the next act comes sooner. False where that was known.
@@ -227,12 +241,22 @@ mod tests {
         assert_eq!(idle.advance(now), Some(Act::Ask));
         assert_eq!(idle.due(), Some(now + TIMES.grace));
 
-        assert!(taking.found_busy());
+        assert_eq!(taking.found_busy(), Found::Late);
         assert_eq!(taking.due(), Some(now + TIMES.grace));
-        assert!(!taking.found_busy());
+        assert_eq!(taking.found_busy(), Found::Known);
 
         // It took one although it had been told.
-        assert!(idle.found_busy());
+        assert_eq!(idle.found_busy(), Found::Late);
         assert_eq!(idle.due(), Some(now + Duration::from_secs(15)));
+    }
+
+    #[test]
+    fn a_job_that_comes_at_the_end_of_the_wait_for_one_is_no_reason_to_end() {
+        let now = Instant::now();
+        let mut idle = Termination::begin(Cause::Idle, TIMES, now, Opening::Look);
+        assert_eq!(idle.found_busy(), Found::Wanted);
+        // Once it was told it cancels the job itself, and has the time of one for that.
+        assert_eq!(idle.advance(now), Some(Act::Ask));
+        assert_eq!(idle.found_busy(), Found::Late);
     }
 }

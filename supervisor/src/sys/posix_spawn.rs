@@ -18,7 +18,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// What runs a script that names no interpreter, execvp(3).
 const SHELL: &CStr = c"/bin/sh";
 
-/// What to start: in a process group of its own, with an empty signal mask, and with our dispositions.
+/// What to start: in a process group of its own, with an empty signal mask and default dispositions.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// A path, or a name that is looked up in the PATH of `environment`.
@@ -131,15 +131,21 @@ impl Attributes {
     fn new() -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
         let mut mask = MaybeUninit::uninit();
-        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK;
-        // SAFETY: init and sigemptyset fill what the others read; none keeps a pointer.
+        let mut all = MaybeUninit::uninit();
+        let flags = libc::POSIX_SPAWN_SETPGROUP
+            | libc::POSIX_SPAWN_SETSIGMASK
+            | libc::POSIX_SPAWN_SETSIGDEF;
+        // SAFETY: init, sigemptyset and sigfillset fill what the others read; none keeps a pointer.
         let made = unsafe {
             check(libc::posix_spawnattr_init(attributes.as_mut_ptr())).map(|()| {
                 let mut attributes = Self(attributes.assume_init());
                 libc::sigemptyset(mask.as_mut_ptr());
-                // A group of its own, named after it. These three fail for flags that are not known only.
+                libc::sigfillset(all.as_mut_ptr());
+                // A group of its own, named after it. These four fail for flags that are not known only.
                 libc::posix_spawnattr_setpgroup(&raw mut attributes.0, 0);
                 libc::posix_spawnattr_setsigmask(&raw mut attributes.0, mask.as_ptr());
+                // Unless told so, the C library asks for each disposition before it sets it.
+                libc::posix_spawnattr_setsigdefault(&raw mut attributes.0, all.as_ptr());
                 libc::posix_spawnattr_setflags(&raw mut attributes.0, flags as libc::c_short);
                 attributes
             })

@@ -95,9 +95,29 @@ pub fn end_with_parent() -> Result<(), Errno> {
     nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM)
 }
 
-/// No memory of this process or of those it starts is ever written to a file: setrlimit(2), `RLIMIT_CORE`.
-pub fn no_core_dumps() {
+/// What this process has, memory and descriptors, does not leave it by way of those that it starts.
+pub fn keep_to_itself() {
+    no_core_dumps();
+    for descriptor in descriptors().into_iter().filter(|number| *number > 2) {
+        // One that is closed meanwhile is not inherited either.
+        let _ = super::raw::close_on_exec(descriptor);
+    }
+}
+
+/// The numbers of this process's descriptors, one that is closed by now among them.
+fn descriptors() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect()
+}
+
+/// No memory of this process or of those it starts is ever written down: setrlimit(2), `RLIMIT_CORE`. 0 would still feed a
+/// core_pattern that is a pipe, as systemd-coredump's and apport's are; 1 is what the kernel refuses to both, core(5) and
+/// `do_coredump` in fs/coredump.c.
+fn no_core_dumps() {
     use nix::sys::resource::{Resource, setrlimit};
-    // Lowering a limit is always allowed.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // Lowering a limit is always allowed; where it is 0 already, that stays.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
 }

@@ -1,5 +1,5 @@
-//! kill(2), waitpid(2) and sigaction(2) by number: nix has no names for real-time signals, and would lose
-//! the status of a child that one of them ended. And what ioctl_ns(2) says, which nix has not.
+//! kill(2), waitpid(2), sigaction(2) and fcntl(2) by number: nix has no names for real-time signals, would lose the status
+//! of a child that one of them ended, and takes no descriptors that nobody owns. And ioctl_ns(2), which nix has not.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -30,6 +30,16 @@ pub fn parent_namespace(namespace: &impl AsFd) -> Result<OwnedFd, Errno> {
     let parent = Errno::result(unsafe { libc::ioctl(namespace, NS_GET_PARENT.into()) })?;
     // SAFETY: the descriptor was made for us just now, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(parent) })
+}
+
+/// Whoever is started from here on does not inherit this descriptor.
+///
+/// # Errors
+/// As fcntl(2).
+pub fn close_on_exec(descriptor: i32) -> Result<(), Errno> {
+    // SAFETY: F_SETFD takes integers and touches no memory of ours; a number that is no descriptor is EBADF.
+    let set = unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Errno::result(set).map(|_| ())
 }
 
 /// A child that was reaped, and its wait status.

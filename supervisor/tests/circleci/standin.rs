@@ -54,6 +54,11 @@ impl Circleci {
         self
     }
 
+    /// A file of the directory that plays CircleCI.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.scene.path("circleci").join(name)
+    }
+
     pub(crate) fn program_mode(self, mode: u32) -> Self {
         let image = self.scene.path("circleci-runner");
         fs::set_permissions(image, fs::Permissions::from_mode(mode)).unwrap();

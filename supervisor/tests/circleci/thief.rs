@@ -45,6 +45,15 @@ fn a_thief_in_the_tasks_place_finds_nothing() {
 }
 
 #[test]
+fn a_runner_that_keeps_its_configuration_open_leaves_nothing_to_find_either() {
+    let circleci = Circleci::new().task(THIEF);
+    std::fs::write(circleci.file("keep-open"), "").unwrap();
+    let ended = circleci.run();
+    let said = log(&ended.scene);
+    assert!(said.contains("\nfound: \n"), "{said}");
+}
+
+#[test]
 fn the_same_thief_finds_a_runner_that_can_be_read_and_the_log_warns_of_it() {
     let ended = Circleci::new().program_mode(0o555).task(THIEF).run();
     let said = log(&ended.scene);

@@ -114,6 +114,19 @@ fn a_runner_that_never_had_a_job_is_removed_where_there_is_a_token_for_it() {
 }
 
 #[test]
+fn the_removal_does_not_change_how_the_runner_ended() {
+    let ended = Github::jit()
+        .secret("remove_token", crate::standin::REMOVE)
+        .exits(&[5])
+        .run();
+    assert_eq!(ended.code(), 5, "{}", ended.stderr);
+    let report = ended.report();
+    assert_eq!(report["reason"], "session_conflict");
+    assert_eq!(report["runner"]["exit_code"], 5, "{report}");
+    assert_eq!(report["registration"], "removed");
+}
+
+#[test]
 fn a_removal_that_is_refused_is_told() {
     let ended = Github::jit()
         .secret("remove_token", "CCDH5LIBFZ5R7ROGZNPF8VU8HEYQ8")

@@ -69,6 +69,27 @@ fn a_users_hook_that_fails_fails_the_job() {
 }
 
 #[test]
+fn a_hook_that_cannot_be_called_is_told_before_a_job_is_taken() {
+    let github = Github::jit().job("true");
+    let hook = hook(&github, "hook", "#!/bin/sh\n");
+    let ended = github.set("GITHUB__HOOK_COMPLETED", &hook).run();
+    assert_eq!(ended.code(), 78, "{}", ended.stderr);
+    let message = ended.report()["message"].to_string();
+    assert!(message.contains("chmod +x"), "{message}");
+    assert_eq!(count(&ended.scene, "argv"), 0);
+}
+
+#[test]
+fn nonsense_in_the_hooks_fifo_fills_no_log() {
+    let flood = "fifo=$(ls -d /tmp/*/run/hooks/events)\nfor i in $(seq 200); do echo nonsense; done >\"$fifo\"";
+    let flood = flood.replace("/tmp/*/run", "$XDG_RUNTIME_DIR");
+    let ended = Github::jit().job(&flood).run();
+    assert_eq!(ended.report()["job"]["result"], "succeeded");
+    let words = ended.stderr.matches("no hook's event").count();
+    assert_eq!(words, 1, "{}", ended.stderr);
+}
+
+#[test]
 fn a_hook_that_was_set_for_the_runner_itself_is_called_too() {
     let github = Github::jit().job("true");
     let own = hook(&github, "own.sh", "echo own >>\"$STANDIN_GITHUB/log\"");

@@ -19,9 +19,16 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.unwrap().success(), "{}", from.display());
 }
 
+/// The compiled stand-in: cargo builds examples along with the tests.
+fn listener() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let built = tests.parent().unwrap().parent().unwrap();
+    built.join("examples/runner-listener")
+}
+
 /// The encoded form that GitHub's API gives out.
 pub(crate) fn jit_configuration() -> String {
-    let files = r#"{agentName: "pod", workFolder: "_work", gitHubUrl: "https://github.com/o/r", ephemeral: true}
+    let files = r#"{agentName: "pod", workFolder: "_work", gitHubUrl: "https://github.com/o/r", ephemeral: "True", disableUpdate: "True"}
         | {".runner": (tostring | @base64),
            ".credentials": ({scheme: "OAuth", data: {clientId: "thief-would-want-this"}} | tostring | @base64),
            ".credentials_rsaparams": ({d: "private"} | tostring | @base64)} | tostring | @base64"#;
@@ -55,6 +62,7 @@ impl Github {
             "/../tests/standins/actions-runner"
         );
         copy(Path::new(standin), &scene.path("image"));
+        fs::copy(listener(), scene.path("image/bin/Runner.Listener")).unwrap();
         fs::write(scene.path("github/registration-token"), REGISTRATION).unwrap();
         fs::write(scene.path("github/remove-token"), REMOVE).unwrap();
         let variables = format!("{{STANDIN_GITHUB={:?}}}", scene.path("github"));
@@ -76,6 +84,12 @@ impl Github {
 
     pub(crate) fn secret(self, key: &str, value: &str) -> Self {
         self.scene.secret(key, value);
+        self
+    }
+
+    /// Shell commands before the supervisor starts, in the same process.
+    pub(crate) fn prelude(mut self, commands: &str) -> Self {
+        self.scene = self.scene.prelude(commands);
         self
     }
 

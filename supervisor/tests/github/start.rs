@@ -1,7 +1,7 @@
 //! Registration, start, and where the runner's files are.
 
-use crate::namespace::wait_for;
-use crate::standin::{Github, REGISTRATION, count, log};
+use crate::namespace::{PTRACE, wait_for};
+use crate::standin::{Github, REGISTRATION, count, jit_configuration, log};
 
 #[test]
 fn a_jit_configuration_is_all_that_a_job_needs() {
@@ -104,6 +104,64 @@ fn no_token_is_in_the_jobs_reach() {
     let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
     assert_eq!(found, "found: \n");
     assert!(!ended.stderr.contains(REGISTRATION) && !ended.stdout.contains(REGISTRATION));
+}
+
+/// A thief in the job's place. What it looks for comes in two halves, so that the search does not find itself.
+fn thief(needle: &str) -> String {
+    let (first, second) = needle.split_at(needle.len() / 2);
+    format!(
+        r#"
+        first={first}; needle=${{first}}{second}
+        found=
+        for p in /proc/[0-9]*; do
+            pid=${{p#/proc/}}
+            if [ "$pid" = $$ ] || [ "$pid" = "$BASHPID" ]; then continue; fi
+            for f in cmdline environ task/*/environ; do
+                if cat "$p"/$f 2>/dev/null | tr '\0' '\n' | grep -qF -- "$needle"; then found+="$p/$f "; fi
+            done
+            case $(cat "$p/comm" 2>/dev/null) in Runner.Listener|runner-listener|supervisor)
+                seen+="$(cat "$p/comm") "
+                for f in fd map_files; do
+                    if ls "$p/$f" 2>/dev/null | grep -q .; then found+="$p/$f "; fi
+                done
+                for f in environ maps auxv; do
+                    if head -c 1 "$p/$f" 2>/dev/null | grep -q .; then found+="$p/$f "; fi
+                done
+                if (exec 7<"$p/mem") 2>/dev/null; then found+="$p/mem "; fi
+                # PTRACE_SEIZE
+                if perl -e 'exit(syscall({PTRACE}, 0x4206, $ARGV[0], 0, 0) == 0 ? 0 : 1)' "$pid"; then found+="ptrace:$pid "; fi
+            esac
+        done
+        if env | grep -qE '^(SUPERVISOR_|ACTIONS_RUNNER_INPUT_)'; then found+="environment "; fi
+        found+=$(grep -rslF -- "$needle" "$HOME/.." "$TMPDIR" "$XDG_RUNTIME_DIR" /dev/shm || true)
+        for d in /proc/self/fd/*; do
+            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$STANDIN_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
+        done
+        echo "seen: $seen found: $found" >"$STANDIN_GITHUB/found"
+    "#
+    )
+}
+
+#[test]
+fn what_the_engine_left_open_ends_with_the_supervisor() {
+    let job = "ls -l /proc/self/fd >\"$STANDIN_GITHUB/found\"; grep core /proc/self/limits >>\"$STANDIN_GITHUB/found\"";
+    let ended = Github::jit().prelude("exec 9</etc").job(job).run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    assert!(!found.contains("/etc"), "{found}");
+    // Neither to a file nor through a pipe: 0 would be no limit for that.
+    let limit = found.lines().find(|line| line.contains("core file size"));
+    let limit: Vec<&str> = limit.unwrap().split_whitespace().skip(4).collect();
+    assert_eq!(limit, ["1", "1", "bytes"]);
+}
+
+#[test]
+fn a_jit_configuration_is_out_of_the_jobs_reach() {
+    let ended = Github::jit().job(&thief(&jit_configuration())).run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    assert_eq!(found, "seen: supervisor Runner.Listener  found: \n");
+    assert!(!ended.stderr.contains(&jit_configuration()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The machine runner's configuration: a file in memory that holds the token, and is gone once the runner has read it.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -16,6 +16,9 @@ use crate::workspace::Private;
 
 /// No limit is published; GitHub's is this.
 const NAME_LIMIT: usize = 64;
+
+/// Its name in our private directory.
+const FILE: &str = "circleci.yaml";
 
 /// The file, until it was read.
 pub(super) struct Configuration {
@@ -63,13 +66,18 @@ struct Logging {
 }
 
 impl Configuration {
+    /// Where it will be.
+    pub(super) fn place(config: &Config) -> PathBuf {
+        config.runtime_directory.join(FILE)
+    }
+
     pub(super) fn write(
         config: &Config,
         token: &Secret,
         command_prefix: Vec<String>,
     ) -> Result<Self, FlavorError> {
         let content = content(config, token, command_prefix);
-        let file = Private::of(config).file("circleci.yaml", &content);
+        let file = Private::of(config).file(FILE, &content);
         let path = file.map_err(SecretsError::from)?;
         let reading = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
             .and_then(|inotify| {
@@ -83,10 +91,6 @@ impl Configuration {
             path,
             reading: reading.ok(),
         })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
@@ -187,10 +191,10 @@ mod tests {
         let token = Secret::new("t0ken".to_owned());
         let mut configuration = Configuration::write(&config, &token, Vec::new()).unwrap();
         configuration.remove_once_read();
-        let text = std::fs::read_to_string(configuration.path()).unwrap();
+        let text = std::fs::read_to_string(&configuration.path).unwrap();
         assert!(text.contains("t0ken"));
         configuration.remove_once_read();
-        assert!(!configuration.path().exists());
+        assert!(!configuration.path.exists());
         assert!(configuration.fd().is_none());
     }
 }

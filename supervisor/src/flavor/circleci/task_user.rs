@@ -1,11 +1,13 @@
 //! What stands in front of the task agent's command line: word to PID 1, and another user where we are root.
 //!
-//! A task of another uid can neither read nor signal the runner; without root it is the same uid, and the runner's program
-//! being execute-only closes its memory.
+//! A task of another uid can neither read nor signal the runner. That takes root with more rights than a build needs; else
+//! it is the same uid, and the runner's program being execute-only closes its memory.
 
 use std::path::Path;
 
+use caps::{CapSet, Capability};
 use nix::unistd::{Gid, Uid, chown};
+use tracing::info;
 
 use crate::config::Config;
 use crate::flavor::FlavorError;
@@ -13,18 +15,40 @@ use crate::flavor::FlavorError;
 /// The user of the runner image.
 const TASK_ID: u32 = 1000;
 
+/// What it takes to become another user for good, to hand over its directories, to end it, and to work on and wipe its files.
+const NEEDED: [Capability; 6] = [
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_CHOWN,
+    Capability::CAP_KILL,
+    Capability::CAP_DAC_OVERRIDE,
+];
+
+/// Whether the task is to be another user than the runner.
+pub(super) fn is_another(config: &Config) -> bool {
+    let has = |right: &Capability| caps::has_cap(None, CapSet::Effective, *right).unwrap_or(false);
+    let own = &config.circleci.command_prefix;
+    own.is_empty() && Uid::effective().is_root() && NEEDED.iter().all(has)
+}
+
 /// The words of `runner.command_prefix`.
-pub(super) fn prefix(config: &Config, events: &Path) -> Result<Vec<String>, FlavorError> {
+pub(super) fn prefix(
+    config: &Config,
+    configuration: &Path,
+    events: &Path,
+) -> Result<Vec<String>, FlavorError> {
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/supervisor".into());
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut words = vec![
         text(&program),
         "task".to_owned(),
+        text(configuration),
         text(events),
         "--".to_owned(),
     ];
     let own = &config.circleci.command_prefix;
-    if own.is_empty() && Uid::effective().is_root() {
+    if is_another(config) {
         give_away(config)?;
         words.extend(
             [
@@ -38,6 +62,11 @@ pub(super) fn prefix(config: &Config, events: &Path) -> Result<Vec<String>, Flav
                 "--",
             ]
             .map(str::to_owned),
+        );
+    }
+    if own.is_empty() && !is_another(config) && Uid::effective().is_root() {
+        info!(
+            "the task stays root: for a user of its own the container lacks rights (docs/circleci.md)"
         );
     }
     words.extend(own.iter().cloned());
@@ -57,7 +86,7 @@ fn give_away(config: &Config) -> Result<(), FlavorError> {
         chown(&path, Some(uid), Some(gid)).map_err(|errno| FlavorError::Setting {
             flavor: "circleci",
             problem: format!(
-                "cannot give {} to the task's user {TASK_ID}: {errno}; give the container CHOWN, or run it as uid 1000",
+                "cannot give {} to the task's user {TASK_ID}: {errno}; run the container as uid 1000, or set circleci.command_prefix",
                 path.display()
             ),
         })?;

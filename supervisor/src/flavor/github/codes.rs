@@ -104,10 +104,18 @@ impl Meaning {
 }
 
 /// The end of a runner that is not started again.
-pub(super) fn verdict(config: &Config, ended: Ended, meaning: Meaning) -> Verdict {
+pub(super) fn verdict(config: &Config, ended: Ended, meaning: Meaning, had_job: bool) -> Verdict {
     let reason = match meaning {
         Meaning::Job(result) => return of_job(config, ended, result),
         Meaning::Unknown => return Verdict::of_code(ended.code()),
+        Meaning::Success if had_job => {
+            return Verdict::because(0, Reason::Completed, "the job is done");
+        }
+        // Whatever the code says elsewhere: no other start brings this job back.
+        Meaning::Terminated | Meaning::Retryable | Meaning::Refreshed if had_job => {
+            let sentence = "the runner gave up in the midst of its job, see its words above";
+            return Verdict::because(ended.code(), Reason::RunnerError, sentence);
+        }
         Meaning::Success => Reason::Completed,
         Meaning::Terminated => Reason::RunnerError,
         Meaning::Retryable | Meaning::Refreshed => Reason::RetriesExhausted,
@@ -140,8 +148,22 @@ mod tests {
     fn read(code: u8, exit_with_job: bool) -> (u8, Option<Reason>) {
         let mut config = Config::default();
         config.github.exit_with_job = exit_with_job;
-        let verdict = verdict(&config, Ended::Exited(code), meaning(code));
+        let verdict = verdict(&config, Ended::Exited(code), meaning(code), false);
         (verdict.code, verdict.reason)
+    }
+
+    #[test]
+    fn an_end_in_the_midst_of_a_job_is_neither_a_retry_too_many_nor_a_bad_registration() {
+        for code in [1, 2, 6] {
+            let verdict = verdict(&Config::default(), Ended::Exited(code), meaning(code), true);
+            assert_eq!(
+                (verdict.code, verdict.reason),
+                (code, Some(Reason::RunnerError))
+            );
+            assert!(verdict.message.unwrap().contains("in the midst of its job"));
+        }
+        let done = verdict(&Config::default(), Ended::Exited(0), meaning(0), true);
+        assert_eq!(done.message.as_deref(), Some("the job is done"));
     }
 
     #[test]

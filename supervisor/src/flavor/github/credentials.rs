@@ -87,6 +87,8 @@ fn require_url(config: &Config) -> Result<(), FlavorError> {
         .and_then(|rest| rest.split_once('/'))
         .map(|(_, path)| path.trim_matches('/'));
     match path {
+        // It becomes an argument, which the job's whole container can read; it is not quoted either.
+        _ if url.contains('@') => Err(fault("names a user or a password")),
         Some(path) if !path.is_empty() => Ok(()),
         _ => Err(fault(&format!("is \"{url}\""))),
     }
@@ -110,6 +112,8 @@ mod tests {
                 .contains("OWNER/REPOSITORY")
         );
         assert!(text(Some("OWNER/REPOSITORY")).is_err());
+        let fault = text(Some("https://user:ghp_x@github.com/OWNER")).unwrap_err();
+        assert!(fault.contains("a password") && !fault.contains("ghp_x"));
         assert_eq!(text(Some("https://github.com/OWNER")), Ok(()));
         assert_eq!(text(Some("https://ghes.example/enterprises/e")), Ok(()));
     }

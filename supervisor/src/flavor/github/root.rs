@@ -2,10 +2,15 @@
 //!
 //! `Runner.Listener` takes the parent of its own real path for its root (`HostContext.GetDirectory`), and .NET resolves
 //! links on the way, so `bin` has to be a copy. `externals` (node, four fifths of all) is only ever read: a link.
+//!
+//! The listener's program is execute-only there: a process whose program its own user cannot read is not dumpable, and its
+//! memory, descriptors and environment, where the kernel goes on showing the JIT configuration, are closed to the job
+//! (ptrace(2), "Ptrace access mode checking"). .NET's programs start so: they find themselves by `/proc/self/exe` and read
+//! the files beside it.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
@@ -68,7 +73,9 @@ fn make(image: &Path, root: &Path) -> io::Result<u64> {
             symlink(entry.path(), root.join(entry.file_name()))?;
         }
     }
-    copy(&image.join("bin"), &root.join("bin"))
+    let files = copy(&image.join("bin"), &root.join("bin"))?;
+    fs::set_permissions(root.join(LISTENER), fs::Permissions::from_mode(0o111))?;
+    Ok(files)
 }
 
 /// Copies a directory, links as links, and gives the number of files. Modes go with them: nothing is writable.
@@ -96,7 +103,6 @@ fn copy(from: &Path, to: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_program_is_a_copy_that_resolves_to_the_root_and_the_rest_is_linked() {
@@ -121,7 +127,7 @@ mod tests {
         );
         assert_eq!(
             fs::metadata(&program).unwrap().permissions().mode() & 0o777,
-            0o555
+            0o111
         );
         assert!(root.join("bin/de/texts.dll").is_file());
         assert!(root.join("externals").is_symlink() && root.join("externals/node24/bin").is_dir());

@@ -1,0 +1,107 @@
+//! The user's own hooks for GitHub's runner, which ours call in turn: a job whose hook cannot be called is lost, so they are looked at before.
+
+use std::path::PathBuf;
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::config::Config;
+use crate::flavor::FlavorError;
+use crate::flavor::environment::Environment;
+use crate::flavor::hook::Event;
+
+/// The runner's own variable for a hook (docs/adrs/1751-runner-job-hooks.md).
+pub(super) fn variable(event: Event) -> &'static str {
+    match event {
+        Event::Started => "ACTIONS_RUNNER_HOOK_JOB_STARTED",
+        Event::Completed => "ACTIONS_RUNNER_HOOK_JOB_COMPLETED",
+    }
+}
+
+/// The user's hook: by our setting, else by the runner's variable.
+pub(super) fn own(event: Event, config: &Config, environment: &Environment) -> Option<PathBuf> {
+    let set = match event {
+        Event::Started => &config.github.hook_started,
+        Event::Completed => &config.github.hook_completed,
+    };
+    let name = variable(event);
+    let given = environment.iter().find(|(known, _)| known == name);
+    let given = given.map(|(_, path)| path.into());
+    let in_settings = || config.runner.env.get(name).map(PathBuf::from);
+    set.clone().or(given).or_else(in_settings)
+}
+
+/// A hook that is named must be one that can be called.
+pub(super) fn require(config: &Config, environment: &Environment) -> Result<(), FlavorError> {
+    for event in [Event::Started, Event::Completed] {
+        let Some(path) = own(event, config, environment) else {
+            continue;
+        };
+        // A script is read by bash, anything else is started.
+        let script = path.extension().is_some_and(|extension| extension == "sh");
+        let needed = if script {
+            AccessFlags::R_OK
+        } else {
+            AccessFlags::X_OK
+        };
+        let found = access(&path, needed).map_err(|errno| errno.to_string());
+        let found = found.and_then(|()| {
+            let file = path.is_file();
+            file.then_some(()).ok_or_else(|| "is not a file".to_owned())
+        });
+        found.map_err(|problem| FlavorError::Setting {
+            flavor: "github",
+            problem: format!(
+                "the hook {}: {problem}; expected a script NAME.sh that can be read, or a program that can be executed (chmod +x)",
+                path.display()
+            ),
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_hook_that_cannot_be_called_is_told_before_the_job() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let told = |hook: PathBuf| {
+            let mut config = Config::default();
+            config.github.hook_completed = Some(hook);
+            let found = require(&config, &Environment::new());
+            found.map_err(|error| error.to_string())
+        };
+        std::fs::write(path("hook.sh"), "true").unwrap();
+        assert_eq!(told(path("hook.sh")), Ok(()));
+        std::fs::write(path("hook"), "#!/bin/sh").unwrap();
+        assert!(told(path("hook")).unwrap_err().contains("chmod +x"));
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(path("hook"), mode).unwrap();
+        assert_eq!(told(path("hook")), Ok(()));
+        assert!(told(path("none.sh")).unwrap_err().contains("No such file"));
+        let is_directory = told(directory.path().to_owned()).unwrap_err();
+        assert!(is_directory.contains("is not a file"), "{is_directory}");
+    }
+
+    #[test]
+    fn our_setting_goes_before_the_runners_variable() {
+        let mut config = Config::default();
+        let mut environment = Environment::new();
+        let found =
+            |config: &Config, environment: &Environment| own(Event::Started, config, environment);
+        assert_eq!(found(&config, &environment), None);
+        let name = variable(Event::Started);
+        config
+            .runner
+            .env
+            .insert(name.to_owned(), "/a.sh".to_owned());
+        assert_eq!(found(&config, &environment), Some("/a.sh".into()));
+        environment.push((name.into(), "/b.sh".into()));
+        assert_eq!(found(&config, &environment), Some("/b.sh".into()));
+        config.github.hook_started = Some("/c.sh".into());
+        assert_eq!(found(&config, &environment), Some("/c.sh".into()));
+    }
+}
