@@ -95,26 +95,27 @@ settle() {
     if [[ $1 == "$ON_DISK" ]]; then echo 3 >/proc/sys/vm/drop_caches; fi
 }
 
-# measured COMMAND ARGUMENT…: sets MILLISECONDS and KIBIBYTES.
+# measured COMMAND ARGUMENT…: sets MILLISECONDS, KIBIBYTES, and COMPUTED, the processor's milliseconds.
 measured() {
     local report="$IN_MEMORY/time" before after
     before=${EPOCHREALTIME/[.,]/}
-    command time --format %M --output "$report" -- "$@" >/dev/null 2>"$IN_MEMORY/log" || die 70 "$1 failed: $(tail -n 3 "$IN_MEMORY/log")"
+    command time --format '%M %U %S' --output "$report" -- "$@" >/dev/null 2>"$IN_MEMORY/log" || die 70 "$1 failed: $(tail -n 3 "$IN_MEMORY/log")"
     after=${EPOCHREALTIME/[.,]/}
     MILLISECONDS=$(((after - before) / 1000))
-    KIBIBYTES=$(tail -n 1 "$report")
+    read -r KIBIBYTES COMPUTED < <(tail -n 1 "$report" | awk '{ print $1, ($2 + $3) * 1000 }')
 }
 
 median() { sort -n | sed -n "$(((RUNS + 1) / 2))p"; }
 
 # case_of TITLE PLACE SHAPE TARGET
 case_of() {
-    local title=$1 place=$2 shape=$3 target=$4 run rms=() wipes=() peak=0
+    local title=$1 place=$2 shape=$3 target=$4 run rms=() wipes=() computed=() peak=0
     for ((run = 0; run < RUNS; run++)); do
         make "$shape" "$place/tree"
         settle "$place"
         measured rm -rf "$place/tree"
         rms+=("$MILLISECONDS")
+        computed+=("$COMPUTED")
         make "$shape" "$place/tree"
         settle "$place"
         measured "$CI_CD_AGENTS_BINARY" wipe "$place/tree"
@@ -123,6 +124,12 @@ case_of() {
         [[ ! -e $place/tree ]] || die 70 "the wipe left something."
     done
     row "$title" "$(printf '%s\n' "${rms[@]}" | median)" "$(printf '%s\n' "${wipes[@]}" | median)" 1000 "$target" "$peak"
+    if [[ $shape == spread ]]; then
+        # Threads share out what rm waits for and what it computes; the second cannot be made less.
+        say "    rm computes for $(calculate "$(printf '%s\n' "${computed[@]}" | median) / 1000" 1) s of that; shared by $(nproc) cores, that alone is $(
+            calculate "$(printf '%s\n' "${computed[@]}" | median) / $(nproc) / $(printf '%s\n' "${rms[@]}" | median)"
+        )"
+    fi
 }
 
 # small_of TITLE PLACE SHAPE TARGET: many at a time, because one is over before a clock can tell.
