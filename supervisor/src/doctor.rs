@@ -2,6 +2,7 @@
 //!
 //! Checks are data (`check`, `checks`), run by one engine; `preflight` is the cheap part of them, before each job.
 
+mod batch;
 mod check;
 mod checks;
 pub mod child;

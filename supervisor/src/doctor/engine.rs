@@ -2,25 +2,22 @@
 //!
 //! One thread and poll(2): this is PID 1's own process where `supervisor run` asks.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::libc;
-use nix::unistd::{Pid, pipe2};
 
+use super::batch::{Running, drain, end, left, line, spawn};
 use super::check::{Check, Outcome, Status};
 use super::checks::limits;
+use super::clearing;
 use super::scene::Scene;
-use super::{child, clearing};
+use crate::sys::raw;
 use crate::sys::ready::{self, Want};
-use crate::sys::{fork, raw, trial};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
@@ -34,16 +31,6 @@ enum State {
     Next,
     Running(Running),
     Done(Box<Outcome>),
-}
-
-/// A child, and where it is with its checks.
-struct Running {
-    child: Pid,
-    stdout: File,
-    said: Vec<u8>,
-    /// When it came to the check it is at.
-    began: Instant,
-    next: VecDeque<&'static Check>,
 }
 
 /// Something else to wait for: the end was asked for when it is readable.
@@ -183,38 +170,6 @@ fn is_full(error: &std::io::Error) -> bool {
     matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM))
 }
 
-/// A child for these checks, one after the other.
-fn spawn(batch: &[&'static Check], scene: &Scene) -> std::io::Result<Running> {
-    let running = |child, stdout: OwnedFd| Running {
-        child,
-        stdout: stdout.into(),
-        said: Vec::new(),
-        began: Instant::now(),
-        next: batch.iter().skip(1).copied().collect(),
-    };
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    let (stdout, writer) = pipe2(OFlag::O_CLOEXEC)?;
-    let stdio = [null.as_fd(), writer.as_fd(), null.as_fd()];
-    match fork::child(stdio, || child::look(batch, scene)) {
-        Ok(child) => return Ok(running(child, stdout)),
-        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
-        Err(error) => return Err(error),
-    }
-    let mut child = trial::again(child::NAME)
-        .args(batch.iter().map(|check| check.id))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(std::io::ErrorKind::BrokenPipe.into());
-    };
-    // A child that ended already is noticed by what it did not say.
-    let _ = stdin.write_all(serde_json::to_string(scene)?.as_bytes());
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    Ok(running(pid, stdout.into()))
-}
-
 /// Waits until a child says something, a limit is over, or the end is asked for; true for the last.
 fn wait(
     states: &mut BTreeMap<&str, State>,
@@ -243,10 +198,6 @@ fn wait(
         return false;
     };
     interrupt.is_some() && ready.first() == Some(&true)
-}
-
-fn left(check: &Check, running: &Running) -> Duration {
-    check.limit.saturating_sub(running.began.elapsed())
 }
 
 /// Takes in what children said, and ends those that are done or too slow.
@@ -299,27 +250,6 @@ fn follow(
     }
 }
 
-/// Takes the first line off.
-fn line(said: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let end = said.iter().position(|&byte| byte == b'\n')?;
-    let rest = said.split_off(end + 1);
-    Some(std::mem::replace(said, rest))
-}
-
-/// Reads what is there; true at the end of it.
-fn drain(running: &mut Running) -> bool {
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        if ready::wait(&running.stdout, Want::Read, Some(Instant::now())) != Ok(true) {
-            return false;
-        }
-        match running.stdout.read(&mut buffer) {
-            Ok(0) | Err(_) => return true,
-            Ok(count) => running.said.extend(&buffer[..count]),
-        }
-    }
-}
-
 /// The outcome of a check that said none.
 fn conclude(check: &'static Check, running: &Running, over: bool) -> Outcome {
     let status = end(running.child);
@@ -334,26 +264,6 @@ fn conclude(check: &'static Check, running: &Running, over: bool) -> Outcome {
         check,
         &format!("its child ended with {status} and said nothing"),
     )
-}
-
-/// Kills and reaps; a child in uninterruptible sleep is left to the kernel.
-fn end(child: Pid) -> Option<i32> {
-    let reaped = || raw::reap(child).ok().flatten();
-    // One that has said all it had to say ends by itself, and its status is worth knowing.
-    for pause in [0, 20, 50, 100, 200, 500, 1000, 2000, 5000] {
-        std::thread::sleep(Duration::from_micros(pause));
-        if let Some(status) = reaped() {
-            return Some(status);
-        }
-    }
-    let _ = raw::kill(child.as_raw(), libc::SIGKILL);
-    for _ in 0..20 {
-        if let Some(status) = reaped() {
-            return Some(status);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    None
 }
 
 fn timed_out(check: &Check, found: &str) -> Outcome {
