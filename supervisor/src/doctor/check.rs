@@ -63,7 +63,7 @@ pub(crate) struct Check {
     pub preflight: bool,
     /// Killed when it takes longer.
     pub limit: Duration,
-    /// Looks, in a child of its own.
+    /// Looks, in a child process: before a job several share one, one after the other, so nothing of it may linger.
     pub look: fn(&Scene) -> Finding,
     /// All the ways in which it can go wrong.
     pub cases: &'static [Case],
