@@ -109,13 +109,13 @@ median() { sort -n | sed -n "$(((RUNS + 1) / 2))p"; }
 
 # case_of TITLE PLACE SHAPE TARGET
 case_of() {
-    local title=$1 place=$2 shape=$3 target=$4 run rms=() wipes=() computed=() peak=0
+    local title=$1 place=$2 shape=$3 target=$4 run rms=() wipes=() computing=() peak=0 rm computed
     for ((run = 0; run < RUNS; run++)); do
         make "$shape" "$place/tree"
         settle "$place"
         measured rm -rf "$place/tree"
         rms+=("$MILLISECONDS")
-        computed+=("$COMPUTED")
+        computing+=("$COMPUTED")
         make "$shape" "$place/tree"
         settle "$place"
         measured "$CI_CD_AGENTS_BINARY" wipe "$place/tree"
@@ -123,11 +123,13 @@ case_of() {
         ((KIBIBYTES <= peak)) || peak=$KIBIBYTES
         [[ ! -e $place/tree ]] || die 70 "the wipe left something."
     done
-    row "$title" "$(printf '%s\n' "${rms[@]}" | median)" "$(printf '%s\n' "${wipes[@]}" | median)" 1000 "$target" "$peak"
+    rm=$(printf '%s\n' "${rms[@]}" | median)
+    row "$title" "$rm" "$(printf '%s\n' "${wipes[@]}" | median)" 1000 "$target" "$peak"
     if [[ $shape == spread ]]; then
         # Threads share out what rm waits for and what it computes; the second cannot be made less.
-        say "    rm computes for $(calculate "$(printf '%s\n' "${computed[@]}" | median) / 1000" 1) s of that; shared by $(nproc) cores, that alone is $(
-            calculate "$(printf '%s\n' "${computed[@]}" | median) / $(nproc) / $(printf '%s\n' "${rms[@]}" | median)"
+        computed=$(printf '%s\n' "${computing[@]}" | median)
+        say "    rm computes for $(calculate "$computed / 1000" 1) s of that; shared by $(nproc) cores, that alone is $(
+            calculate "$computed / $(nproc) / $rm"
         )"
     fi
 }
