@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use supervisor::storage::probe;
-use supervisor::sys::trial::Verdict;
+use supervisor::sys::trial::{self, Verdict};
 use supervisor::sys::{guard, rooms, scratch, syscalls, userns};
-use supervisor::{doctor, exit, wipe};
+use supervisor::{doctor, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
     match (name, arguments) {
@@ -32,12 +32,10 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
         Some(path) => of_path(name, Path::new(path)),
         None => rooms::child(name),
     };
-    let Some(verdict) = verdict else {
+    if verdict.is_none() {
         eprintln!("supervisor: there is no trial {name}");
-        return exit::USAGE;
-    };
-    println!("{}", serde_json::to_string(&verdict).unwrap_or_default());
-    0
+    }
+    trial::conclude(verdict)
 }
 
 fn of_path(name: &str, path: &Path) -> Option<Verdict> {
