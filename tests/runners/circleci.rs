@@ -96,13 +96,9 @@ fn a_package_becomes_an_image_in_which_a_thief_finds_nothing() {
     as_root_of_the_profile_userns(&image);
 
     // Where root in the pod's own user namespace is available, the task is another user.
-    let task = format!(
-        "echo \"uid $(id -u)\" >>/vendor/log; {}",
-        thief(TOKEN, "supervisor|circleci-runner")
-    );
     let ended = pod(&image)
         .with_root()
-        .vendor("task.sh", &task)
+        .vendor("task.sh", &thief_with_its_uid())
         .vendor("log", "")
         .run_open();
     assert_eq!(ended.code(), Some(0), "{}", ended.said());
@@ -114,14 +110,16 @@ fn a_package_becomes_an_image_in_which_a_thief_finds_nothing() {
     );
 }
 
+/// A thief that says who it is first.
+fn thief_with_its_uid() -> String {
+    let thief = thief(TOKEN, "supervisor|circleci-runner");
+    format!("echo \"uid $(id -u)\" >>/vendor/log; {thief}")
+}
+
 /// Root that cannot change owners: the task stays root, and the runner closed to it.
 fn as_root_of_the_profile_userns(image: &Built) {
-    let task = format!(
-        "echo \"uid $(id -u)\" >>/vendor/log; {}",
-        thief(TOKEN, "supervisor|circleci-runner")
-    );
     let ended = pod(image)
-        .vendor("task.sh", &task)
+        .vendor("task.sh", &thief_with_its_uid())
         .with_rights_of_userns()
         .run();
     assert_eq!(ended.code(), Some(0), "{}", ended.said());

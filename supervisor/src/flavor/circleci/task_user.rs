@@ -63,8 +63,7 @@ pub(super) fn prefix(
             ]
             .map(str::to_owned),
         );
-    }
-    if own.is_empty() && !is_another(config) && Uid::effective().is_root() {
+    } else if own.is_empty() && Uid::effective().is_root() {
         info!(
             "the task stays root: for a user of its own the container lacks rights (docs/circleci.md)"
         );
