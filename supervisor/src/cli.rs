@@ -127,7 +127,27 @@ impl Settings {
     }
 }
 
+/// `supervisor run` by itself.
+#[derive(Parser)]
+#[command(name = "supervisor run")]
+struct Run {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The settings of a plain `supervisor run`: a container's start waits for it, and making the flags of all the other
+/// subcommands takes as long as the rest of the command line. What is wrong with it, [`Cli`] says.
+fn run_alone() -> Option<Settings> {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    arguments.next_if(|name| name == "run")?;
+    let arguments = std::iter::once("run".into()).chain(arguments);
+    Some(Run::try_parse_from(arguments).ok()?.settings)
+}
+
 pub(crate) fn main() -> ExitCode {
+    if let Some(settings) = run_alone() {
+        return ExitCode::from(commands::run::main(settings));
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

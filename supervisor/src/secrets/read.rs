@@ -155,18 +155,22 @@ pub(super) fn read_file(path: &Path) -> Result<Secret, SecretsError> {
         problem,
     };
     // Opening a fifo would wait for its writer.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+    let found = std::fs::metadata(path).map_err(unreadable)?;
+    if !found.is_file() {
         return Err(unusable("is not a regular file"));
     }
     let file = File::open(path).map_err(unreadable)?;
-    // All space at once: growing would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 2));
-    let limit = LIMIT as u64 + 1;
-    file.take(limit)
+    // All space at once: growing would leave copies behind. More than is needed would be filled, and cleared, in vain.
+    let size = usize::try_from(found.len()).map_or(LIMIT, |size| size.min(LIMIT));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 2));
+    file.take(size as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() > LIMIT {
         return Err(unusable("is over 64 KiB"));
+    }
+    if bytes.len() > size {
+        return Err(unusable("grew while it was read"));
     }
     if bytes.ends_with(b"\n") {
         bytes.pop();

@@ -61,7 +61,11 @@ pub fn mounted(paths: &[PathBuf]) -> Mounts {
 }
 
 fn hold(paths: &[PathBuf], mounts: &[Mount]) -> Vec<Kept> {
-    let is_volume = |path: &Path| mounts.iter().any(|mount| mount.point == path);
+    // Both are clean: bytes tell, many times sooner than names.
+    let is_volume = |path: &Path| {
+        let path = path.as_os_str();
+        mounts.iter().any(|mount| mount.point.as_os_str() == path)
+    };
     let outermost: Vec<&PathBuf> = roots::outermost(paths).collect();
     let held = paths.iter().filter_map(|path| {
         let volume = is_volume(path);

@@ -76,7 +76,8 @@ pub(super) fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     if bytes.contains(&0) {
         return Err(Refusal::Nul);
     }
-    let mut clean = PathBuf::from("/");
+    let mut clean = PathBuf::with_capacity(bytes.len());
+    clean.push("/");
     for name in bytes.split(|&byte| byte == b'/') {
         match name {
             b"" => {}
