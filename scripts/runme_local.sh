@@ -10,6 +10,8 @@ source "$ROOT/scripts/runme/repository.sh"
 source "$ROOT/scripts/runme/registry.sh"
 # shellcheck source=scripts/runme/job.sh
 source "$ROOT/scripts/runme/job.sh"
+# shellcheck source=scripts/runme/builder.sh
+source "$ROOT/scripts/runme/builder.sh"
 # shellcheck source=scripts/runme/results.sh
 source "$ROOT/scripts/runme/results.sh"
 
@@ -33,15 +35,22 @@ REPOSITORY itself is only read; the job gets a copy with the uncommitted changes
 Installs what it needs and is missing, saying what and why, and builds the images when something changed.
 The exit status is the job's.
 
+  --shape split|single split (default): the job has no privilege, and a builder in a container beside it builds and pushes
+                       when asked; single: Buildah runs in the job's own container
   --flavor local|exec  local (default) runs the repository's workflows; exec runs COMMAND, and is implied by it
   --event EVENT        the event that triggers the workflows; default: push
   --secrets DIR        a directory with one file for each secret; the job gets a copy
   --env NAME=VALUE     a variable for the job, or a setting of the supervisor (SUPERVISOR_…); repeatable. Not for secrets:
                        this machine's other users see it while the job runs
+  --builder-env NAME=VALUE
+                       a setting of the builder (SUPERVISOR_…); repeatable
+  --builder-secrets DIR
+                       secrets that only the builder gets: .dockerconfigjson
+  --image-store DIR    a directory with images that the builder may use and not change: a storage of Buildah's
   --name NAME          the container's name; default: ci-cd-agents-RANDOM
   --grace SECONDS      how long the job and its wipe have to end after a signal; default: 60, at least 3
   --keep-images DIR    copy each image that the job pushed to DIR/NAME, an OCI layout with its tag
-  --keep-report FILE   copy the supervisor's report (JSON) to FILE
+  --keep-report FILE   copy the supervisor's report (JSON) to FILE, and the builder's to FILE.builder
   --refresh            build the images anew, with the distribution's packages of today
   --help
 
@@ -50,8 +59,10 @@ those of scripts/buildme_local.sh.
 HELP
 }
 
-FLAVOR='' EVENT=push SECRETS='' NAME='' GRACE=60 KEEP_IMAGES='' KEEP_REPORT='' REPOSITORY=''
+SHAPE=split FLAVOR='' EVENT=push SECRETS='' NAME='' GRACE=60 KEEP_IMAGES='' KEEP_REPORT='' REPOSITORY='' BUILDER_SECRETS=''
+IMAGE_STORE=''
 ENVIRONMENT=()
+BUILDER_ENVIRONMENT=()
 COMMAND=()
 
 parse_arguments() {
@@ -59,6 +70,10 @@ parse_arguments() {
     while (($#)); do
         case $1 in
             --help | -h) usage && exit ;;
+            --shape) take SHAPE "$@" && shift ;;
+            --builder-env) take variable "$@" && shift && BUILDER_ENVIRONMENT+=("$variable") ;;
+            --builder-secrets) take BUILDER_SECRETS "$@" && shift ;;
+            --image-store) take IMAGE_STORE "$@" && shift ;;
             --flavor) take FLAVOR "$@" && shift ;;
             --event) take EVENT "$@" && shift ;;
             --secrets) take SECRETS "$@" && shift ;;
@@ -85,6 +100,9 @@ check_arguments() {
         exec) ((${#COMMAND[@]})) || die 64 "the flavor exec needs a command after --." ;;
         *) die 64 "--flavor is local or exec, not \"$FLAVOR\"." ;;
     esac
+    case $SHAPE in split | single) ;; *) die 64 "--shape is split or single, not \"$SHAPE\"." ;; esac
+    [[ $SHAPE == split || -z "$BUILDER_SECRETS$IMAGE_STORE${BUILDER_ENVIRONMENT[*]}" ]] ||
+        die 64 "--builder-env, --builder-secrets and --image-store are for the shape split, where there is a builder."
     [[ $GRACE =~ ^[0-9]+$ && $GRACE -ge 3 ]] || die 64 "--grace is a number of seconds, at least 3, not \"$GRACE\"."
     [[ $EVENT =~ ^[a-z_]+$ ]] || die 64 "--event is the name of a GitHub event, such as push, not \"$EVENT\"."
     [[ -z $NAME || $NAME =~ ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$ ]] ||
@@ -92,6 +110,8 @@ check_arguments() {
     [[ -z $KEEP_REPORT || -d $(dirname -- "$KEEP_REPORT") ]] || die 66 "--keep-report $KEEP_REPORT: there is no such directory."
     [[ -z $KEEP_IMAGES ]] || mkdir -p -- "$KEEP_IMAGES" || die 66 "--keep-images $KEEP_IMAGES cannot be made."
     [[ -z $SECRETS || -d $SECRETS ]] || die 66 "--secrets $SECRETS is not a directory."
+    [[ -z $BUILDER_SECRETS || -d $BUILDER_SECRETS ]] || die 66 "--builder-secrets $BUILDER_SECRETS is not a directory."
+    [[ -z $IMAGE_STORE || -d $IMAGE_STORE ]] || die 66 "--image-store $IMAGE_STORE is not a directory."
     [[ -z $REPOSITORY || -d $REPOSITORY ]] || die 66 "$REPOSITORY is not a directory."
     : "${NAME:=ci-cd-agents-$(printf '%04x%04x' "$RANDOM" "$RANDOM")}"
 }
@@ -123,8 +143,10 @@ main() {
     start_network
     start_registry
     step "job"
+    if [[ $SHAPE == split ]]; then start_builder; fi
     create_container
     run_job
+    if [[ $SHAPE == split ]]; then end_builder; fi
     step "results"
     take_report
     look_at_workspace

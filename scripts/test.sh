@@ -90,7 +90,8 @@ run_tests() {
     while IFS=$'\t' read -r directory program; do
         say "    $(basename "$program")"
         RAN=$((RAN + $(list_tests "$program")))
-        (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" \
+        (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" "SINGLE_IMAGE=$SINGLE_TAG" \
+            "BUILDER_IMAGE=$BUILDER_TAG" \
             "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"

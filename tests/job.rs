@@ -1,7 +1,7 @@
 //! One real CI job from end to end: a workflow file, a rootless build, a push, an empty workspace.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use support::{Job, fixture, run_in_a_pod};
+use support::{Ended, Job, fixture, run_in_a_pod};
 
 const TOKEN: &str = "token-0815-must-appear-nowhere";
 
@@ -10,6 +10,32 @@ fn the_example_is_tested_built_pushed_and_runs() {
     let ended = Job::of(&fixture("example"))
         .secret("API_TOKEN", TOKEN)
         .run();
+    assert_pushed_and_secret(&ended);
+    let builder = ended.builder_report();
+    assert_eq!(builder["reason"], "completed");
+    assert_built(&builder);
+    assert!(!builder.to_string().contains(TOKEN));
+}
+
+#[test]
+fn the_same_in_one_container() {
+    let ended = Job::of(&fixture("example"))
+        .single()
+        .secret("API_TOKEN", TOKEN)
+        .run();
+    assert_pushed_and_secret(&ended);
+    assert_built(&ended.report());
+}
+
+fn assert_built(report: &serde_json::Value) {
+    assert_eq!(report["storage_driver"], "overlay");
+    assert!(
+        report["wiped"]["files"].as_u64().unwrap() > 1000,
+        "{report}"
+    );
+}
+
+fn assert_pushed_and_secret(ended: &Ended) {
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     ended.assert_nothing_is_left();
     assert!(
@@ -29,12 +55,6 @@ fn the_example_is_tested_built_pushed_and_runs() {
 
     let report = ended.report();
     assert_eq!(report["reason"], "completed");
-    assert_eq!(report["storage_driver"], "overlay");
-    assert!(
-        report["wiped"]["files"].as_u64().unwrap() > 1000,
-        "{report}"
-    );
-
     assert!(!ended.log.contains(TOKEN), "{}", ended.log);
     assert!(!report.to_string().contains(TOKEN));
     assert!(!image.contains(TOKEN));
@@ -72,7 +92,7 @@ fn the_job_has_no_rights_that_a_pod_would_not_give_it() {
         echo "setuid: $(find / -xdev ! -type l -perm /6000 2>/dev/null | tr '\n' ' ')."
         tr '\0' ' ' </proc/1/cmdline
     "#;
-    let ended = Job::shell(script).run();
+    let ended = Job::shell(script).single().run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     let nothing = "0000000000000000";
     for line in ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|set| format!("{set}:\t{nothing}")) {
@@ -167,6 +187,7 @@ fn registry_credentials_reach_buildah_and_no_environment() {
         exit 0
     "#;
     let ended = Job::shell(script)
+        .single()
         .secret(".dockerconfigjson", credentials)
         .run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);

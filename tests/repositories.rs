@@ -1,11 +1,19 @@
 //! Repositories that nobody tuned for this: what Containerfiles do in the wild, on every storage driver.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use support::{Job, fixture};
+use support::{Ended, Job, fixture};
 
 #[test]
 fn a_containerfile_with_everything_in_it() {
-    let ended = Job::of(&fixture("variety")).run();
+    assert_has_everything(&Job::of(&fixture("variety")).run());
+}
+
+#[test]
+fn the_same_in_one_container() {
+    assert_has_everything(&Job::of(&fixture("variety")).single().run());
+}
+
+fn assert_has_everything(ended: &Ended) {
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     ended.assert_nothing_is_left();
     let image = ended.image("variety");
@@ -28,10 +36,10 @@ fn each_storage_driver_builds_the_same() {
     for driver in ["overlay", "fuse-overlayfs", "vfs"] {
         let setting = format!("SUPERVISOR_STORAGE__DRIVER={driver}");
         let ended = Job::of(&fixture("example"))
-            .arguments(&["--env", &setting])
+            .arguments(&["--builder-env", &setting])
             .run();
         assert_eq!(ended.code(), Some(0), "{driver}: {}", ended.log);
-        assert_eq!(ended.report()["storage_driver"], driver);
+        assert_eq!(ended.builder_report()["storage_driver"], driver);
         let said = ended.image("example").run(&["reader"]);
         assert!(said.starts_with("Hello, reader!"), "{driver}: {said}");
         ended.assert_nothing_is_left();

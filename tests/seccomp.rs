@@ -55,7 +55,7 @@ const PROBE: &str = r#"
 #[test]
 fn a_job_sets_its_own_limits_and_nobody_elses() {
     let script = "ulimit -n 100 && ulimit -n && prlimit --pid $$ --nofile 2>&1; prlimit --pid 1 --nofile=0:0 2>&1; exit 0";
-    let ended = Job::shell(script).run();
+    let ended = Job::shell(script).single().run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     assert!(ended.log.contains("\n100\n"), "{}", ended.log);
     assert!(
@@ -67,7 +67,7 @@ fn a_job_sets_its_own_limits_and_nobody_elses() {
 
 #[test]
 fn a_job_gets_no_call_that_it_does_not_need() {
-    let ended = Job::shell(&format!("{PROBE}\necho looked")).run();
+    let ended = Job::shell(&format!("{PROBE}\necho looked")).single().run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     assert!(ended.log.contains("\nlooked\n"), "{}", ended.log);
     assert!(!ended.log.contains("open: "), "{}", ended.log);

@@ -1,4 +1,6 @@
 //! Whatever a job does in its container to leave something behind: root on the host finds nothing.
+//!
+//! In one container, where it has most ways to do so: namespaces, mounts and subordinate ids of its own.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use support::{Job, fixture};
@@ -10,7 +12,9 @@ fn script(name: &str) -> String {
 
 #[test]
 fn a_build_and_a_job_that_hides_leave_nothing() {
-    let ended = Job::shell(&(script("build.sh") + &script("hide.sh"))).run();
+    let ended = Job::shell(&(script("build.sh") + &script("hide.sh")))
+        .single()
+        .run();
     assert_eq!(ended.code(), Some(0), "{}", ended.log);
     assert!(ended.log.contains("\nhidden: "), "{}", ended.log);
     ended.assert_nothing_is_left();
@@ -26,7 +30,9 @@ fn a_build_and_a_job_that_hides_leave_nothing() {
 
 #[test]
 fn a_job_that_fails_after_hiding_keeps_its_own_code() {
-    let ended = Job::shell(&(script("hide.sh") + "exit 21\n")).run();
+    let ended = Job::shell(&(script("hide.sh") + "exit 21\n"))
+        .single()
+        .run();
     assert_eq!(ended.code(), Some(21), "{}", ended.log);
     ended.assert_nothing_is_left();
 }
@@ -37,6 +43,7 @@ fn what_cannot_be_removed_is_named_and_fails_a_job_that_succeeded() {
     let many = "for i in {1..30000}; do : >$i; done; ";
     for (end, code) in [("exit 0", 75), ("exit 7", 7)] {
         let ended = Job::shell(&format!("{many}{end}"))
+            .single()
             .arguments(&["--env", "SUPERVISOR_WIPE__BUDGET=1ms"])
             .run();
         assert_eq!(ended.code(), Some(code), "{}", ended.log);

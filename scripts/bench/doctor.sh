@@ -58,7 +58,7 @@ in_a_pod() {
     engine run --rm --network none "${LIMIT_FLAGS[@]}" "${SECURITY_FLAGS[@]}" --user 1000:1000 --cap-drop all --cap-add SETUID \
         --cap-add SETGID --security-opt "seccomp=$ROOT/k8s/seccomp/buildah.json" \
         --mount type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true \
-        --volume /workspace --tmpfs /tmp --entrypoint "$1" "$RUNNER_TAG" "${@:2}"
+        --volume /workspace --tmpfs /tmp --entrypoint "$1" "$SINGLE_TAG" "${@:2}"
 }
 
 # median COLUMN

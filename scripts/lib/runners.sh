@@ -5,15 +5,13 @@
 CIRCLECI_RUNNER_FILE=${CIRCLECI_RUNNER_FILE-}
 CIRCLECI_RUNNER_SHA256=${CIRCLECI_RUNNER_SHA256-}
 
-# flavor_image FLAVOR: the runner image's name with the flavor in it, unless the user names another; `…/runner:local` becomes
+# flavor_image FLAVOR BASE: the base's name with the flavor in it, unless the user names another; `…/runner:local` becomes
 # `…/runner-github:local`.
-flavor_image() {
-    if [[ -n ${FLAVOR_IMAGE-} ]]; then
-        echo "$FLAVOR_IMAGE"
-        return
-    fi
-    local name=${RUNNER_TAG%:*} tag=${RUNNER_TAG##*:}
-    echo "$name-$1:$tag"
+flavor_image() { echo "${FLAVOR_IMAGE:-${2%:*}-$1:${2##*:}}"; }
+
+# The images that a flavor is put into: of both shapes, unless the user names one image.
+flavor_bases() {
+    if [[ -n ${FLAVOR_IMAGE-} ]]; then echo "$RUNNER_TAG"; else printf '%s\n' "$RUNNER_TAG" "$SINGLE_TAG"; fi
 }
 
 need_for_flavor() {
@@ -24,20 +22,26 @@ need_for_flavor() {
     esac
 }
 
-# build_flavor FLAVOR: on top of the runner image, which is built before.
 build_flavor() {
-    local image containerfile="$ROOT/images/$1/Containerfile" vendor digest context
-    image=$(flavor_image "$1")
-    step "image of the flavor $1"
+    local base
+    step "images of the flavor $1"
+    while read -r base; do put_flavor_into "$base" "$1" </dev/null; done < <(flavor_bases)
+}
+
+# put_flavor_into BASE FLAVOR: on top of an image that is built before.
+put_flavor_into() {
+    local base=$1 image containerfile="$ROOT/images/$2/Containerfile" vendor digest context
+    shift
+    image=$(flavor_image "$1" "$base")
     vendor=$("vendor_of_$1")
-    digest=$(digest_of "$containerfile" "$vendor" "$(image_id "$RUNNER_TAG")")
+    digest=$(digest_of "$containerfile" "$vendor" "$(image_id "$base")")
     if [[ -z $REFRESH ]] && image_current "$image" "$digest"; then
         say "    unchanged: $image"
         return
     fi
     scratch_directory context
     "unpack_$1" "$context"
-    build_image "$image" "$digest" "$containerfile" "$context" --build-arg "RUNNER_IMAGE=$RUNNER_TAG"
+    build_image "$image" "$digest" "$containerfile" "$context" --build-arg "RUNNER_IMAGE=$base"
     say "    $image"
 }
 

@@ -5,6 +5,10 @@ BUILD_TAG=localhost/ci-cd-agents/build:trixie
 CI_CD_AGENTS_BINARY=${CI_CD_AGENTS_BINARY-}
 # With --target, RUSTFLAGS stay away from build scripts and procedural macros, which cannot be linked statically.
 STATIC_RUSTFLAGS='-C target-feature=+crt-static'
+# A static binary moves itself to where it is loaded. Packed, the list of what has to be moved is 160 KB shorter; glibc reads
+# it from 2.36 on, and an older one would crash at the start.
+PACKED_RELOCATIONS='-C link-arg=-Wl,-z,pack-relative-relocs'
+PACKED_FROM=2.36
 
 # The command that runs the toolchain, once it is chosen.
 COMPILE=
@@ -45,6 +49,9 @@ prepare_toolchain() {
     else
         COMPILE=cargo_on_host TARGET_DIRECTORY="${CARGO_TARGET_DIR:-$ROOT/target}"
         say "    compiled by this machine's cargo"
+    fi
+    if at_least "$("$COMPILE" getconf GNU_LIBC_VERSION | cut -d ' ' -f 2)" "$PACKED_FROM"; then
+        STATIC_RUSTFLAGS+=" $PACKED_RELOCATIONS"
     fi
     TRIPLE=$("$COMPILE" rustc -vV | sed -n 's/^host: //p')
     [[ -n $TRIPLE ]] || die 69 "rustc does not say which machine it compiles for."

@@ -3,7 +3,9 @@
 
 # Looked at from outside, whatever the supervisor says. Sets LEFT to the first of what remains.
 look_at_workspace() {
-    LEFT=$(as_root find "$VOLUME_PATH" -mindepth 1 -printf '%M %U:%G %P\n' | printable | sed -n 1,20p)
+    local volumes=("$VOLUME_PATH")
+    [[ $SHAPE == single ]] || volumes+=("$BUILDER_VOLUME_PATH")
+    LEFT=$(as_root find "${volumes[@]}" -mindepth 1 -printf '%M %U:%G %P\n' | printable | sed -n 1,20p)
     if [[ -n $LEFT ]] && ((JOB_STATUS == 0)); then JOB_STATUS=75; fi
 }
 
@@ -44,6 +46,12 @@ take_report() {
         return
     fi
     [[ -z $KEEP_REPORT ]] || cp -- "$REPORT" "$KEEP_REPORT" || warn "the report could not be copied to $KEEP_REPORT."
+    if [[ $SHAPE == split ]]; then
+        BUILDER_REPORT="$RUN/builder-report.json"
+        as_root head -c 65536 "$RUN/builder-termination-log" >"$BUILDER_REPORT"
+        [[ -z $KEEP_REPORT ]] || cp -- "$BUILDER_REPORT" "$KEEP_REPORT.builder" ||
+            warn "the builder's report could not be copied to $KEEP_REPORT.builder."
+    fi
 }
 
 summary() {
@@ -77,6 +85,6 @@ report_steps() {
 
 # Why the run ended as it did, the storage driver, and what the supervisor has to say about it.
 report_reason() {
-    jq -r '[.reason, (.storage_driver // empty | "storage " + .), (.message // empty)] | join("; ")' \
-        "$REPORT" 2>/dev/null | printable || true
+    jq -rs '[.[0].reason, (map(.storage_driver // empty | select(. != "none")) | first // empty | "storage " + .), (.[0].message // empty)] | join("; ")' \
+        "$REPORT" ${BUILDER_REPORT:+"$BUILDER_REPORT"} 2>/dev/null | printable || true
 }

@@ -23,6 +23,8 @@ struct Cli {
 enum Command {
     /// Run one job: check, set up, start the runner, wipe, report
     Run(Settings),
+    /// Build for another container, until SIGTERM
+    ServeBuilds(Settings),
     /// Say whether rootless builds work here, and the cure where they do not
     Doctor(commands::doctor::Arguments),
     /// Empty directories, whatever is in them
@@ -145,6 +147,9 @@ fn run_alone() -> Option<Settings> {
 }
 
 pub(crate) fn main() -> ExitCode {
+    if let Some(code) = commands::client::by_name(std::env::args_os()) {
+        return ExitCode::from(code);
+    }
     if let Some(settings) = run_alone() {
         return ExitCode::from(commands::run::main(settings));
     }
@@ -159,6 +164,7 @@ pub(crate) fn main() -> ExitCode {
     };
     ExitCode::from(match cli.command {
         Command::Run(settings) => commands::run::main(settings),
+        Command::ServeBuilds(settings) => commands::serve_builds::main(settings),
         Command::Doctor(arguments) => commands::doctor::main(arguments),
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),

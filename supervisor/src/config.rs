@@ -83,6 +83,8 @@ pub struct Config {
     pub local: Local,
     /// The flavor `exec`.
     pub exec: Exec,
+    /// The container that builds for another one.
+    pub builder: Builder,
     /// The wipe at the end.
     pub wipe: Wipe,
     /// The report at the end.
@@ -212,6 +214,35 @@ pub struct Exec {
     pub command: Vec<String>,
 }
 
+/// The container that builds for another one: `serve-builds`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Builder {
+    /// The socket, in a volume that both containers mount.
+    pub socket: PathBuf,
+    /// The builder's own volume: layers, and what a build writes while it runs.
+    pub volume: PathBuf,
+    /// The user id of the job, as the builder sees it.
+    pub client_uid: u32,
+    /// How many builds, pulls and pushes run at once; the rest wait.
+    pub parallel: u32,
+    /// A repository that keeps layers from one pod to the next.
+    pub cache: Option<String>,
+    /// A read-only store with images, beside the builder's own.
+    pub image_store: Option<PathBuf>,
+    /// Pushes.
+    pub push: Push,
+}
+
+/// What may be pushed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// `REGISTRY/REPOSITORY`, where `*` stands for any text.
+    #[serde(with = "lenient::list")]
+    pub allow: Vec<String>,
+}
+
 /// The wipe at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,6 +346,17 @@ impl Default for Config {
             exec: Exec {
                 command: Vec::new(),
             },
+            builder: Builder {
+                socket: PathBuf::from("/run/builder/socket"),
+                volume: PathBuf::from("/var/lib/builder"),
+                client_uid: 1000,
+                parallel: 4,
+                cache: None,
+                image_store: None,
+                push: Push {
+                    allow: vec!["*".to_owned()],
+                },
+            },
             wipe: Wipe {
                 budget: Duration::from_secs(600),
                 reserve: Duration::from_secs(10),
@@ -338,6 +380,15 @@ impl Config {
             .graph_root
             .clone()
             .unwrap_or_else(|| self.workspace.path.join("storage"))
+    }
+
+    /// The same, as the builder's storage and wipe see it: its own volume in place of the job's.
+    #[must_use]
+    pub fn of_builder(&self) -> Self {
+        let mut own = self.clone();
+        own.workspace.path = self.builder.volume.clone();
+        own.storage.graph_root = None;
+        own
     }
 
     /// Whether `path` lies on the workspace's volume.

@@ -2,6 +2,7 @@
 //!
 //! `lifecycle` tells the story of one run; every module it calls imports only from below it.
 
+pub mod build;
 pub mod config;
 pub mod doctor;
 pub mod exit;

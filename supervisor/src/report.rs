@@ -186,6 +186,9 @@ pub struct Report {
     pub registration: Option<Registration>,
     /// The storage driver for builds.
     pub storage_driver: Option<String>,
+    /// How a builder isolated the RUN steps of builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<String>,
     /// What an earlier run had left and this one removed first.
     pub found: Option<Wiped>,
     /// The wipe at the end.
@@ -210,6 +213,7 @@ impl Report {
             job: None,
             registration: None,
             storage_driver: None,
+            isolation: None,
             found: None,
             wiped: None,
             steps: Vec::new(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{root, runner_image, supervisor};
+use support::{root, single_image, supervisor};
 use tempfile::TempDir;
 
 /// As a pod of the profile rootless gets it, and the local run's script too.
@@ -220,7 +220,7 @@ impl State {
             "--volume={}:/usr/local/bin/supervisor:ro",
             supervisor().display()
         );
-        let image = runner_image();
+        let image = single_image();
         let mut command = Command::new("bash");
         command.args(["-c", script, "bash"]);
         command.arg(self.directory.path()).arg(&binary);

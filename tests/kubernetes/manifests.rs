@@ -8,7 +8,7 @@ use support::root;
 
 /// Flavors, shapes and profiles: each combination is an overlay.
 pub(crate) const FLAVORS: [&str; 2] = ["github", "circleci"];
-pub(crate) const SHAPES: [&str; 1] = ["single"];
+pub(crate) const SHAPES: [&str; 2] = ["single", "split"];
 pub(crate) const PROFILES: [&str; 2] = ["userns", "rootless"];
 
 /// An overlay, by what it is made of.

@@ -42,7 +42,12 @@ fn every_container_has_its_rights_by_the_table() {
         let pod = overlay.pod();
         for container in containers(&pod) {
             let name = container["name"].as_str().unwrap();
-            let expected = if name == "runner" {
+            let builder = if overlay.shape == "single" {
+                "runner"
+            } else {
+                "builder"
+            };
+            let expected = if name == builder {
                 builds(overlay.profile)
             } else {
                 restricted()
@@ -54,6 +59,43 @@ fn every_container_has_its_rights_by_the_table() {
                 overlay.name()
             );
         }
+    }
+}
+
+/// The runner in the shape `split` reaches the builder's socket, and nothing else of the builder's.
+#[test]
+fn the_builder_shares_the_workspace_and_the_socket() {
+    let split = || {
+        overlays()
+            .into_iter()
+            .filter(|overlay| overlay.shape == "split")
+    };
+    assert!(split().count() > 0);
+    for overlay in split() {
+        let pod = overlay.pod();
+        let of = |name: &str| -> Vec<(String, String)> {
+            let all = containers(&pod);
+            let container = all.iter().find(|one| one["name"] == name).unwrap();
+            let mounts = container["volumeMounts"].as_array().unwrap().iter();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            mounts
+                .map(|mount| (text(&mount["name"]), text(&mount["mountPath"])))
+                .collect()
+        };
+        let builder = of("builder");
+        let mut shared = of("runner");
+        shared.retain(|(volume, _)| builder.iter().any(|(other, _)| other == volume));
+        shared.sort();
+        let expected = [
+            ("builder-socket", "/run/builder"),
+            ("workspace", "/workspace"),
+        ];
+        let expected = expected.map(|(volume, path)| (volume.to_owned(), path.to_owned()));
+        assert_eq!(shared, expected, "{}", overlay.name());
+        let sidecar = containers(&pod)
+            .into_iter()
+            .find(|one| one["name"] == "builder");
+        assert_eq!(sidecar.unwrap()["restartPolicy"], "Always");
     }
 }
 
@@ -154,7 +196,7 @@ fn the_grace_periods_are_in_step() {
         let mut used = 0;
         for container in containers(&pod) {
             let name = container["name"].as_str().unwrap();
-            if name != "runner" {
+            if name.starts_with("stage-") {
                 continue;
             }
             let period = seconds(container, "SUPERVISOR_TERMINATION_GRACE_PERIOD");

@@ -68,6 +68,12 @@ impl Job {
         self
     }
 
+    /// In one container, where Buildah runs beside the job.
+    #[must_use]
+    pub fn single(self) -> Self {
+        self.arguments(&["--shape", "single"])
+    }
+
     /// A staged secret.
     #[must_use]
     pub fn secret(mut self, key: &str, value: &str) -> Self {
@@ -221,7 +227,17 @@ impl Ended {
     /// The supervisor's report.
     #[must_use]
     pub fn report(&self) -> Value {
-        let file = File::open(self.directory.path().join("report.json"));
+        self.read_report("report.json")
+    }
+
+    /// The builder's report.
+    #[must_use]
+    pub fn builder_report(&self) -> Value {
+        self.read_report("report.json.builder")
+    }
+
+    fn read_report(&self, name: &str) -> Value {
+        let file = File::open(self.directory.path().join(name));
         let file = file.unwrap_or_else(|error| panic!("no report: {error}\n{}", self.log));
         serde_json::from_reader(file).unwrap()
     }

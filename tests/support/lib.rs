@@ -5,9 +5,13 @@
 
 mod image;
 mod job;
+mod pair;
+mod pod;
 
 pub use image::Image;
 pub use job::{Ended, Job, Running};
+pub use pair::Pair;
+pub use pod::{Done, Pod};
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -60,7 +64,27 @@ pub fn runner_image() -> String {
         .expect("RUNNER_IMAGE is not set: run these tests with scripts/test.sh")
 }
 
-/// Runs the supervisor's runner image with the rights of a pod, and no volume but those in `flags`.
+/// The image of the shape `single` that `scripts/test.sh` built.
+#[must_use]
+pub fn single_image() -> String {
+    std::env::var("SINGLE_IMAGE").unwrap_or_else(|_| beside("single"))
+}
+
+/// The builder image that `scripts/test.sh` built.
+#[must_use]
+pub fn builder_image() -> String {
+    std::env::var("BUILDER_IMAGE").unwrap_or_else(|_| beside("builder"))
+}
+
+/// The image that lies beside the runner's.
+fn beside(name: &str) -> String {
+    let runner = runner_image();
+    let directory = runner.rsplit_once('/');
+    let directory = directory.map_or("", |(directory, _)| directory);
+    format!("{directory}/{name}:local")
+}
+
+/// Runs the image of the shape `single` with the rights of a pod, and no volume but those in `flags`.
 #[must_use]
 pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
     let seccomp = format!(
@@ -71,13 +95,24 @@ pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
     rights.extend(["--cap-drop", "all"]);
     rights.extend(["--cap-add", "SETUID", "--cap-add", "SETGID"]);
     rights.extend(flags);
-    run_image(&runner_image(), &rights, arguments)
+    run_image(&single_image(), &rights, arguments)
 }
 
 /// Runs an image without a network, with what `flags` give it.
 #[must_use]
 pub fn run_image(image: &str, flags: &[&str], arguments: &[&str]) -> Output {
-    let mut command = vec!["run", "--rm", "--network", "none"];
+    image_with(&["run", "--rm"], image, flags, arguments)
+}
+
+/// The same, in the background: it stays until it is removed.
+#[must_use]
+pub fn start_image(image: &str, flags: &[&str], arguments: &[&str]) -> Output {
+    image_with(&["run", "--detach"], image, flags, arguments)
+}
+
+fn image_with(how: &[&str], image: &str, flags: &[&str], arguments: &[&str]) -> Output {
+    let mut command = how.to_vec();
+    command.extend(["--network", "none"]);
     command.extend(flags);
     command.push(image);
     command.extend(arguments);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use supervisor::build::sandbox;
 use supervisor::storage::probe;
 use supervisor::sys::trial::{self, Verdict};
 use supervisor::sys::{guard, rooms, scratch, syscalls, userns};
@@ -10,6 +11,7 @@ use supervisor::{doctor, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
     match (name, arguments) {
+        (sandbox::NAME, _) => return sandbox::child(arguments),
         (wipe::owned::NAME, _) => return wipe::owned::child(arguments),
         (userns::BOUND, [program, arguments @ ..]) => {
             return userns::become_bound(program, arguments);

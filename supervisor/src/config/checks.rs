@@ -42,7 +42,12 @@ fn paths(config: &Config) -> Option<Impossible> {
         ("storage.graph_root", &graph_root),
         ("secrets.directory", &config.secrets.directory),
         ("local.repository", &config.local.repository),
+        ("builder.socket", &config.builder.socket),
+        ("builder.volume", &config.builder.volume),
     ];
+    absolute.extend(
+        (config.builder.image_store.iter()).map(|path| ("builder.image_store", path.as_path())),
+    );
     absolute.extend(
         (config.workspace.also_wipe.iter()).map(|path| ("workspace.also_wipe", path.as_path())),
     );
@@ -68,6 +73,8 @@ fn paths(config: &Config) -> Option<Impossible> {
     for (key, path) in [
         ("runtime_directory", &config.runtime_directory),
         ("secrets.directory", &config.secrets.directory),
+        ("builder.volume", &config.builder.volume),
+        ("builder.socket", &config.builder.socket),
     ] {
         if config.in_workspace(path) {
             return impossible(
@@ -90,6 +97,7 @@ fn wiped(config: &Config) -> Option<Impossible> {
     let own = [
         ("workspace.path", config.workspace.path.as_path()),
         ("runtime_directory", &config.runtime_directory),
+        ("builder.volume", &config.builder.volume),
     ];
     let scratch = own.into_iter().find_map(|(key, path)| {
         let shared = SCRATCH.iter().any(|scratch| Path::new(scratch) == path);

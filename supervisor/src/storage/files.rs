@@ -4,6 +4,7 @@
 //! containers-policy.json(5).
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -21,6 +22,7 @@ pub(super) fn write(
         driver,
         &config.graph_root().to_string_lossy(),
         &run_root.to_string_lossy(),
+        config.builder.image_store.as_deref(),
     );
     let storage = private.file("containers/storage.conf", storage.as_bytes())?;
     let engine = private.file("containers/containers.conf", CONTAINERS_CONF.as_bytes())?;
@@ -63,13 +65,19 @@ fn driver_name(driver: Driver) -> &'static str {
 }
 
 /// Without root, `graphroot` alone is not heeded.
-fn storage_conf(driver: Driver, graph_root: &str, run_root: &str) -> String {
+fn storage_conf(driver: Driver, graph_root: &str, run_root: &str, images: Option<&Path>) -> String {
     let mut text = format!(
         "[storage]\ndriver = {}\ngraphroot = {graph_root}\nrootless_storage_path = {graph_root}\nrunroot = {}\n",
         toml_text(driver_name(driver)),
         toml_text(run_root),
         graph_root = toml_text(graph_root),
     );
+    if let Some(images) = images {
+        text += &format!(
+            "\n[storage.options]\nadditionalimagestores = [{}]\n",
+            toml_text(&images.to_string_lossy())
+        );
+    }
     if driver == Driver::FuseOverlayfs {
         text += "\n[storage.options.overlay]\nmount_program = \"/usr/bin/fuse-overlayfs\"\n";
     }
@@ -115,13 +123,18 @@ mod tests {
 
     #[test]
     fn only_fuse_overlayfs_has_a_mount_program() {
-        let overlay = storage_conf(Driver::Overlay, "/w/storage", "/r");
+        let overlay = storage_conf(Driver::Overlay, "/w/storage", "/r", None);
         assert_eq!(
             overlay,
             "[storage]\ndriver = \"overlay\"\ngraphroot = \"/w/storage\"\nrootless_storage_path = \"/w/storage\"\nrunroot = \"/r\"\n"
         );
-        assert!(storage_conf(Driver::FuseOverlayfs, "/w", "/r").contains("mount_program"));
-        assert!(storage_conf(Driver::Vfs, "/w", "/r").contains("driver = \"vfs\""));
+        assert!(storage_conf(Driver::FuseOverlayfs, "/w", "/r", None).contains("mount_program"));
+        assert!(storage_conf(Driver::Vfs, "/w", "/r", None).contains("driver = \"vfs\""));
+        let images = Some(Path::new("/images"));
+        assert!(
+            storage_conf(Driver::Overlay, "/w", "/r", images)
+                .ends_with("\n[storage.options]\nadditionalimagestores = [\"/images\"]\n")
+        );
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! Sources: user_namespaces(7), subuid(5), newuidmap(1).
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use nix::unistd::{Pid, getgid, getuid};
 
 use super::passwd;
+
+use super::process;
 
 /// User ids or group ids: each has its own map, file and helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,20 +185,40 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
     Ok(plan(id, &ranges))
 }
 
-/// Writes both maps of process `pid`: directly as root, through the helpers otherwise.
+/// Runs a command to its end.
+type Run<'a> = &'a (dyn Fn(&mut Command) -> std::io::Result<Output> + Sync);
+
+/// Writes both maps of process `pid`: directly with the right to, through the helpers otherwise.
 ///
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
 pub fn write(pid: Pid) -> Result<(), MapError> {
-    for kind in [Kind::User, Kind::Group] {
-        let lines = planned(kind)?;
-        if getuid().is_root() {
-            write_directly(pid, kind, &lines)?;
-        } else {
-            write_by_helper(pid, kind, &lines)?;
-        }
+    write_one(pid, Kind::User, &Command::output)?;
+    write_one(pid, Kind::Group, &Command::output)
+}
+
+/// The same with both helpers at once; `run` runs them, for a process whose children are reaped in one place.
+///
+/// # Errors
+/// [`MapError`] with what the helper or the kernel said.
+pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
+    std::thread::scope(|scope| {
+        let groups = scope.spawn(|| write_one(pid, Kind::Group, run));
+        write_one(pid, Kind::User, run)?;
+        // A panic in it is none of ours to answer for.
+        groups
+            .join()
+            .unwrap_or_else(|_| write_one(pid, Kind::Group, run))
+    })
+}
+
+fn write_one(pid: Pid, kind: Kind, run: Run<'_>) -> Result<(), MapError> {
+    let lines = planned(kind)?;
+    if getuid().is_root() || process::is_mapper() {
+        write_directly(pid, kind, &lines)
+    } else {
+        write_by_helper(pid, kind, &lines, run)
     }
-    Ok(())
 }
 
 fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
@@ -211,7 +233,7 @@ fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> 
     })
 }
 
-fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result<(), MapError> {
     let failed = |problem: String| MapError::Write {
         program: kind.helper().to_owned(),
         problem,
@@ -223,9 +245,7 @@ fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError>
             command.arg(number.to_string());
         }
     }
-    let output = command
-        .output()
-        .map_err(|error| failed(error.to_string()))?;
+    let output = run(&mut command).map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
 /// Makes this process unreadable for others of the same uid: no ptrace, no `/proc/PID/{mem,environ,fd,maps}`.
 ///
@@ -38,6 +39,31 @@ pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
         caps::clear(None, set)?;
     }
     Ok(())
+}
+
+/// As root: becomes user and group `id`, and keeps the two rights that map ids for others; none of what we start has them.
+///
+/// # Errors
+/// What the kernel said.
+pub fn become_mapper(id: u32) -> Result<(), caps::errors::CapsError> {
+    let failed = |errno: Errno| caps::errors::CapsError::from(format!("user {id}: {errno}"));
+    let kept = [Capability::CAP_SETUID, Capability::CAP_SETGID].into();
+    nix::sys::prctl::set_keepcaps(true).map_err(failed)?;
+    let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
+    setresgid(group, group, group).map_err(failed)?;
+    setresuid(user, user, user).map_err(failed)?;
+    for set in [CapSet::Ambient, CapSet::Inheritable] {
+        caps::clear(None, set)?;
+    }
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)
+}
+
+/// Whether this process may write the id maps of the namespaces that its children make.
+#[must_use]
+pub fn is_mapper() -> bool {
+    let has = |right| caps::has_cap(None, CapSet::Effective, right).unwrap_or(false);
+    has(Capability::CAP_SETUID) && has(Capability::CAP_SETGID)
 }
 
 /// As root: takes the right to trace processes that are not dumpable from all that we start, for we are one.

@@ -1,6 +1,8 @@
 //! kill(2), waitpid(2), sigaction(2) and fcntl(2) by number: nix has no names for real-time signals, would lose the status
-//! of a child that one of them ended, and takes no descriptors that nobody owns.
+//! of a child that one of them ended, and takes no descriptors that nobody owns. And ioctl_ns(2), which nix has not.
 #![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -14,6 +16,20 @@ use nix::unistd::Pid;
 pub fn kill(target: i32, number: i32) -> Result<(), Errno> {
     // SAFETY: kill takes two integers and touches no memory of ours.
     Errno::result(unsafe { libc::kill(target, number) }).map(|_| ())
+}
+
+/// The user namespace around another one, ioctl_ns(2).
+///
+/// # Errors
+/// `EPERM` where that one lies outside of our own.
+pub fn parent_namespace(namespace: &impl AsFd) -> Result<OwnedFd, Errno> {
+    // _IO(0xb7, 2), linux/nsfs.h
+    const NS_GET_PARENT: u16 = 0xb702;
+    let namespace = namespace.as_fd().as_raw_fd();
+    // SAFETY: this request takes no argument, and touches no memory of ours.
+    let parent = Errno::result(unsafe { libc::ioctl(namespace, NS_GET_PARENT.into()) })?;
+    // SAFETY: the descriptor was made for us just now, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(parent) })
 }
 
 /// Whoever is started from here on does not inherit this descriptor.

@@ -17,9 +17,9 @@ use super::trial::Verdict;
 use crate::exit;
 
 /// What the child says once it is in its namespace.
-pub(super) const READY: &str = "ready\n";
+pub const READY: &str = "ready\n";
 /// What the parent answers once the ids are mapped.
-pub(super) const GO: &[u8] = b"go\n";
+pub const GO: &[u8] = b"go\n";
 
 /// Makes a user and a mount namespace, has the parent map the ids, and becomes root in it.
 ///
@@ -28,16 +28,25 @@ pub(super) const GO: &[u8] = b"go\n";
 /// # Errors
 /// The refused call, as a verdict.
 pub fn enter() -> Result<(), Verdict> {
+    enter_saying(|| {
+        let mut stdout = std::io::stdout();
+        stdout
+            .write_all(READY.as_bytes())
+            .and_then(|()| stdout.flush())
+    })
+}
+
+/// The same, where the parent is told by other means that the namespace is there.
+///
+/// # Errors
+/// The refused call, as a verdict.
+pub fn enter_saying(say: impl FnOnce() -> std::io::Result<()>) -> Result<(), Verdict> {
     let refused = |call: &'static str| move |errno| Verdict::refused(call, errno);
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(refused("unshare(CLONE_NEWUSER|CLONE_NEWNS)"))?;
     // New capabilities have cleared it.
     die_with_parent().map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
-    let mut stdout = std::io::stdout();
-    let said = stdout
-        .write_all(READY.as_bytes())
-        .and_then(|()| stdout.flush());
-    said.map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
+    say().map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
     let mut answer = [0; GO.len()];
     std::io::stdin()
         .read_exact(&mut answer)

@@ -1,0 +1,25 @@
+//! Builds asked for in one container and done in another: the protocol, the client, and the builder.
+
+pub mod children;
+pub mod client;
+pub mod containerfile;
+pub mod credentials;
+pub mod docker;
+mod door;
+mod environment;
+pub mod flags;
+pub mod isolation;
+pub mod namespace;
+pub mod operation;
+pub mod paths;
+pub mod policy;
+pub mod protocol;
+pub mod reference;
+pub mod sandbox;
+pub mod server;
+mod session;
+mod stdio;
+mod terminal;
+mod turns;
+mod variables;
+mod work;

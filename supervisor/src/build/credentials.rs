@@ -1,0 +1,248 @@
+//! Credentials for registries: the builder's own, and what the job logged in with.
+//!
+//! A process of Buildah is given the one entry that it needs, never all, and a build none of the builder's.
+//! Source: containers-auth.json(5).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::reference::Reference;
+
+/// The most that an authfile written by `buildah login` may have, in bytes.
+const LIMIT: usize = 256 * 1024;
+
+/// Entries by registry, or by registry and path.
+#[derive(Default, Clone, Serialize, Deserialize)]
+struct Auths {
+    #[serde(default)]
+    auths: BTreeMap<String, Value>,
+}
+
+/// All credentials.
+#[derive(Default)]
+pub struct Credentials {
+    own: Auths,
+    job: Mutex<Auths>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The content of an authfile.
+pub type Authfile = Zeroizing<Vec<u8>>;
+
+/// Whose entry it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The builder's.
+    Builder,
+    /// The job's.
+    Job,
+}
+
+impl Credentials {
+    /// The builder's, from a `.dockerconfigjson`.
+    ///
+    /// # Errors
+    /// Line and column of the first fault; the content is never shown.
+    pub fn of_builder(text: &str) -> Result<Self, (usize, usize)> {
+        let mut own: Auths =
+            serde_json::from_str(text).map_err(|error| (error.line(), error.column()))?;
+        own.auths = own
+            .auths
+            .into_iter()
+            .map(|(key, value)| (plain(&key), value))
+            .collect();
+        Ok(Self {
+            own,
+            job: Mutex::default(),
+        })
+    }
+
+    /// For how many registries the builder has any.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.own.auths.len()
+    }
+
+    /// Whose credentials a pull or a push of `reference` takes: the builder's before the job's.
+    #[must_use]
+    pub fn owner(&self, reference: &Reference) -> Option<Owner> {
+        if self.own.find(reference).is_some() {
+            return Some(Owner::Builder);
+        }
+        self.with_job(|job| job.find(reference).map(|_| Owner::Job))
+    }
+
+    /// An authfile with the entry of each reference, and with no other.
+    #[must_use]
+    pub fn for_references(&self, references: &[Reference]) -> Authfile {
+        let mut chosen = Auths::default();
+        for reference in references {
+            let entry = self
+                .own
+                .find(reference)
+                .map(|(key, value)| (key, value.clone()));
+            let entry = entry.or_else(|| {
+                self.with_job(|job| job.find(reference).map(|(key, value)| (key, value.clone())))
+            });
+            chosen.auths.extend(entry);
+        }
+        chosen.file()
+    }
+
+    /// What a build may have: the job's own, and the entries of these references, its cache.
+    #[must_use]
+    pub fn for_build(&self, references: &[Reference]) -> Authfile {
+        let mut chosen = self.with_job(|job| job.clone());
+        let entries = references
+            .iter()
+            .filter_map(|reference| self.own.find(reference));
+        chosen
+            .auths
+            .extend(entries.map(|(key, value)| (key, value.clone())));
+        chosen.file()
+    }
+
+    /// An authfile with what the job logged in with.
+    #[must_use]
+    pub fn of_job(&self) -> Authfile {
+        self.with_job(|job| job.file())
+    }
+
+    /// Takes over what `buildah login` or `logout` made of [`Credentials::of_job`].
+    ///
+    /// # Errors
+    /// A sentence where it is no authfile.
+    pub fn set_job(&self, file: &[u8]) -> Result<(), String> {
+        if file.len() > LIMIT {
+            return Err(format!(
+                "the job's credentials take more than {} KiB",
+                LIMIT / 1024
+            ));
+        }
+        let read: Auths = serde_json::from_slice(file)
+            .map_err(|_| "buildah left no authfile behind".to_owned())?;
+        self.with_job(|job| *job = read);
+        Ok(())
+    }
+
+    fn with_job<T>(&self, work: impl FnOnce(&mut Auths) -> T) -> T {
+        work(&mut self.job.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// An authfile with one user name and password, for one reference alone.
+#[must_use]
+pub fn given(reference: &Reference, creds: &str) -> Authfile {
+    let creds = Zeroizing::new(match creds.contains(':') {
+        true => creds.to_owned(),
+        false => format!("{creds}:"),
+    });
+    let value = serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) });
+    let mut auths = Auths::default();
+    auths.auths.insert(reference.registry(), value);
+    auths.file()
+}
+
+impl Auths {
+    /// The most specific entry: `host/a/b`, then `host/a`, then `host`.
+    fn find(&self, reference: &Reference) -> Option<(String, &Value)> {
+        let full = reference.full();
+        let mut key = full.as_str();
+        loop {
+            if let Some(value) = self.auths.get(key) {
+                return Some((key.to_owned(), value));
+            }
+            key = &key[..key.rfind('/')?];
+        }
+    }
+
+    fn file(&self) -> Authfile {
+        // Texts and maps of them cannot fail to serialize.
+        Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// Docker writes some keys as URLs: `https://index.docker.io/v1/`.
+fn plain(key: &str) -> String {
+    let key = key
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let key = key
+        .trim_end_matches('/')
+        .trim_end_matches("/v1")
+        .trim_end_matches("/v2");
+    match key.split_once('/') {
+        None if matches!(key, "index.docker.io" | "registry-1.docker.io") => "docker.io".to_owned(),
+        _ => key.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUILDER: &str = r#"{"auths":{"registry.example":{"auth":"d2lkZQ=="},"registry.example/team":{"auth":"dGVhbQ=="},"https://index.docker.io/v1/":{"auth":"aHVi"}}}"#;
+
+    fn reference(text: &str) -> Reference {
+        Reference::parse(text).unwrap()
+    }
+
+    fn file(bytes: &Authfile) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn one_entry_is_given_and_the_most_specific() {
+        let credentials = Credentials::of_builder(BUILDER).unwrap();
+        let chosen = |text: &str| file(&credentials.for_references(&[reference(text)]));
+        assert_eq!(
+            chosen("registry.example/team/app"),
+            r#"{"auths":{"registry.example/team":{"auth":"dGVhbQ=="}}}"#
+        );
+        assert_eq!(
+            chosen("registry.example/teams/app"),
+            r#"{"auths":{"registry.example":{"auth":"d2lkZQ=="}}}"#
+        );
+        assert_eq!(
+            chosen("alpine"),
+            r#"{"auths":{"docker.io":{"auth":"aHVi"}}}"#
+        );
+        assert_eq!(chosen("other.example/app"), r#"{"auths":{}}"#);
+        assert!(!format!("{credentials:?}").contains("aHVi"));
+    }
+
+    #[test]
+    fn the_jobs_own_never_stand_before_the_builders() {
+        let credentials = Credentials::of_builder(BUILDER).unwrap();
+        let job = r#"{"auths":{"registry.example/team/app":{"auth":"am9i"},"other.example":{"auth":"am9i"}}}"#;
+        credentials.set_job(job.as_bytes()).unwrap();
+        let owner = |text: &str| credentials.owner(&reference(text));
+        assert_eq!(owner("registry.example/team/app"), Some(Owner::Builder));
+        assert_eq!(owner("other.example/app"), Some(Owner::Job));
+        assert_eq!(owner("third.example/app"), None);
+        assert!(!file(&credentials.of_job()).contains("dGVhbQ=="));
+        assert!(credentials.set_job(b"nonsense").is_err());
+        assert!(credentials.set_job(&vec![b' '; LIMIT + 1]).is_err());
+    }
+
+    #[test]
+    fn credentials_on_a_command_line_are_for_one_registry() {
+        let text = file(&given(&reference("a.example/b"), "user:password"));
+        assert_eq!(
+            text,
+            r#"{"auths":{"a.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#
+        );
+    }
+}

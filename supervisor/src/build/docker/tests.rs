@@ -1,0 +1,228 @@
+//! The command lines of the actions, word by word, and what becomes of them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+
+mod actions;
+mod page;
+mod verbs;
+
+const BUILDAH: &str = include_str!("buildah.flags");
+
+/// Words in single quotes stay together.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+fn variable(name: &str) -> Option<String> {
+    let value = match name {
+        "TOKEN" => "hunter2",
+        "SSH_AUTH_SOCK" => "/workspace/agent",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+fn call(line: &str) -> Result<Plan, Unavailable> {
+    let words = words(line);
+    let (program, arguments) = words.split_first().unwrap();
+    let program = match program.as_str() {
+        "podman" => Program::Podman,
+        _ => Program::Docker,
+    };
+    let call = Call {
+        scratch: Path::new("/s/X"),
+        variable: &variable,
+    };
+    let plan = translate(program, arguments, call)?;
+    for command in commands(&plan.steps) {
+        check(&command.arguments);
+    }
+    Ok(plan)
+}
+
+/// Every flag that we emit exists in Buildah.
+fn check(line: &[String]) {
+    let verb = match line[0].as_str() {
+        "manifest" => format!("manifest {}", line[1]),
+        verb => verb.to_owned(),
+    };
+    for word in line.iter().filter(|word| word.starts_with("--")) {
+        let flag = word.split('=').next().unwrap();
+        let known = format!("{verb} {flag}");
+        assert!(BUILDAH.lines().any(|line| line == known), "{known}");
+    }
+}
+
+/// All command lines of a plan, whichever way is gone.
+fn commands(steps: &[Step]) -> Vec<Command> {
+    let mut found = Vec::new();
+    for step in steps {
+        match step {
+            Step::Run(command) | Step::Try(command) => found.push(command.clone()),
+            Step::PushList { push, digest } => found.push(push.with_digest(digest)),
+            Step::Either { test, yes, no } => {
+                found.push(test.clone());
+                found.extend(commands(yes));
+                found.extend(commands(no));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The steps, one a line.
+fn steps(line: &str) -> Vec<String> {
+    let plan = call(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    plan.steps.iter().flat_map(shown).collect()
+}
+
+fn shown(step: &Step) -> Vec<String> {
+    let line = |command: &Command| command.arguments.join(" ");
+    match step {
+        Step::Run(command) => {
+            let input = if command.input == Input::Job {
+                ""
+            } else {
+                " <hidden"
+            };
+            vec![format!("{}{input}", line(command))]
+        }
+        Step::PushList { push, digest } => vec![line(&push.with_digest(digest))],
+        Step::Try(command) => vec![format!("try {}", line(command))],
+        Step::Either { test, yes, no } => {
+            let mut lines = vec![format!("if {}", line(test))];
+            lines.extend(yes.iter().flat_map(shown).map(|line| format!("  {line}")));
+            lines.push("else".to_owned());
+            lines.extend(no.iter().flat_map(shown).map(|line| format!("  {line}")));
+            lines
+        }
+        Step::End(code) => vec![format!("end {code}")],
+        Step::Write { to, .. } => vec![format!("write {}", to.display())],
+        Step::Spool { to } => vec![format!("spool {}", to.display())],
+        Step::Fetch { source, to } => vec![format!(
+            "fetch {} {} to {}",
+            source.url,
+            source.reference.as_deref().unwrap_or("HEAD"),
+            to.display()
+        )],
+        Step::Deliver { from, to } => vec![format!(
+            "deliver {} to {}",
+            from.display(),
+            to.as_deref().unwrap_or(Path::new("stdout")).display()
+        )],
+        Step::Answer { answer, to } => {
+            let to = to.as_ref().map(|to| format!(" to {}", to.display()));
+            vec![match answer {
+                Answer::Text(text) => format!("say {}", text.trim_end()),
+                Answer::Metadata { digest, .. } => {
+                    let digest = if digest.is_some() { " with digest" } else { "" };
+                    format!("metadata{digest}{}", to.unwrap_or_default())
+                }
+                Answer::ImageId { .. } => format!("id{}", to.unwrap_or_default()),
+                Answer::File(_) => "say file".to_owned(),
+                Answer::Pushed { tag, .. } => format!("say {tag}: digest"),
+                _ => "say answer".to_owned(),
+            }]
+        }
+    }
+}
+
+fn notes(line: &str) -> Vec<String> {
+    call(line)
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+        .notes
+}
+
+fn refusal(line: &str) -> String {
+    match call(line) {
+        Ok(plan) => panic!("{line}: {plan:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn every_passed_flag_exists_in_buildah_and_none_stands_twice() {
+    let emitted = |name: &str| match name {
+        "push" | "image push" => vec!["push", "manifest push"],
+        "pull" | "image pull" | "load" => vec!["pull"],
+        "build" => vec!["build"],
+        "images" => vec!["images"],
+        "rmi" => vec!["rmi"],
+        "login" => vec!["login"],
+        "manifest create" => vec!["manifest create"],
+        "manifest annotate" => vec!["manifest annotate"],
+        "manifest push" => vec!["manifest push"],
+        _ => vec![],
+    };
+    for program in [Program::Docker, Program::Podman] {
+        for verb in program.verbs().into_iter().flatten() {
+            let mut seen = BTreeSet::new();
+            let mut letters = BTreeSet::new();
+            for flag in verb.flags.iter().copied().flatten() {
+                assert!(seen.insert(flag.long), "{:?} --{}", verb.names, flag.long);
+                if let Some(letter) = flag.short {
+                    assert!(letters.insert(letter), "{:?} -{letter}", verb.names);
+                }
+                let name = match flag.does {
+                    Does::Passed => flag.long,
+                    Does::Renamed(name) => name,
+                    _ => continue,
+                };
+                let verbs = emitted(verb.names[0]);
+                assert!(
+                    !verbs.is_empty(),
+                    "{:?} passes --{name} to what?",
+                    verb.names
+                );
+                let known = verbs.iter().any(|verb| {
+                    let known = format!("{verb} --{name}");
+                    BUILDAH.lines().any(|line| line == known)
+                });
+                assert!(known, "{:?} --{name}", verb.names);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_name_stands_for_two_things() {
+    for program in [Program::Docker, Program::Podman] {
+        let ours: Vec<_> = program
+            .verbs()
+            .into_iter()
+            .flatten()
+            .flat_map(|verb| verb.names)
+            .collect();
+        let set: BTreeSet<_> = ours.iter().collect();
+        assert_eq!(set.len(), ours.len());
+        let missing: Vec<_> = missing::VERBS
+            .iter()
+            .flat_map(|missing| missing.names)
+            .collect();
+        let set: BTreeSet<_> = missing.iter().collect();
+        assert_eq!(set.len(), missing.len());
+    }
+    for name in Program::Docker
+        .verbs()
+        .into_iter()
+        .flatten()
+        .flat_map(|verb| verb.names)
+    {
+        assert!(
+            named(missing::VERBS, |missing| missing.names, name).is_none(),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! What the actions call. Read in docker/build-push-action v7, docker/login-action v4, docker/setup-buildx-action v4,
+//! docker/setup-qemu-action v4, docker/actions-toolkit v0.95, redhat-actions/buildah-build v3 and push-to-registry v3.
+
+use super::*;
+
+const TEMP: &str = "/workspace/_temp/docker-actions-toolkit-a1";
+
+#[test]
+fn login_action() {
+    assert_eq!(
+        steps("docker login --password-stdin --username octo ghcr.io"),
+        ["login --password-stdin --username=octo ghcr.io"]
+    );
+    assert_eq!(
+        steps("docker login --password-stdin --username octo ''").len(),
+        1
+    );
+    assert_eq!(steps("docker logout ghcr.io"), ["logout ghcr.io"]);
+    assert_eq!(
+        steps("docker logout https://index.docker.io/v1/"),
+        ["logout docker.io"]
+    );
+}
+
+#[test]
+fn setup_buildx_action() {
+    assert_eq!(steps("docker version"), ["version --json", "say answer"]);
+    assert_eq!(
+        steps("docker info"),
+        ["version --json", "info", "say answer"]
+    );
+    // Only the exit code counts: whether buildx is there.
+    assert_eq!(steps("docker buildx").len(), 1);
+    let inspected = steps("docker buildx inspect builder-0b");
+    assert!(
+        inspected[0].starts_with("say Name:   builder-0b\nDriver: remote\n"),
+        "{inspected:?}"
+    );
+    assert!(!inspected[0].contains("BuildKit"), "{inspected:?}");
+    assert_eq!(
+        inspected,
+        steps("docker buildx inspect --bootstrap --builder builder-0b")
+    );
+    let create = "docker buildx create --name builder-0b --driver docker-container --buildkitd-flags \
+        '--allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host' --use";
+    assert_eq!(steps(create), ["say builder-0b"]);
+    assert!(
+        notes(create)[0].contains("--buildkitd-flags is left out"),
+        "{:?}",
+        notes(create)
+    );
+    assert!(notes("docker buildx rm builder-0b")[0].contains("as long as the pod"));
+    assert_eq!(
+        steps("docker context inspect --format {{.Name}}"),
+        ["say default"]
+    );
+    let context = steps("docker context inspect --format=json default");
+    let context: serde_json::Value =
+        serde_json::from_str(context[0].strip_prefix("say ").unwrap()).unwrap();
+    assert_eq!(
+        context[0]["Endpoints"]["docker"]["TLSData"],
+        serde_json::Value::Null
+    );
+    assert_eq!(context[0]["TLSMaterial"], serde_json::json!({}));
+    assert!(refusal("docker buildx create --name builder-0b --append --node arm --platform linux/arm64 ssh://arm").contains("--append is not available"));
+}
+
+/// The action reads the first number after a blank, and compares it.
+#[test]
+fn the_version_of_buildx_is_one_that_the_action_understands() {
+    let said = steps("docker buildx version").remove(0);
+    let version = said
+        .strip_prefix("say ")
+        .unwrap()
+        .split(" v")
+        .nth(1)
+        .unwrap();
+    assert!(version.starts_with("0.22.0 "), "{said}");
+}
+
+/// Docker is asked for the version of BuildKit in a container's image; that there is none keeps it from asking for
+/// attestations.
+#[test]
+fn build_push_action_finds_no_buildkit() {
+    assert_eq!(
+        steps("docker inspect --format {{.Config.Image}} buildx_buildkit_builder-0b0")[0],
+        "inspect --type=image buildx_buildkit_builder-0b0"
+    );
+}
+
+#[test]
+fn build_push_action_with_a_path() {
+    let line = format!(
+        "docker buildx build --annotation manifest:org.opencontainers.image.title=app --build-arg VERSION=1 \
+         --cache-from type=gha --cache-to type=gha,mode=max --file ./Containerfile --iidfile {TEMP}/iid.txt \
+         --label org.opencontainers.image.revision=abc --secret id=npm,src={TEMP}/tmp-1 --tag ghcr.io/o/app:1 \
+         --tag ghcr.io/o/app:latest --metadata-file {TEMP}/metadata.json --pull --push ."
+    );
+    assert_eq!(
+        steps(&line),
+        [
+            &format!(
+                "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
+                 --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src={TEMP}/tmp-1 \
+                 --file=./Containerfile --layers --format=oci --iidfile=/s/X/1-iid --tag=ghcr.io/o/app:1 \
+                 --tag=ghcr.io/o/app:latest ."
+            ),
+            "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
+            "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
+            &format!("deliver /s/X/1-iid to {TEMP}/iid.txt"),
+            &format!("metadata with digest to {TEMP}/metadata.json"),
+        ]
+    );
+    let notes = notes(&line);
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes[0].starts_with("docker buildx build: --cache-from type=gha is left out: "),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn build_push_action_with_its_own_context() {
+    let line = format!(
+        "docker buildx build --file docker/Dockerfile --iidfile {TEMP}/iid.txt \
+         --secret id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --tag user/app:1 --load \
+         --metadata-file {TEMP}/metadata.json https://github.com/o/r.git#0123abcd:sub"
+    );
+    assert_eq!(
+        steps(&line),
+        [
+            "fetch https://github.com/o/r.git 0123abcd to /s/X/1-git",
+            &format!(
+                "build --secret=id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --layers --format=docker \
+                 --file=/s/X/1-git/sub/docker/Dockerfile --iidfile=/s/X/2-iid --tag=user/app:1 /s/X/1-git/sub"
+            ),
+            &format!("deliver /s/X/2-iid to {TEMP}/iid.txt"),
+            &format!("metadata to {TEMP}/metadata.json"),
+        ]
+    );
+    let plan = call(&line).unwrap();
+    let Step::Fetch { source, .. } = &plan.steps[0] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(
+        source.token.as_deref(),
+        Some(Path::new(&format!("{TEMP}/tmp-2")))
+    );
+}
+
+#[test]
+fn build_push_action_with_several_platforms() {
+    let line = format!(
+        "docker buildx build --iidfile {TEMP}/iid.txt --platform linux/amd64,linux/arm64 --tag user/app:1 --tag user/app:2 \
+         --metadata-file {TEMP}/metadata.json --push ."
+    );
+    let list = "localhost/docker-x-1:latest";
+    assert_eq!(
+        steps(&line),
+        [
+            &format!(
+                "build --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
+            ),
+            &format!("tag {list} user/app:1 user/app:2"),
+            &format!("images --json --no-trunc --filter=reference={list}"),
+            "id to /s/X/2-iid",
+            &format!(
+                "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:1"
+            ),
+            &format!(
+                "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:2"
+            ),
+            &format!("deliver /s/X/2-iid to {TEMP}/iid.txt"),
+            &format!("metadata with digest to {TEMP}/metadata.json"),
+            &format!("try manifest rm {list}"),
+        ]
+    );
+}
+
+#[test]
+fn build_push_action_with_attestations() {
+    for attest in [
+        "type=provenance,mode=max,builder-id=https://github.com/o/r/actions/runs/1/attempts/1",
+        "type=sbom,disabled=false",
+    ] {
+        let text = refusal(&format!("docker buildx build --attest {attest} ."));
+        assert!(
+            text.contains("Buildah writes no attestations; use actions/attest-build-provenance"),
+            "{text}"
+        );
+    }
+    for none in ["type=provenance,false", "type=provenance,disabled=true"] {
+        // The toolkit turns the first into the second.
+        assert_eq!(
+            steps(&format!("docker buildx build --attest {none} .")).len(),
+            1,
+            "{none}"
+        );
+    }
+    assert_eq!(
+        steps("docker build --provenance=false --sbom false .").len(),
+        1
+    );
+}
+
+#[test]
+fn setup_qemu_action() {
+    assert_eq!(
+        steps("docker pull docker.io/tonistiigi/binfmt:latest"),
+        ["pull --policy=always docker://docker.io/tonistiigi/binfmt:latest"]
+    );
+    let text =
+        refusal("docker run --rm --privileged docker.io/tonistiigi/binfmt:latest --install all");
+    assert!(
+        text.contains("a job's pod builds images and runs no containers"),
+        "{text}"
+    );
+}
+
+#[test]
+fn buildah_build_where_there_is_only_podman() {
+    assert_eq!(steps("podman version"), ["version"]);
+    let line = "build --platform linux/amd64 -f /w/Containerfile --label a=b --format docker --tls-verify=true \
+                --layers=false -t app:v1 /w";
+    assert_eq!(steps(&format!("podman {line}")), [words(line).join(" ")]);
+    assert_eq!(
+        steps("podman image inspect --format {{.Architecture}} app:v1")
+            .last()
+            .unwrap(),
+        "say answer"
+    );
+}
+
+#[test]
+fn push_to_registry() {
+    assert_eq!(
+        steps("podman manifest exists app:v1"),
+        ["manifest exists app:v1"]
+    );
+    assert_eq!(
+        steps("podman image exists app:v1"),
+        ["if inspect --type=image app:v1", "else", "  end 1"]
+    );
+    let root = "podman --root /tmp/podman-from-docker-1";
+    assert!(
+        refusal(&format!("{root} pull docker-daemon:app:v1")).contains("there is no Docker daemon")
+    );
+    assert!(steps(&format!("{root} rmi -a -f")).is_empty());
+    let line = "podman push --quiet --digestfile app_digest.txt localhost/app:v1 quay.io/o/app:v1 --tls-verify=true --creds=octo:hunter2";
+    assert_eq!(
+        steps(line),
+        [
+            "login --username=octo --password-stdin quay.io <hidden",
+            "if manifest exists localhost/app:v1",
+            "  manifest push --digestfile=app_digest.txt --all --quiet --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
+            "else",
+            "  push --digestfile=app_digest.txt --quiet --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
+        ]
+    );
+    assert!(!format!("{:?}", call(line).unwrap()).contains("hunter2"));
+    assert_eq!(
+        steps(
+            "podman manifest push --quiet --digestfile d localhost/app:v1 quay.io/o/app:v1 --all"
+        ),
+        ["manifest push --digestfile=d --all --quiet localhost/app:v1 docker://quay.io/o/app:v1"]
+    );
+}

@@ -1,0 +1,448 @@
+//! Verbs and flags as people use them.
+
+use super::*;
+
+/// The one command line of a build, without what every build has.
+fn build(flags: &str) -> String {
+    let steps = steps(&format!("docker build {flags}"));
+    let line = steps
+        .iter()
+        .find(|line| line.starts_with("build "))
+        .unwrap();
+    let usual = [" --iidfile=", " --layers", " --format=docker"];
+    let line = line.split(' ').filter(|word| {
+        !usual
+            .iter()
+            .any(|usual| format!(" {word}").starts_with(usual))
+    });
+    line.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_plain_build() {
+    assert_eq!(
+        steps("docker build -t app ."),
+        ["build --layers --format=docker --iidfile=/s/X/1-iid --tag=app ."]
+    );
+    for name in ["buildx build", "buildx b", "image build", "builder build"] {
+        assert_eq!(
+            steps(&format!("docker {name} -t app .")),
+            steps("docker build -t app .")
+        );
+    }
+    assert_eq!(build("-"), "build -");
+    assert_eq!(build("-f - ."), "build --file=- .");
+    assert_eq!(build("-- -dir"), "build ./-dir");
+    assert!(refusal("docker build").contains("one context is expected"));
+    assert!(refusal("docker build . x").contains("one context is expected"));
+}
+
+#[test]
+fn flags_of_a_build() {
+    for (flags, line) in [
+        (
+            "--add-host a=1.2.3.4,b:5.6.7.8 .",
+            "build --add-host=a:1.2.3.4 --add-host=b:5.6.7.8 .",
+        ),
+        (
+            "--build-arg A=b --build-arg TOKEN --build-arg UNSET .",
+            "build --build-arg=A=b --build-arg=TOKEN=hunter2 .",
+        ),
+        ("--network host --allow network.host .", "build ."),
+        ("--network=none .", "build --network=none ."),
+        (
+            "--platform linux/arm64 -t a .",
+            "build --platform=linux/arm64 --tag=a .",
+        ),
+        (
+            "--ssh default --ssh k=/w/key .",
+            "build --ssh=default=/workspace/agent --ssh=k=/w/key .",
+        ),
+        (
+            "--no-cache --target x --shm-size 64m .",
+            "build --no-cache --target=x --shm-size=64m .",
+        ),
+        (
+            "--build-context base=docker-image://alpine .",
+            "build --build-context=base=docker-image://alpine .",
+        ),
+        (
+            "--secret id=a,src=f --secret id=b .",
+            "build --secret=id=a,src=f --secret=id=b,src=b .",
+        ),
+        ("--load --progress=plain --rm --builder x .", "build ."),
+    ] {
+        assert_eq!(build(flags), line, "{flags}");
+    }
+}
+
+#[test]
+fn a_secret_from_a_variable_becomes_a_file_and_stands_nowhere_else() {
+    for record in ["id=t,env=TOKEN", "id=TOKEN", "type=env,id=TOKEN"] {
+        let line = format!("docker build --secret {record} .");
+        let id = if record.contains("id=t") {
+            "t"
+        } else {
+            "TOKEN"
+        };
+        let steps = steps(&line);
+        assert_eq!(steps[0], "write /s/X/1-secret", "{record}");
+        assert!(
+            steps[1].contains(&format!("--secret=id={id},src=/s/X/1-secret ")),
+            "{steps:?}"
+        );
+        assert!(!format!("{:?}", call(&line).unwrap()).contains("hunter2"));
+    }
+    assert!(
+        refusal("docker build --secret id=a,env=UNSET .").contains("the variable UNSET is not set")
+    );
+}
+
+#[test]
+fn where_the_result_goes() {
+    let send = |flags: &str| steps(&format!("docker build -t app:1 {flags} .")).split_off(1);
+    assert!(send("").is_empty() && send("--load").is_empty());
+    for nowhere in [
+        "type=docker",
+        "type=image",
+        "type=cacheonly",
+        "type=image,push=false",
+    ] {
+        assert!(send(&format!("-o {nowhere}")).is_empty(), "{nowhere}");
+    }
+    let push = ["push --digestfile=/s/X/2-digest app:1 docker://docker.io/library/app:1"];
+    for to_registry in [
+        "--push",
+        "-o type=registry",
+        "--output=type=image,push=true",
+        "--push -o type=registry",
+    ] {
+        assert_eq!(send(to_registry), push, "{to_registry}");
+    }
+    assert_eq!(
+        send("-o type=registry,compression=zstd,compression-level=3,force-compression=true"),
+        [
+            "push --digestfile=/s/X/2-digest --compression-format=zstd --compression-level=3 --force-compression=true app:1 docker://docker.io/library/app:1"
+        ]
+    );
+    assert_eq!(
+        send("-o type=oci,dest=/tmp/a.tar"),
+        [
+            "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
+            "deliver /s/X/3-image.tar to /tmp/a.tar"
+        ]
+    );
+    assert_eq!(
+        send("-o type=docker,dest=-"),
+        [
+            "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar:docker.io/library/app:1",
+            "deliver /s/X/3-image.tar to stdout"
+        ]
+    );
+    assert_eq!(
+        send("-o type=oci,tar=false,dest=layout"),
+        ["push --digestfile=/s/X/3-digest app:1 oci:layout:1"]
+    );
+    assert_eq!(build("-o out ."), "build --output=type=local,dest=out .");
+    assert_eq!(build("-o - ."), "build --output=type=tar,dest=- .");
+    assert_eq!(
+        steps(r#"docker build -o 'type=image,"name=ghcr.io/o/a,ghcr.io/o/b:2",push=true' ."#)[1..],
+        [
+            "push --digestfile=/s/X/2-digest ghcr.io/o/a docker://ghcr.io/o/a:latest",
+            "push --digestfile=/s/X/2-digest ghcr.io/o/a docker://ghcr.io/o/b:2"
+        ]
+    );
+    for (flags, said) in [
+        ("--push .", "a push needs a --tag"),
+        (
+            "-o type=image,name=ghcr.io/o/a,push-by-digest=true,name-canonical=true,push=true .",
+            "push-by-digest is not available",
+        ),
+        ("-o a -o b .", "writes a build's files to one place"),
+        ("-o type=nope .", "cacheonly exist"),
+        ("-o type=tar .", "needs dest=PATH"),
+    ] {
+        let text = refusal(&format!("docker build {flags}"));
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn a_cache_is_used_where_buildah_can_and_named_where_not() {
+    assert_eq!(
+        build(
+            "--cache-from type=registry,ref=ghcr.io/o/cache --cache-to type=registry,ref=ghcr.io/o/cache,mode=max --cache-from user/cache ."
+        ),
+        "build --cache-from=ghcr.io/o/cache --cache-from=docker.io/user/cache --cache-to=ghcr.io/o/cache ."
+    );
+    for record in [
+        "type=registry,ref=ghcr.io/o/app:cache",
+        "type=gha",
+        "type=local,src=/tmp/c",
+        "type=inline",
+        "type=s3,region=x",
+        "user/app:1",
+    ] {
+        let line = format!("docker build --cache-from {record} .");
+        let notes = notes(&line);
+        assert_eq!(notes.len(), 1, "{record}");
+        assert!(notes[0].contains("builder.cache"), "{notes:?}");
+        assert!(!steps(&line)[0].contains("cache-from"));
+    }
+    // Buildah 1.39 takes one platform's layers for another's.
+    let several = "docker build --platform linux/amd64,linux/arm64 --cache-from ghcr.io/o/c .";
+    assert!(!steps(several)[0].contains("--layers") && !steps(several)[0].contains("cache-from"));
+    assert!(
+        notes(several)[0].contains("one platform at a time"),
+        "{:?}",
+        notes(several)
+    );
+    assert!(notes("docker build --no-cache-filter a .")[0].contains("becomes --no-cache"));
+}
+
+#[test]
+fn a_list_gets_its_annotations_and_its_own_id() {
+    let steps = steps(
+        "docker build -q --platform linux/amd64,linux/arm64 --annotation index,manifest:a=b --annotation index:c=d .",
+    );
+    assert!(
+        steps[0].contains(" --annotation=a=b ") && steps[0].contains("--quiet"),
+        "{steps:?}"
+    );
+    assert_eq!(
+        steps[1..],
+        [
+            "manifest annotate --index --annotation=a=b localhost/docker-x-1:latest",
+            "manifest annotate --index --annotation=c=d localhost/docker-x-1:latest",
+            "images --json --no-trunc --filter=reference=localhost/docker-x-1:latest",
+            "id to /s/X/2-iid",
+            "say file"
+        ]
+    );
+}
+
+#[test]
+fn what_loosens_the_sandbox_is_refused() {
+    for (flags, said) in [
+        (
+            "--allow security.insecure",
+            "--allow=security.insecure is not available",
+        ),
+        (
+            "--security-opt seccomp=unconfined",
+            "--security-opt is not available",
+        ),
+        ("--isolation chroot", "--isolation is not available"),
+        (
+            "--network container:x",
+            "--network=container:x is not available",
+        ),
+        ("--check", "--check is not available"),
+        ("--call=outline", "--call=outline is not available"),
+        ("--privileged", "unknown flag --privileged"),
+        ("--cap-add ALL", "unknown flag --cap-add"),
+        ("--volume /:/host", "unknown flag --volume"),
+    ] {
+        let text = refusal(&format!("docker build {flags} ."));
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn images_and_registries() {
+    for (line, wanted) in [
+        (
+            "docker push -q user/app",
+            vec![
+                "if manifest exists user/app",
+                "  manifest push --digestfile=/s/X/1-digest --all --quiet user/app docker://docker.io/user/app:latest",
+                "else",
+                "  push --digestfile=/s/X/1-digest --quiet user/app docker://docker.io/user/app:latest",
+                "say docker.io/user/app:latest",
+            ],
+        ),
+        (
+            "docker pull --platform linux/arm64 alpine",
+            vec![
+                "pull --policy=always --platform=linux/arm64 docker://docker.io/library/alpine:latest",
+            ],
+        ),
+        (
+            "docker pull -a alpine",
+            vec!["pull --policy=always --all-tags docker://docker.io/library/alpine"],
+        ),
+        ("docker tag a b:2", vec!["tag a b:2"]),
+        (
+            "docker rmi a",
+            vec!["if manifest exists a", "  manifest rm a", "else", "  rmi a"],
+        ),
+        (
+            "docker images -aq -f dangling=true app",
+            vec![
+                "images --json --no-trunc --all --filter=dangling=true --filter=reference=app",
+                "say answer",
+            ],
+        ),
+        (
+            "docker inspect -f {{.Id}} a b",
+            vec![
+                "inspect --type=image a",
+                "images --json --no-trunc a",
+                "inspect --type=image b",
+                "images --json --no-trunc b",
+                "say answer",
+            ],
+        ),
+        (
+            "docker save -o a.tar app:1",
+            vec![
+                "push --quiet app:1 docker-archive:/s/X/1-image.tar:docker.io/library/app:1",
+                "deliver /s/X/1-image.tar to a.tar",
+            ],
+        ),
+        (
+            "docker load -i a.tar",
+            vec![
+                "if pull docker-archive:a.tar",
+                "  say Loaded image from a.tar",
+                "else",
+                "  pull oci-archive:a.tar",
+            ],
+        ),
+        (
+            "docker load",
+            vec![
+                "spool /s/X/1-image.tar",
+                "if pull docker-archive:/s/X/1-image.tar",
+                "  say Loaded image from /s/X/1-image.tar",
+                "else",
+                "  pull oci-archive:/s/X/1-image.tar",
+            ],
+        ),
+        ("docker image prune -af", vec!["rmi --all"]),
+        ("docker buildx prune -af", vec!["rmi --prune"]),
+        ("docker system prune --all --volumes", vec!["rmi --all"]),
+        (
+            "docker login -u octo -p hunter2",
+            vec!["login --username=octo --password-stdin docker.io <hidden"],
+        ),
+        ("docker logout", vec!["logout docker.io"]),
+        (
+            "docker --context default -l debug -D push x",
+            vec![
+                "if manifest exists x",
+                "  manifest push --digestfile=/s/X/1-digest --all x docker://docker.io/library/x:latest",
+                "else",
+                "  push --digestfile=/s/X/1-digest x docker://docker.io/library/x:latest",
+                "say latest: digest",
+            ],
+        ),
+    ] {
+        assert_eq!(steps(line), wanted, "{line}");
+    }
+    let text = refusal("docker inspect -f '{{index .RepoDigests 0}}' a");
+    assert!(text.contains("use the last line of docker push"), "{text}");
+    assert!(!format!("{:?}", call("docker login -u octo -p hunter2").unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn lists_of_images() {
+    for (line, wanted) in [
+        (
+            "docker manifest create --amend l:1 a:amd b:arm",
+            vec![
+                "manifest create --all --amend l:1 docker://docker.io/library/a:amd docker://docker.io/library/b:arm",
+            ],
+        ),
+        (
+            "docker manifest annotate --arch arm64 l:1 b:arm",
+            vec!["manifest annotate --arch=arm64 l:1 docker://docker.io/library/b:arm"],
+        ),
+        (
+            "docker manifest push -p o/l:1",
+            vec![
+                "manifest push --digestfile=/s/X/1-digest --all --rm o/l:1 docker://docker.io/o/l:1",
+                "say file",
+            ],
+        ),
+        (
+            "docker manifest inspect l",
+            vec![
+                "if manifest inspect docker.io/library/l:latest",
+                "  manifest inspect docker.io/library/l:latest",
+                "else",
+                "  pull --quiet --policy=always docker://docker.io/library/l:latest",
+                "  inspect --type=image --format={{.Manifest}} docker.io/library/l:latest",
+            ],
+        ),
+        ("docker manifest rm l", vec!["manifest rm l"]),
+        (
+            "docker buildx imagetools inspect --raw ghcr.io/o/a:1",
+            vec![
+                "if manifest inspect ghcr.io/o/a:1",
+                "  manifest inspect ghcr.io/o/a:1",
+                "else",
+                "  pull --quiet --policy=always docker://ghcr.io/o/a:1",
+                "  inspect --type=image --format={{.Manifest}} ghcr.io/o/a:1",
+            ],
+        ),
+        (
+            "docker buildx imagetools create -t ghcr.io/o/a:1 -t ghcr.io/o/a:2 ghcr.io/o/a@sha256:aa sha256:bb",
+            vec![
+                "manifest create --all localhost/docker-x-1:latest docker://ghcr.io/o/a@sha256:aa docker://ghcr.io/o/a@sha256:bb",
+                "manifest push --digestfile=/s/X/2-digest --all localhost/docker-x-1:latest docker://ghcr.io/o/a:1",
+                "manifest push --digestfile=/s/X/2-digest --all localhost/docker-x-1:latest docker://ghcr.io/o/a:2",
+                "try manifest rm localhost/docker-x-1:latest",
+            ],
+        ),
+    ] {
+        assert_eq!(steps(line), wanted, "{line}");
+    }
+}
+
+#[test]
+fn what_there_is_not_is_said_in_one_sentence() {
+    for (line, said) in [
+        (
+            "docker run --rm alpine",
+            "docker run is not available, because a job's pod builds images and runs no containers; use a build stage",
+        ),
+        (
+            "docker compose up -d",
+            "docker compose is not available, because a job's pod builds",
+        ),
+        (
+            "docker container ls",
+            "docker container ls is not available",
+        ),
+        ("docker buildx bake", "use docker build for each target"),
+        (
+            "docker context create x",
+            "docker context create is not available",
+        ),
+        (
+            "docker -H tcp://x ps",
+            "docker --host is not available, because there is no Docker daemon",
+        ),
+        (
+            "docker --context other build .",
+            "docker --context other is not available",
+        ),
+        ("docker nope", "docker nope: unknown command"),
+        ("docker buildx nope", "docker buildx nope: unknown command"),
+        ("docker push --nope x", "docker push: unknown flag --nope"),
+    ] {
+        let text = refusal(line);
+        assert!(text.starts_with(said) || text.contains(said), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+    }
+}
+
+#[test]
+fn versions_and_help() {
+    assert!(steps("docker --version")[0].starts_with("say Docker version 29."));
+    assert!(steps("docker -v")[0].starts_with("say Docker version 29."));
+    assert!(steps("docker")[0].contains("docker buildx build"));
+    assert!(steps("docker build --help")[0].contains("-t, --tag VALUE"));
+    assert!(steps("docker manifest")[0].contains("docker manifest push"));
+}

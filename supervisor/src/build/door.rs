@@ -1,0 +1,71 @@
+//! The socket, and who is let in.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use tracing::warn;
+
+use super::server::Builder;
+use super::session;
+use crate::config::Config;
+use crate::init::is_pid_1;
+use crate::outcome::Failure;
+
+/// Clients at once: each costs some threads and no more.
+const CLIENTS: usize = 64;
+
+/// Makes the socket anew.
+pub(super) fn listen(config: &Config) -> Result<UnixListener, Failure> {
+    let socket = &config.builder.socket;
+    let failed = |source| Failure::Kernel {
+        what: "the socket (builder.socket, in a volume that runner and builder mount)",
+        source,
+    };
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    // Who may speak is decided by the kernel's word on who it is.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Who may speak: the job's user, in another PID namespace than ours. A RUN step is in ours, and has a pid.
+pub(super) fn accept(stream: UnixStream, builder: &Arc<Builder>) {
+    let peer = match getsockopt(&stream, PeerCredentials) {
+        Ok(peer) => peer,
+        Err(errno) => return warn!(%errno, "a peer without credentials"),
+    };
+    let inside = peer.pid() != 0 && is_pid_1();
+    if inside || peer.uid() != builder.config.builder.client_uid {
+        return warn!(
+            pid = peer.pid(),
+            uid = peer.uid(),
+            "refused a peer that is not the job"
+        );
+    }
+    if stream.set_nonblocking(false).is_err() {
+        return;
+    }
+    if builder.clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
+        builder.clients.fetch_sub(1, Ordering::Relaxed);
+        return warn!("{CLIENTS} clients are connected: one more is refused");
+    }
+    let shared = Arc::clone(builder);
+    let spawned = std::thread::Builder::new()
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            session::serve(stream, &shared);
+            shared.clients.fetch_sub(1, Ordering::Relaxed);
+        });
+    if let Err(error) = spawned {
+        builder.clients.fetch_sub(1, Ordering::Relaxed);
+        warn!(%error, "no thread for a client");
+    }
+}

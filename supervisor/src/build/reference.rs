@@ -1,0 +1,271 @@
+//! Names of images, in the strict grammar of the distribution project, and nothing else.
+//!
+//! Buildah reads far more than that: `dir:/…`, `oci-archive:/…`, `containers-storage:[driver@/…:options]…`. The last
+//! runs a program that the name itself names. None of them is a name of ours.
+
+/// A name of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// `HOST[:PORT]`, if it has one.
+    pub registry: Option<String>,
+    /// The path in the registry.
+    pub repository: String,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The digest.
+    pub digest: Option<String>,
+}
+
+/// What Buildah takes for the beginning of something else than a name. Source: containers-transports(5).
+const TRANSPORTS: &[&str] = &[
+    "atomic",
+    "containers-storage",
+    "dir",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "ostree",
+    "sif",
+    "tarball",
+];
+
+const DEFAULT_REGISTRY: &str = "docker.io";
+
+impl Reference {
+    /// Reads one; `docker://` may stand before it.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "{text:?} is no name of an image in a registry or in the builder's storage (REGISTRY/REPOSITORY:TAG); other sources and targets are not available in the builder"
+            )
+        };
+        let name = text.strip_prefix("docker://").unwrap_or(text);
+        let (name, digest) = match name.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.to_owned())),
+            None => (name, None),
+        };
+        let (registry, path) = match name.split_once('/') {
+            Some((host, path)) if is_host(host) => (Some(host.to_owned()), path),
+            _ => (None, name),
+        };
+        let (repository, tag) = match path.split_once(':') {
+            Some((repository, tag)) => (repository.to_owned(), Some(tag.to_owned())),
+            None => (path.to_owned(), None),
+        };
+        let transport =
+            registry.is_none() && tag.is_some() && TRANSPORTS.contains(&repository.as_str());
+        let valid = !transport
+            && repository.split('/').all(is_component)
+            && repository.len() <= 255
+            && registry.as_deref().is_none_or(is_valid_host)
+            && tag.as_deref().is_none_or(is_tag)
+            && digest.as_deref().is_none_or(is_digest);
+        if !valid {
+            return Err(bad());
+        }
+        Ok(Self {
+            registry,
+            repository,
+            tag,
+            digest,
+        })
+    }
+
+    /// `REGISTRY/REPOSITORY` with the defaults that Buildah adds.
+    #[must_use]
+    pub fn full(&self) -> String {
+        let registry = self.registry();
+        match self.repository.contains('/') || registry != DEFAULT_REGISTRY {
+            true => format!("{registry}/{}", self.repository),
+            false => format!("{registry}/library/{}", self.repository),
+        }
+    }
+
+    /// The registry, the default one where none is named.
+    #[must_use]
+    pub fn registry(&self) -> String {
+        match self.registry.as_deref().map(str::to_ascii_lowercase) {
+            None => DEFAULT_REGISTRY.to_owned(),
+            Some(host) if host == "index.docker.io" || host == "registry-1.docker.io" => {
+                DEFAULT_REGISTRY.to_owned()
+            }
+            Some(host) => host,
+        }
+    }
+
+    /// Where a push goes: with the registry named, and a transport that leaves no doubt.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let mut text = format!("docker://{}", self.full());
+        if let Some(tag) = &self.tag {
+            text += &format!(":{tag}");
+        }
+        if let Some(digest) = &self.digest {
+            text += &format!("@{digest}");
+        }
+        text
+    }
+
+    /// Whether a pattern of `builder.push.allow` covers it.
+    #[must_use]
+    pub fn is_covered_by(&self, pattern: &str) -> bool {
+        // The port that HTTPS has anyway.
+        let plain = |text: &str| match text.split_once('/') {
+            Some((host, path)) => format!("{}/{path}", host.strip_suffix(":443").unwrap_or(host)),
+            None => text.to_owned(),
+        };
+        matches(plain(pattern).as_bytes(), plain(&self.full()).as_bytes())
+    }
+}
+
+/// Whether `text` is a registry, or a path in one, as a login names it.
+#[must_use]
+pub fn is_registry(text: &str) -> bool {
+    let mut parts = text.split('/');
+    parts.next().is_some_and(is_valid_host) && parts.all(is_component)
+}
+
+/// `*` stands for any text.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some((b'*', rest)) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
+        Some((first, rest)) => text
+            .split_first()
+            .is_some_and(|(found, after)| found == first && matches(rest, after)),
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    text.contains(['.', ':']) || text == "localhost"
+}
+
+fn is_valid_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    host.split('.').all(label) && port.is_none_or(number)
+}
+
+/// Lower case letters and digits, with `.`, `_`, `__` or dashes between them.
+fn is_component(text: &str) -> bool {
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let ends = |byte: Option<&u8>| byte.is_some_and(|byte| alphanumeric(*byte));
+    ends(bytes.first())
+        && ends(bytes.last())
+        && bytes
+            .iter()
+            .all(|byte| alphanumeric(*byte) || b"._-".contains(byte))
+        && !text.contains("..")
+        && !text.contains("___")
+}
+
+fn is_tag(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|byte| word(byte) || b".-".contains(&byte))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full(text: &str) -> String {
+        Reference::parse(text).unwrap().full()
+    }
+
+    #[test]
+    fn defaults_are_added_as_buildah_adds_them() {
+        assert_eq!(full("alpine"), "docker.io/library/alpine");
+        assert_eq!(full("team/app:1"), "docker.io/team/app");
+        assert_eq!(full("index.docker.io/alpine"), "docker.io/library/alpine");
+        assert_eq!(full("localhost/app"), "localhost/app");
+        assert_eq!(full("127.0.0.1:5000/a/b:tag"), "127.0.0.1:5000/a/b");
+        assert_eq!(
+            full("docker://Registry.Example/app"),
+            "registry.example/app"
+        );
+        let digest = format!("a.example/b@sha256:{}", "0".repeat(64));
+        assert_eq!(full(&digest), "a.example/b");
+        assert_eq!(
+            Reference::parse(&digest).unwrap().target(),
+            format!("docker://{digest}")
+        );
+    }
+
+    #[test]
+    fn no_other_transport_is_a_name() {
+        for text in [
+            "containers-storage:[overlay@/x+/y:overlay.mount_program=/workspace/evil]image",
+            "containers-storage:/x",
+            "oci-archive:/workspace/image.tar",
+            "docker-archive:image.tar:name/",
+            "dir:/etc",
+            "oci:/etc",
+            "tarball:/run/supervisor/auth.json",
+            "docker-daemon:name:tag",
+            "dir:name",
+            "registry.example/../team/app",
+            "registry.example//app",
+            "registry.example/app/",
+            "registry.example/App",
+            "registry.example/app:tag:tag",
+            "user:password@registry.example/app",
+            "registry.example/app@sha256:1234",
+            "registry.example:port/app",
+            "a b",
+            "-name",
+            "",
+            "name\nother",
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_what_it_says_and_nothing_else() {
+        let covers =
+            |pattern: &str, text: &str| Reference::parse(text).unwrap().is_covered_by(pattern);
+        let team = "registry.example/team/*";
+        assert!(covers(team, "registry.example/team/app:1"));
+        assert!(covers(team, "registry.example:443/team/app"));
+        assert!(covers(team, "REGISTRY.example/team/a/b"));
+        assert!(covers("*", "anything"));
+        for other in [
+            "registry.example/other/app",
+            "registry.example/teams/app",
+            "registry.example/team",
+            "registry.example.evil/team/app",
+            "evil.example/registry.example/team/app",
+            "registry.example:5000/team/app",
+            "team/app",
+        ] {
+            assert!(!covers(team, other), "{other}");
+        }
+    }
+}

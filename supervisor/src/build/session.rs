@@ -1,0 +1,143 @@
+//! One client: its greeting, its turn, its operation, and its end, whichever comes first.
+
+mod deliver;
+mod perform;
+pub(super) mod trial;
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::operation::Places;
+use super::protocol::{Hello, Kind, read};
+use super::server::Builder;
+use super::stdio::{self, Link};
+use super::work::Planner;
+use crate::exit;
+
+/// How long a client may take to say what it wants.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Serves one client to its end.
+pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
+    let Ok(link) = Link::of(&stream) else { return };
+    let hello = match greeting(&mut stream) {
+        Ok(hello) => hello,
+        Err(problem) => {
+            link.refuse(&problem, exit::USAGE);
+            return;
+        }
+    };
+    let link = Arc::new(link);
+    let reader = link.follow(stream);
+    let code = match Session::new(builder, &link, &hello).run() {
+        Ok(code) => code,
+        Err(problem) => {
+            info!(problem, "refused");
+            link.refuse(&problem, stdio::REFUSED);
+            0
+        }
+    };
+    link.end(code);
+    drop(reader);
+}
+
+fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
+    let mut payload = Vec::new();
+    let said = stream
+        .set_read_timeout(Some(GREETING))
+        .and_then(|()| read(stream, &mut payload));
+    match said {
+        Ok(Some(Kind::Hello)) => {}
+        Ok(_) => return Err("a client greets first".to_owned()),
+        Err(error) => return Err(format!("no greeting: {error}")),
+    }
+    stream
+        .set_read_timeout(None)
+        .map_err(|error| error.to_string())?;
+    Hello::read(&payload)
+}
+
+struct Session<'a> {
+    builder: &'a Arc<Builder>,
+    link: &'a Arc<Link>,
+    hello: &'a Hello,
+    places: Places,
+    memory: PathBuf,
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        for path in [&self.memory, &self.places.disk] {
+            // It may not have been made.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(builder: &'a Arc<Builder>, link: &'a Arc<Link>, hello: &'a Hello) -> Self {
+        let number = builder.next();
+        let runtime = &builder.config.runtime_directory;
+        let places = Places {
+            own: runtime.join("job"),
+            inputs: runtime.join("in"),
+            disk: builder
+                .config
+                .builder
+                .volume
+                .join("operations")
+                .join(number.to_string()),
+            workspace: builder.config.workspace.path.clone(),
+        };
+        let memory = runtime.join("operations").join(number.to_string());
+        Self {
+            builder,
+            link,
+            hello,
+            places,
+            memory,
+        }
+    }
+
+    fn run(&self) -> Result<u8, String> {
+        let mut operation = Planner {
+            config: &self.builder.config,
+            workspace: &self.builder.workspace,
+            credentials: &self.builder.credentials,
+            places: &self.places,
+            hello: self.hello,
+        }
+        .plan(&mut || self.link.input_whole())?;
+        let turn = operation.heavy.then(|| {
+            self.builder.turns.take(
+                |waiting| {
+                    self.link.notice(&format!(
+                        "waiting for one of {waiting} operations that run already"
+                    ));
+                },
+                || self.link.gone(),
+            )
+        });
+        if operation.builds {
+            let flags = self.builder.isolation().flags();
+            let flags = flags.iter().map(ToString::to_string);
+            operation.arguments.splice(1..1, flags);
+        }
+        for before in &operation.before {
+            let code = self.perform(before)?;
+            if code != 0 {
+                return Ok(code);
+            }
+        }
+        let code = self.perform(&operation)?;
+        drop(turn);
+        if code == 0 {
+            self.deliver(&operation)?;
+        }
+        Ok(code)
+    }
+}

@@ -1,0 +1,248 @@
+//! Between one client and one process: output as it comes, input as it is wanted, signals at once.
+//!
+//! Each stream has a thread that blocks: who does not read, or has nothing to say, costs the others nothing.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use nix::sys::signal::Signal;
+
+use super::namespace::Namespace;
+use super::paths::SMALL;
+use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
+use super::terminal;
+use crate::sys::raw;
+
+/// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
+pub(super) const REFUSED: u8 = 125;
+/// A thread here has one buffer and little else.
+const STACK: usize = 128 * 1024;
+
+/// Signals that a client may send to its process.
+const SIGNALS: [Signal; 7] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+];
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Link {
+    out: Mutex<UnixStream>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    input: VecDeque<u8>,
+    input_ended: bool,
+    granted: u32,
+    gone: bool,
+    running: Option<(i32, Namespace)>,
+    terminal: Option<File>,
+    refused: bool,
+}
+
+impl Link {
+    pub(super) fn of(stream: &UnixStream) -> std::io::Result<Self> {
+        Ok(Self {
+            out: Mutex::new(stream.try_clone()?),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, kind: Kind, payload: &[u8]) -> std::io::Result<()> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&mut *out, kind, payload)
+    }
+
+    /// A sentence for the user.
+    pub(super) fn notice(&self, text: &str) {
+        // Who has gone needs none.
+        let _ = self.send(Kind::Notice, text.as_bytes());
+    }
+
+    pub(super) fn refuse(&self, problem: &str, code: u8) {
+        self.notice(problem);
+        self.state().refused = true;
+        let _ = self.send(Kind::Exit, &[code]);
+    }
+
+    /// The last frame.
+    pub(super) fn end(&self, code: u8) {
+        if !self.state().refused {
+            let _ = self.send(Kind::Exit, &[code]);
+        }
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = out.shutdown(Shutdown::Both);
+    }
+
+    pub(super) fn gone(&self) -> bool {
+        self.state().gone
+    }
+
+    /// Reads what the client says until it has gone; its process then ends with it.
+    pub(super) fn follow(self: &Arc<Self>, mut stream: UnixStream) -> Option<JoinHandle<()>> {
+        let link = Arc::clone(self);
+        thread(move || {
+            let mut payload = Vec::new();
+            while let Ok(Some(kind)) = read(&mut stream, &mut payload) {
+                if !link.take(kind, &payload) {
+                    break;
+                }
+            }
+            let mut state = link.state();
+            state.gone = true;
+            if let Some((_, namespace)) = &state.running {
+                let _ = namespace.end();
+            }
+            drop(state);
+            link.changed.notify_all();
+        })
+    }
+
+    /// Whether the frame makes sense.
+    fn take(&self, kind: Kind, payload: &[u8]) -> bool {
+        let mut state = self.state();
+        match kind {
+            Kind::Input => {
+                let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+                // More than was asked for is a fault, and would cost us memory.
+                let Some(left) = state.granted.checked_sub(length) else {
+                    return false;
+                };
+                state.granted = left;
+                state.input.extend(payload);
+            }
+            Kind::InputEnd => state.input_ended = true,
+            Kind::Signal => {
+                let signal = payload.first().map(|number| i32::from(*number));
+                let signal = SIGNALS.iter().find(|known| Some(**known as i32) == signal);
+                if let (Some(signal), Some((pid, _))) = (signal, &state.running) {
+                    // It may have ended meanwhile.
+                    let _ = raw::kill(-*pid, *signal as i32);
+                }
+            }
+            Kind::Resize => {
+                if let (Some(size), Some(terminal)) = (Size::read(payload), &state.terminal) {
+                    // It may have been closed meanwhile.
+                    let _ = terminal::resize(terminal, size);
+                }
+            }
+            _ => return false,
+        }
+        drop(state);
+        self.changed.notify_all();
+        true
+    }
+
+    /// Takes up to `limit` bytes of input, asking for more; empty at its end.
+    fn input(&self, limit: usize) -> Vec<u8> {
+        let mut state = self.state();
+        loop {
+            if state.gone || (state.input.is_empty() && state.input_ended) {
+                return Vec::new();
+            }
+            if !state.input.is_empty() {
+                let count = state.input.len().min(limit);
+                return state.input.drain(..count).collect();
+            }
+            if state.granted < CHUNK as u32 {
+                let more = WINDOW - state.granted;
+                state.granted = WINDOW;
+                drop(state);
+                let _ = self.send(Kind::Wanted, &more.to_be_bytes());
+                state = self.state();
+            } else {
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// All input at once, for what is small by nature.
+    pub(super) fn input_whole(&self) -> Result<Vec<u8>, String> {
+        let mut whole = Vec::new();
+        loop {
+            let part = self.input(CHUNK);
+            if part.is_empty() {
+                return Ok(whole);
+            }
+            whole.extend(part);
+            if whole.len() as u64 > SMALL {
+                return Err(format!("standard input has more than {} MiB", SMALL >> 20));
+            }
+        }
+    }
+
+    /// From now on signals and the client's end reach this process.
+    pub(super) fn begin(&self, pid: i32, namespace: Namespace, terminal: Option<File>) {
+        let mut state = self.state();
+        state.terminal = terminal;
+        if state.gone {
+            let _ = namespace.end();
+        }
+        state.running = Some((pid, namespace));
+    }
+
+    /// Ends all that is left of the process.
+    pub(super) fn finish(&self) -> Result<(), Vec<i32>> {
+        let mut state = self.state();
+        state.terminal = None;
+        let running = state.running.take();
+        drop(state);
+        running.map_or(Ok(()), |(_, namespace)| namespace.end())
+    }
+
+    /// Sends what comes out of `from`, as it comes.
+    pub(super) fn pump(
+        self: &Arc<Self>,
+        mut from: impl Read + Send + 'static,
+        kind: Kind,
+    ) -> JoinHandle<()> {
+        let link = Arc::clone(self);
+        let pump = move || {
+            let mut buffer = vec![0; CHUNK];
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                if link.send(kind, &buffer[..count]).is_err() {
+                    break;
+                }
+            }
+        };
+        thread(pump).unwrap_or_else(|| std::thread::spawn(|| ()))
+    }
+
+    /// Hands the client's input on, until either end has had enough.
+    pub(super) fn feed(self: &Arc<Self>, mut to: UnixStream) -> Option<JoinHandle<()>> {
+        let link = Arc::clone(self);
+        thread(move || {
+            loop {
+                let part = link.input(CHUNK);
+                if part.is_empty() || to.write_all(&part).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+}
+
+fn thread(work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+    Builder::new().stack_size(STACK).spawn(work).ok()
+}

@@ -1,0 +1,45 @@
+//! A terminal of the builder's own, where the client's standard output is one.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+
+use super::protocol::Size;
+
+/// Our end and the process's.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    pub(super) ours: File,
+    pub(super) theirs: OwnedFd,
+}
+
+/// Makes one of that size.
+pub(super) fn open(size: Size) -> std::io::Result<Terminal> {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let name = ptsname(&ours, Vec::new())?;
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let theirs = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+    let ours = File::from(ours);
+    resize(&ours, size)?;
+    // What is to be done with the output, the client's own terminal does.
+    let mut settings = tcgetattr(&theirs)?;
+    settings.output_modes.remove(OutputModes::OPOST);
+    tcsetattr(&theirs, OptionalActions::Now, &settings)?;
+    Ok(Terminal { ours, theirs })
+}
+
+/// The kernel tells the process with SIGWINCH.
+pub(super) fn resize(ours: &File, size: Size) -> std::io::Result<()> {
+    let size = Winsize {
+        ws_row: size.rows,
+        ws_col: size.columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    Ok(tcsetwinsize(ours, size)?)
+}

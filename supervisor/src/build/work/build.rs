@@ -1,0 +1,195 @@
+//! A build: its context, Containerfiles, secrets and outputs, and the pulls that have to come before it.
+
+mod files;
+mod images;
+mod outputs;
+mod secrets;
+
+use std::path::{Component, Path};
+
+use super::{Operation, Parsed, Planner, ReadInput, Reference};
+use crate::build::containerfile::{self, Arguments};
+use crate::build::credentials::Owner;
+use crate::build::operation::{Input, Stdin};
+use crate::build::variables::{PROXIES, SETTINGS};
+
+/// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
+const NO_LAYERS: &str = "--layers=false";
+impl Planner<'_> {
+    pub(super) fn build(&self, parsed: &Parsed, input: ReadInput<'_>) -> Result<Operation, String> {
+        let context = match &parsed.positional[..] {
+            [] => ".",
+            [context] => context.as_str(),
+            _ => return Err("build takes one context".to_owned()),
+        };
+        if context == "-" || context.contains("://") || context.starts_with("git@") {
+            return Err(format!(
+                "the context {context} is not available: the builder takes a directory beneath the workspace; check it out there first"
+            ));
+        }
+        let relative = self.relative(context)?;
+        let mut operation = self.operation(&["build"], parsed);
+        operation.heavy = true;
+        operation.builds = true;
+        let arguments = self.variables(parsed, &mut operation)?;
+        let texts = self.containerfiles(parsed, &relative, input, &mut operation)?;
+        let contexts = self.contexts(parsed, &mut operation)?;
+        self.references(parsed, &mut operation)?;
+        self.secrets(parsed, &mut operation)?;
+        self.outputs(parsed, &mut operation)?;
+        let exported = parsed.values("output").next().is_some();
+        if !exported {
+            self.cache(&mut operation)?;
+        }
+        let mut images = Vec::new();
+        for text in &texts {
+            images.extend(containerfile::images(text, &arguments, &contexts)?);
+        }
+        images.extend(parsed.last("from").map(Reference::parse).transpose()?);
+        self.pulls(parsed, &images, &mut operation);
+        self.settings(parsed, &mut operation);
+        if exported {
+            operation.arguments.push(NO_LAYERS.to_owned());
+        }
+        let place = self.context(&relative, &mut operation);
+        operation.arguments.extend(["--".to_owned(), place]);
+        Ok(operation)
+    }
+
+    /// The context keeps its own path, so that Buildah's messages name it as the job does.
+    fn context(&self, relative: &Path, operation: &mut Operation) -> String {
+        let plain = relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if !plain {
+            return self.input(operation, relative.to_owned());
+        }
+        let place = self.places.workspace.join(relative);
+        let text = place.display().to_string();
+        let relative = relative.to_owned();
+        operation.inputs.push(Input {
+            relative,
+            place,
+            writable: false,
+        });
+        text
+    }
+
+    /// `--build-arg` and `--env`; a name alone means the job's variable.
+    fn variables(&self, parsed: &Parsed, operation: &mut Operation) -> Result<Arguments, String> {
+        let mut arguments = Arguments::new();
+        for path in parsed.values("build-arg-file") {
+            let relative = self.relative(path)?;
+            let place = self.copy(operation, "arguments", &relative)?;
+            let content = operation
+                .files
+                .last()
+                .map(|file| file.content.to_vec())
+                .unwrap_or_default();
+            for line in String::from_utf8_lossy(&content).lines() {
+                if let Some((name, value)) = line.split_once('=') {
+                    arguments.insert(name.trim().to_owned(), value.to_owned());
+                }
+            }
+            operation
+                .arguments
+                .push(format!("--build-arg-file={place}"));
+        }
+        for flag in ["build-arg", "env"] {
+            for given in parsed.values(flag) {
+                let pair = match given.split_once('=') {
+                    Some(pair) => Some(pair),
+                    None => self
+                        .hello
+                        .environment
+                        .get(given)
+                        .map(|value| (given, value.as_str())),
+                };
+                // Without a value anywhere it is as if it were not given, as in Buildah.
+                let Some((name, value)) = pair else { continue };
+                operation.arguments.push(format!("--{flag}={name}={value}"));
+                if flag == "build-arg" {
+                    arguments.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// `--build-context NAME=…`: the names.
+    fn contexts(&self, parsed: &Parsed, operation: &mut Operation) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        for given in parsed.values("build-context") {
+            let (name, source) = given
+                .split_once('=')
+                .ok_or_else(|| format!("--build-context {given}: expected NAME=SOURCE"))?;
+            let image = ["docker-image://", "container-image://", "docker://"]
+                .iter()
+                .find_map(|prefix| source.strip_prefix(prefix));
+            let source = match image {
+                Some(image) => {
+                    let reference = Reference::parse(image)?;
+                    if self.credentials.owner(&reference) == Some(Owner::Builder) {
+                        let pull = self.pull_before(parsed, &reference);
+                        operation.before.push(pull);
+                    }
+                    format!("docker-image://{image}")
+                }
+                None if source.contains("://") || source.starts_with("git@") => {
+                    return Err(format!(
+                        "--build-context {given}: the builder fetches no contexts; fetch it beforehand"
+                    ));
+                }
+                None => {
+                    let relative = self.relative(source)?;
+                    self.input(operation, relative)
+                }
+            };
+            operation
+                .arguments
+                .push(format!("--build-context={name}={source}"));
+            names.push(name.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// Flags whose value is an image's name, and the network.
+    fn references(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
+        for flag in ["tag", "manifest", "from", "cache-from", "cache-to"] {
+            for value in parsed.values(flag) {
+                let reference = Reference::parse(value)?;
+                if flag == "cache-to" {
+                    self.allowed(&reference)?;
+                }
+                operation.arguments.push(format!("--{flag}={value}"));
+            }
+        }
+        match parsed.last("network") {
+            None | Some("host" | "default") => Ok(()),
+            Some(other) => Err(format!(
+                "--network={other} is not available: RUN steps have the pod's network, and the builder has no right to make another one"
+            )),
+        }
+    }
+
+    fn settings(&self, parsed: &Parsed, operation: &mut Operation) {
+        for (variable, flag) in SETTINGS {
+            let value = self
+                .hello
+                .environment
+                .get(*variable)
+                .filter(|_| parsed.last(flag).is_none());
+            if let Some(value) = value {
+                operation.arguments.push(format!("--{flag}={value}"));
+            }
+        }
+        for name in PROXIES {
+            if let Some(value) = self.hello.environment.get(*name) {
+                operation
+                    .environment
+                    .push(((*name).to_owned(), value.clone()));
+            }
+        }
+        operation.stdin = Stdin::Nothing;
+    }
+}

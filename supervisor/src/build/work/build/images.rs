@@ -1,0 +1,59 @@
+//! Images of a build that need credentials: pulled before it, or kept as its cache.
+
+use super::{Operation, Parsed, Planner, Reference};
+use crate::build::credentials::Owner;
+
+impl Planner<'_> {
+    /// The cache of `builder.cache`, with the builder's credentials for that repository alone.
+    pub(super) fn cache(&self, operation: &mut Operation) -> Result<(), String> {
+        let Some(cache) = &self.config.builder.cache else {
+            return Ok(());
+        };
+        let reference = Reference::parse(cache)?;
+        operation.arguments.push("--layers=true".to_owned());
+        operation.arguments.push(format!("--cache-from={cache}"));
+        operation.arguments.push(format!("--cache-to={cache}"));
+        operation.authfile = self.credentials.for_build(&[reference]);
+        Ok(())
+    }
+
+    /// Images that only the builder's credentials open are there before the build begins.
+    pub(super) fn pulls(&self, parsed: &Parsed, images: &[Reference], operation: &mut Operation) {
+        let policy = parsed.last("pull");
+        let own = images
+            .iter()
+            .any(|image| self.credentials.owner(image) == Some(Owner::Builder));
+        let fresh = matches!(policy, Some("true" | "always" | "newer" | "ifnewer"));
+        if !own || matches!(policy, Some("false" | "never")) {
+            operation
+                .arguments
+                .extend(policy.map(|policy| format!("--pull={policy}")));
+            return;
+        }
+        for image in images {
+            if fresh || self.credentials.owner(image) == Some(Owner::Builder) {
+                let mut pull = self.pull_before(parsed, image);
+                if fresh {
+                    pull.arguments.insert(1, "--policy=always".to_owned());
+                }
+                operation.before.push(pull);
+            }
+        }
+        operation.arguments.push("--pull=missing".to_owned());
+    }
+
+    pub(super) fn pull_before(&self, parsed: &Parsed, image: &Reference) -> Operation {
+        let mut pull = Operation {
+            arguments: vec!["pull".to_owned(), "--quiet=true".to_owned()],
+            authfile: self.credentials.for_references(std::slice::from_ref(image)),
+            heavy: true,
+            ..Operation::default()
+        };
+        for flag in ["platform", "os", "arch", "variant"] {
+            pull.arguments
+                .extend(parsed.last(flag).map(|value| format!("--{flag}={value}")));
+        }
+        pull.arguments.extend(["--".to_owned(), image.target()]);
+        pull
+    }
+}

@@ -1,0 +1,70 @@
+//! The builder's own life: killed in the middle of a build, and its end.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::{Job, Pod, podman, wait_for};
+
+use crate::BASE;
+
+#[test]
+fn a_builder_that_dies_says_so_and_comes_back_with_what_was_committed() {
+    let pod = Pod::start(&[], r#"{"auths":{}}"#);
+    let built = pod.build(&format!("FROM {BASE}\nRUN true"), "--tag localhost/kept");
+    assert_eq!(built.code, 0, "{}", built.said);
+    let name = format!("{}-builder", pod.name());
+    let pid = podman(&["inspect", "--format", "{{.State.Pid}}", &name]);
+    let pid = String::from_utf8(pid.stdout).unwrap().trim().to_owned();
+    let killer = std::thread::spawn(move || {
+        let runs = || {
+            let found = Command::new("pgrep")
+                .args(["--full", "--exact", "sleep 86384"])
+                .output();
+            !found.unwrap().stdout.is_empty()
+        };
+        // Killed in any case, so that the build ends.
+        let patience = Instant::now() + Duration::from_secs(300);
+        while !runs() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // As the kernel does when memory runs out.
+        let killed = Command::new("kill").args(["-KILL", &pid]).status();
+        assert!(killed.unwrap().success());
+    });
+    let done = pod.build(&format!("FROM {BASE}\nRUN sleep 86384"), "--no-cache");
+    killer.join().unwrap();
+    assert_eq!(done.code, 74, "{}", done.said);
+    assert!(done.said.contains("the builder has gone"), "{}", done.said);
+    wait_for("the builder to be back", || {
+        (pod.job("buildah version").code == 0).then_some(())
+    });
+    let done = pod.build("FROM localhost/kept\nRUN true", "--pull=never");
+    assert_eq!(done.code, 0, "{}", done.said);
+}
+
+#[test]
+fn without_a_builder_the_sentence_says_where_it_should_be() {
+    let ended = Job::shell("BUILDER_SOCKET=/nowhere/socket buildah version").run();
+    assert_eq!(ended.code(), Some(74), "{}", ended.log);
+    assert!(
+        ended
+            .log
+            .contains("the builder does not answer at /nowhere/socket"),
+        "{}",
+        ended.log
+    );
+}
+
+#[test]
+fn files_with_subordinate_ids_in_the_workspace_are_wiped_too() {
+    let script = format!(
+        "mkdir /workspace/work/d; cd /workspace/work/d; printf 'FROM {BASE}\\nRUN install -d -o 1234 -m 0700 /x && touch /x/y && chown 1234 /x/y\\n' >Containerfile; \
+         buildah build --no-cache --tag localhost/foreign . && buildah build --output out ."
+    );
+    let ended = Job::shell(&script).run();
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    ended.assert_nothing_is_left();
+    let report = ended.builder_report();
+    assert_eq!(report["reason"], "completed", "{report}");
+    assert_eq!(report["wiped"]["leftover_count"], 0, "{report}");
+}

@@ -1,0 +1,108 @@
+//! Files, secrets and agents that a build is given, and those that it makes.
+
+use crate::{BASE, pod};
+
+#[test]
+fn secrets_come_from_a_file_and_from_a_variable_and_stay_out_of_the_image() {
+    let done = pod().job(&format!(
+        r#"
+        printf 'from-a-file' >secret; export TOKEN=from-a-variable
+        cat >Containerfile <<'END'
+FROM {BASE}
+RUN --mount=type=secret,id=one --mount=type=secret,id=two,target=/two,mode=0400 printf '%s and %s.\n' "$(cat /run/secrets/one)" "$(cat /two)"
+RUN test ! -e /run/secrets/one
+END
+        buildah build --no-cache --secret id=one,src=secret --secret id=two,env=TOKEN --tag localhost/secrets . || exit 9
+        buildah push --quiet localhost/secrets docker-archive:./image.tar && mkdir x && tar -C x -xf image.tar
+        for f in x/*; do {{ gzip -dcf "$f" || cat "$f"; }} 2>/dev/null | grep -a 'from-a-[f]ile' && exit 8; done
+        exit 0
+        "#
+    ));
+    assert_eq!(done.code, 0, "{}", done.said);
+    assert!(
+        done.said.contains("\nfrom-a-file and from-a-variable.\n"),
+        "{}",
+        done.said
+    );
+}
+
+/// An agent without any key answers the request for its identities with none: SSH_AGENT_IDENTITIES_ANSWER.
+#[test]
+fn an_agent_of_the_jobs_is_asked_by_a_run_step() {
+    let done = pod().job(&format!(
+        r#"
+        node -e "require('net').createServer(s => s.on('data', () => s.write(Buffer.from('000000050c00000000', 'hex')))).listen('agent')" & agent=$!
+        until [ -S agent ]; do sleep 0.05; done
+        cat >Containerfile <<'END'
+FROM {BASE}
+RUN --mount=type=ssh perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new($ENV{{SSH_AUTH_SOCK}}) or die; syswrite $s, pack("NC", 1, 11); my $a = ""; 1 while length($a) < 9 && sysread($s, $a, 9, length $a); print "answer ", unpack("H*", $a), "\n"'
+END
+        SSH_AUTH_SOCK=$PWD/agent buildah build --no-cache --ssh default .; code=$?
+        kill $agent; exit $code
+        "#
+    ));
+    assert_eq!(done.code, 0, "{}", done.said);
+    assert!(
+        done.said.contains("\nanswer 000000050c00000000\n"),
+        "{}",
+        done.said
+    );
+}
+
+#[test]
+fn what_a_build_writes_is_the_jobs() {
+    let done = pod().job(
+        r#"
+        mkdir c; echo content >c/file; printf 'FROM scratch\nCOPY file /made\n' >c/Containerfile
+        buildah build --iidfile id --output out c || exit 9
+        buildah build --output type=tar,dest=out.tar c || exit 8
+        buildah build --output - c | tar -t || exit 7
+        stat -c '%U %n' id out out/made out.tar; cat out/made; grep -c '^sha256:' id; tar -tf out.tar
+        "#,
+    );
+    assert_eq!(done.code, 0, "{}", done.said);
+    for line in [
+        "runner id",
+        "runner out",
+        "runner out/made",
+        "runner out.tar",
+        "content",
+    ] {
+        assert!(
+            done.said.lines().any(|said| said == line),
+            "{line}: {}",
+            done.said
+        );
+    }
+}
+
+#[test]
+fn what_is_exported_has_the_steps_that_were_cached() {
+    let containerfile = format!("FROM {BASE}\nRUN echo made >/made");
+    let done = pod().build(
+        &containerfile,
+        "--layers . && docker build --output one . && buildah build --layers --output two . && cat one/made two/made; true",
+    );
+    assert!(
+        done.said.ends_with("made\nmade\n") || done.said.contains("\nmade\nmade\n"),
+        "{}",
+        done.said
+    );
+}
+
+#[test]
+fn contexts_arguments_and_ignored_files_are_the_jobs() {
+    let done = pod().job(&format!(
+        r#"
+        mkdir -p c/sub other; echo one >c/kept; echo two >c/ignored; echo three >other/file; echo 'ignored' >c/.dockerignore
+        printf 'ARG A\nFROM {BASE}\nARG A\nARG B\nCOPY . /x\nCOPY --from=more file /y\nRUN echo "$A $B $(ls /x | tr "\\n" " ")$(cat /y)."\n' >c/sub/My.file
+        cd other; B=inherited buildah build --no-cache --build-arg A=given --build-arg B --build-context more=. --file ../c/sub/My.file ../c
+        "#
+    ));
+    assert_eq!(done.code, 0, "{}", done.said);
+    assert!(
+        done.said.contains("\ngiven inherited kept sub three.\n"),
+        "{}",
+        done.said
+    );
+}

@@ -1,0 +1,109 @@
+//! The builder with the rights of other pods: root of a pod's own user namespace, and one that may do more.
+
+use support::{Pair, podman, root, wait_for};
+
+/// Two steps, the second of which runs a program of the image, with a file that only the job's user may read.
+const BUILD: &str = r#"
+    mkdir -p work/c && cd work && cp /usr/local/bin/supervisor c/s && echo mine >c/private && chmod 0600 c/private
+    printf 'FROM scratch\nCOPY s /s\nCOPY private /private\nRUN ["/s", "--version"]\n' >c/Containerfile
+    buildah build --iidfile id --tag localhost/made c && buildah build --output out c || exit 9
+    stat -c '%u %n' id out out/private; cat out/private; rm -r out
+"#;
+
+fn seccomp() -> String {
+    let profile = root().join("k8s/seccomp/buildah.json");
+    format!("--security-opt=seccomp={}", profile.display())
+}
+
+fn assert_builds(pair: &Pair) {
+    let done = pair.job(BUILD);
+    assert_eq!(done.code, 0, "{}", done.said);
+    assert!(done.said.contains("\nsupervisor 0."), "{}", done.said);
+    for line in ["1000 id", "1000 out", "1000 out/private", "mine"] {
+        let found = done.said.lines().any(|said| said == line);
+        assert!(found, "{line}: {}", done.said);
+    }
+}
+
+/// Ends it: nothing is left, not even of what belonged to others than the job's user.
+fn assert_ends(pair: &Pair, isolation: &str) {
+    let report = pair.end();
+    assert_eq!(report["reason"], "completed", "{report}");
+    assert_eq!(report["isolation"], isolation, "{report}");
+    assert_eq!((pair.count("workspace"), pair.count("storage")), (0, 0));
+}
+
+/// Without the right to pass over permissions, root itself could not read what the job keeps for itself.
+#[test]
+fn in_profile_userns_root_of_the_pod_builds_with_the_jobs_files() {
+    let users = ["--uidmap=0:100000:65536", "--gidmap=0:100000:65536"];
+    let rights = [
+        "--user=0:0",
+        "--cap-drop=all",
+        "--cap-add=SETUID,SETGID,SETFCAP",
+        "--security-opt=no-new-privileges",
+        &seccomp(),
+    ];
+    let pair = Pair::start(100_000, &users, &rights);
+    assert_builds(&pair);
+    assert_ends(&pair, "chroot");
+}
+
+/// As with `procMount: Unmasked` and a profile that lets a runtime change the root: a stronger isolation is found to work,
+/// and a step then sees no process but its own.
+#[test]
+fn where_a_runtime_can_start_containers_steps_are_isolated_by_one() {
+    let rights = [
+        "--user=1000:1000",
+        "--cap-drop=all",
+        "--cap-add=SETUID,SETGID",
+        "--security-opt=seccomp=unconfined",
+        "--security-opt=unmask=ALL",
+    ];
+    let pair = Pair::start(0, &[], &rights);
+    assert_builds(&pair);
+    let done = pair.job(&Pair::step(
+        "cat /proc/[0-9]*/cmdline | tr -c [:print:] _; ls /proc/1/root/var/lib/builder /run/builder",
+    ));
+    assert!(done.said.contains("cat /proc/"), "{}", done.said);
+    for found in ["serve-builds", "storage", "socket"] {
+        let lines = done.said.lines().filter(|line| !line.starts_with("STEP"));
+        let lines: Vec<&str> = lines.filter(|line| line.contains(found)).collect();
+        assert!(lines.is_empty(), "{found}: {}", done.said);
+    }
+    // In a namespace within the step's, and in a session of its own.
+    let script = Pair::step("unshare --user setsid sleep 86361 & sleep 86361");
+    let killed = format!(
+        "({script}) & client=$!; for i in {{1..2400}}; do [ ! -e /workspace/work/asleep ] || break; sleep 0.05; done; kill -KILL $client; wait $client"
+    );
+    let sleepers = || {
+        let all = podman(&["top", pair.name(), "args"]);
+        let all = String::from_utf8_lossy(&all.stdout).into_owned();
+        let sleeps = |line: &&str| line.starts_with("sleep 86361");
+        all.lines().filter(sleeps).count()
+    };
+    std::thread::scope(|scope| {
+        let job = scope.spawn(|| pair.job(&killed));
+        wait_for("the step and its child", || (sleepers() >= 2).then_some(()));
+        std::fs::write(pair.path("workspace").join("work/asleep"), "").unwrap();
+        drop(job.join());
+    });
+    wait_for("all of it to be gone", || (sleepers() == 0).then_some(()));
+    assert_ends(&pair, "oci");
+}
+
+/// The project's own profile has no pivot_root(2): what /proc shows makes no difference.
+#[test]
+fn where_no_runtime_works_the_report_says_chroot() {
+    let rights = [
+        "--user=1000:1000",
+        "--cap-drop=all",
+        "--cap-add=SETUID,SETGID",
+        &seccomp(),
+    ];
+    let pair = Pair::start(0, &[], &rights);
+    assert_builds(&pair);
+    let left = podman(&["exec", pair.name(), "ls", "/var/lib/builder/operations"]);
+    assert!(left.stdout.is_empty(), "{left:?}");
+    assert_ends(&pair, "chroot");
+}
