@@ -15,6 +15,7 @@ pub mod paths;
 pub mod policy;
 pub mod protocol;
 pub mod reference;
+mod room;
 pub mod sandbox;
 pub mod server;
 mod session;

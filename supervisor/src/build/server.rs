@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ use super::children::Children;
 use super::credentials::Credentials;
 use super::isolation::{Isolation, Proof};
 use super::paths::Workspace;
+use super::room::Rooms;
 use super::session::trial;
 use super::turns::Turns;
 use super::{door, environment, isolation};
@@ -37,17 +38,12 @@ pub(super) struct Builder {
     pub(super) children: Children,
     pub(super) environment: Vec<(String, String)>,
     pub(super) turns: Turns,
-    numbers: AtomicU64,
+    pub(super) rooms: Rooms,
     pub(super) clients: AtomicUsize,
     isolation: Proof,
 }
 
 impl Builder {
-    /// A number that no operation had.
-    pub(super) fn next(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// How RUN steps are isolated: who asks first waits for the trials.
     pub(super) fn isolation(self: &Arc<Self>) -> Isolation {
         self.isolation.of(|isolation| trial::run(self, isolation))
@@ -184,7 +180,7 @@ fn become_user(config: &Config) -> Result<(), Failure> {
 fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
     let own = config.of_builder();
     let private = Private::of(config);
-    forget_operations(config);
+    forget_policy(config);
     let workspace = Workspace::open(&config.workspace.path).map_err(|source| {
         storage::StorageError::from(WorkspaceError::Job {
             path: config.workspace.path.clone(),
@@ -196,11 +192,14 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
     workspace::prepare(&own).map_err(storage::StorageError::from)?;
     let prepared = storage::prepare(&own, None)?;
     report.storage_driver = Some(prepared.driver.name().to_owned());
-    for name in ["operations", "containers"] {
-        private
-            .directory(name)
-            .map_err(storage::StorageError::from)?;
-    }
+    private
+        .directory("containers")
+        .map_err(storage::StorageError::from)?;
+    let rooms = Rooms::prepare(&config.runtime_directory, &config.builder.volume);
+    let rooms = rooms.map_err(|source| Failure::Kernel {
+        what: "the directories of operations, beneath runtime_directory and builder.volume",
+        source,
+    })?;
     let credentials = credentials(config)?;
     info!(registries = credentials.count(), "registry credentials");
     Ok(Builder {
@@ -209,19 +208,15 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
         children: Children::default(),
         environment: environment::of_buildah(config, &own, &prepared.environment),
         turns: Turns::new(config.builder.parallel.max(1)),
-        numbers: AtomicU64::new(0),
+        rooms,
         clients: AtomicUsize::new(0),
         isolation: Proof::new(isolation::own_proc()),
         config: config.clone(),
     })
 }
 
-/// What operations of a builder that was killed have left; images stay.
-fn forget_operations(config: &Config) {
-    for parent in [&config.runtime_directory, &config.builder.volume] {
-        let _ = std::fs::remove_dir_all(parent.join("operations"));
-    }
-    // The policy's link is made anew.
+/// The policy's link is made anew where a builder that was killed has left it.
+fn forget_policy(config: &Config) {
     let _ = std::fs::remove_file(
         config
             .of_builder()

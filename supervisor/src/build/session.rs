@@ -5,7 +5,6 @@ mod perform;
 pub(super) mod trial;
 
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tracing::info;
 
 use super::operation::Places;
 use super::protocol::{Hello, Kind, read};
+use super::room::Room;
 use super::server::Builder;
 use super::stdio::{self, Link};
 use super::work::Planner;
@@ -66,41 +66,28 @@ struct Session<'a> {
     link: &'a Arc<Link>,
     hello: &'a Hello,
     places: Places,
-    memory: PathBuf,
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        for path in [&self.memory, &self.places.disk] {
-            // It may not have been made.
-            let _ = std::fs::remove_dir_all(path);
-        }
-    }
 }
 
 impl<'a> Session<'a> {
     fn new(builder: &'a Arc<Builder>, link: &'a Arc<Link>, hello: &'a Hello) -> Self {
-        let number = builder.next();
         let runtime = &builder.config.runtime_directory;
         let places = Places {
             own: runtime.join("job"),
             inputs: runtime.join("in"),
-            disk: builder
-                .config
-                .builder
-                .volume
-                .join("operations")
-                .join(number.to_string()),
+            disk: runtime.join("disk"),
             workspace: builder.config.workspace.path.clone(),
         };
-        let memory = runtime.join("operations").join(number.to_string());
         Self {
             builder,
             link,
             hello,
             places,
-            memory,
         }
+    }
+
+    fn room(&self) -> Result<Room, String> {
+        let made = self.builder.rooms.make();
+        made.map_err(|error| format!("the builder's private directories: {error}"))
     }
 
     fn run(&self) -> Result<u8, String> {
@@ -128,15 +115,16 @@ impl<'a> Session<'a> {
             operation.arguments.splice(1..1, flags);
         }
         for before in &operation.before {
-            let code = self.perform(before)?;
+            let code = self.perform(&self.room()?, before)?;
             if code != 0 {
                 return Ok(code);
             }
         }
-        let code = self.perform(&operation)?;
+        let room = self.room()?;
+        let code = self.perform(&room, &operation)?;
         drop(turn);
         if code == 0 {
-            self.deliver(&operation)?;
+            self.deliver(&operation, &room)?;
         }
         Ok(code)
     }

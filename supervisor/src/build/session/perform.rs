@@ -1,12 +1,10 @@
 //! One command line of Buildah in a sandbox of its own, from its files to its end.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,6 +18,7 @@ use crate::build::children::Started;
 use crate::build::namespace::Namespace;
 use crate::build::operation::{Operation, Stdin};
 use crate::build::protocol::Kind;
+use crate::build::room::{self, Room, Side};
 use crate::build::sandbox::{self, Plan};
 use crate::build::terminal::{self, Terminal};
 use crate::init::reap::Ended;
@@ -30,7 +29,7 @@ const START: Duration = Duration::from_secs(60);
 
 impl Session<'_> {
     /// Runs one command line of Buildah; nothing of it is left running afterwards.
-    pub(super) fn perform(&self, operation: &Operation) -> Result<u8, String> {
+    pub(super) fn perform(&self, room: &Room, operation: &Operation) -> Result<u8, String> {
         if self.link.gone() {
             return Err("the client has gone".to_owned());
         }
@@ -38,9 +37,9 @@ impl Session<'_> {
         let size = self.hello.terminal.filter(|_| !operation.raw);
         let terminal = size.map(terminal::open).transpose();
         let terminal = terminal.map_err(failed("a terminal"))?;
-        self.write_files(operation, terminal.is_some())
+        self.write_files(room, operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
-        let (mut started, socket, ours) = self.start(terminal)?;
+        let (mut started, socket, ours) = self.start(room, terminal)?;
         let namespace = self.enter(&socket, &mut started)?;
         let pumps = self.attend(&mut started, namespace, ours)?;
         let writer = self.supply(&operation.stdin, socket);
@@ -56,7 +55,7 @@ impl Session<'_> {
         }
         drop(writer);
         if operation.login && ended == Ended::Exited(0) {
-            let file = std::fs::read(self.memory.join("auth.json")).unwrap_or_default();
+            let file = room.read(Side::Memory, "auth.json").unwrap_or_default();
             self.builder.credentials.set_job(&file)?;
         }
         Ok(ended.code())
@@ -65,12 +64,14 @@ impl Session<'_> {
     /// The child, the socket that is its standard input, and our end of its terminal.
     fn start(
         &self,
+        room: &Room,
         terminal: Option<Terminal>,
     ) -> Result<(Started, UnixStream, Option<File>), String> {
         let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
         let mut command = trial::again(sandbox::NAME);
+        let runtime = &self.builder.config.runtime_directory;
         command
-            .arg(&self.memory)
+            .arg(runtime.join(room::PARENT).join(room.name()))
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
@@ -153,7 +154,12 @@ impl Session<'_> {
         Namespace::of(pid).map_err(failed("the sandbox"))
     }
 
-    fn write_files(&self, operation: &Operation, terminal: bool) -> std::io::Result<()> {
+    fn write_files(
+        &self,
+        room: &Room,
+        operation: &Operation,
+        terminal: bool,
+    ) -> std::io::Result<()> {
         let config = &self.builder.config;
         let mut environment = self.builder.environment.clone();
         environment.push((
@@ -168,18 +174,19 @@ impl Session<'_> {
             inputs: operation.inputs.clone(),
             workspace: self.places.workspace.clone(),
             runtime: config.runtime_directory.clone(),
-            own: self.memory.clone(),
+            volume: config.builder.volume.clone(),
+            storage: operation.program.is_none(),
+            room: room.name().to_owned(),
             own_place: self.places.own.clone(),
+            disk_place: self.places.disk.clone(),
+            archive: (operation.archive.clone()).map(|file| (file, self.places.archive())),
             hidden: self.builder.hidden(),
             terminal,
         };
-        let _ = std::fs::remove_dir_all(&self.memory);
-        make_private(&self.memory)?;
-        make_private(&self.places.disk)?;
-        write_private(&self.memory.join("plan.json"), &serde_json::to_vec(&plan)?)?;
-        write_private(&self.memory.join("auth.json"), &operation.authfile)?;
+        room.write("plan.json", &serde_json::to_vec(&plan)?)?;
+        room.write("auth.json", &operation.authfile)?;
         for file in &operation.files {
-            write_private(&self.memory.join(&file.name), &file.content)?;
+            room.write(&file.name, &file.content)?;
         }
         Ok(())
     }
@@ -212,15 +219,4 @@ fn expect(mut socket: &UnixStream, wanted: &str) -> Result<(), String> {
 
 fn failed(what: &str) -> impl FnOnce(std::io::Error) -> String {
     move |error| format!("{what}: {error}")
-}
-
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut directory = DirBuilder::new();
-    directory.recursive(true).mode(0o700).create(path)
-}
-
-fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    options.open(path)?.write_all(content)
 }
