@@ -32,7 +32,7 @@ pub(super) struct Builder {
     pub(super) config: Config,
     pub(super) workspace: Workspace,
     pub(super) credentials: Credentials,
-    pub(super) children: Children,
+    pub(super) children: Arc<Children>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) turns: Turns,
     pub(super) rooms: Rooms,
@@ -70,6 +70,7 @@ pub fn serve(config: &Config) -> u8 {
                 .isolation
                 .known()
                 .map(|isolation| isolation.name().to_owned());
+            builder.children.close();
             end(config, served, &mut report)
         }
     };
@@ -184,7 +185,7 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
     Ok(Builder {
         workspace,
         credentials,
-        children: Children::default(),
+        children: Arc::default(),
         environment: environment::of_buildah(config, &own, &prepared.environment),
         turns: Turns::new(config.builder.parallel.max(1)),
         rooms,

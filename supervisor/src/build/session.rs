@@ -4,9 +4,10 @@ mod deliver;
 mod perform;
 pub(super) mod trial;
 
+use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
@@ -32,7 +33,13 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
         }
     };
     let link = Arc::new(link);
-    let reader = link.follow(stream);
+    let reader = match link.follow(stream) {
+        Ok(reader) => reader,
+        Err(error) => {
+            link.refuse(&format!("the builder has no thread to listen with: {error}"), exit::INTERNAL);
+            return;
+        }
+    };
     let code = match Session::new(builder, &link, &hello).run() {
         Ok(code) => code,
         Err(problem) => {
@@ -47,10 +54,11 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
 
 fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
     let mut payload = Vec::new();
-    let said = stream
-        .set_read_timeout(Some(GREETING))
-        .and_then(|()| read(stream, &mut payload));
-    match said {
+    let mut patient = Until {
+        stream,
+        end: Instant::now() + GREETING,
+    };
+    match read(&mut patient, &mut payload) {
         Ok(Some(Kind::Hello)) => {}
         Ok(_) => return Err("a client greets first".to_owned()),
         Err(error) => return Err(format!("no greeting: {error}")),
@@ -59,6 +67,23 @@ fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
         .set_read_timeout(None)
         .map_err(|error| error.to_string())?;
     Hello::read(&payload)
+}
+
+/// A stream that is read until a certain time, be it in drops.
+struct Until<'a> {
+    stream: &'a mut UnixStream,
+    end: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
+    }
 }
 
 struct Session<'a> {
@@ -91,14 +116,19 @@ impl<'a> Session<'a> {
     }
 
     fn run(&self) -> Result<u8, String> {
-        let mut operation = Planner {
+        let operation = Planner {
             config: &self.builder.config,
             workspace: &self.builder.workspace,
             credentials: &self.builder.credentials,
             places: &self.places,
             hello: self.hello,
         }
-        .plan(&mut || self.link.input_whole())?;
+        .plan(&mut || self.link.input_whole());
+        // What was read of a Containerfile until a signal came is not worth a complaint.
+        if let Some(code) = self.link.interrupted() {
+            return Ok(code);
+        }
+        let mut operation = operation?;
         let turn = operation.heavy.then(|| {
             self.builder.turns.take(
                 |waiting| {
@@ -106,7 +136,7 @@ impl<'a> Session<'a> {
                         "waiting for one of {waiting} operations that run already"
                     ));
                 },
-                || self.link.gone(),
+                || self.link.gone() || self.link.interrupted().is_some(),
             )
         });
         if operation.builds {

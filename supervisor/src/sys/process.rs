@@ -111,24 +111,42 @@ const MAPPING: [Capability; 2] = [Capability::CAP_SETUID, Capability::CAP_SETGID
 /// # Errors
 /// What the kernel said.
 pub fn become_mapper(own: Identity, files: Identity) -> Result<(), caps::errors::CapsError> {
-    let failed =
-        |errno: Errno| caps::errors::CapsError::from(format!("user {}: {errno}", own.uid));
     let kept = MAPPING.into();
     for set in [CapSet::Ambient, CapSet::Inheritable] {
         caps::clear(None, set)?;
     }
-    nix::sys::prctl::set_keepcaps(true).map_err(failed)?;
     caps::set(None, CapSet::Effective, &kept)?;
-    let (user, group) = (Uid::from_raw(own.uid), Gid::from_raw(own.gid));
-    setresgid(group, group, group).map_err(failed)?;
-    setresuid(user, user, user).map_err(failed)?;
-    caps::set(None, CapSet::Effective, &kept)?;
-    caps::set(None, CapSet::Permitted, &kept)?;
+    become_keeping(own, &kept)?;
     files.work_with_files();
     match Identity::of_files() == files {
         true => Ok(()),
-        false => Err(failed(Errno::EPERM)),
+        false => Err(caps::errors::CapsError::from(format!(
+            "the files of user {}: refused",
+            files.uid
+        ))),
     }
+}
+
+/// With every right in a namespace: becomes one of its users, and keeps the right to kill there.
+///
+/// # Errors
+/// What the kernel said.
+pub fn become_killer(user: Identity) -> Result<(), caps::errors::CapsError> {
+    become_keeping(user, &[Capability::CAP_KILL].into())
+}
+
+fn become_keeping(
+    own: Identity,
+    kept: &caps::CapsHashSet,
+) -> Result<(), caps::errors::CapsError> {
+    let failed =
+        |errno: Errno| caps::errors::CapsError::from(format!("user {}: {errno}", own.uid));
+    let (user, group) = (Uid::from_raw(own.uid), Gid::from_raw(own.gid));
+    nix::sys::prctl::set_keepcaps(true).map_err(failed)?;
+    setresgid(group, group, group).map_err(failed)?;
+    setresuid(user, user, user).map_err(failed)?;
+    caps::set(None, CapSet::Effective, kept)?;
+    caps::set(None, CapSet::Permitted, kept)
 }
 
 /// Whether this process may write the id maps of the namespaces that its children make.

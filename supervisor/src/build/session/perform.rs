@@ -33,6 +33,9 @@ impl Session<'_> {
         if self.link.gone() {
             return Err("the client has gone".to_owned());
         }
+        if let Some(code) = self.link.interrupted() {
+            return Ok(code);
+        }
         // Where the image's bytes themselves come out, they must not go through a terminal.
         let size = self.hello.terminal.filter(|_| !operation.raw);
         let terminal = size.map(terminal::open).transpose();
@@ -40,20 +43,27 @@ impl Session<'_> {
         self.write_files(room, operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
         let (mut started, socket, ours) = self.start(room, terminal)?;
-        let namespace = self.enter(&socket, &mut started)?;
-        let pumps = self.attend(&mut started, namespace, ours)?;
+        let namespace = self.enter(&socket, &mut started, operation.builds)?;
+        let reader = ours.as_ref().map(File::try_clone);
+        self.link.begin(started.pid, namespace, ours);
+        let pumps = self.attend(&mut started, reader.transpose());
         let writer = self.supply(&operation.stdin, socket);
-        let ended = started.end.recv().unwrap_or(Ended::Signaled(9));
+        let attended = pumps.and_then(|pumps| Ok((pumps, writer?)));
+        // Where nobody attends to it, it ends at once.
+        let ended = match attended {
+            Ok(_) => started.end.recv().unwrap_or(Ended::Signaled(9)),
+            Err(_) => Ended::Signaled(9),
+        };
         if let Err(left) = self.link.finish() {
             warn!(?left, "processes of a build could not be ended");
             return Err(format!(
                 "processes of this build could not be ended: {left:?}"
             ));
         }
+        let (pumps, _writer) = attended.map_err(failed("a thread"))?;
         for pump in pumps {
             let _ = pump.join();
         }
-        drop(writer);
         if operation.login && ended == Ended::Exited(0) {
             let file = room.read(Side::Memory, "auth.json").unwrap_or_default();
             self.builder.credentials.set_job(&file)?;
@@ -93,40 +103,45 @@ impl Session<'_> {
         Ok((started.map_err(failed("fork"))?, socket, ours))
     }
 
-    /// From now on output goes to the client, and the client's signals and its end to the child.
+    /// Output goes to the client.
     fn attend(
         &self,
         started: &mut Started,
-        namespace: Namespace,
-        terminal: Option<File>,
-    ) -> Result<Vec<JoinHandle<()>>, String> {
-        let reader = terminal.as_ref().map(File::try_clone).transpose();
-        let reader = reader.map_err(failed("a terminal"))?;
-        self.link.begin(started.pid, namespace, terminal);
+        terminal: std::io::Result<Option<File>>,
+    ) -> std::io::Result<Vec<JoinHandle<()>>> {
         let (output, errors) = (started.child.stdout.take(), started.child.stderr.take());
         let pumps = [
-            reader.map(|from| self.link.pump(from, Kind::Output)),
+            terminal?.map(|from| self.link.pump(from, Kind::Output)),
             output.map(|from| self.link.pump(from, Kind::Output)),
             errors.map(|from| self.link.pump(from, Kind::Error)),
         ];
-        Ok(pumps.into_iter().flatten().collect())
+        pumps.into_iter().flatten().collect()
     }
 
-    fn supply(&self, input: &Stdin, mut socket: UnixStream) -> Option<JoinHandle<()>> {
+    fn supply(
+        &self,
+        input: &Stdin,
+        mut socket: UnixStream,
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
         match input {
-            Stdin::Client => self.link.feed(socket),
+            Stdin::Client => self.link.feed(socket).map(Some),
             Stdin::Given(content) => {
                 // Short, and the socket's buffer takes it.
                 let _ = socket.write_all(content);
-                None
+                Ok(None)
             }
-            Stdin::Nothing => None,
+            Stdin::Nothing => Ok(None),
         }
     }
 
     /// Maps the child's ids, and waits until it is where Buildah is to run. A child that does not get there is ended.
-    fn enter(&self, socket: &UnixStream, started: &mut Started) -> Result<Namespace, String> {
-        self.let_in(socket, started.pid).map_err(|problem| {
+    fn enter(
+        &self,
+        socket: &UnixStream,
+        started: &mut Started,
+        hostile: bool,
+    ) -> Result<Namespace, String> {
+        self.let_in(socket, started.pid, hostile).map_err(|problem| {
             // It may have ended by itself.
             let _ = raw::kill(started.pid, Signal::SIGKILL as i32);
             let _ = started.end.recv();
@@ -139,7 +154,12 @@ impl Session<'_> {
         })
     }
 
-    fn let_in(&self, mut socket: &UnixStream, pid: i32) -> Result<Namespace, String> {
+    fn let_in(
+        &self,
+        mut socket: &UnixStream,
+        pid: i32,
+        hostile: bool,
+    ) -> Result<Namespace, String> {
         socket
             .set_read_timeout(Some(START))
             .map_err(failed("the sandbox"))?;
@@ -151,7 +171,7 @@ impl Session<'_> {
             .write_all(userns::GO)
             .map_err(failed("the sandbox"))?;
         expect(socket, sandbox::INSIDE)?;
-        Namespace::of(pid).map_err(failed("the sandbox"))
+        Namespace::of(pid, hostile, children).map_err(failed("the sandbox"))
     }
 
     fn write_files(
