@@ -21,6 +21,7 @@ pub mod sandbox;
 pub mod server;
 mod session;
 mod stdio;
+mod sweeper;
 mod terminal;
 mod turns;
 mod variables;

@@ -99,7 +99,7 @@ fn a_client_that_vanishes_takes_its_build_along() {
 }
 
 #[test]
-fn builds_beyond_the_limit_wait_and_say_so() {
+fn builds_beyond_the_limit_wait_say_so_and_end_by_a_signal() {
     let pod = Pod::start(&["SUPERVISOR_BUILDER__PARALLEL=1"], r#"{"auths":{}}"#);
     let script = format!(
         r#"
@@ -112,6 +112,11 @@ fn builds_beyond_the_limit_wait_and_say_so() {
         until grep -q '^builder: waiting for one of 1 operations that run already$' b.out; do sleep 0.05; done
         buildah version >/dev/null || exit 9
         grep -q STEP b.out && exit 8
+        buildah build --no-cache b >c.out 2>&1 & c=$!
+        until grep -q '^builder: waiting' c.out; do sleep 0.05; done
+        kill -INT $c; (sleep 20; kill -KILL $c) 2>/dev/null & guard=$!
+        wait $c; [ $? = 130 ] || exit 7
+        kill $guard; grep -q STEP c.out && exit 6
         {open}
         wait $a && wait $b && kill $listener && grep STEP b.out
         "#,

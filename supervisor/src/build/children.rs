@@ -34,6 +34,15 @@ pub struct Started {
     pub end: Receiver<Ended>,
 }
 
+/// A process that becomes our child when its parent ends.
+#[derive(Debug)]
+pub struct Awaited {
+    /// Its pid.
+    pub pid: i32,
+    /// Gives its end once.
+    pub end: Receiver<Ended>,
+}
+
 impl Children {
     /// Starts a child. It cannot end unnoticed: nothing is reaped meanwhile.
     ///
@@ -51,20 +60,22 @@ impl Children {
         Ok(Started { child, pid, end })
     }
 
+    /// Has the end of an orphan-to-be told, which cannot have ended yet.
+    pub fn await_orphan(&self, pid: i32) -> Awaited {
+        let (teller, end) = channel();
+        self.lock().tellers.insert(pid, teller);
+        Awaited { pid, end }
+    }
+
     /// Runs a helper to its end, and gives what it said on stderr.
     ///
     /// # Errors
     /// As fork(2) and execve(2).
     pub fn run(&self, command: &mut Command) -> Result<Output> {
-        self.run_with_input(command.stdin(Stdio::null()))
-    }
-
-    /// The same with the standard input that the command has.
-    ///
-    /// # Errors
-    /// As fork(2) and execve(2).
-    pub fn run_with_input(&self, command: &mut Command) -> Result<Output> {
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut started = self.start(command)?;
         let mut stderr = Vec::new();
         if let Some(mut pipe) = started.child.stderr.take() {

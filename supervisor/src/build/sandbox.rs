@@ -18,21 +18,22 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use nix::unistd::pipe2;
+use nix::unistd::{Pid, dup, pipe2};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
 use super::paths::{Workspace, problem};
-use super::room;
+use super::{room, sweeper};
 use crate::exit;
 use crate::sys::trial::Verdict;
 use crate::sys::{fork, idmap, raw, userns};
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";
-/// What the child says once Buildah is about to start.
-pub const INSIDE: &str = "inside\n";
+/// What the child says once Buildah is about to start, before the sweeper's pid and a newline. It waits for an answer then,
+/// [`userns::GO`].
+pub const INSIDE: &str = "inside ";
 
 /// All that the child has to know. It lies in the operation's own directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub struct Plan {
     pub own_place: PathBuf,
     /// Where Buildah finds the second.
     pub disk_place: PathBuf,
+    /// Whether code of the job runs in it, and all that is left of it has to be ended.
+    pub swept: bool,
     /// Directories that become empty.
     pub hidden: Vec<PathBuf>,
     /// Whether standard output is a terminal of its own.
@@ -89,8 +92,14 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     let plan = std::fs::read(directory.join("plan.json")).map_err(|error| error.to_string())?;
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| error.to_string())?;
     prepare(&plan)?;
+    let sweeper = plan.swept.then(sweeper::start).transpose()?;
     enter_second()?;
-    to_parent(INSIDE).map_err(|error| error.to_string())?;
+    let sweeper = sweeper.map_or(0, Pid::as_raw);
+    to_parent(&format!("{INSIDE}{sweeper}\n")).map_err(|error| error.to_string())?;
+    let mut answer = [0; userns::GO.len()];
+    let mut stdin = File::from(dup(std::io::stdin()).map_err(|errno| errno.to_string())?);
+    stdin.read_exact(&mut answer).map_err(|error| error.to_string())?;
+    drop(stdin);
     if plan.terminal {
         nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
         rustix::process::ioctl_tiocsctty(std::io::stdout())

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use supervisor::build::{namespace, sandbox};
+use supervisor::build::sandbox;
 use supervisor::storage::probe;
 use supervisor::sys::trial::{self, Verdict};
 use supervisor::sys::{guard, rooms, scratch, syscalls, userns};
@@ -12,7 +12,6 @@ use supervisor::{doctor, wipe};
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
     match (name, arguments) {
         (sandbox::NAME, _) => return sandbox::child(arguments),
-        (namespace::SWEEP, []) => return namespace::child(),
         (wipe::owned::NAME, _) => return wipe::owned::child(arguments),
         (userns::BOUND, [program, arguments @ ..]) => {
             return userns::become_bound(program, arguments);

@@ -43,7 +43,7 @@ impl Session<'_> {
         self.write_files(room, operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
         let (mut started, socket, ours) = self.start(room, terminal)?;
-        let namespace = self.enter(&socket, &mut started, operation.builds)?;
+        let namespace = self.enter(&socket, &mut started)?;
         let reader = ours.as_ref().map(File::try_clone);
         self.link.begin(started.pid, namespace, ours);
         let pumps = self.attend(&mut started, reader.transpose());
@@ -135,13 +135,8 @@ impl Session<'_> {
     }
 
     /// Maps the child's ids, and waits until it is where Buildah is to run. A child that does not get there is ended.
-    fn enter(
-        &self,
-        socket: &UnixStream,
-        started: &mut Started,
-        hostile: bool,
-    ) -> Result<Namespace, String> {
-        self.let_in(socket, started.pid, hostile).map_err(|problem| {
+    fn enter(&self, socket: &UnixStream, started: &mut Started) -> Result<Namespace, String> {
+        self.let_in(socket, started.pid).map_err(|problem| {
             // It may have ended by itself.
             let _ = raw::kill(started.pid, Signal::SIGKILL as i32);
             let _ = started.end.recv();
@@ -154,24 +149,28 @@ impl Session<'_> {
         })
     }
 
-    fn let_in(
-        &self,
-        mut socket: &UnixStream,
-        pid: i32,
-        hostile: bool,
-    ) -> Result<Namespace, String> {
+    fn let_in(&self, mut socket: &UnixStream, pid: i32) -> Result<Namespace, String> {
         socket
             .set_read_timeout(Some(START))
             .map_err(failed("the sandbox"))?;
-        expect(socket, userns::READY)?;
+        if heard(socket)? != userns::READY {
+            return Err("the sandbox is not ready".to_owned());
+        }
         let children = &self.builder.children;
         idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(|error| error.to_string())?;
         socket
             .write_all(userns::GO)
             .map_err(failed("the sandbox"))?;
-        expect(socket, sandbox::INSIDE)?;
-        Namespace::of(pid, hostile, children).map_err(failed("the sandbox"))
+        let inside = heard(socket)?;
+        let sweeper = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
+        let sweeper = sweeper.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
+        let sweeper = sweeper.map(|pid| children.await_orphan(pid));
+        let namespace = Namespace::of(pid, sweeper).map_err(failed("the sandbox"))?;
+        socket
+            .write_all(userns::GO)
+            .map_err(failed("the sandbox"))?;
+        Ok(namespace)
     }
 
     fn write_files(
@@ -202,6 +201,7 @@ impl Session<'_> {
             archive: (operation.archive.clone()).map(|file| (file, self.places.archive())),
             hidden: self.builder.hidden(),
             terminal,
+            swept: operation.builds,
         };
         room.write("plan.json", &serde_json::to_vec(&plan)?)?;
         room.write("auth.json", &operation.authfile)?;
@@ -212,8 +212,8 @@ impl Session<'_> {
     }
 }
 
-/// Reads one line, and no byte more: what follows is not ours.
-fn expect(mut socket: &UnixStream, wanted: &str) -> Result<(), String> {
+/// Reads one line, and no byte more: what follows is not ours. A child that failed says why.
+fn heard(mut socket: &UnixStream) -> Result<String, String> {
     let mut line = Vec::new();
     let mut byte = [0];
     while !line.ends_with(b"\n") && line.len() < 4096 {
@@ -224,17 +224,11 @@ fn expect(mut socket: &UnixStream, wanted: &str) -> Result<(), String> {
         }
     }
     let line = String::from_utf8_lossy(&line).into_owned();
-    if line == wanted {
-        return Ok(());
+    match line.trim() {
+        "" => Err("the sandbox ended".to_owned()),
+        told if told.starts_with("failed") => Err(format!("the sandbox {told}")),
+        _ => Ok(line),
     }
-    Err(format!(
-        "the sandbox {}",
-        if line.is_empty() {
-            "ended"
-        } else {
-            line.trim()
-        }
-    ))
 }
 
 fn failed(what: &str) -> impl FnOnce(std::io::Error) -> String {
