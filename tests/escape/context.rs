@@ -135,7 +135,10 @@ fn a_race_between_a_directory_and_a_symlink() {
         .filter(|line| line.starts_with("copied-"))
         .collect();
     assert!(!copied.is_empty(), "{}", done.said);
-    assert!(copied.iter().all(|line| *line == "copied-mine"), "{copied:?}");
+    assert!(
+        copied.iter().all(|line| *line == "copied-mine"),
+        "{copied:?}"
+    );
     assert!(!done.said.contains("nologin"), "{}", done.said);
     let codes = done.said.lines().filter(|line| line.starts_with("code "));
     assert_eq!(codes.count(), 12, "{}", done.said);
@@ -166,7 +169,11 @@ fn a_race_between_an_output_and_a_symlink_into_the_builder() {
         "unpacking: 125",
         "tar: d/1: Cannot mkdir: No such file or directory",
     ] {
-        assert!(done.said.lines().any(|said| said == line), "{line}: {}", done.said);
+        assert!(
+            done.said.lines().any(|said| said == line),
+            "{line}: {}",
+            done.said
+        );
     }
     assert!(!done.said.contains("too late"), "{}", done.said);
     let count = done.said.lines().filter(|line| *line == "Containerfile");
@@ -281,10 +288,18 @@ fn an_output_with_symlinks_and_setuid_files() {
          find out ! -uid 1000 | sed 's/^/foreign: /'; stat -c '%A %U' out/setuid",
     );
     assert_eq!(done.code, 0, "{}", done.said);
-    assert!(done.said.starts_with("x\n") || done.said.contains("\nx\n"), "{}", done.said);
+    assert!(
+        done.said.starts_with("x\n") || done.said.contains("\nx\n"),
+        "{}",
+        done.said
+    );
     assert!(done.said.contains("-rwxr-xr-x runner\n"), "{}", done.said);
     assert!(!done.said.contains("\nforeign: "), "{}", done.said);
     let looked = pod().builder("find /var/lib/builder -maxdepth 1; find / -xdev -name planted");
-    assert!(looked.said.contains("/var/lib/builder/storage\n"), "{}", looked.said);
+    assert!(
+        looked.said.contains("/var/lib/builder/storage\n"),
+        "{}",
+        looked.said
+    );
     assert!(!looked.said.contains("planted"), "{}", looked.said);
 }

@@ -207,7 +207,11 @@ fn the_socket_is_not_there() {
 #[test]
 fn nothing_can_be_mounted() {
     let said = step("mounts");
-    assert_eq!(said.matches("mount: /mnt: permission denied").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("mount: /mnt: permission denied").count(),
+        2,
+        "{said}"
+    );
     has(&said, &["umount: /proc: must be superuser", "\n0\n"]);
 }
 
@@ -352,7 +356,10 @@ fn the_context_cannot_be_written_to() {
     ));
     assert_eq!(done.code, 0, "{}", done.said);
     // To a layer over it.
-    has(&done.said, &["'/mnt/got-it': Read-only file system", "\nwritten\n"]);
+    has(
+        &done.said,
+        &["'/mnt/got-it': Read-only file system", "\nwritten\n"],
+    );
     assert!(!done.said.contains("\nleft: "), "{}", done.said);
 }
 

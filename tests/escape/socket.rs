@@ -122,7 +122,11 @@ fn a_greeting_in_drops_does_not_hold_others() {
         "const s = open(); s.on('close', () => console.log('closed')); s.write(Buffer.from([1])); setTimeout(() => { s.write(Buffer.from([0])); console.log(String(require('child_process').execFileSync('buildah', ['version'])), s.readyState); process.exit(); }, 100);",
     );
     assert_eq!(done.code, 0, "{}", done.said);
-    assert!(done.said.contains("Go Version") && done.said.contains(" open\n"), "{}", done.said);
+    assert!(
+        done.said.contains("Go Version") && done.said.contains(" open\n"),
+        "{}",
+        done.said
+    );
 }
 
 #[test]
@@ -134,7 +138,11 @@ fn a_half_closed_client_ends_its_build() {
     ));
     assert_eq!(done.said, "closed\n");
     let left = pod().builder("cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
-    assert!(left.said.contains("serve-builds") && !left.said.contains("86392"), "{}", left.said);
+    assert!(
+        left.said.contains("serve-builds") && !left.said.contains("86392"),
+        "{}",
+        left.said
+    );
     assert_it_still_serves();
 }
 
@@ -159,7 +167,13 @@ fn input_that_nobody_asked_for_costs_no_memory() {
     );
     assert_eq!(done.said, "closed\n");
     let most = pod().builder("sed -n 's/^VmHWM: *//p' /proc/1/status");
-    let most: u64 = most.said.split_whitespace().next().unwrap().parse().unwrap();
+    let most: u64 = most
+        .said
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(most < 65_536, "PID 1 had {most} KiB");
     assert_it_still_serves();
 }
@@ -170,7 +184,11 @@ fn a_greeting_of_a_million_arguments() {
     let done = client(
         "const s = open(); say(s, 1, hello(Array(1e6).fill(''))); s.on('data', d => process.stdout.write(d)); s.on('close', () => process.exit());",
     );
-    assert!(done.said.contains("more than 16384 arguments"), "{}", done.said);
+    assert!(
+        done.said.contains("more than 16384 arguments"),
+        "{}",
+        done.said
+    );
     assert_it_still_serves();
 }
 

@@ -98,7 +98,9 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     to_parent(&format!("{INSIDE}{sweeper}\n")).map_err(|error| error.to_string())?;
     let mut answer = [0; userns::GO.len()];
     let mut stdin = File::from(dup(std::io::stdin()).map_err(|errno| errno.to_string())?);
-    stdin.read_exact(&mut answer).map_err(|error| error.to_string())?;
+    stdin
+        .read_exact(&mut answer)
+        .map_err(|error| error.to_string())?;
     drop(stdin);
     if plan.terminal {
         nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
@@ -137,7 +139,8 @@ fn prepare(plan: &Plan) -> Result<(), String> {
     let own = operation(&plan.runtime, room)?;
     let disk = operation(&plan.volume, room)?;
     let archive = plan.archive.as_ref();
-    let archive = archive.map(|(file, place)| Ok::<_, String>((operation(&plan.volume, file)?, place)));
+    let archive =
+        archive.map(|(file, place)| Ok::<_, String>((operation(&plan.volume, file)?, place)));
     let archive = archive.transpose()?;
     for path in plan.hidden.iter().chain([&plan.workspace, &plan.runtime]) {
         if path.is_dir() {
@@ -180,8 +183,7 @@ fn open(path: &Path) -> Result<OwnedFd, String> {
 fn operation(side: &Path, path: &Path) -> Result<OwnedFd, String> {
     let path = Path::new(room::PARENT).join(path);
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     openat2(open(side)?, &path, flags, Mode::empty(), resolve)
         .map_err(|errno| format!("{}: {errno}", side.join(&path).display()))
 }

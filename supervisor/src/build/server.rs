@@ -90,6 +90,7 @@ fn failed(failure: Failure, report: &mut Report) -> u8 {
 /// Nobody is let in any more, what runs is ended, and what it left is wiped. The workspace is the job's, which may still
 /// run where the end was not asked for.
 fn end(config: &Config, served: Result<(), Failure>, report: &mut Report) -> u8 {
+    process::take_descriptors();
     // A client finds nobody, rather than somebody who does not answer.
     let _ = std::fs::remove_file(&config.builder.socket);
     let survivors = survivors::end_all(Some(config.termination_grace_period));

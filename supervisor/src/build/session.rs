@@ -36,7 +36,10 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
     let reader = match link.follow(stream) {
         Ok(reader) => reader,
         Err(error) => {
-            link.refuse(&format!("the builder has no thread to listen with: {error}"), exit::INTERNAL);
+            link.refuse(
+                &format!("the builder has no thread to listen with: {error}"),
+                exit::INTERNAL,
+            );
             return;
         }
     };

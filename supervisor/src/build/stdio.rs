@@ -174,7 +174,8 @@ impl Link {
     fn input(&self, limit: usize) -> Vec<u8> {
         let mut state = self.state();
         loop {
-            if state.gone || state.asked.is_some() || (state.input.is_empty() && state.input_ended) {
+            if state.gone || state.asked.is_some() || (state.input.is_empty() && state.input_ended)
+            {
                 return Vec::new();
             }
             if !state.input.is_empty() {

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn sweepers_are_different_users_of_the_middle_of_the_range() {
-        let all: std::collections::BTreeSet<u32> = (1..=30_000).map(|pid| somebody(65_535, pid)).collect();
+        let all: std::collections::BTreeSet<u32> =
+            (1..=30_000).map(|pid| somebody(65_535, pid)).collect();
         assert_eq!(all.len(), 30_000);
         assert!(all.first() > Some(&10_000) && all.last() < Some(&60_000));
         assert_eq!(somebody(0, 7), 0);

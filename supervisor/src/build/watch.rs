@@ -74,10 +74,7 @@ fn try_isolation(builder: &Arc<Builder>) -> Result<OwnedFd, Failure> {
 
 fn asked(signals: &Signals, builder: &Builder) -> Result<bool, Failure> {
     let mut child = false;
-    while let Some(received) = signals
-        .next()
-        .map_err(kernel("signals cannot be read"))?
-    {
+    while let Some(received) = signals.next().map_err(kernel("signals cannot be read"))? {
         match received.meaning() {
             Meaning::Child => child = true,
             Meaning::Terminate if is_pid_1() && !received.is_from_outside() => {

@@ -135,12 +135,8 @@ pub fn become_killer(user: Identity) -> Result<(), caps::errors::CapsError> {
     become_keeping(user, &[Capability::CAP_KILL].into())
 }
 
-fn become_keeping(
-    own: Identity,
-    kept: &caps::CapsHashSet,
-) -> Result<(), caps::errors::CapsError> {
-    let failed =
-        |errno: Errno| caps::errors::CapsError::from(format!("user {}: {errno}", own.uid));
+fn become_keeping(own: Identity, kept: &caps::CapsHashSet) -> Result<(), caps::errors::CapsError> {
+    let failed = |errno: Errno| caps::errors::CapsError::from(format!("user {}: {errno}", own.uid));
     let (user, group) = (Uid::from_raw(own.uid), Gid::from_raw(own.gid));
     nix::sys::prctl::set_keepcaps(true).map_err(failed)?;
     setresgid(group, group, group).map_err(failed)?;
@@ -184,6 +180,15 @@ pub fn end_with_parent() -> Result<(), Errno> {
         return Ok(());
     }
     nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM)
+}
+
+/// Takes as many descriptors as the hard limit has, whatever was made of the soft one.
+pub fn take_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Up to the hard limit it is always allowed.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// What this process has, memory and descriptors, does not leave it by way of those that it starts.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{Formatter, Result as Written};
 use std::marker::PhantomData;
 
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::Deserializer;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 
 /// The most arguments, and the most variables: `buildah rmi` of all images of a large storage has some hundreds.
 pub(super) const MOST: usize = 16_384;
