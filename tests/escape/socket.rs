@@ -36,7 +36,8 @@ fn a_process_of_the_builders_own_container() {
 
 #[test]
 fn another_user_of_the_runners_container() {
-    let name = pod().name();
+    let pod = pod();
+    let name = pod.name();
     let called = |user: &str| {
         let output = support::podman(&["exec", "--user", user, &name, "buildah", "version"]);
         support::Done {
