@@ -329,10 +329,16 @@ fn a_daemon_does_not_outlive_its_build() {
 #[test]
 fn who_forks_faster_than_one_can_look_does_not_outlive_its_build() {
     let script = "perl -e 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(7799, INADDR_LOOPBACK)) or die; listen(S, 9); \
-        for (1..8) { next if fork; setpgrp; while (1) { exit if fork } }' >/dev/null 2>&1 </dev/null\n\
+        exit if fork; setpgrp; while (1) { exit if fork }' >/dev/null 2>&1 </dev/null\n\
         until bash -c ': </dev/tcp/127.0.0.1/7799' 2>/dev/null; do :; done; echo it \"ru\"ns";
     let pod = pod();
+    // A crowd to look through.
+    let crowd =
+        "for i in {1..300}; do sleep 86391 & echo $!; done >/tmp/crowd 2>/dev/null </dev/null";
+    assert_eq!(pod.builder(crowd).code, 0);
     let done = run_step_in(&pod, script);
+    let crowd = pod.builder("kill $(cat /tmp/crowd) && rm /tmp/crowd");
+    assert_eq!(crowd.code, 0, "{}", crowd.said);
     assert_eq!(done.code, 0, "{}", done.said);
     has(&done.said, &["\nit runs\n"]);
     let done = pod.job(": </dev/tcp/127.0.0.1/7799");
