@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, getpid, getppid, setpgid};
 use rustix::process::PidfdFlags;
 
 use crate::exit;
@@ -21,11 +21,14 @@ pub(super) fn start() -> Result<Pid, String> {
     let us = getpid();
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(|error| format!("/dev/null: {error}"))?;
-    fork::child([null.as_fd(); 3], || match sweep_after(us) {
+    let sweeper = fork::child([null.as_fd(); 3], || match sweep_after(us) {
         Ok(()) => 0,
         Err(_) => exit::INTERNAL,
     })
-    .map_err(|error| format!("fork: {error}"))
+    .map_err(|error| format!("fork: {error}"))?;
+    // What a client signals is Buildah's group.
+    setpgid(sweeper, sweeper).map_err(|errno| format!("setpgid: {errno}"))?;
+    Ok(sweeper)
 }
 
 fn sweep_after(parent: Pid) -> Result<(), String> {
