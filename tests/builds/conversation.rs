@@ -185,3 +185,32 @@ END
         "{greeting}"
     );
 }
+
+#[test]
+fn a_signal_to_one_build_leaves_the_others_alone() {
+    let script = format!(
+        r#"
+        mkdir a b
+        printf 'FROM {BASE}\nRUN ["bash", "-c", "echo $((1)); {until}"]\n' >a/Containerfile
+        printf 'FROM {BASE}\nRUN echo $((1)); exec sleep 86385\n' >b/Containerfile
+        buildah build --no-cache a >a.out 2>&1 & a=$!
+        until grep -qx 1 a.out; do sleep 0.05; done
+        for i in 1 2 3; do
+            buildah build --no-cache b >b.out 2>&1 & b=$!
+            until grep -qx 1 b.out; do sleep 0.05; done
+            kill -INT $b; wait $b; echo "code $?"
+        done
+        {open}
+        wait $a && kill $listener; cat a.out
+        "#,
+        until = until_open(7704),
+        open = open(7704),
+    );
+    let done = pod().job(&script);
+    assert!(
+        done.said.starts_with("code 130\ncode 130\ncode 130\n"),
+        "{}",
+        done.said
+    );
+    assert!(done.said.contains("\nCOMMIT\n"), "{}", done.said);
+}
