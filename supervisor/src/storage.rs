@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, Driver};
 use crate::sys::filesystem;
+use crate::sys::process::Identity;
 use crate::sys::trial::{TrialError, Verdict};
 use crate::workspace::{Private, WorkspaceError};
 
@@ -65,7 +66,7 @@ pub fn prepare(config: &Config, found: Option<Driver>) -> Result<Prepared, Stora
     std::fs::create_dir_all(&graph_root).map_err(|source| WorkspaceError::Job {
         path: graph_root.clone(),
         volume: config.workspace.path.clone(),
-        uid: nix::unistd::getuid().as_raw(),
+        uid: Identity::of_files().uid,
         source,
     })?;
     if on_container_root(&graph_root) {

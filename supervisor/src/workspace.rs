@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::sys::process::Identity;
 
 /// Why a directory or file of ours could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ pub fn prepare(config: &Config) -> Result<(), WorkspaceError> {
     for path in [workspace.work(), workspace.home(), workspace.temporary()] {
         make_directory(&path).map_err(|source| WorkspaceError::Job {
             volume: workspace.path.clone(),
-            uid: nix::unistd::getuid().as_raw(),
+            uid: Identity::of_files().uid,
             source,
             path,
         })?;
@@ -135,7 +136,7 @@ impl Private {
         WorkspaceError::Private {
             path: path.to_owned(),
             volume: self.root.clone(),
-            uid: nix::unistd::getuid().as_raw(),
+            uid: Identity::of_files().uid,
             source,
         }
     }

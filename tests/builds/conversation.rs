@@ -99,7 +99,7 @@ fn a_client_that_vanishes_takes_its_build_along() {
 }
 
 #[test]
-fn builds_beyond_the_limit_wait_and_say_so() {
+fn builds_beyond_the_limit_wait_say_so_and_end_by_a_signal() {
     let pod = Pod::start(&["SUPERVISOR_BUILDER__PARALLEL=1"], r#"{"auths":{}}"#);
     let script = format!(
         r#"
@@ -112,6 +112,11 @@ fn builds_beyond_the_limit_wait_and_say_so() {
         until grep -q '^builder: waiting for one of 1 operations that run already$' b.out; do sleep 0.05; done
         buildah version >/dev/null || exit 9
         grep -q STEP b.out && exit 8
+        buildah build --no-cache b >c.out 2>&1 & c=$!
+        until grep -q '^builder: waiting' c.out; do sleep 0.05; done
+        kill -INT $c; (sleep 20; kill -KILL $c) 2>/dev/null & guard=$!
+        wait $c; [ $? = 130 ] || exit 7
+        kill $guard; grep -q STEP c.out && exit 6
         {open}
         wait $a && wait $b && kill $listener && grep STEP b.out
         "#,
@@ -179,4 +184,33 @@ END
         !greeting.contains("DEPLOY_TOKEN") && !greeting.contains("\"PATH\""),
         "{greeting}"
     );
+}
+
+#[test]
+fn a_signal_to_one_build_leaves_the_others_alone() {
+    let script = format!(
+        r#"
+        mkdir a b
+        printf 'FROM {BASE}\nRUN ["bash", "-c", "echo $((1)); {until}"]\n' >a/Containerfile
+        printf 'FROM {BASE}\nRUN echo $((1)); exec sleep 86385\n' >b/Containerfile
+        buildah build --no-cache a >a.out 2>&1 & a=$!
+        until grep -qx 1 a.out; do sleep 0.05; done
+        for i in 1 2 3; do
+            buildah build --no-cache b >b.out 2>&1 & b=$!
+            until grep -qx 1 b.out; do sleep 0.05; done
+            kill -INT $b; wait $b; echo "code $?"
+        done
+        {open}
+        wait $a && kill $listener; cat a.out
+        "#,
+        until = until_open(7704),
+        open = open(7704),
+    );
+    let done = pod().job(&script);
+    assert!(
+        done.said.starts_with("code 1\ncode 1\ncode 1\n"),
+        "{}",
+        done.said
+    );
+    assert!(done.said.contains("\nCOMMIT\n"), "{}", done.said);
 }

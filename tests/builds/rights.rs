@@ -30,7 +30,9 @@ fn assert_ends(pair: &Pair, isolation: &str) {
     let report = pair.end();
     assert_eq!(report["reason"], "completed", "{report}");
     assert_eq!(report["isolation"], isolation, "{report}");
-    assert_eq!((pair.count("workspace"), pair.count("storage")), (0, 0));
+    for volume in ["workspace", "storage", "private", "tmp", "socket"] {
+        assert_eq!(pair.count(volume), 0, "{volume}");
+    }
 }
 
 /// Without the right to pass over permissions, root itself could not read what the job keeps for itself.
@@ -106,4 +108,75 @@ fn where_no_runtime_works_the_report_says_chroot() {
     let left = podman(&["exec", pair.name(), "ls", "/var/lib/builder/operations"]);
     assert!(left.stdout.is_empty(), "{left:?}");
     assert_ends(&pair, "chroot");
+}
+
+/// What a step says of its attempts on PID 1. Nothing filters system calls here.
+const ATTEMPTS: &str = "exec 2>&1; prlimit --pid $$ --nofile=64:64 && echo own; prlimit --pid 1 --nofile=0:0; kill -TERM 1; true";
+
+/// By the file capabilities of the image alone: Kubernetes gives a user no others.
+#[test]
+fn no_step_ends_pid_1_or_limits_it() {
+    let pair = Pair::started_by("exec supervisor serve-builds");
+    let left = podman(&["exec", pair.name(), "touch", "/tmp/left"]);
+    assert!(left.status.success(), "{left:?}");
+    let done = pair.job(&Pair::step(ATTEMPTS));
+    assert_eq!(done.code, 0, "{}", done.said);
+    for said in [
+        "\nown\n",
+        "failed to set the NOFILE resource limit: Operation not permitted",
+        "kill: (1) - Operation not permitted",
+    ] {
+        assert!(done.said.contains(said), "{said}: {}", done.said);
+    }
+    assert_builds(&pair);
+    // A client waits for nothing that it is not told of.
+    let log = pair.log();
+    let (tried, ready) = (log.find("RUN steps"), log.find("ready for builds"));
+    assert!(tried.is_some() && tried < ready, "{log}");
+    assert_ends(&pair, "chroot");
+}
+
+/// As from a registry that loses extended attributes.
+#[test]
+fn without_the_images_file_capabilities_a_signal_from_inside_is_not_heeded() {
+    let pair = Pair::started_by(
+        "cp /usr/local/bin/supervisor /run/supervisor/own && exec /run/supervisor/own serve-builds",
+    );
+    let done = pair.job(&Pair::step("kill -TERM 1; kill -INT 1; kill -HUP 1"));
+    assert_eq!(done.code, 0, "{}", done.said);
+    assert_builds(&pair);
+    let log = pair.log();
+    for said in [
+        "a RUN step may end it",
+        "SIGTERM from within the container: not heeded",
+    ] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+    assert_ends(&pair, "chroot");
+}
+
+#[test]
+fn a_builder_that_can_let_nobody_in_ends_and_wipes_what_is_its_own() {
+    let pair = Pair::started_by("exec supervisor serve-builds");
+    assert_eq!(pair.job(&Pair::step("true")).code, 0);
+    // By its own user, whom nobody inside is.
+    let user = podman(&["exec", pair.name(), "stat", "-c", "%u:%g", "/proc/1"]);
+    let user = String::from_utf8(user.stdout).unwrap();
+    let limit = ["prlimit", "--pid", "1", "--nofile=4:"];
+    let limited = [&["exec", "--user", user.trim(), pair.name()], &limit[..]].concat();
+    assert!(podman(&limited).status.success());
+    let done = pair.job("timeout 30 buildah version");
+    assert_eq!(done.code, 74, "{}", done.said);
+    let ended = podman(&["wait", pair.name()]);
+    assert!(ended.status.success(), "{ended:?}");
+    let report = pair.report();
+    assert_eq!(report["reason"], "internal", "{report}");
+    let message = report["message"].as_str().unwrap();
+    assert!(
+        message.contains("no more clients can be let in"),
+        "{report}"
+    );
+    assert_eq!((pair.count("storage"), pair.count("socket")), (0, 0));
+    // The job may still run.
+    assert!(pair.path("workspace").join("work/step").exists());
 }

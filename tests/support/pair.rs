@@ -24,6 +24,39 @@ impl Pair {
         Self::made(root, None, users, flags)
     }
 
+    /// A builder that is started by these words, with the rights of the profile `rootless` where nothing is filtered, and as
+    /// Kubernetes starts it: without ambient capabilities.
+    #[must_use]
+    pub fn started_by(command: &str) -> Self {
+        let entry = format!(
+            r#"--entrypoint=["setpriv","--inh-caps=-all","--ambient-caps=-all","bash","-c","{command}"]"#
+        );
+        let rights = [
+            "--user=1000:1000",
+            "--cap-drop=all",
+            "--cap-add=SETUID,SETGID",
+            "--security-opt=seccomp=unconfined",
+            &entry,
+        ];
+        Self::made(0, None, &[], &rights)
+    }
+
+    /// What it said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let logs = podman(&["logs", &self.name]);
+        String::from_utf8_lossy(&[logs.stdout, logs.stderr].concat()).into_owned()
+    }
+
+    /// The report of a builder that has ended by itself.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let logs = podman(&["logs", &self.name]);
+        let text = String::from_utf8_lossy(&logs.stdout).into_owned();
+        let report = text.lines().rev().find(|line| line.contains("\"schema\""));
+        serde_json::from_str(report.unwrap_or_else(|| panic!("{text}"))).unwrap()
+    }
+
     /// The same with the rights of the profile `rootless`, and a volume for layers that has these limits, mount(8) `tmpfs`.
     #[must_use]
     pub fn with_storage_of(limits: &str) -> Self {
@@ -41,7 +74,7 @@ impl Pair {
             users: users.iter().map(ToString::to_string).collect(),
             directory,
         };
-        for volume in ["workspace", "socket", "storage", "private"] {
+        for volume in ["workspace", "socket", "storage", "private", "tmp"] {
             let path = pair.path(volume);
             std::fs::create_dir(&path).unwrap();
             if let ("storage", Some(limits)) = (volume, limits) {
@@ -59,8 +92,9 @@ impl Pair {
             pair.volume("socket", "/run/builder"),
             pair.volume("storage", "/var/lib/builder"),
             pair.volume("private", "/run/supervisor"),
+            pair.volume("tmp", "/tmp"),
         ];
-        let mut all = vec!["--name", &pair.name, "--tmpfs=/tmp", "--tmpfs=/var/tmp"];
+        let mut all = vec!["--name", &pair.name, "--tmpfs=/var/tmp"];
         all.extend(volumes.iter().map(String::as_str));
         all.extend(users);
         all.extend(flags);
@@ -77,7 +111,7 @@ impl Pair {
         format!(
             r#"
             mkdir -p /workspace/work/step/root && cd /workspace/work/step
-            for program in bash cat ls mkdir tr sleep setsid unshare; do cp --parents "/usr/bin/$program" $(ldd "/usr/bin/$program" | grep -o '/[^ ]*') root; done
+            for program in bash cat ls mkdir tr sleep setsid unshare prlimit; do cp --parents "/usr/bin/$program" $(ldd "/usr/bin/$program" | grep -o '/[^ ]*') root; done
             for link in bin lib lib64; do [ ! -L /$link ] || cp -P /$link root; done
             printf '%s\n' 'FROM scratch' 'COPY root /' 'RUN ["/usr/bin/bash", "-c", "{script}"]' >Containerfile
             exec buildah build --no-cache .
@@ -126,10 +160,7 @@ impl Pair {
     pub fn end(&self) -> Value {
         let stopped = podman(&["stop", "--time", "60", &self.name]);
         assert!(stopped.status.success(), "{stopped:?}");
-        let logs = podman(&["logs", &self.name]);
-        let text = String::from_utf8_lossy(&logs.stdout).into_owned();
-        let report = text.lines().rev().find(|line| line.contains("\"schema\""));
-        serde_json::from_str(report.unwrap_or_else(|| panic!("{text}"))).unwrap()
+        self.report()
     }
 
     /// What lies in a volume.

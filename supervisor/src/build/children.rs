@@ -3,7 +3,7 @@
 //! One thread reaps them all, because waitpid(-1) in PID 1 would take another thread's child from it.
 
 use std::collections::HashMap;
-use std::io::Result;
+use std::io::{Error, ErrorKind, Result};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,13 @@ use crate::sys::raw;
 /// All children that somebody waits for.
 #[derive(Debug, Default)]
 pub struct Children {
-    waiting: Mutex<HashMap<i32, Sender<Ended>>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    tellers: HashMap<i32, Sender<Ended>>,
+    closed: bool,
 }
 
 /// A child that was started, and the place where its end is told.
@@ -28,18 +34,37 @@ pub struct Started {
     pub end: Receiver<Ended>,
 }
 
+/// A process that becomes our child when its parent ends.
+#[derive(Debug)]
+pub struct Awaited {
+    /// Its pid.
+    pub pid: i32,
+    /// Gives its end once.
+    pub end: Receiver<Ended>,
+}
+
 impl Children {
     /// Starts a child. It cannot end unnoticed: nothing is reaped meanwhile.
     ///
     /// # Errors
-    /// As fork(2) and execve(2).
+    /// As fork(2) and execve(2); of kind `Interrupted` once there shall be none any more.
     pub fn start(&self, command: &mut Command) -> Result<Started> {
         let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Error::new(ErrorKind::Interrupted, "the builder ends"));
+        }
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         let (teller, end) = channel();
-        waiting.insert(pid, teller);
+        waiting.tellers.insert(pid, teller);
         Ok(Started { child, pid, end })
+    }
+
+    /// Has the end of an orphan-to-be told, which cannot have ended yet.
+    pub fn await_orphan(&self, pid: i32) -> Awaited {
+        let (teller, end) = channel();
+        self.lock().tellers.insert(pid, teller);
+        Awaited { pid, end }
     }
 
     /// Runs a helper to its end, and gives what it said on stderr.
@@ -68,20 +93,25 @@ impl Children {
         })
     }
 
+    /// From now on nobody starts a child.
+    pub fn close(&self) {
+        self.lock().closed = true;
+    }
+
     /// Reaps all that have ended, and tells those who wait.
     pub fn reap(&self) {
         let mut waiting = self.lock();
         while let Ok(Some(child)) = raw::reap_one() {
             let ended = child.exit_code().map(Ended::Exited);
             let ended = ended.unwrap_or_else(|| Ended::Signaled(child.signal()));
-            if let Some(teller) = waiting.remove(&child.pid) {
+            if let Some(teller) = waiting.tellers.remove(&child.pid) {
                 // Who no longer listens has gone.
                 let _ = teller.send(ended);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i32, Sender<Ended>>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -53,19 +53,29 @@ pub(super) fn accept(stream: UnixStream, builder: &Arc<Builder>) {
     if stream.set_nonblocking(false).is_err() {
         return;
     }
-    if builder.clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
-        builder.clients.fetch_sub(1, Ordering::Relaxed);
+    let Some(place) = Place::taken(builder) else {
         return warn!("{CLIENTS} clients are connected: one more is refused");
-    }
-    let shared = Arc::clone(builder);
+    };
     let spawned = std::thread::Builder::new()
         .stack_size(256 * 1024)
-        .spawn(move || {
-            session::serve(stream, &shared);
-            shared.clients.fetch_sub(1, Ordering::Relaxed);
-        });
+        .spawn(move || session::serve(stream, &place.0));
     if let Err(error) = spawned {
-        builder.clients.fetch_sub(1, Ordering::Relaxed);
         warn!(%error, "no thread for a client");
+    }
+}
+
+/// One of the places for clients, free again however it goes with the client.
+struct Place(Arc<Builder>);
+
+impl Place {
+    fn taken(builder: &Arc<Builder>) -> Option<Self> {
+        let place = Self(Arc::clone(builder));
+        (builder.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
     }
 }

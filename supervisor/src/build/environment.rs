@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::sys::process::Identity;
 
 /// Of the container's own variables, those that Buildah has too.
 const KEPT: [&str; 8] = [
@@ -24,7 +25,7 @@ pub(super) fn of_buildah(
     storage: &[(OsString, OsString)],
 ) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
-    let (uid, gid) = (nix::unistd::getuid(), nix::unistd::getgid());
+    let Identity { uid, gid } = Identity::of_files();
     let mut environment = vec![
         (
             "PATH".to_owned(),

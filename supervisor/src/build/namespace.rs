@@ -5,11 +5,16 @@
 use std::fs::{File, read_dir};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use tracing::warn;
 
+use super::children::Awaited;
+use crate::init::is_pid_1;
+use crate::init::reap::Ended;
 use crate::sys::raw;
 
 /// How long the kernel may take to carry out SIGKILL; longer only in uninterruptible sleep.
@@ -20,6 +25,8 @@ const DEATH: Duration = Duration::from_secs(10);
 pub struct Namespace {
     number: u64,
     _held: File,
+    /// Where code of the job runs in it, which may do all that it can to stay.
+    sweeper: Mutex<Option<Awaited>>,
 }
 
 impl Namespace {
@@ -27,12 +34,13 @@ impl Namespace {
     ///
     /// # Errors
     /// As open(2) on `/proc/PID/ns/user`.
-    pub fn of(pid: i32) -> std::io::Result<Self> {
+    pub fn of(pid: i32, sweeper: Option<Awaited>) -> std::io::Result<Self> {
         let held = File::open(link(pid))?;
         let number = held.metadata()?.ino();
         Ok(Self {
             number,
             _held: held,
+            sweeper: Mutex::new(sweeper),
         })
     }
 
@@ -41,6 +49,25 @@ impl Namespace {
     /// # Errors
     /// The pids that are still there.
     pub fn end(&self) -> Result<(), Vec<i32>> {
+        let sweeper = self.sweeper.lock();
+        if let Some(sweeper) = sweeper.unwrap_or_else(PoisonError::into_inner).take() {
+            self.kill_but(sweeper.pid);
+            if sweeper.end.recv_timeout(DEATH) != Ok(Ended::Exited(0)) {
+                end_all();
+            }
+        }
+        self.wait()
+    }
+
+    /// Buildah is among them, and when it has gone, the sweeper ends what escaped us.
+    fn kill_but(&self, sweeper: i32) {
+        for pid in self.processes().into_iter().filter(|pid| *pid != sweeper) {
+            // It may have ended meanwhile.
+            let _ = raw::kill(pid, Signal::SIGKILL as i32);
+        }
+    }
+
+    fn wait(&self) -> Result<(), Vec<i32>> {
         let deadline = Instant::now() + DEATH;
         let mut pause = Duration::from_micros(200);
         loop {
@@ -88,6 +115,15 @@ impl Namespace {
             }
         }
         false
+    }
+}
+
+/// Nobody outlives its build, be it at the cost of the job's other builds: only a build's own code ends its sweeper.
+fn end_all() {
+    warn!("what a build left cannot be told from other builds: all of them are ended");
+    if is_pid_1() {
+        // There may be nobody.
+        let _ = raw::kill(-1, Signal::SIGKILL as i32);
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Input {
     pub place: PathBuf,
     /// Whether Buildah may write there.
     pub writable: bool,
+    /// Whether programs in it may be run: RUN steps mount what is a context.
+    pub executable: bool,
 }
 
 /// A file that Buildah writes for the job.
@@ -60,6 +62,9 @@ pub struct Operation {
     pub environment: Vec<(String, String)>,
     /// The job's paths.
     pub inputs: Vec<Input>,
+    /// A file of another operation's directory on the builder's volume, that directory's name before it; it is found at
+    /// [`Places::archive`].
+    pub archive: Option<PathBuf>,
     /// The job's files that come of it.
     pub outputs: Vec<Output>,
     /// Files of ours.
@@ -98,8 +103,16 @@ pub struct Places {
     pub own: PathBuf,
     /// The job's paths.
     pub inputs: PathBuf,
-    /// The operation's own directory on the builder's volume.
+    /// The operation's own directory on the builder's volume, which is seen here too.
     pub disk: PathBuf,
     /// The shared directory, of which Buildah sees only the context.
     pub workspace: PathBuf,
+}
+
+impl Places {
+    /// Where an operation finds the file of another one that it was given.
+    #[must_use]
+    pub fn archive(&self) -> PathBuf {
+        self.inputs.join("archive")
+    }
 }

@@ -149,7 +149,11 @@ impl Workspace {
     }
 }
 
-fn require_regular(file: &File) -> Result<()> {
+/// Whatever else was opened in its place is closed again.
+///
+/// # Errors
+/// `InvalidInput` where it is no regular file.
+pub(super) fn require_regular(file: &File) -> Result<()> {
     if file.metadata()?.is_file() {
         return Ok(());
     }

@@ -2,6 +2,8 @@
 //!
 //! Every length is bounded before anything is read, so that a peer costs no more than one frame of memory.
 
+mod bounded;
+
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
@@ -76,11 +78,13 @@ impl Kind {
 pub struct Hello {
     /// Major and minor version.
     pub version: (u32, u32),
-    /// Buildah's command line, without the program's name.
+    /// Buildah's command line, without the program's name; bounded.
+    #[serde(deserialize_with = "bounded::list")]
     pub arguments: Vec<String>,
     /// The client's working directory.
     pub directory: String,
     /// Of its environment, what the command line names.
+    #[serde(deserialize_with = "bounded::map")]
     pub environment: BTreeMap<String, String>,
     /// The size of its terminal, if standard output is one.
     #[serde(default)]

@@ -18,19 +18,22 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use nix::unistd::pipe2;
+use nix::unistd::{Pid, dup, pipe2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
 use super::paths::{Workspace, problem};
+use super::{room, sweeper};
 use crate::exit;
 use crate::sys::trial::Verdict;
 use crate::sys::{fork, idmap, raw, userns};
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";
-/// What the child says once Buildah is about to start.
-pub const INSIDE: &str = "inside\n";
+/// What the child says once Buildah is about to start, before the sweeper's pid and a newline. It waits for an answer then,
+/// [`userns::GO`].
+pub const INSIDE: &str = "inside ";
 
 /// All that the child has to know. It lies in the operation's own directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,14 +46,24 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// The job's paths.
     pub inputs: Vec<Input>,
+    /// A file of another operation, beneath the directory that holds those of all, and its place.
+    pub archive: Option<(PathBuf, PathBuf)>,
     /// The shared directory.
     pub workspace: PathBuf,
     /// Our private directory, of which only parts stay.
     pub runtime: PathBuf,
-    /// The operation's own directory beneath it.
-    pub own: PathBuf,
-    /// Where Buildah finds that directory.
+    /// The builder's volume.
+    pub volume: PathBuf,
+    /// Whether the volume is seen at all, but for the operation's own directory.
+    pub storage: bool,
+    /// The name of the operation's own directories, in memory and on the volume.
+    pub room: String,
+    /// Where Buildah finds the first of them.
     pub own_place: PathBuf,
+    /// Where Buildah finds the second.
+    pub disk_place: PathBuf,
+    /// Whether code of the job runs in it, and all that is left of it has to be ended.
+    pub swept: bool,
     /// Directories that become empty.
     pub hidden: Vec<PathBuf>,
     /// Whether standard output is a terminal of its own.
@@ -79,8 +92,16 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     let plan = std::fs::read(directory.join("plan.json")).map_err(|error| error.to_string())?;
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| error.to_string())?;
     prepare(&plan)?;
+    let sweeper = plan.swept.then(sweeper::start).transpose()?;
     enter_second()?;
-    to_parent(INSIDE).map_err(|error| error.to_string())?;
+    let sweeper = sweeper.map_or(0, Pid::as_raw);
+    to_parent(&format!("{INSIDE}{sweeper}\n")).map_err(|error| error.to_string())?;
+    let mut answer = [0; userns::GO.len()];
+    let mut stdin = File::from(dup(std::io::stdin()).map_err(|errno| errno.to_string())?);
+    stdin
+        .read_exact(&mut answer)
+        .map_err(|error| error.to_string())?;
+    drop(stdin);
     if plan.terminal {
         nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
         rustix::process::ioctl_tiocsctty(std::io::stdout())
@@ -114,34 +135,57 @@ fn prepare(plan: &Plan) -> Result<(), String> {
     }
     let containers = open(&plan.runtime.join("containers"))?;
     let run_root = open(&plan.runtime.join("containers/run"))?;
-    let own = open(&plan.own)?;
+    let room = Path::new(&plan.room);
+    let own = operation(&plan.runtime, room)?;
+    let disk = operation(&plan.volume, room)?;
+    let archive = plan.archive.as_ref();
+    let archive =
+        archive.map(|(file, place)| Ok::<_, String>((operation(&plan.volume, file)?, place)));
+    let archive = archive.transpose()?;
     for path in plan.hidden.iter().chain([&plan.workspace, &plan.runtime]) {
         if path.is_dir() {
             mount_memory(path)?;
         }
     }
+    // What other operations write is nobody's to see or to plant.
+    match plan.storage {
+        true => mount_memory(&plan.volume.join(room::PARENT))?,
+        false => mount_memory(&plan.volume)?,
+    }
     // What configures the next operation is nobody's to change in this one.
     show(&containers, &plan.runtime.join("containers"))?;
-    read_only(&plan.runtime.join("containers"))?;
+    restrict(&plan.runtime.join("containers"), READ_ONLY | DATA)?;
     show(&run_root, &plan.runtime.join("containers/run"))?;
     show(&own, &plan.own_place)?;
+    restrict(&plan.own_place, DATA)?;
+    show(&disk, &plan.disk_place)?;
+    if let Some((found, place)) = &archive {
+        show(found, place)?;
+        restrict(place, READ_ONLY | DATA)?;
+    }
     let home = plan.runtime.join("home/.config");
     create_dir_all(&home)
         .and_then(|()| symlink(plan.runtime.join("containers"), home.join("containers")))
         .map_err(|error| format!("{}: {error}", home.display()))?;
     for (input, found) in &inputs {
         show(found, &input.place)?;
-        if !input.writable {
-            read_only(&input.place)?;
-        }
+        restrict(&input.place, rights(input))?;
     }
     Ok(())
 }
 
 fn open(path: &Path) -> Result<OwnedFd, String> {
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, rustix::fs::Mode::empty())
+    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| format!("{}: {errno}", path.display()))
+}
+
+/// What belongs to an operation, in memory or on the volume; no symlink leads anywhere else.
+fn operation(side: &Path, path: &Path) -> Result<OwnedFd, String> {
+    let path = Path::new(room::PARENT).join(path);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(open(side)?, &path, flags, Mode::empty(), resolve)
+        .map_err(|errno| format!("{}: {errno}", side.join(&path).display()))
 }
 
 fn mount_memory(path: &Path) -> Result<(), String> {
@@ -181,22 +225,28 @@ fn show(what: &OwnedFd, place: &Path) -> Result<(), String> {
     bind(Path::new(&source), place, MsFlags::MS_BIND)
 }
 
-/// Nothing is written there, and no device or setuid program taken from it.
-fn read_only(place: &Path) -> Result<(), String> {
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    bind(
-        Path::new("none"),
-        place,
-        flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-    )
-    // The volume's own flags are locked, and have to be said again.
-    .or_else(|_| {
-        bind(
-            Path::new("none"),
-            place,
-            flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
-        )
-    })
+const READ_ONLY: MsFlags = MsFlags::MS_RDONLY;
+/// No device or setuid program is taken from there.
+const TREE: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
+/// No program at all.
+const DATA: MsFlags = TREE.union(MsFlags::MS_NOEXEC);
+
+/// A context is mounted into RUN steps, which may well run a script of it; nothing else of the job's is.
+fn rights(input: &Input) -> MsFlags {
+    let kind = if input.executable { TREE } else { DATA };
+    match input.writable {
+        true => kind,
+        false => kind | READ_ONLY,
+    }
+}
+
+/// Takes rights from a mount. Those that it lacks already are locked, and have to be said again.
+fn restrict(place: &Path, flags: MsFlags) -> Result<(), String> {
+    let now = rustix::fs::statvfs(place)
+        .map_err(|errno| format!("statvfs({}): {errno}", place.display()))?;
+    let now = MsFlags::from_bits_truncate(now.f_flag.bits() as libc::c_ulong) & (READ_ONLY | DATA);
+    let how = MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
+    bind(Path::new("none"), place, how | flags | now)
 }
 
 fn bind(source: &Path, place: &Path, flags: MsFlags) -> Result<(), String> {
@@ -251,5 +301,25 @@ fn refused(verdict: &Verdict) -> String {
             format!("{call}: {}", nix::errno::Errno::from_raw(*errno))
         }
         Verdict::Works => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_run_from_contexts_alone_and_nothing_of_the_jobs_is_written_but_an_output() {
+        let flags = |executable, writable| {
+            rights(&Input {
+                relative: "x".into(),
+                place: "/x".into(),
+                writable,
+                executable,
+            })
+        };
+        assert_eq!(flags(true, false), TREE | READ_ONLY);
+        assert_eq!(flags(false, false), DATA | READ_ONLY);
+        assert_eq!(flags(false, true), DATA);
     }
 }

@@ -4,15 +4,16 @@ mod deliver;
 mod perform;
 pub(super) mod trial;
 
+use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
 use super::operation::Places;
 use super::protocol::{Hello, Kind, read};
+use super::room::Room;
 use super::server::Builder;
 use super::stdio::{self, Link};
 use super::work::Planner;
@@ -32,7 +33,16 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
         }
     };
     let link = Arc::new(link);
-    let reader = link.follow(stream);
+    let reader = match link.follow(stream) {
+        Ok(reader) => reader,
+        Err(error) => {
+            link.refuse(
+                &format!("the builder has no thread to listen with: {error}"),
+                exit::INTERNAL,
+            );
+            return;
+        }
+    };
     let code = match Session::new(builder, &link, &hello).run() {
         Ok(code) => code,
         Err(problem) => {
@@ -47,10 +57,11 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
 
 fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
     let mut payload = Vec::new();
-    let said = stream
-        .set_read_timeout(Some(GREETING))
-        .and_then(|()| read(stream, &mut payload));
-    match said {
+    let mut patient = Until {
+        stream,
+        end: Instant::now() + GREETING,
+    };
+    match read(&mut patient, &mut payload) {
         Ok(Some(Kind::Hello)) => {}
         Ok(_) => return Err("a client greets first".to_owned()),
         Err(error) => return Err(format!("no greeting: {error}")),
@@ -61,57 +72,66 @@ fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
     Hello::read(&payload)
 }
 
+/// A stream that is read until a certain time, be it in drops.
+struct Until<'a> {
+    stream: &'a mut UnixStream,
+    end: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
+    }
+}
+
 struct Session<'a> {
     builder: &'a Arc<Builder>,
     link: &'a Arc<Link>,
     hello: &'a Hello,
     places: Places,
-    memory: PathBuf,
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        for path in [&self.memory, &self.places.disk] {
-            // It may not have been made.
-            let _ = std::fs::remove_dir_all(path);
-        }
-    }
 }
 
 impl<'a> Session<'a> {
     fn new(builder: &'a Arc<Builder>, link: &'a Arc<Link>, hello: &'a Hello) -> Self {
-        let number = builder.next();
         let runtime = &builder.config.runtime_directory;
         let places = Places {
             own: runtime.join("job"),
             inputs: runtime.join("in"),
-            disk: builder
-                .config
-                .builder
-                .volume
-                .join("operations")
-                .join(number.to_string()),
+            disk: runtime.join("disk"),
             workspace: builder.config.workspace.path.clone(),
         };
-        let memory = runtime.join("operations").join(number.to_string());
         Self {
             builder,
             link,
             hello,
             places,
-            memory,
         }
     }
 
+    fn room(&self) -> Result<Room, String> {
+        let made = self.builder.rooms.make();
+        made.map_err(|error| format!("the builder's private directories: {error}"))
+    }
+
     fn run(&self) -> Result<u8, String> {
-        let mut operation = Planner {
+        let operation = Planner {
             config: &self.builder.config,
             workspace: &self.builder.workspace,
             credentials: &self.builder.credentials,
             places: &self.places,
             hello: self.hello,
         }
-        .plan(&mut || self.link.input_whole())?;
+        .plan(&mut || self.link.input_whole());
+        // What was read of a Containerfile until a signal came is not worth a complaint.
+        if let Some(code) = self.link.interrupted() {
+            return Ok(code);
+        }
+        let mut operation = operation?;
         let turn = operation.heavy.then(|| {
             self.builder.turns.take(
                 |waiting| {
@@ -119,7 +139,7 @@ impl<'a> Session<'a> {
                         "waiting for one of {waiting} operations that run already"
                     ));
                 },
-                || self.link.gone(),
+                || self.link.gone() || self.link.interrupted().is_some(),
             )
         });
         if operation.builds {
@@ -128,15 +148,16 @@ impl<'a> Session<'a> {
             operation.arguments.splice(1..1, flags);
         }
         for before in &operation.before {
-            let code = self.perform(before)?;
+            let code = self.perform(&self.room()?, before)?;
             if code != 0 {
                 return Ok(code);
             }
         }
-        let code = self.perform(&operation)?;
+        let room = self.room()?;
+        let code = self.perform(&room, &operation)?;
         drop(turn);
         if code == 0 {
-            self.deliver(&operation)?;
+            self.deliver(&operation, &room)?;
         }
         Ok(code)
     }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Result, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use super::namespace::Namespace;
 use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
+use crate::exit::of_signal;
 use crate::sys::raw;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
@@ -49,12 +50,16 @@ struct State {
     granted: u32,
     gone: bool,
     running: Option<(i32, Namespace)>,
+    /// A signal that came while nothing ran that could have ended of it.
+    asked: Option<Signal>,
     terminal: Option<File>,
+    /// The terminal's size, where the client has told since its greeting.
+    size: Option<Size>,
     refused: bool,
 }
 
 impl Link {
-    pub(super) fn of(stream: &UnixStream) -> std::io::Result<Self> {
+    pub(super) fn of(stream: &UnixStream) -> Result<Self> {
         Ok(Self {
             out: Mutex::new(stream.try_clone()?),
             state: Mutex::default(),
@@ -66,7 +71,7 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self, kind: Kind, payload: &[u8]) -> std::io::Result<()> {
+    fn send(&self, kind: Kind, payload: &[u8]) -> Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         write(&mut *out, kind, payload)
     }
@@ -96,8 +101,16 @@ impl Link {
         self.state().gone
     }
 
+    /// The exit code where a signal has ended all this before there was a process to get it.
+    pub(super) fn interrupted(&self) -> Option<u8> {
+        self.state().asked.map(|signal| of_signal(signal as i32))
+    }
+
     /// Reads what the client says until it has gone; its process then ends with it.
-    pub(super) fn follow(self: &Arc<Self>, mut stream: UnixStream) -> Option<JoinHandle<()>> {
+    ///
+    /// # Errors
+    /// As pthread_create(3), and likewise below.
+    pub(super) fn follow(self: &Arc<Self>, mut stream: UnixStream) -> Result<JoinHandle<()>> {
         let link = Arc::clone(self);
         thread(move || {
             let mut payload = Vec::new();
@@ -109,6 +122,7 @@ impl Link {
             let mut state = link.state();
             state.gone = true;
             if let Some((_, namespace)) = &state.running {
+                // What is left then, the end of the operation tells.
                 let _ = namespace.end();
             }
             drop(state);
@@ -133,13 +147,18 @@ impl Link {
             Kind::Signal => {
                 let signal = payload.first().map(|number| i32::from(*number));
                 let signal = SIGNALS.iter().find(|known| Some(**known as i32) == signal);
-                if let (Some(signal), Some((pid, _))) = (signal, &state.running) {
-                    // It may have ended meanwhile.
-                    let _ = raw::kill(-*pid, *signal as i32);
+                match (signal, &state.running) {
+                    (Some(signal), Some((pid, _))) => send_signal(*pid, *signal),
+                    // Its default is to end a process, and there is none to do otherwise.
+                    (Some(signal), None) if *signal != Signal::SIGWINCH => {
+                        state.asked.get_or_insert(*signal);
+                    }
+                    _ => {}
                 }
             }
             Kind::Resize => {
-                if let (Some(size), Some(terminal)) = (Size::read(payload), &state.terminal) {
+                state.size = Size::read(payload).or(state.size);
+                if let (Some(size), Some(terminal)) = (state.size, &state.terminal) {
                     // It may have been closed meanwhile.
                     let _ = terminal::resize(terminal, size);
                 }
@@ -155,7 +174,8 @@ impl Link {
     fn input(&self, limit: usize) -> Vec<u8> {
         let mut state = self.state();
         loop {
-            if state.gone || (state.input.is_empty() && state.input_ended) {
+            if state.gone || state.asked.is_some() || (state.input.is_empty() && state.input_ended)
+            {
                 return Vec::new();
             }
             if !state.input.is_empty() {
@@ -178,7 +198,7 @@ impl Link {
     }
 
     /// All input at once, for what is small by nature.
-    pub(super) fn input_whole(&self) -> Result<Vec<u8>, String> {
+    pub(super) fn input_whole(&self) -> std::result::Result<Vec<u8>, String> {
         let mut whole = Vec::new();
         loop {
             let part = self.input(CHUNK);
@@ -192,18 +212,25 @@ impl Link {
         }
     }
 
-    /// From now on signals and the client's end reach this process.
+    /// From now on signals and the client's end reach this process, with those that came before it was there.
     pub(super) fn begin(&self, pid: i32, namespace: Namespace, terminal: Option<File>) {
         let mut state = self.state();
+        if let (Some(size), Some(terminal)) = (state.size, &terminal) {
+            // It has the size of the greeting, then.
+            let _ = terminal::resize(terminal, size);
+        }
         state.terminal = terminal;
         if state.gone {
             let _ = namespace.end();
+        }
+        if let Some(signal) = state.asked {
+            send_signal(pid, signal);
         }
         state.running = Some((pid, namespace));
     }
 
     /// Ends all that is left of the process.
-    pub(super) fn finish(&self) -> Result<(), Vec<i32>> {
+    pub(super) fn finish(&self) -> std::result::Result<(), Vec<i32>> {
         let mut state = self.state();
         state.terminal = None;
         let running = state.running.take();
@@ -216,7 +243,7 @@ impl Link {
         self: &Arc<Self>,
         mut from: impl Read + Send + 'static,
         kind: Kind,
-    ) -> JoinHandle<()> {
+    ) -> Result<JoinHandle<()>> {
         let link = Arc::clone(self);
         let pump = move || {
             let mut buffer = vec![0; CHUNK];
@@ -226,11 +253,11 @@ impl Link {
                 }
             }
         };
-        thread(pump).unwrap_or_else(|| std::thread::spawn(|| ()))
+        thread(pump)
     }
 
     /// Hands the client's input on, until either end has had enough.
-    pub(super) fn feed(self: &Arc<Self>, mut to: UnixStream) -> Option<JoinHandle<()>> {
+    pub(super) fn feed(self: &Arc<Self>, mut to: UnixStream) -> Result<JoinHandle<()>> {
         let link = Arc::clone(self);
         thread(move || {
             loop {
@@ -243,6 +270,14 @@ impl Link {
     }
 }
 
-fn thread(work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    Builder::new().stack_size(STACK).spawn(work).ok()
+/// To the process's group. One that makes a session of its own has none yet when it has just begun.
+fn send_signal(pid: i32, signal: Signal) {
+    if raw::kill(-pid, signal as i32).is_err() {
+        // It may have ended meanwhile.
+        let _ = raw::kill(pid, signal as i32);
+    }
+}
+
+fn thread(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    Builder::new().stack_size(STACK).spawn(work)
 }

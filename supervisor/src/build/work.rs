@@ -274,6 +274,7 @@ impl Planner<'_> {
             relative,
             place,
             writable: false,
+            executable: false,
         });
         text
     }

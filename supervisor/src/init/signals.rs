@@ -76,6 +76,7 @@ impl Signals {
         Ok(self.fd.read_signal()?.map(|info| Received {
             number: Number(i32::try_from(info.ssi_signo).unwrap_or(0)),
             sender: info.ssi_pid,
+            code: info.ssi_code,
         }))
     }
 
@@ -99,6 +100,8 @@ pub struct Received {
     pub number: Number,
     /// The sender's pid in our namespace; 0 for one outside of it.
     pub sender: u32,
+    /// How it came about, `si_code` in sigaction(2).
+    pub code: i32,
 }
 
 /// What is to be done with a received signal.
@@ -125,6 +128,13 @@ impl Received {
 
     fn terminates(self) -> bool {
         self.is_one_of(&TERMINATING)
+    }
+
+    /// Whether it comes from the kernel, or by kill(2) from outside of our PID namespace. Whoever queues a signal writes
+    /// the sender himself, but his code is negative, rt_sigqueueinfo(2).
+    #[must_use]
+    pub fn is_from_outside(self) -> bool {
+        self.sender == 0 && self.code >= 0
     }
 
     /// What is to be done with it.
@@ -155,9 +165,25 @@ mod tests {
         let broken_pipe = |sender| Received {
             number: Number(Signal::SIGPIPE as i32),
             sender,
+            code: 0,
         };
         assert_eq!(broken_pipe(std::process::id()).meaning(), Meaning::Ignore);
         assert_eq!(broken_pipe(0).meaning(), Meaning::Forward);
+    }
+
+    #[test]
+    fn a_sender_inside_the_namespace_is_not_taken_for_one_outside() {
+        let outside = |sender, code| {
+            Received {
+                number: Number(Signal::SIGTERM as i32),
+                sender,
+                code,
+            }
+            .is_from_outside()
+        };
+        assert!(outside(0, nix::libc::SI_USER) && outside(0, nix::libc::SI_KERNEL));
+        assert!(!outside(7, nix::libc::SI_USER));
+        assert!(!outside(0, nix::libc::SI_QUEUE) && !outside(0, nix::libc::SI_TKILL));
     }
 
     #[test]
@@ -166,6 +192,7 @@ mod tests {
             Received {
                 number: Number(number),
                 sender: 0,
+                code: 0,
             }
             .meaning()
         };

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::{Secret, Store};
 use crate::config::Config;
 use crate::storage::in_memory;
+use crate::sys::process::Identity;
 use crate::workspace::WorkspaceError;
 
 /// The largest value, in bytes. Kubernetes allows 1 MiB for a whole Secret; no token is near this.
@@ -105,7 +106,7 @@ fn gather(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
         Err(source) => {
             return Err(SecretsError::Directory {
                 path: directory.clone(),
-                uid: nix::unistd::getuid().as_raw(),
+                uid: Identity::of_files().uid,
                 source,
             });
         }

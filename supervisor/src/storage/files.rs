@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::{Config, Driver};
+use crate::sys::process::Identity;
 use crate::workspace::{Private, WorkspaceError};
 
 /// Writes the files and returns the variables that point Buildah at them.
@@ -50,7 +51,7 @@ fn offer_policy(config: &Config) -> Result<(), WorkspaceError> {
         .and_then(|()| std::os::unix::fs::symlink(super::private_files(config), &link))
         .map_err(|source| WorkspaceError::Job {
             volume: config.workspace.path.clone(),
-            uid: nix::unistd::getuid().as_raw(),
+            uid: Identity::of_files().uid,
             path: link,
             source,
         })

@@ -13,6 +13,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 
+use super::process::Identity;
 use super::raw;
 use super::userns::die_with_parent;
 use crate::exit;
@@ -78,6 +79,7 @@ fn take(stdio: [BorrowedFd; 3]) -> bool {
         unsafe { libc::dup2(from.as_raw_fd(), to) == to }
     });
     close_others();
+    Identity::effective().work_with_files();
     moved && SigSet::empty().thread_set_mask().is_ok()
 }
 

@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use nix::unistd::{Pid, getgid, getuid};
+use nix::unistd::{Pid, getuid};
 
 use super::passwd;
 
-use super::process;
+use super::process::{self, Identity};
 
 /// User ids or group ids: each has its own map, file and helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +155,22 @@ pub fn plan(id: u32, ranges: &[Range]) -> Vec<Line> {
     lines
 }
 
-/// The map for this process's user: itself as root, its subordinate ids after it.
+/// Nobody's: between the ranges of containers and those of the kernel's own, systemd's UIDS-GIDS.md.
+const UNUSED: u32 = 1_900_000_000;
+
+/// An id of ours that a `planned` map leaves out, so that nobody in it can have it. Where we have all ids there are, root
+/// is none to choose, and not asked for: it comes second.
+#[must_use]
+pub fn left_out(ours: &[Line], planned: &[Line]) -> Option<u32> {
+    let has = |first: u32, count: u32, id: u32| id >= first && id - first < count;
+    let free = |id: &u32| {
+        ours.iter().any(|line| has(line.inside, line.count, *id))
+            && !(planned.iter()).any(|line| has(line.outside, line.count, *id))
+    };
+    [UNUSED, 0].into_iter().find(free)
+}
+
+/// The map for the user whose files this process works with: itself as root, its subordinate ids after it.
 ///
 /// Root of its own namespace with nothing in `/etc/subuid` keeps all ids that it has.
 ///
@@ -168,13 +183,14 @@ pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(MapError::Read { path, source }),
     };
-    let name = passwd::user(getuid().as_raw()).map(|user| user.name);
-    let ranges = subordinate_ranges(&text, name.as_deref(), getuid().as_raw());
+    let Identity { uid, gid } = Identity::of_files();
+    let name = passwd::user(uid).map(|user| user.name);
+    let ranges = subordinate_ranges(&text, name.as_deref(), uid);
     let id = match kind {
-        Kind::User => getuid().as_raw(),
-        Kind::Group => getgid().as_raw(),
+        Kind::User => uid,
+        Kind::Group => gid,
     };
-    if getuid().is_root() && ranges.is_empty() {
+    if uid == 0 && ranges.is_empty() {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
         let identity = parse_map(&current).into_iter().map(|line| Line {
             outside: line.inside,
@@ -202,19 +218,28 @@ pub fn write(pid: Pid) -> Result<(), MapError> {
 /// # Errors
 /// [`MapError`] with what the helper or the kernel said.
 pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
+    let both = |kind| write_one(pid, kind, run);
+    if !by_helper() {
+        return both(Kind::User).and_then(|()| both(Kind::Group));
+    }
     std::thread::scope(|scope| {
-        let groups = scope.spawn(|| write_one(pid, Kind::Group, run));
-        write_one(pid, Kind::User, run)?;
-        // A panic in it is none of ours to answer for.
-        groups
-            .join()
-            .unwrap_or_else(|_| write_one(pid, Kind::Group, run))
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || both(Kind::Group));
+        both(Kind::User)?;
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(done)) => done,
+            // There was no thread to be had.
+            _ => both(Kind::Group),
+        }
     })
+}
+
+fn by_helper() -> bool {
+    !(getuid().is_root() || process::is_mapper())
 }
 
 fn write_one(pid: Pid, kind: Kind, run: Run<'_>) -> Result<(), MapError> {
     let lines = planned(kind)?;
-    if getuid().is_root() || process::is_mapper() {
+    if !by_helper() {
         write_directly(pid, kind, &lines)
     } else {
         write_by_helper(pid, kind, &lines, run)
@@ -227,7 +252,7 @@ fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> 
         .iter()
         .map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count))
         .collect();
-    std::fs::write(&path, text).map_err(|error| MapError::Write {
+    process::as_oneself(|| std::fs::write(&path, text)).map_err(|error| MapError::Write {
         program: path.display().to_string(),
         problem: error.to_string(),
     })
@@ -296,6 +321,21 @@ mod tests {
             .map(|l| (l.inside, l.outside, l.count))
             .collect();
         assert_eq!(numbers, [(0, 1000, 1), (1, 1, 999), (1000, 1001, 9)]);
+    }
+
+    #[test]
+    fn an_id_is_chosen_that_nobody_in_a_build_has() {
+        let line = |inside, outside, count| Line {
+            inside,
+            outside,
+            count,
+        };
+        let planned = [line(0, 1000, 1), line(1, 1, 999), line(1000, 1001, 64535)];
+        let node = [line(0, 0, u32::MAX)];
+        assert_eq!(left_out(&node, &planned), Some(UNUSED));
+        assert_eq!(left_out(&[line(0, 100_000, 65536)], &planned), Some(0));
+        assert_eq!(left_out(&[line(0, 5, 65536)], &[line(0, 0, 65536)]), None);
+        assert_eq!(left_out(&node, &node), None);
     }
 
     #[test]

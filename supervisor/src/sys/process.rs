@@ -2,7 +2,7 @@
 
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
-use nix::unistd::{Gid, Uid, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid, setresgid, setresuid};
 
 /// Makes this process unreadable for others of the same uid: no ptrace, no `/proc/PID/{mem,environ,fd,maps}`.
 ///
@@ -41,29 +41,116 @@ pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
     Ok(())
 }
 
-/// As root: becomes user and group `id`, and keeps the two rights that map ids for others; none of what we start has them.
+/// A user and a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+impl Identity {
+    /// Whose files this process works with: its own, but for [`become_mapper`]. setfsuid(2): an id that is none changes
+    /// nothing, and gives the present one.
+    #[must_use]
+    pub fn of_files() -> Self {
+        Self {
+            uid: setfsuid(Uid::from_raw(u32::MAX)).as_raw(),
+            gid: setfsgid(Gid::from_raw(u32::MAX)).as_raw(),
+        }
+    }
+
+    /// Who this process is to others.
+    #[must_use]
+    pub fn effective() -> Self {
+        Self {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+        }
+    }
+
+    /// From here on files are this one's to this thread.
+    pub fn work_with_files(self) {
+        // The group first: changing it is a user's right. With CAP_SETUID and CAP_SETGID neither is refused.
+        setfsgid(Gid::from_raw(self.gid));
+        setfsuid(Uid::from_raw(self.uid));
+    }
+}
+
+/// Does something with the files of who this process is, `/proc` of its children for example.
+pub fn as_oneself<T>(work: impl FnOnce() -> T) -> T {
+    let (files, own) = (Identity::of_files(), Identity::effective());
+    if files == own {
+        return work();
+    }
+    let open = nix::sys::prctl::get_dumpable().unwrap_or(false);
+    own.work_with_files();
+    let done = work();
+    files.work_with_files();
+    // Each change sets it anew, to fs.suid_dumpable.
+    let _ = nix::sys::prctl::set_dumpable(open);
+    done
+}
+
+/// Whether [`become_mapper`] can succeed: as root, or with file capabilities of this program.
+#[must_use]
+pub fn can_map() -> bool {
+    MAPPING
+        .iter()
+        .all(|&right| caps::has_cap(None, CapSet::Permitted, right).unwrap_or(false))
+}
+
+const MAPPING: [Capability; 2] = [Capability::CAP_SETUID, Capability::CAP_SETGID];
+
+/// Becomes `own`, and goes on working with the files of `files`; keeps the two rights that map ids for others, which none
+/// of what we start has.
+///
+/// kill(2), prlimit(2) and ptrace(2) ask for who a process is, not for whose files it works with.
 ///
 /// # Errors
 /// What the kernel said.
-pub fn become_mapper(id: u32) -> Result<(), caps::errors::CapsError> {
-    let failed = |errno: Errno| caps::errors::CapsError::from(format!("user {id}: {errno}"));
-    let kept = [Capability::CAP_SETUID, Capability::CAP_SETGID].into();
-    nix::sys::prctl::set_keepcaps(true).map_err(failed)?;
-    let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
-    setresgid(group, group, group).map_err(failed)?;
-    setresuid(user, user, user).map_err(failed)?;
+pub fn become_mapper(own: Identity, files: Identity) -> Result<(), caps::errors::CapsError> {
+    let kept = MAPPING.into();
     for set in [CapSet::Ambient, CapSet::Inheritable] {
         caps::clear(None, set)?;
     }
     caps::set(None, CapSet::Effective, &kept)?;
-    caps::set(None, CapSet::Permitted, &kept)
+    become_keeping(own, &kept)?;
+    files.work_with_files();
+    match Identity::of_files() == files {
+        true => Ok(()),
+        false => Err(caps::errors::CapsError::from(format!(
+            "the files of user {}: refused",
+            files.uid
+        ))),
+    }
+}
+
+/// With every right in a namespace: becomes one of its users, and keeps the right to kill there.
+///
+/// # Errors
+/// What the kernel said.
+pub fn become_killer(user: Identity) -> Result<(), caps::errors::CapsError> {
+    become_keeping(user, &[Capability::CAP_KILL].into())
+}
+
+fn become_keeping(own: Identity, kept: &caps::CapsHashSet) -> Result<(), caps::errors::CapsError> {
+    let failed = |errno: Errno| caps::errors::CapsError::from(format!("user {}: {errno}", own.uid));
+    let (user, group) = (Uid::from_raw(own.uid), Gid::from_raw(own.gid));
+    nix::sys::prctl::set_keepcaps(true).map_err(failed)?;
+    setresgid(group, group, group).map_err(failed)?;
+    setresuid(user, user, user).map_err(failed)?;
+    caps::set(None, CapSet::Effective, kept)?;
+    caps::set(None, CapSet::Permitted, kept)
 }
 
 /// Whether this process may write the id maps of the namespaces that its children make.
 #[must_use]
 pub fn is_mapper() -> bool {
-    let has = |right| caps::has_cap(None, CapSet::Effective, right).unwrap_or(false);
-    has(Capability::CAP_SETUID) && has(Capability::CAP_SETGID)
+    MAPPING
+        .iter()
+        .all(|&right| caps::has_cap(None, CapSet::Effective, right).unwrap_or(false))
 }
 
 /// As root: takes the right to trace processes that are not dumpable from all that we start, for we are one.
@@ -93,6 +180,15 @@ pub fn end_with_parent() -> Result<(), Errno> {
         return Ok(());
     }
     nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM)
+}
+
+/// Takes as many descriptors as the hard limit has, whatever was made of the soft one.
+pub fn take_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Up to the hard limit it is always allowed.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// What this process has, memory and descriptors, does not leave it by way of those that it starts.

@@ -1,12 +1,10 @@
 //! One command line of Buildah in a sandbox of its own, from its files to its end.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,6 +18,7 @@ use crate::build::children::Started;
 use crate::build::namespace::Namespace;
 use crate::build::operation::{Operation, Stdin};
 use crate::build::protocol::Kind;
+use crate::build::room::{self, Room, Side};
 use crate::build::sandbox::{self, Plan};
 use crate::build::terminal::{self, Terminal};
 use crate::init::reap::Ended;
@@ -30,33 +29,43 @@ const START: Duration = Duration::from_secs(60);
 
 impl Session<'_> {
     /// Runs one command line of Buildah; nothing of it is left running afterwards.
-    pub(super) fn perform(&self, operation: &Operation) -> Result<u8, String> {
+    pub(super) fn perform(&self, room: &Room, operation: &Operation) -> Result<u8, String> {
         if self.link.gone() {
             return Err("the client has gone".to_owned());
+        }
+        if let Some(code) = self.link.interrupted() {
+            return Ok(code);
         }
         // Where the image's bytes themselves come out, they must not go through a terminal.
         let size = self.hello.terminal.filter(|_| !operation.raw);
         let terminal = size.map(terminal::open).transpose();
         let terminal = terminal.map_err(failed("a terminal"))?;
-        self.write_files(operation, terminal.is_some())
+        self.write_files(room, operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
-        let (mut started, socket, ours) = self.start(terminal)?;
+        let (mut started, socket, ours) = self.start(room, terminal)?;
         let namespace = self.enter(&socket, &mut started)?;
-        let pumps = self.attend(&mut started, namespace, ours)?;
+        let reader = ours.as_ref().map(File::try_clone);
+        self.link.begin(started.pid, namespace, ours);
+        let pumps = self.attend(&mut started, reader.transpose());
         let writer = self.supply(&operation.stdin, socket);
-        let ended = started.end.recv().unwrap_or(Ended::Signaled(9));
+        let attended = pumps.and_then(|pumps| Ok((pumps, writer?)));
+        // Where nobody attends to it, it ends at once.
+        let ended = match attended {
+            Ok(_) => started.end.recv().unwrap_or(Ended::Signaled(9)),
+            Err(_) => Ended::Signaled(9),
+        };
         if let Err(left) = self.link.finish() {
             warn!(?left, "processes of a build could not be ended");
             return Err(format!(
                 "processes of this build could not be ended: {left:?}"
             ));
         }
+        let (pumps, _writer) = attended.map_err(failed("a thread"))?;
         for pump in pumps {
             let _ = pump.join();
         }
-        drop(writer);
         if operation.login && ended == Ended::Exited(0) {
-            let file = std::fs::read(self.memory.join("auth.json")).unwrap_or_default();
+            let file = room.read(Side::Memory, "auth.json").unwrap_or_default();
             self.builder.credentials.set_job(&file)?;
         }
         Ok(ended.code())
@@ -65,12 +74,14 @@ impl Session<'_> {
     /// The child, the socket that is its standard input, and our end of its terminal.
     fn start(
         &self,
+        room: &Room,
         terminal: Option<Terminal>,
     ) -> Result<(Started, UnixStream, Option<File>), String> {
         let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
         let mut command = trial::again(sandbox::NAME);
+        let runtime = &self.builder.config.runtime_directory;
         command
-            .arg(&self.memory)
+            .arg(runtime.join(room::PARENT).join(room.name()))
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
@@ -92,34 +103,34 @@ impl Session<'_> {
         Ok((started.map_err(failed("fork"))?, socket, ours))
     }
 
-    /// From now on output goes to the client, and the client's signals and its end to the child.
+    /// Output goes to the client.
     fn attend(
         &self,
         started: &mut Started,
-        namespace: Namespace,
-        terminal: Option<File>,
-    ) -> Result<Vec<JoinHandle<()>>, String> {
-        let reader = terminal.as_ref().map(File::try_clone).transpose();
-        let reader = reader.map_err(failed("a terminal"))?;
-        self.link.begin(started.pid, namespace, terminal);
+        terminal: std::io::Result<Option<File>>,
+    ) -> std::io::Result<Vec<JoinHandle<()>>> {
         let (output, errors) = (started.child.stdout.take(), started.child.stderr.take());
         let pumps = [
-            reader.map(|from| self.link.pump(from, Kind::Output)),
+            terminal?.map(|from| self.link.pump(from, Kind::Output)),
             output.map(|from| self.link.pump(from, Kind::Output)),
             errors.map(|from| self.link.pump(from, Kind::Error)),
         ];
-        Ok(pumps.into_iter().flatten().collect())
+        pumps.into_iter().flatten().collect()
     }
 
-    fn supply(&self, input: &Stdin, mut socket: UnixStream) -> Option<JoinHandle<()>> {
+    fn supply(
+        &self,
+        input: &Stdin,
+        mut socket: UnixStream,
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
         match input {
-            Stdin::Client => self.link.feed(socket),
+            Stdin::Client => self.link.feed(socket).map(Some),
             Stdin::Given(content) => {
                 // Short, and the socket's buffer takes it.
                 let _ = socket.write_all(content);
-                None
+                Ok(None)
             }
-            Stdin::Nothing => None,
+            Stdin::Nothing => Ok(None),
         }
     }
 
@@ -142,18 +153,32 @@ impl Session<'_> {
         socket
             .set_read_timeout(Some(START))
             .map_err(failed("the sandbox"))?;
-        expect(socket, userns::READY)?;
+        if heard(socket)? != userns::READY {
+            return Err("the sandbox is not ready".to_owned());
+        }
         let children = &self.builder.children;
         idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(|error| error.to_string())?;
         socket
             .write_all(userns::GO)
             .map_err(failed("the sandbox"))?;
-        expect(socket, sandbox::INSIDE)?;
-        Namespace::of(pid).map_err(failed("the sandbox"))
+        let inside = heard(socket)?;
+        let sweeper = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
+        let sweeper = sweeper.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
+        let sweeper = sweeper.map(|pid| children.await_orphan(pid));
+        let namespace = Namespace::of(pid, sweeper).map_err(failed("the sandbox"))?;
+        socket
+            .write_all(userns::GO)
+            .map_err(failed("the sandbox"))?;
+        Ok(namespace)
     }
 
-    fn write_files(&self, operation: &Operation, terminal: bool) -> std::io::Result<()> {
+    fn write_files(
+        &self,
+        room: &Room,
+        operation: &Operation,
+        terminal: bool,
+    ) -> std::io::Result<()> {
         let config = &self.builder.config;
         let mut environment = self.builder.environment.clone();
         environment.push((
@@ -168,25 +193,27 @@ impl Session<'_> {
             inputs: operation.inputs.clone(),
             workspace: self.places.workspace.clone(),
             runtime: config.runtime_directory.clone(),
-            own: self.memory.clone(),
+            volume: config.builder.volume.clone(),
+            storage: operation.program.is_none(),
+            room: room.name().to_owned(),
             own_place: self.places.own.clone(),
+            disk_place: self.places.disk.clone(),
+            archive: (operation.archive.clone()).map(|file| (file, self.places.archive())),
             hidden: self.builder.hidden(),
             terminal,
+            swept: operation.builds,
         };
-        let _ = std::fs::remove_dir_all(&self.memory);
-        make_private(&self.memory)?;
-        make_private(&self.places.disk)?;
-        write_private(&self.memory.join("plan.json"), &serde_json::to_vec(&plan)?)?;
-        write_private(&self.memory.join("auth.json"), &operation.authfile)?;
+        room.write("plan.json", &serde_json::to_vec(&plan)?)?;
+        room.write("auth.json", &operation.authfile)?;
         for file in &operation.files {
-            write_private(&self.memory.join(&file.name), &file.content)?;
+            room.write(&file.name, &file.content)?;
         }
         Ok(())
     }
 }
 
-/// Reads one line, and no byte more: what follows is not ours.
-fn expect(mut socket: &UnixStream, wanted: &str) -> Result<(), String> {
+/// Reads one line, and no byte more: what follows is not ours. A child that failed says why.
+fn heard(mut socket: &UnixStream) -> Result<String, String> {
     let mut line = Vec::new();
     let mut byte = [0];
     while !line.ends_with(b"\n") && line.len() < 4096 {
@@ -197,30 +224,13 @@ fn expect(mut socket: &UnixStream, wanted: &str) -> Result<(), String> {
         }
     }
     let line = String::from_utf8_lossy(&line).into_owned();
-    if line == wanted {
-        return Ok(());
+    match line.trim() {
+        "" => Err("the sandbox ended".to_owned()),
+        told if told.starts_with("failed") => Err(format!("the sandbox {told}")),
+        _ => Ok(line),
     }
-    Err(format!(
-        "the sandbox {}",
-        if line.is_empty() {
-            "ended"
-        } else {
-            line.trim()
-        }
-    ))
 }
 
 fn failed(what: &str) -> impl FnOnce(std::io::Error) -> String {
     move |error| format!("{what}: {error}")
-}
-
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut directory = DirBuilder::new();
-    directory.recursive(true).mode(0o700).create(path)
-}
-
-fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    options.open(path)?.write_all(content)
 }

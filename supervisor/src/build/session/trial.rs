@@ -43,10 +43,11 @@ pub(in crate::build) fn run(builder: &Arc<Builder>, isolation: Isolation) -> Res
     };
     let session = Session::new(builder, &link, &hello);
     let program = std::fs::read("/proc/self/exe").map_err(io)?;
-    let built = session.perform(&build(&session, isolation, program));
-    let cleared = session.perform(&clear(&session));
+    let room = session.room()?;
+    let built = session.perform(&room, &build(&session, isolation, program));
+    let cleared = session.perform(&room, &clear(&session));
     link.end(0);
-    drop(session);
+    drop((room, session));
     drop(link);
     let said = listener.join().unwrap_or_default();
     match (built?, cleared?) {

@@ -5,7 +5,7 @@ mod images;
 mod outputs;
 mod secrets;
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Operation, Parsed, Planner, ReadInput, Reference};
 use crate::build::containerfile::{self, Arguments};
@@ -62,7 +62,7 @@ impl Planner<'_> {
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         if !plain {
-            return self.input(operation, relative.to_owned());
+            return self.tree(operation, relative.to_owned());
         }
         let place = self.places.workspace.join(relative);
         let text = place.display().to_string();
@@ -71,8 +71,18 @@ impl Planner<'_> {
             relative,
             place,
             writable: false,
+            executable: true,
         });
         text
+    }
+
+    /// A directory that RUN steps may mount, and run programs from.
+    fn tree(&self, operation: &mut Operation, relative: PathBuf) -> String {
+        let place = self.input(operation, relative);
+        if let Some(input) = operation.inputs.last_mut() {
+            input.executable = true;
+        }
+        place
     }
 
     /// `--build-arg` and `--env`; a name alone means the job's variable.
@@ -142,7 +152,7 @@ impl Planner<'_> {
                 }
                 None => {
                     let relative = self.relative(source)?;
-                    self.input(operation, relative)
+                    self.tree(operation, relative)
                 }
             };
             operation
