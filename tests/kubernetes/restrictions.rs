@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{containers, label};
+use support::manifests::containers;
+
+use crate::manifests::label;
 
 /// Containers by name, and what each mounts: volume, path, read-only.
 type Mounts = &'static [(&'static str, &'static str, bool)];

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use std::process::Command;
+use support::manifests::containers;
 use support::supervisor;
 
-use crate::manifests::{Rendering, all, containers, plain};
+use crate::manifests::{Rendering, all, plain};
 use crate::restrictions::faults;
 
 #[test]

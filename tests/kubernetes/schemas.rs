@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::manifests::{all, in_parallel, kustomize, parse, run};
+use support::manifests::{kustomize, parse, run_tool};
+
+use crate::manifests::{all, in_parallel};
 
 /// `hostUsers` is stable in 1.36 and on by default from 1.33; native sidecars are stable in 1.33.
 const VERSIONS: [&str; 5] = ["1.33", "1.34", "1.35", "1.36", "1.37"];
@@ -17,10 +19,10 @@ fn validate(objects: &[&Value], version: &str) -> Result<String, String> {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     std::fs::write(file.path(), documents.join("\n---\n")).unwrap();
     let path = file.path().to_str().unwrap();
-    let output = run(
+    let output = run_tool(
         "KUBERNETES_VALIDATE",
         &["--strict", "-k", version, path],
-        None,
+        "",
     );
     let said = [output.stderr, output.stdout].concat();
     let said = String::from_utf8(said).unwrap();

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{Rendering, all, kustomize, parse, run};
+use support::manifests::{kustomize, parse, run_tool};
+
+use crate::manifests::{Rendering, all};
 
 /// The strictest level that each pod meets, and what the next one forbids.
 fn levels(pods: &[Value]) -> Vec<(String, String)> {
@@ -10,10 +12,13 @@ fn levels(pods: &[Value]) -> Vec<(String, String)> {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod})
             .to_string()
     });
-    let output = run(
+    let output = run_tool(
         "POD_SECURITY",
         &[],
-        Some(&pods.collect::<Vec<_>>().join("\n")),
+        &pods.collect::<Vec<_>>().join(
+            "
+",
+        ),
     );
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");

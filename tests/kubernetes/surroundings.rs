@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use support::manifests::containers;
 use support::root;
 
-use crate::manifests::{Rendering, all, components, containers, plain};
+use crate::manifests::{Rendering, all, components, plain};
 
 /// Whom a packet is for: an address, or pods of a namespace.
 #[derive(Debug, Clone, Copy)]
