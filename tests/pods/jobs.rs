@@ -152,19 +152,40 @@ fn single_rootless() {
     runs_a_job("github-single-rootless");
 }
 
-/// Of what a Secret lacks, the init container tells, and no job starts.
+/// Of what a Secret lacks, or has too late, the init container tells, and no job starts.
 #[test]
-fn without_its_token_a_pod_ends_before_its_job() {
-    let spec = with_script("circleci-split-rootless", "true");
-    let mut pod = Pod::new(
-        &spec,
-        &BTreeMap::from([("circleci", vec![("other", "x".to_owned())])]),
-    );
-    let ended = pod.init().unwrap_err();
-    assert_eq!(ended.code, 77, "{}", ended.said);
-    assert!(
-        ended.said.contains("resource_class_token is missing"),
-        "{}",
-        ended.said
-    );
+fn without_a_token_that_is_valid_a_pod_ends_before_its_job() {
+    // {"alg":"none"}.{"exp":1}
+    let over = "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln";
+    for (overlay, secret, key, value, said) in [
+        (
+            "circleci-split-rootless",
+            "circleci",
+            "other",
+            "x",
+            "resource_class_token is missing",
+        ),
+        (
+            "github-single-rootless",
+            "github",
+            "jitconfig",
+            over,
+            "jitconfig expired",
+        ),
+        (
+            "github-split-rootless",
+            "registry",
+            ".dockerconfigjson",
+            "{",
+            "not a docker configuration",
+        ),
+    ] {
+        let mut secrets = BTreeMap::from([("github", vec![]), ("circleci", vec![])]);
+        secrets.insert(secret, vec![(key, value.to_owned())]);
+        let mut pod = Pod::new(&with_script(overlay, "true"), &secrets);
+        let ended = pod.init().unwrap_err();
+        assert_eq!(ended.code, 77, "{}", ended.said);
+        assert!(ended.said.contains(said), "{}", ended.said);
+        assert!(pod.volumes().list("runner-secrets").is_empty());
+    }
 }
