@@ -226,19 +226,14 @@ pub(crate) fn with_script(overlay: &str, script: &str) -> Value {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        let list = podman(&[
-            "ps",
-            "--all",
-            "--quiet",
-            "--filter",
-            &format!("name={}", self.name),
-        ]);
-        let ids = String::from_utf8_lossy(&list.stdout).into_owned();
-        // All at once: podman removes none that another depends on.
-        let mut command = vec!["rm", "--force", "--ignore", "--time", "0"];
-        command.extend(ids.split_whitespace());
-        if command.len() > 5 {
-            let _ = podman(&command);
+        let filter = format!("name={}", self.name);
+        let list = podman(&["ps", "--all", "--format={{.Names}}", "--filter", &filter]);
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        let network = self.network();
+        let others = list.split_whitespace().filter(|name| *name != network);
+        // Last, because podman removes nothing that another container depends on.
+        for name in others.chain([network.as_str()]) {
+            let _ = podman(&["rm", "--force", "--ignore", "--time", "0", name]);
         }
     }
 }
