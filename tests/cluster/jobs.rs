@@ -223,9 +223,13 @@ fn vanishes(namespace: &Namespace, claims: usize) {
         &["patch", "job", "runner", "--type=merge", "--patch", now],
         "",
     );
-    let gone = || (count() == 0).then_some(());
-    wait_for("the claims to be gone", gone, || namespace.describe());
-    assert_eq!(namespace.get(&["jobs,pods"])["items"], json!([]));
+    let gone = || {
+        let left = namespace.get(&["jobs,pods,persistentvolumeclaims"]);
+        (left["items"] == json!([])).then_some(())
+    };
+    wait_for("the Job and its claims to be gone", gone, || {
+        namespace.describe()
+    });
 }
 
 /// One after the other: a small machine has one node for them all.
