@@ -250,6 +250,27 @@ fn a_priority_is_never_somebody_elses_eviction() {
     }
 }
 
+/// As the example for production sets them, on top of the components.
+#[test]
+fn an_overlay_sets_what_components_have_as_parameters() {
+    let name = "example production";
+    let production = all().iter().find(|one| one.name == name).unwrap();
+    let labels = &production.job()["metadata"]["labels"];
+    assert_eq!(labels["kueue.x-k8s.io/queue-name"], "builds");
+    for (volume, size) in [("workspace", "50Gi"), ("builder-storage", "100Gi")] {
+        let mut volumes = production.pod()["volumes"].as_array().unwrap().iter();
+        let found = volumes.find(|one| one["name"] == volume).unwrap();
+        let claim = &found["ephemeral"]["volumeClaimTemplate"]["spec"];
+        assert_eq!(claim["storageClassName"], "fast", "{volume}");
+        assert_eq!(claim["resources"]["requests"]["storage"], size, "{volume}");
+        assert_eq!(claim["accessModes"], json!(["ReadWriteOnce"]), "{volume}");
+    }
+    for container in containers(production.pod()) {
+        let image = container["image"].as_str().unwrap();
+        assert!(image.starts_with("registry.example/ci/"), "{image}");
+    }
+}
+
 #[test]
 fn the_operators_profile_is_the_projects() {
     let directory = root().join("k8s/components/security-profiles-operator");
