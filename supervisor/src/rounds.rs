@@ -146,7 +146,7 @@ fn one(
         idle_timeout: limits.idle_timeout,
     };
     footprint::shrink();
-    let watched = watch.until_end(signals, guide);
+    let watched = watch.until_end(signals, guide, terminal.as_ref());
     if let Some(terminal) = &terminal {
         terminal.take_back();
     }

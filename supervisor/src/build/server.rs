@@ -272,7 +272,7 @@ fn watch(
                     );
                     return Ok(());
                 }
-                Meaning::Suspend | Meaning::Forward | Meaning::Ignore => {}
+                Meaning::Suspend | Meaning::Resume | Meaning::Forward | Meaning::Ignore => {}
             }
         }
         if child {

@@ -110,6 +110,8 @@ pub enum Meaning {
     Terminate,
     /// Job control stops the runner, and us with it.
     Suspend,
+    /// Job control lets it go on.
+    Resume,
     /// The runner's business alone.
     Forward,
     /// Nobody's: our own write met a closed pipe, which it was told already.
@@ -136,6 +138,8 @@ impl Received {
             Meaning::Terminate
         } else if self.is_one_of(&[Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]) {
             Meaning::Suspend
+        } else if self.is_one_of(&[Signal::SIGCONT]) {
+            Meaning::Resume
         } else {
             Meaning::Forward
         }
@@ -168,12 +172,8 @@ mod tests {
         assert_eq!(meaning(Signal::SIGCHLD as i32), Meaning::Child);
         assert_eq!(meaning(Signal::SIGTERM as i32), Meaning::Terminate);
         assert_eq!(meaning(Signal::SIGTSTP as i32), Meaning::Suspend);
-        for forwarded in [
-            Signal::SIGINT,
-            Signal::SIGHUP,
-            Signal::SIGWINCH,
-            Signal::SIGCONT,
-        ] {
+        assert_eq!(meaning(Signal::SIGCONT as i32), Meaning::Resume);
+        for forwarded in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGWINCH] {
             assert_eq!(meaning(forwarded as i32), Meaning::Forward);
         }
         assert_eq!(meaning(40), Meaning::Forward);

@@ -14,6 +14,7 @@ use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
 use super::spawn::{Manner, Receiver};
 use super::survivors;
+use super::terminal::Terminal;
 use super::terminate::{Act, Cause, Found, Opening, Termination, Times};
 use crate::sys::raw;
 use crate::sys::ready::{self, Want};
@@ -55,6 +56,7 @@ struct Loop<'a, G: Guide + ?Sized> {
     watch: Watch,
     signals: &'a Signals,
     guide: &'a mut G,
+    terminal: Option<&'a Terminal>,
     started: Instant,
     termination: Option<Termination>,
     asked_at: Option<Instant>,
@@ -65,7 +67,7 @@ struct Loop<'a, G: Guide + ?Sized> {
 }
 
 impl Watch {
-    /// Watches until the runner has ended.
+    /// Watches until the runner has ended. `terminal` is what was lent to it.
     ///
     /// # Errors
     /// As poll(2) and read(2).
@@ -73,11 +75,13 @@ impl Watch {
         self,
         signals: &Signals,
         guide: &mut G,
+        terminal: Option<&Terminal>,
     ) -> Result<Watched, Errno> {
         let watching = Loop {
             watch: self,
             signals,
             guide,
+            terminal,
             started: Instant::now(),
             termination: None,
             asked_at: None,
@@ -139,11 +143,13 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 Meaning::Child | Meaning::Ignore => {}
                 Meaning::Terminate => self.terminate(received),
                 Meaning::Suspend => self.suspend(received),
+                Meaning::Resume => self.resume(received),
                 // Who is told to end alone is told everything else alone too.
                 Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
             }
         }
         self.reap();
+        self.stop_with_runner();
         Ok(())
     }
 
@@ -167,9 +173,28 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     fn suspend(&self, received: Received) {
         self.forward(received, Receiver::Group);
         if !is_pid_1() {
-            // SIGSTOP cannot fail for ourselves.
-            let _ = raise(Signal::SIGSTOP);
+            stop();
         }
+    }
+
+    /// A runner that its terminal stopped (Ctrl-Z) is a stopped job of the shell that started us: the shell waits for us, and
+    /// needs the terminal.
+    fn stop_with_runner(&self) {
+        let Some(terminal) = self.terminal else {
+            return;
+        };
+        if !is_pid_1() && self.ended.is_none() && raw::is_stopped(self.watch.runner.as_raw()) {
+            terminal.take_back();
+            stop();
+        }
+    }
+
+    /// The shell's `fg` gives the terminal to our group, which passes it on first; its `bg` keeps it.
+    fn resume(&self, received: Received) {
+        if let Some(terminal) = self.terminal {
+            terminal.lend(self.watch.runner);
+        }
+        self.forward(received, self.watch.manner.graceful_to);
     }
 
     fn terminate(&mut self, received: Received) {
@@ -349,4 +374,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             Err(errno) => warn!(%errno, "{} did not reach the {}", number.name(), to.name()),
         }
     }
+}
+
+/// Stops this process until SIGCONT.
+fn stop() {
+    // SIGSTOP cannot fail for ourselves.
+    let _ = raise(Signal::SIGSTOP);
 }

@@ -1,4 +1,4 @@
-//! The controlling terminal: lent to the runner's group, taken back at the end.
+//! The controlling terminal: lent to the runner's group, taken back while it is stopped and at the end.
 //!
 //! Source: tcsetpgrp(3), and "Job control" in credentials(7).
 
@@ -27,6 +27,14 @@ impl Terminal {
             ours,
             modes: tcgetattr(stdin()).ok(),
         })
+    }
+
+    /// Makes `group` the foreground if it is ours that has it, as after a shell's `fg`.
+    pub fn lend(&self, group: Pid) {
+        if tcgetpgrp(stdin()) == Ok(self.ours) {
+            // After a hang-up there is nothing to lend.
+            let _ = tcsetpgrp(stdin(), group);
+        }
     }
 
     /// Makes our own group the foreground again. SIGTTOU is blocked in us, so this cannot stop us.

@@ -174,3 +174,19 @@ fn in_the_background_the_terminal_is_left_alone() {
     session.expect("read typed");
     session.close(4);
 }
+
+#[test]
+fn ctrl_z_stops_us_too_where_a_shell_started_us() {
+    // The shell's own prompt comes back, and `fg` gives the terminal to the runner again.
+    let mut session = Session::open("exec bash --norc --noediting -i");
+    session.type_in("PS1=; $SUPERVISOR -- bash -c 'echo STAR\"\"TED; read -r line; echo \"go\"\"t $line\"; exit 4'\n");
+    session.expect("STARTED");
+    session.type_in("\x1a");
+    session.expect("Stopped");
+    session.type_in("echo back''-here; fg\n");
+    session.expect("back-here");
+    session.type_in("typed\n");
+    session.expect("got typed");
+    session.type_in("exit $?\n");
+    session.close(4);
+}
