@@ -1,5 +1,7 @@
 //! A local run's containers have the restrictions that the manifests state for a pod's.
 
+use std::process::Command;
+
 use serde_json::Value;
 use support::{Job, manifests, podman};
 use tempfile::TempDir;
@@ -71,6 +73,18 @@ fn assert_has(name: &str, rights: &Rights) {
     assert_eq!(line("Seccomp:"), "2", "{name}");
 }
 
+/// A run of the script's, which is told to end, whatever was found.
+struct Script(u32);
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let kill = Command::new("kill")
+            .args(["-TERM", &self.0.to_string()])
+            .status();
+        drop(kill);
+    }
+}
+
 #[test]
 fn local_runs_have_the_restrictions_of_the_manifests() {
     let scratch = tempfile::tempdir().unwrap();
@@ -80,16 +94,13 @@ fn local_runs_have_the_restrictions_of_the_manifests() {
     ] {
         let job = Job::shell("echo it runs; exec sleep 86378").arguments(&["--shape", shape]);
         let mut running = job.start();
+        let script = Script(running.child.id());
         running.wait_for_text("it runs");
         for (container, suffix) in containers {
             let rights = stated(&format!("github-{shape}-rootless"), container, &scratch);
             assert_has(&format!("{}{suffix}", running.name), &rights);
         }
-        let script = running.child.id().to_string();
-        let killed = std::process::Command::new("kill")
-            .args(["-TERM", &script])
-            .status();
-        assert!(killed.unwrap().success());
+        drop(script);
         running.wait().assert_nothing_is_left();
     }
 }
