@@ -8,7 +8,7 @@ source "$ROOT/scripts/lib/kubernetes.sh"
 
 test_usage() {
     cat <<'HELP'
-Usage: scripts/test.sh [--lint | --unit | --end-to-end] [FILTER]
+Usage: scripts/test.sh [--lint | --unit | --end-to-end | --cluster] [FILTER]
 
 Lints, builds the images, and runs all tests: those of the code, of the supervisor in real PID and user namespaces, and of
 whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
@@ -17,6 +17,9 @@ Needs root or sudo. FILTER runs the tests whose names contain it.
   --lint             only formatting, clippy and shellcheck
   --unit             only the tests that need no container image
   --end-to-end       only those that do
+  --cluster          only those that need a Kubernetes cluster, and never otherwise: of one node, which is this machine and has
+                     the images (docs/kubernetes.md says how). They make and remove namespaces, and drain the node.
+                     KUBECONFIG names it; CLUSTER_SECCOMP_DIRECTORY and CLUSTER_VOLUMES are in the docs too
   --help
 
 Environment: CI_CD_AGENTS_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
@@ -30,7 +33,7 @@ parse_test_arguments() {
     while (($#)); do
         case $1 in
             --help | -h) test_usage && exit ;;
-            --lint | --unit | --end-to-end) PART=${1#--} ;;
+            --lint | --unit | --end-to-end | --cluster) PART=${1#--} ;;
             -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
             *) FILTER=$1 ;;
         esac
@@ -60,16 +63,14 @@ lint() {
     scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
-    logged toolchain_cargo clippy --workspace --all-targets --locked --target "$TRIPLE" -- -D warnings ||
+    logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster --locked --target "$TRIPLE" -- -D warnings ||
         die 1 "clippy found something."
 }
 
-# compile PACKAGE…: sets TESTS to a line a test program: package's directory, tab, program.
+# compile CARGO-FLAG…: sets TESTS to a line a test program: package's directory, tab, program.
 compile() {
-    local package flags=()
-    for package in "$@"; do flags+=(--package "$package"); done
     scratch_directory MESSAGES
-    logged compile_to "$MESSAGES/messages" test --no-run --locked --target "$TRIPLE" "${flags[@]}" --message-format json ||
+    logged compile_to "$MESSAGES/messages" test --no-run --locked --target "$TRIPLE" "$@" --message-format json ||
         die 70 "compiling the tests failed: $(jq -r 'select(.reason == "compiler-message").message.rendered // empty' "$MESSAGES/messages" | tail -n 40)"
     TESTS=$(jq -r 'select(.profile.test and .executable) | [(.manifest_path | rtrimstr("/Cargo.toml")), .executable] | @tsv' \
         "$MESSAGES/messages")
@@ -92,9 +93,22 @@ run_tests() {
         RAN=$((RAN + $(list_tests "$program")))
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" "SINGLE_IMAGE=$SINGLE_TAG" \
             "BUILDER_IMAGE=$BUILDER_TAG" \
-            "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
+            "KUBECONFIG=${KUBECONFIG-}" "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
+}
+
+cluster_tests() {
+    [[ -s ${KUBECONFIG-} ]] || die 64 "--cluster needs KUBECONFIG: the file that names a cluster of one node, this machine."
+    KUBECONFIG=$(readlink -f -- "$KUBECONFIG")
+    step "what checks the manifests"
+    prepare_kubernetes_tools
+    "$KUBECTL" --kubeconfig "$KUBECONFIG" get --raw /readyz >/dev/null || die 69 "the cluster of $KUBECONFIG does not answer."
+    build_images
+    step "compile the tests on a cluster"
+    compile --package end-to-end --features cluster --test cluster
+    step "tests on a cluster"
+    run_tests
 }
 
 test_main() {
@@ -110,7 +124,7 @@ test_main() {
     if runs lint; then lint; fi
     if runs unit; then
         step "compile the supervisor's tests"
-        compile supervisor
+        compile --package supervisor
         step "tests of the supervisor"
         run_tests
     fi
@@ -119,11 +133,14 @@ test_main() {
         prepare_kubernetes_tools
         build_images
         step "compile the tests of whole jobs"
-        compile end-to-end
+        compile --package end-to-end
         step "tests of whole jobs"
         run_tests
     fi
+    if [[ $PART == cluster ]]; then cluster_tests; fi
     step_table
+    # Nobody is to believe that the manifests were on a cluster.
+    [[ $PART != all ]] || warn "the tests on a Kubernetes cluster did not run: they need KUBECONFIG and --cluster."
     [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
     ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"
     say "everything passed."

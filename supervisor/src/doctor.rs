@@ -37,3 +37,9 @@ pub fn examine(
     let shown = selection.shown(outcomes);
     Some(Report::new(scene, shown, began.elapsed()))
 }
+
+/// Why a secret of this key, not yet staged, is of no use: what the check `secrets.content` would fail for.
+#[must_use]
+pub fn refused_secret(key: &str, value: &str) -> Option<String> {
+    checks::refused_secret(key, value)
+}

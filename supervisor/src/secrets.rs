@@ -114,15 +114,21 @@ pub fn write_authfile(
     let Some(secret) = store.get(DOCKER_CONFIG) else {
         return Ok(None);
     };
+    let registries = registries(secret)?;
+    tracing::info!(registries, "registry credentials");
+    let written = private.file("containers/auth.json", secret.expose().as_bytes());
+    written.map(Some).map_err(SecretsError::from)
+}
+
+/// How many registries a `.dockerconfigjson` knows.
+fn registries(secret: &Secret) -> Result<usize, SecretsError> {
     // serde_json's message would quote the content.
     let parsed: DockerConfig =
         serde_json::from_str(secret.expose()).map_err(|error| SecretsError::NotDockerConfig {
             line: error.line(),
             column: error.column(),
         })?;
-    tracing::info!(registries = parsed.auths.len(), "registry credentials");
-    let written = private.file("containers/auth.json", secret.expose().as_bytes());
-    written.map(Some).map_err(SecretsError::from)
+    Ok(parsed.auths.len())
 }
 
 impl From<WorkspaceError> for SecretsError {

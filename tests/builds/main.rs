@@ -5,7 +5,6 @@ mod builder;
 mod conversation;
 mod files;
 mod registries;
-mod registry;
 mod rights;
 
 use std::sync::Arc;

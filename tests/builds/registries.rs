@@ -2,10 +2,9 @@
 
 use std::os::unix::fs::chown;
 
-use support::{Job, Pod, run_in_a_pod};
+use support::{Job, Pod, Registry, run_in_a_pod};
 
 use crate::BASE;
-use crate::registry::Registry;
 
 /// `builder:of-the-team`.
 const AUTHS: &str = r#"{"auths":{"127.0.0.1:7711":{"auth":"YnVpbGRlcjpvZi10aGUtdGVhbQ=="}}}"#;
@@ -16,8 +15,9 @@ fn the_builders_credentials_push_and_pull_and_the_jobs_own_are_for_its_own_regis
         "SUPERVISOR_STORAGE__INSECURE_REGISTRIES=127.0.0.1:5000,127.0.0.1:7711,127.0.0.1:7712";
     let allow = "SUPERVISOR_BUILDER__PUSH__ALLOW=127.0.0.1:7711/team/*,127.0.0.1:7712/*";
     let pod = Pod::start(&[insecure, allow], AUTHS);
-    let _teams = Registry::start(&pod, 7711, "builder", "of-the-team");
-    let _jobs = Registry::start(&pod, 7712, "job", "of-the-job");
+    let network = format!("{}-network", pod.name());
+    let _teams = Registry::start(&network, 7711, "builder", "of-the-team");
+    let _jobs = Registry::start(&network, 7712, "job", "of-the-job");
 
     let done = pod.build(
         &format!("FROM {BASE}\nRUN echo private >/private"),

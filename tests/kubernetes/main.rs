@@ -5,6 +5,8 @@
 
 mod examples;
 mod manifests;
+mod restrictions;
 mod rights;
 mod schemas;
 mod standards;
+mod surroundings;

@@ -1,223 +1,249 @@
-//! What each container says of itself: everything, and nothing more than the table allows.
+//! No container of any combination loses a restriction, and one that did would be found.
 
 use serde_json::{Value, json};
+use std::process::Command;
+use support::manifests::containers;
+use support::supervisor;
 
-use crate::manifests::{containers, overlays};
-
-/// The whole securityContext of a container that builds nothing.
-fn restricted() -> Value {
-    json!({
-        "allowPrivilegeEscalation": false,
-        "capabilities": {"drop": ["ALL"]},
-        "privileged": false,
-        "procMount": "Default",
-        "readOnlyRootFilesystem": true,
-        "runAsGroup": 1000,
-        "runAsNonRoot": true,
-        "runAsUser": 1000,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    })
-}
-
-/// The same with what Buildah needs.
-fn builds(profile: &str) -> Value {
-    let mut context = restricted();
-    context["readOnlyRootFilesystem"] = json!(false);
-    context["seccompProfile"] = json!({"type": "Localhost", "localhostProfile": "buildah.json"});
-    if profile == "userns" {
-        context["capabilities"]["add"] = json!(["SETUID", "SETGID", "SETFCAP"]);
-        context["runAsUser"] = json!(0);
-        context["runAsGroup"] = json!(0);
-        context["runAsNonRoot"] = json!(false);
-    } else {
-        context["capabilities"]["add"] = json!(["SETUID", "SETGID"]);
-        context["allowPrivilegeEscalation"] = json!(true);
-    }
-    context
-}
+use crate::manifests::{Rendering, all, plain};
+use crate::restrictions::faults;
 
 #[test]
-fn every_container_has_its_rights_by_the_table() {
-    for overlay in overlays() {
-        let pod = overlay.pod();
-        for container in containers(&pod) {
-            let name = container["name"].as_str().unwrap();
-            let builder = if overlay.shape == "single" {
-                "runner"
-            } else {
-                "builder"
-            };
-            let expected = if name == builder {
-                builds(overlay.profile)
-            } else {
-                restricted()
-            };
-            assert_eq!(
-                container["securityContext"],
-                expected,
-                "{} {name}",
-                overlay.name()
-            );
+fn every_combination_is_what_the_table_says() {
+    for rendering in all() {
+        let faults = faults(rendering.job(), &rendering.components);
+        assert!(faults.is_empty(), "{}: {faults:#?}", rendering.name);
+    }
+}
+
+/// A change of a Job, and what it was.
+type Mutation = (String, Value);
+
+/// Every field that says anything of security, taken out, turned around, or added to.
+fn mutations(job: &Value) -> Vec<Mutation> {
+    let mut all = Vec::new();
+    let pod = "/spec/template/spec";
+    let read = |pointer: &str| job.pointer(pointer).unwrap();
+    for field in [
+        "backoffLimit",
+        "podFailurePolicy",
+        "activeDeadlineSeconds",
+        "ttlSecondsAfterFinished",
+    ] {
+        all.extend(removed(job, "/spec", field));
+    }
+    for field in read(pod).as_object().unwrap().keys() {
+        if ![
+            "containers",
+            "initContainers",
+            "volumes",
+            "priorityClassName",
+        ]
+        .contains(&field.as_str())
+        {
+            all.extend(removed(job, pod, field));
+            all.extend(turned(job, &format!("{pod}/{field}")));
         }
     }
+    for list in ["initContainers", "containers"] {
+        let length = read(&format!("{pod}/{list}")).as_array().unwrap().len();
+        for number in 0..length {
+            container_mutations(job, &format!("{pod}/{list}/{number}"), &mut all);
+        }
+    }
+    for number in 0..read(&format!("{pod}/volumes")).as_array().unwrap().len() {
+        volume_mutations(job, &format!("{pod}/volumes/{number}"), &mut all);
+    }
+    for (field, value) in [
+        ("hostUsers", json!(true)),
+        ("hostAliases", json!([])),
+        ("ephemeralContainers", json!([{"name": "x"}])),
+        ("runtimeClassName", json!("other")),
+    ] {
+        all.push(set(job, pod, field, value));
+    }
+    all.push(set(job, pod, "terminationGracePeriodSeconds", json!(80)));
+    let mut swapped = job.clone();
+    swapped
+        .pointer_mut(&format!("{pod}/initContainers"))
+        .unwrap()
+        .as_array_mut()
+        .unwrap()
+        .reverse();
+    all.push(("the order of the init containers".to_owned(), swapped));
+    all
 }
 
-/// The runner in the shape `split` reaches the builder's socket, and nothing else of the builder's.
-#[test]
-fn the_builder_shares_the_workspace_and_the_socket() {
-    let split = || {
-        overlays()
-            .into_iter()
-            .filter(|overlay| overlay.shape == "split")
+fn container_mutations(job: &Value, container: &str, all: &mut Vec<Mutation>) {
+    let context = format!("{container}/securityContext");
+    for field in job.pointer(&context).unwrap().as_object().unwrap().keys() {
+        all.extend(removed(job, &context, field));
+        all.extend(turned(job, &format!("{context}/{field}")));
+    }
+    all.extend(removed(job, container, "securityContext"));
+    all.extend(removed(job, &format!("{context}/capabilities"), "drop"));
+    all.push(set(
+        job,
+        &format!("{context}/capabilities"),
+        "add",
+        json!(["SYS_ADMIN"]),
+    ));
+    all.push(set(
+        job,
+        &context,
+        "seccompProfile",
+        json!({"type": "Unconfined"}),
+    ));
+    all.push(set(job, &context, "procMount", json!("Unmasked")));
+    all.push(set(
+        job,
+        &context,
+        "appArmorProfile",
+        json!({"type": "Unconfined"}),
+    ));
+    all.push(set(
+        job,
+        &context,
+        "seLinuxOptions",
+        json!({"type": "spc_t"}),
+    ));
+    all.push(set(
+        job,
+        container,
+        "ports",
+        json!([{"containerPort": 1, "hostPort": 1}]),
+    ));
+    all.push(set(
+        job,
+        container,
+        "envFrom",
+        json!([{"secretRef": {"name": "github"}}]),
+    ));
+    all.push(set(job, container, "volumeDevices", json!([])));
+    all.push(set(job, container, "lifecycle", json!({})));
+    let variable = json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "github", "key": "jitconfig"}}}]);
+    all.push(set(job, container, "env", variable));
+    for side in ["requests", "limits"] {
+        all.extend(removed(
+            job,
+            &format!("{container}/resources/{side}"),
+            "memory",
+        ));
+        all.extend(removed(
+            job,
+            &format!("{container}/resources/{side}"),
+            "ephemeral-storage",
+        ));
+    }
+    all.extend(removed(job, container, "terminationMessagePath"));
+    all.extend(removed(job, container, "restartPolicy"));
+    let mounts = format!("{container}/volumeMounts");
+    for (number, mount) in job
+        .pointer(&mounts)
+        .unwrap()
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+    {
+        let mount = (format!("{mounts}/{number}"), mount["readOnly"] == true);
+        all.push(set(
+            job,
+            &mount.0,
+            "mountPropagation",
+            json!("Bidirectional"),
+        ));
+        all.push(set(job, &mount.0, "readOnly", json!(!mount.1)));
+    }
+    let mut more = job.clone();
+    let list = more.pointer_mut(&mounts).unwrap().as_array_mut().unwrap();
+    list.push(json!({"name": "builder-secrets", "mountPath": "/x", "readOnly": true}));
+    all.push((format!("{mounts}: one more"), more));
+}
+
+fn volume_mutations(job: &Value, volume: &str, all: &mut Vec<Mutation>) {
+    for (source, field) in [
+        ("emptyDir", "sizeLimit"),
+        ("emptyDir", "medium"),
+        ("secret", "defaultMode"),
+        ("ephemeral", "volumeClaimTemplate"),
+    ] {
+        all.extend(removed(job, &format!("{volume}/{source}"), field));
+    }
+    all.push(set(job, volume, "hostPath", json!({"path": "/"})));
+    let token = json!({"sources": [{"serviceAccountToken": {"path": "token"}}]});
+    all.push(set(job, volume, "projected", token));
+}
+
+fn removed(job: &Value, parent: &str, field: &str) -> Option<Mutation> {
+    let mut job = job.clone();
+    let gone = job.pointer_mut(parent)?.as_object_mut()?.remove(field)?;
+    Some((format!("{parent}/{field} removed, was {gone}"), job))
+}
+
+/// A boolean is its opposite, an id another.
+fn turned(job: &Value, pointer: &str) -> Option<Mutation> {
+    let mut job = job.clone();
+    let value = job.pointer_mut(pointer)?;
+    *value = match &*value {
+        Value::Bool(is) => json!(!*is),
+        Value::Number(is) if is.as_u64()? < 2000 && !pointer.ends_with("Seconds") => {
+            json!(is.as_u64()? + 1)
+        }
+        _ => return None,
     };
-    assert!(split().count() > 0);
-    for overlay in split() {
-        let pod = overlay.pod();
-        let of = |name: &str| -> Vec<(String, String)> {
-            let all = containers(&pod);
-            let container = all.iter().find(|one| one["name"] == name).unwrap();
-            let mounts = container["volumeMounts"].as_array().unwrap().iter();
-            let text = |value: &Value| value.as_str().unwrap().to_owned();
-            mounts
-                .map(|mount| (text(&mount["name"]), text(&mount["mountPath"])))
-                .collect()
-        };
-        let builder = of("builder");
-        let mut shared = of("runner");
-        shared.retain(|(volume, _)| builder.iter().any(|(other, _)| other == volume));
-        shared.sort();
-        let expected = [
-            ("builder-socket", "/run/builder"),
-            ("workspace", "/workspace"),
-        ];
-        let expected = expected.map(|(volume, path)| (volume.to_owned(), path.to_owned()));
-        assert_eq!(shared, expected, "{}", overlay.name());
-        let sidecar = containers(&pod)
-            .into_iter()
-            .find(|one| one["name"] == "builder");
-        assert_eq!(sidecar.unwrap()["restartPolicy"], "Always");
-    }
+    Some((format!("{pointer} turned"), job))
 }
 
-#[test]
-fn every_container_states_its_resources_and_its_last_words() {
-    for overlay in overlays() {
-        let pod = overlay.pod();
-        for container in containers(&pod) {
-            let name = &container["name"];
-            for resource in ["memory", "ephemeral-storage"] {
-                for kind in ["requests", "limits"] {
-                    let value = &container["resources"][kind][resource];
-                    assert!(value.is_string(), "{name}: {kind}.{resource}");
-                }
-            }
-            assert_eq!(container["terminationMessagePath"], "/dev/termination-log");
-        }
-    }
+fn set(job: &Value, parent: &str, field: &str, value: Value) -> Mutation {
+    let mut job = job.clone();
+    let name = format!("{parent}/{field} set to {value}");
+    job.pointer_mut(parent).unwrap()[field] = value;
+    (name, job)
 }
 
+/// With all components, so that what they add is among it.
 #[test]
-fn the_pod_shares_nothing_with_the_node_and_has_no_token() {
-    for overlay in overlays() {
-        let pod = overlay.pod();
-        for (key, value) in [
-            ("automountServiceAccountToken", false),
-            ("enableServiceLinks", false),
-            ("shareProcessNamespace", false),
-            ("hostNetwork", false),
-            ("hostPID", false),
-            ("hostIPC", false),
-        ] {
-            assert_eq!(pod[key], value, "{}: {key}", overlay.name());
-        }
-        let host_users = pod.get("hostUsers").and_then(Value::as_bool);
-        let own = (overlay.profile == "userns").then_some(false);
-        assert_eq!(host_users, own, "{}", overlay.name());
-        for volume in pod["volumes"].as_array().unwrap() {
-            let kinds: Vec<&String> = volume
-                .as_object()
-                .unwrap()
-                .keys()
-                .filter(|key| *key != "name")
-                .collect();
-            assert!(
-                kinds == ["emptyDir"] || kinds == ["secret"] || kinds == ["ephemeral"],
-                "{}: {volume}",
-                overlay.name()
-            );
-            if let Some(directory) = volume.get("emptyDir") {
-                assert!(directory["sizeLimit"].is_string(), "{volume}");
-            }
+fn a_lost_restriction_is_found_in_every_container() {
+    let fullest: Vec<&Rendering> = all()
+        .iter()
+        .filter(|one| one.name.ends_with("with all components"))
+        .collect();
+    let mut count = 0;
+    for rendering in plain().into_iter().chain(fullest) {
+        for (what, job) in mutations(rendering.job()) {
+            let found = faults(&job, &rendering.components);
+            assert!(!found.is_empty(), "{}: {what}", rendering.name);
+            count += 1;
         }
     }
+    assert!(count > 2000, "{count}");
 }
 
+/// The supervisor itself holds the seconds of each container against one another.
 #[test]
-fn only_the_init_containers_mount_secrets_and_staged_ones_lie_in_memory() {
-    for overlay in overlays() {
-        let pod = overlay.pod();
-        let volumes = pod["volumes"].as_array().unwrap();
-        let secrets: Vec<&Value> = volumes
-            .iter()
-            .filter(|volume| volume.get("secret").is_some())
-            .map(|volume| &volume["name"])
-            .collect();
-        assert!(!secrets.is_empty());
-        for container in containers(&pod) {
-            let staging = container["name"].as_str().unwrap().starts_with("stage-");
-            for mount in container["volumeMounts"].as_array().unwrap() {
-                if secrets.contains(&&mount["name"]) {
-                    assert!(staging, "{}: {}", overlay.name(), container["name"]);
-                    assert_eq!(mount["readOnly"], true);
-                }
-                if mount["mountPath"] == "/run/secrets/supervisor" {
-                    let volume = volumes
-                        .iter()
-                        .find(|volume| volume["name"] == mount["name"])
-                        .unwrap();
-                    assert_eq!(volume["emptyDir"]["medium"], "Memory", "{volume}");
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn the_grace_periods_are_in_step() {
-    for overlay in overlays() {
-        let pod = overlay.pod();
-        let seconds = |container: &Value, name: &str| -> u64 {
-            let variables = container["env"].as_array().unwrap();
-            let found = variables.iter().find(|variable| variable["name"] == name);
-            let text = found.unwrap()["value"].as_str().unwrap();
-            text.trim_end_matches('s').parse().unwrap()
-        };
-        let whole = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
-        let mut used = 0;
-        for container in containers(&pod) {
-            let name = container["name"].as_str().unwrap();
-            if name.starts_with("stage-") {
+fn the_supervisor_takes_every_containers_settings() {
+    let mut seen = Vec::new();
+    for rendering in all() {
+        for container in containers(rendering.pod()) {
+            let Some(variables) = container["env"].as_array() else {
+                continue;
+            };
+            if seen.contains(variables) {
                 continue;
             }
-            let period = seconds(container, "SUPERVISOR_TERMINATION_GRACE_PERIOD");
-            let parts = seconds(container, "SUPERVISOR_GRACE")
-                + seconds(container, "SUPERVISOR_WIPE__RESERVE");
-            assert!(parts <= period, "{name}: {parts} of {period}");
-            used += period;
+            seen.push(variables.clone());
+            let variables = variables.iter().map(|variable| {
+                let text = |key: &str| variable[key].as_str().unwrap();
+                (text("name"), text("value"))
+            });
+            let output = Command::new(supervisor())
+                .args(["config", "--json"])
+                .envs(variables)
+                .output();
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}: {said}", rendering.name);
         }
-        assert!(used <= whole, "{}: {used} of {whole}", overlay.name());
-    }
-}
-
-#[test]
-fn a_job_is_tried_once_and_a_lost_node_has_its_own_reason() {
-    for overlay in overlays() {
-        let spec = overlay.job()["spec"].take();
-        assert_eq!(spec["backoffLimit"], 0);
-        assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
-        assert!(spec["activeDeadlineSeconds"].is_u64() && spec["ttlSecondsAfterFinished"].is_u64());
-        let rule = &spec["podFailurePolicy"]["rules"][0];
-        assert_eq!(rule["action"], "FailJob");
-        assert_eq!(rule["onPodConditions"][0]["type"], "DisruptionTarget");
     }
 }

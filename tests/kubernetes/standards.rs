@@ -2,22 +2,40 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{Overlay, overlays, run};
+use support::manifests::{kustomize, parse, run_tool};
 
-/// The strictest level that a pod meets, and what the next one forbids.
-pub(crate) fn level(pod: &Value) -> (String, String) {
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod});
-    let output = run("POD_SECURITY", &[], Some(&pod.to_string()));
+use crate::manifests::{Rendering, all};
+
+/// The strictest level that each pod meets, and what the next one forbids.
+fn levels(pods: &[Value]) -> Vec<(String, String)> {
+    let pods = pods.iter().map(|pod| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod})
+            .to_string()
+    });
+    let output = run_tool(
+        "POD_SECURITY",
+        &[],
+        &pods.collect::<Vec<_>>().join(
+            "
+",
+        ),
+    );
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let line = String::from_utf8(output.stdout).unwrap();
-    let (level, forbidden) = line.trim_end_matches('\n').split_once('\t').unwrap();
-    (level.to_owned(), forbidden.to_owned())
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let parts = lines.lines().map(|line| line.split_once('\t').unwrap());
+    parts
+        .map(|(level, why)| (level.to_owned(), why.to_owned()))
+        .collect()
+}
+
+fn level(pod: Value) -> (String, String) {
+    levels(&[pod]).remove(0)
 }
 
 /// A pod of the containers alone that stage the Secrets.
-fn staging_alone(overlay: Overlay) -> Value {
-    let mut pod = overlay.pod();
+fn staging_alone(rendering: &Rendering) -> Value {
+    let mut pod = rendering.pod().clone();
     let mut staging = pod["initContainers"].take();
     let containers = staging.as_array_mut().unwrap();
     containers.retain(|one| one["name"].as_str().unwrap().starts_with("stage-"));
@@ -26,44 +44,94 @@ fn staging_alone(overlay: Overlay) -> Value {
     pod
 }
 
-#[test]
-fn the_container_that_mounts_the_secret_meets_restricted() {
-    for overlay in overlays() {
-        let (level, forbidden) = level(&staging_alone(overlay));
-        assert_eq!(level, "restricted", "{}: {forbidden}", overlay.name());
+fn assert_levels(
+    part: impl Fn(&Rendering) -> Value,
+    expected: impl Fn(&Rendering) -> &'static str,
+) {
+    let pods: Vec<Value> = all().iter().map(part).collect();
+    let levels = levels(&pods);
+    assert_eq!(levels.len(), all().len());
+    for (rendering, (level, why)) in all().iter().zip(levels) {
+        assert_eq!(level, expected(rendering), "{}: {why}", rendering.name);
     }
+}
+
+#[test]
+fn the_containers_that_mount_secrets_meet_restricted_where_their_reader_is_no_root() {
+    assert_levels(staging_alone, |rendering| {
+        match (rendering.label("shape"), rendering.label("profile")) {
+            ("single", "userns") => "baseline",
+            _ => "restricted",
+        }
+    });
 }
 
 #[test]
 fn in_the_shape_split_the_jobs_container_meets_restricted() {
-    for overlay in overlays() {
-        let mut pod = overlay.pod();
+    let runner_alone = |rendering: &Rendering| {
+        let mut pod = rendering.pod().clone();
         pod.as_object_mut().unwrap().remove("initContainers");
-        let expected = if overlay.shape == "split" {
-            "restricted"
-        } else {
-            "baseline"
-        };
-        let (level, forbidden) = level(&pod);
-        assert_eq!(level, expected, "{}: {forbidden}", overlay.name());
+        pod
+    };
+    assert_levels(runner_alone, |rendering| match rendering.label("shape") {
+        "split" => "restricted",
+        _ => "baseline",
+    });
+}
+
+#[test]
+fn no_pod_needs_a_privileged_namespace_and_the_namespace_is_none() {
+    assert_levels(|rendering| rendering.pod().clone(), |_| "baseline");
+    for rendering in all() {
+        let labels = &rendering.of_kind("Namespace")["metadata"]["labels"];
+        assert_eq!(labels["pod-security.kubernetes.io/enforce"], "baseline");
+    }
+}
+
+/// The root that stages for a root has nothing else that `restricted` forbids.
+#[test]
+fn staging_as_root_is_its_user_and_nothing_more() {
+    let single = all().iter().find(|one| one.name == "github-single-userns");
+    let (found, why) = level(staging_alone(single.unwrap()));
+    assert_eq!(found, "baseline");
+    for word in [
+        "privileged",
+        "Escalation",
+        "capabilities",
+        "seccomp",
+        "volume",
+    ] {
+        assert!(!why.contains(word), "{why}");
     }
 }
 
 #[test]
-fn no_pod_needs_a_privileged_namespace() {
-    for overlay in overlays() {
-        let (found, forbidden) = level(&overlay.pod());
-        assert_eq!(found, "baseline", "{}: {forbidden}", overlay.name());
-        let objects = overlay.objects();
-        let namespace = objects.iter().find(|o| o["kind"] == "Namespace").unwrap();
-        let enforced = &namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"];
-        assert_eq!(enforced, "baseline");
-    }
+fn what_brings_the_profile_to_the_nodes_is_privileged_by_its_one_host_path_alone() {
+    let objects = parse(&[kustomize("k8s/seccomp")]).remove(0);
+    let set = objects
+        .iter()
+        .find(|object| object["kind"] == "DaemonSet")
+        .unwrap();
+    let mut pod = set["spec"]["template"]["spec"].clone();
+    let (found, why) = level(pod.clone());
+    assert_eq!(found, "privileged");
+    assert!(why.starts_with("hostPath volumes"), "{why}");
+    let volumes = pod["volumes"].as_array_mut().unwrap();
+    volumes.retain(|volume| {
+        volume
+            .get("hostPath")
+            .is_none_or(|path| path["path"] != "/var/lib/kubelet/seccomp")
+    });
+    assert_eq!(level(pod).0, "baseline");
+    let namespace = objects
+        .iter()
+        .find(|object| object["kind"] == "Namespace")
+        .unwrap();
+    assert_ne!(namespace["metadata"]["name"], "ci-cd-agents");
 }
 
 #[test]
 fn the_evaluator_sees_a_lost_restriction() {
-    let overlay = overlays()[0];
     for (pointer, value, expected) in [
         (
             "/containers/0/securityContext/allowPrivilegeEscalation",
@@ -82,8 +150,9 @@ fn the_evaluator_sees_a_lost_restriction() {
         ),
         ("/hostPID", json!(true), "privileged"),
     ] {
-        let mut pod = staging_alone(overlay);
+        let split = all().iter().find(|one| one.name == "github-split-rootless");
+        let mut pod = staging_alone(split.unwrap());
         *pod.pointer_mut(pointer).unwrap() = value;
-        assert_eq!(level(&pod).0, expected, "{pointer}");
+        assert_eq!(level(pod).0, expected, "{pointer}");
     }
 }

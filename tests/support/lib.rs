@@ -5,13 +5,16 @@
 
 mod image;
 mod job;
+pub mod manifests;
 mod pair;
 mod pod;
+mod registry;
 
 pub use image::Image;
 pub use job::{Ended, Job, Running};
 pub use pair::Pair;
 pub use pod::{Done, Pod};
+pub use registry::Registry;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -101,18 +104,29 @@ pub fn run_in_a_pod(flags: &[&str], arguments: &[&str]) -> Output {
 /// Runs an image without a network, with what `flags` give it.
 #[must_use]
 pub fn run_image(image: &str, flags: &[&str], arguments: &[&str]) -> Output {
-    image_with(&["run", "--rm"], image, flags, arguments)
+    image_with(
+        &["run", "--rm", "--network", "none"],
+        image,
+        flags,
+        arguments,
+    )
 }
 
 /// The same, in the background: it stays until it is removed.
 #[must_use]
 pub fn start_image(image: &str, flags: &[&str], arguments: &[&str]) -> Output {
-    image_with(&["run", "--detach"], image, flags, arguments)
+    image_with(
+        &["run", "--detach", "--network", "none"],
+        image,
+        flags,
+        arguments,
+    )
 }
 
-fn image_with(how: &[&str], image: &str, flags: &[&str], arguments: &[&str]) -> Output {
+/// Starts a container as `how` says, with what every container needs on this machine.
+#[must_use]
+pub fn image_with(how: &[&str], image: &str, flags: &[&str], arguments: &[&str]) -> Output {
     let mut command = how.to_vec();
-    command.extend(["--network", "none"]);
     command.extend(flags);
     command.push(image);
     command.extend(arguments);

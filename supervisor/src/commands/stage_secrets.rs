@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use supervisor::exit;
 use supervisor::secrets::stage::{Request, stage};
+use supervisor::{doctor, exit};
 
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 all required keys were copied, 77 a key is missing or unusable and nothing was copied"
+    after_help = "Exit codes: 0 all required keys were copied, 77 a key is missing, unusable or expired, and nothing was copied"
 )]
 pub(crate) struct Arguments {
     /// Where the Secret is mounted
@@ -32,7 +32,7 @@ pub(crate) fn main(arguments: Arguments) -> u8 {
         required: arguments.required,
         optional: arguments.optional,
     };
-    match stage(&request) {
+    match stage(&request, doctor::refused_secret) {
         Ok(count) => {
             eprintln!(
                 "supervisor: {count} keys staged in {}",

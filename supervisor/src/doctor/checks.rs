@@ -16,6 +16,8 @@ mod trials;
 mod userns;
 mod workspace;
 
+pub(super) use secrets::refused as refused_secret;
+
 use super::check::Check;
 
 /// Every check; what a check needs stands before it.

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::read::read_file;
-use super::{Secret, SecretsError};
+use super::{DOCKER_CONFIG, Secret, SecretsError, registries};
 use crate::storage::in_memory;
 
 /// What is to be copied, and where to.
@@ -43,6 +43,14 @@ pub enum StageError {
         /// The target.
         to: PathBuf,
     },
+    /// A key whose value would be refused later.
+    #[error("secret {}: {problem}; make a new one: kubectl create secret generic NAME --from-file=KEY=FILE --dry-run=client -o yaml | kubectl apply -f -", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, without its value.
+        problem: String,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -53,11 +61,14 @@ pub enum StageError {
     },
 }
 
-/// Copies the keys, mode 0400, and returns how many there were.
+/// Copies the keys, mode 0400, and returns how many there were. `refused` says what is wrong with the value of a key.
 ///
 /// # Errors
 /// [`StageError`] naming key and cure. Nothing of this request is left then.
-pub fn stage(request: &Request) -> Result<usize, StageError> {
+pub fn stage(
+    request: &Request,
+    refused: impl Fn(&str, &str) -> Option<String>,
+) -> Result<usize, StageError> {
     if !in_memory(&request.to) {
         let to = request.to.clone();
         return Err(StageError::NotInMemory { to });
@@ -67,7 +78,14 @@ pub fn stage(request: &Request) -> Result<usize, StageError> {
         check(key)?;
         let path = request.from.join(key);
         if path.symlink_metadata().is_ok() {
-            secrets.push((request.to.join(key), read_file(&path)?));
+            let secret = read_file(&path)?;
+            if key == DOCKER_CONFIG {
+                registries(&secret)?;
+            }
+            if let Some(problem) = refused(key, secret.expose()) {
+                return Err(StageError::Refused { path, problem });
+            }
+            secrets.push((request.to.join(key), secret));
         } else if request.required.contains(key) {
             let key = key.clone();
             return Err(SecretsError::Missing { key, path }.into());
@@ -138,11 +156,14 @@ mod tests {
     impl Scene {
         fn stage(&self, required: &[&str], optional: &[&str]) -> Result<usize, StageError> {
             let owned = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
-            stage(&Request {
+            let request = Request {
                 from: self.from.path().to_owned(),
                 to: self.to.path().to_owned(),
                 required: owned(required),
                 optional: owned(optional),
+            };
+            stage(&request, |_, value| {
+                value.contains("over").then(|| "is over".to_owned())
             })
         }
 
@@ -170,8 +191,18 @@ mod tests {
 
     #[test]
     fn one_bad_key_and_nothing_is_staged() {
-        let scene = scene(&[("token", "hunter2"), ("empty", "")]);
+        let scene = scene(&[
+            ("token", "hunter2"),
+            ("empty", ""),
+            ("late", "over"),
+            (".dockerconfigjson", r#"{"auths": "hunter2"}"#),
+        ]);
         for (keys, named) in [
+            (["token", "late"], "/late: is over"),
+            (
+                ["token", ".dockerconfigjson"],
+                "not a docker configuration (line 1, column",
+            ),
             (["token", "empty"], "/empty: is empty"),
             (["token", "absent"], "secret absent is missing"),
             (["token", "../token"], "\"../token\" is no key"),
@@ -196,12 +227,13 @@ mod tests {
 
     #[test]
     fn a_disk_is_refused() {
-        let text = stage(&Request {
+        let request = Request {
             from: "/nonexistent".into(),
             to: "/proc".into(),
             required: Vec::new(),
             optional: Vec::new(),
-        });
+        };
+        let text = stage(&request, |_, _| None);
         let text = text.unwrap_err().to_string();
         assert!(text.contains("medium: Memory"), "{text}");
     }

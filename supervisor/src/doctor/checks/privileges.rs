@@ -60,7 +60,7 @@ const SECCOMP: Case = Case {
     name: "refused",
     status: Status::Fail,
     means: "A build unpacks image layers and runs steps in a small container of its own. The filter of this container's runtime forbids the system calls that make one.",
-    cure: "Copy k8s/seccomp/buildah.json to every node, beneath the kubelet's seccomp directory, and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
+    cure: "Bring k8s/seccomp/buildah.json to every node (kubectl apply -k k8s/seccomp), and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
 };
 const SECCOMP_KILLS: Case = Case {
     name: "killed",

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::tokens;
 use super::trials::told;
+use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::flavor;
@@ -164,23 +165,39 @@ fn value(key: &str, path: &Path, own: bool) -> Option<Finding> {
     if text.trim().is_empty() {
         return case(EMPTY, format!("{key} is empty"));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-    let now = i64::try_from(now).ok()?;
-    if let Some(times) = tokens::times(text) {
-        if let Some(over) = times.expires.filter(|time| *time <= now) {
-            let minutes = (now - over) / 60;
-            let kind = if own { EXPIRED } else { EXPIRED_OTHER };
-            return case(kind, format!("{key} expired {minutes} minutes ago"));
-        }
-        if let Some(early) = times.begins.filter(|time| *time > now + 300) {
-            let minutes = (early - now) / 60;
-            return case(NOT_YET, format!("{key} is valid only in {minutes} minutes"));
-        }
+    if let Some(finding) = untimely(key, text, own) {
+        return Some(finding);
     }
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
     (mode & 0o007 != 0)
         .then(|| case(OPEN, format!("{key} has mode {mode:04o}")))
         .flatten()
+}
+
+/// What is wrong with the times that a token tells of itself.
+fn untimely(key: &str, text: &str, own: bool) -> Option<Finding> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let now = i64::try_from(now).ok()?;
+    let case = |case, found: String| Some(Finding::case(case, found).fill("key", key));
+    let times = tokens::times(text)?;
+    if let Some(over) = times.expires.filter(|time| *time <= now) {
+        let minutes = (now - over) / 60;
+        let kind = if own { EXPIRED } else { EXPIRED_OTHER };
+        return case(kind, format!("{key} expired {minutes} minutes ago"));
+    }
+    let early = times.begins.filter(|time| *time > now + 300)?;
+    let minutes = (early - now) / 60;
+    case(NOT_YET, format!("{key} is valid only in {minutes} minutes"))
+}
+
+/// Why a value that the init container is about to stage would be refused later: a runner's own token, and its time is over.
+pub(in crate::doctor) fn refused(key: &str, text: &str) -> Option<String> {
+    let flavors = [FlavorName::Github, FlavorName::Circleci];
+    let own = flavors
+        .into_iter()
+        .any(|name| flavor::own_token(name) == Some(key));
+    let finding = untimely(key, text, own)?;
+    finding.is_fatal().then(|| finding.found().to_owned())
 }
 
 fn unlink(scene: &Scene) -> Finding {
@@ -191,5 +208,20 @@ fn unlink(scene: &Scene) -> Finding {
     match access(path, AccessFlags::W_OK | AccessFlags::X_OK) {
         Ok(()) => Finding::ok("their files are removed before the job starts"),
         Err(errno) => Finding::case(STAYS, format!("{}: {}", path.display(), told(errno))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_runners_own_token_is_refused_when_its_time_is_over() {
+        // {"alg":"none"}.{"exp":1}
+        let over = "eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln";
+        let said = refused("jitconfig", over).unwrap();
+        assert!(said.starts_with("jitconfig expired "), "{said}");
+        assert_eq!(refused("another", over), None);
+        assert_eq!(refused("jitconfig", "opaque"), None);
     }
 }

@@ -3,17 +3,22 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use support::{Pod, podman, wait_for};
 use tempfile::TempDir;
 
-pub(crate) struct Registry {
+use crate::{podman, wait_for};
+
+/// It ends when it is dropped.
+pub struct Registry {
     child: Child,
+    network: String,
+    port: u16,
     _directory: TempDir,
 }
 
 impl Registry {
-    /// Debian's docker-registry on the pod's loopback, for one user.
-    pub(crate) fn start(pod: &Pod, port: u16, user: &str, password: &str) -> Self {
+    /// Debian's docker-registry on the loopback of a container's network, for one user.
+    #[must_use]
+    pub fn start(container: &str, port: u16, user: &str, password: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).display().to_string();
         std::fs::write(path("users"), format!("{user}:{}\n", hash(password))).unwrap();
@@ -24,12 +29,9 @@ impl Registry {
             path("users")
         );
         std::fs::write(path("registry.yml"), text).unwrap();
-        let network = format!("{}-network", pod.name());
-        let pid = podman(&["inspect", "--format", "{{.State.Pid}}", &network]);
-        let network = format!(
-            "--net=/proc/{}/ns/net",
-            String::from_utf8_lossy(&pid.stdout).trim()
-        );
+        let pid = podman(&["inspect", "--format", "{{.State.Pid}}", container]);
+        let pid = String::from_utf8_lossy(&pid.stdout).trim().to_owned();
+        let network = format!("--net=/proc/{pid}/ns/net");
         let child = Command::new("nsenter")
             .args([&network, "docker-registry", "serve"])
             .arg(Path::new(&path("registry.yml")))
@@ -37,16 +39,28 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        wait_for("the registry", || {
-            let asked = pod.job(&format!(
-                "curl --silent --output /dev/null --write-out '%{{http_code}}' http://127.0.0.1:{port}/v2/"
-            ));
-            (asked.said == "401").then_some(())
-        });
-        Self {
+        let registry = Self {
             child,
+            network,
+            port,
             _directory: directory,
-        }
+        };
+        wait_for("the registry", || {
+            let asked = registry.curl("", &["--write-out", "%{http_code}"]);
+            asked.ends_with("401").then_some(())
+        });
+        registry
+    }
+
+    /// Asks it for a path beneath /v2/.
+    #[must_use]
+    pub fn curl(&self, path: &str, flags: &[&str]) -> String {
+        let output = Command::new("nsenter")
+            .args([&self.network, "curl", "--silent", "--noproxy", "*"])
+            .args(flags)
+            .arg(format!("http://127.0.0.1:{}/v2/{path}", self.port))
+            .output();
+        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
     }
 }
 
