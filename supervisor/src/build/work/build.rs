@@ -3,12 +3,15 @@
 mod files;
 mod images;
 mod outputs;
+mod platforms;
 mod secrets;
 
 use std::path::{Component, Path};
 
 use super::{Operation, Parsed, Planner, ReadInput, Reference};
-use crate::build::containerfile::{self, Arguments};
+use std::collections::BTreeMap;
+
+use crate::build::containerfile::{Arguments, Given};
 use crate::build::credentials::Owner;
 use crate::build::operation::{Input, Stdin};
 use crate::build::variables::{PROXIES, SETTINGS};
@@ -41,10 +44,7 @@ impl Planner<'_> {
         if !exported {
             self.cache(&mut operation)?;
         }
-        let mut images = Vec::new();
-        for text in &texts {
-            images.extend(containerfile::images(text, &arguments, &contexts)?);
-        }
+        let mut images = platforms::images(parsed, &texts, Given::of(arguments, contexts))?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
         self.settings(parsed, &mut operation);
@@ -116,9 +116,13 @@ impl Planner<'_> {
         Ok(arguments)
     }
 
-    /// `--build-context NAME=…`: the names.
-    fn contexts(&self, parsed: &Parsed, operation: &mut Operation) -> Result<Vec<String>, String> {
-        let mut names = Vec::new();
+    /// `--build-context NAME=…`: the names, and whether it is an image.
+    fn contexts(
+        &self,
+        parsed: &Parsed,
+        operation: &mut Operation,
+    ) -> Result<BTreeMap<String, bool>, String> {
+        let mut names = BTreeMap::new();
         for given in parsed.values("build-context") {
             let (name, source) = given
                 .split_once('=')
@@ -148,7 +152,7 @@ impl Planner<'_> {
             operation
                 .arguments
                 .push(format!("--build-context={name}={source}"));
-            names.push(name.to_owned());
+            names.insert(name.to_owned(), image.is_some());
         }
         Ok(names)
     }
