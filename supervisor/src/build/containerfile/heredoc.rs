@@ -74,7 +74,12 @@ const DEEP: &str =
 impl<'a> Lexer<'a> {
     fn words(text: &'a str, raw_quotes: bool, raw_escapes: bool) -> Result<Vec<String>, Unread> {
         let mut lexer = Self {
-            letters: text.chars().peekable(),
+            // Go's scanner passes over a byte-order mark.
+            letters: text
+                .strip_prefix('\u{feff}')
+                .unwrap_or(text)
+                .chars()
+                .peekable(),
             raw_quotes,
             raw_escapes,
             word: String::new(),
@@ -283,6 +288,7 @@ mod tests {
             "RUN << EOF",
             "RUN \"<<EOF\"",
             "RUN \\<<EOF",
+            "RUN <<\u{feff}",
         ] {
             assert!(names(line).is_empty(), "{line}");
         }
