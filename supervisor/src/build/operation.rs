@@ -56,8 +56,6 @@ pub struct Operation {
     pub program: Option<&'static str>,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Variables beside those that every operation has.
-    pub environment: Vec<(String, String)>,
     /// The job's paths.
     pub inputs: Vec<Input>,
     /// The job's files that come of it.

@@ -57,7 +57,9 @@ impl Session<'_> {
         drop(writer);
         if operation.login && ended == Ended::Exited(0) {
             let file = std::fs::read(self.memory.join("auth.json")).unwrap_or_default();
-            self.builder.credentials.set_job(&file)?;
+            self.builder
+                .credentials
+                .change_job(&operation.authfile, &file)?;
         }
         Ok(ended.code())
     }
@@ -160,7 +162,6 @@ impl Session<'_> {
             "REGISTRY_AUTH_FILE".to_owned(),
             self.places.own.join("auth.json").display().to_string(),
         ));
-        environment.extend(operation.environment.iter().cloned());
         let plan = Plan {
             program: operation.program.unwrap_or("buildah").to_owned(),
             arguments: operation.arguments.clone(),
