@@ -168,7 +168,7 @@ impl Scan<'_> {
             ));
         }
         let image = name.split_once("://").map_or(name, |(_, image)| image);
-        let plain = |part: &str| part.split(['/', ':', '@', '+']).all(|part| is_plain(part));
+        let plain = |part: &str| part.split(['/', ':', '@', '+']).all(is_plain);
         if !plain(image) {
             return Err(format!(
                 "--from={name}: it is no name of an image or a stage; take letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
@@ -345,7 +345,7 @@ mod tests {
             format!("ARG X={evil}\nFROM $X"),
             "ARG A=containers-\nARG B=storage:[x]y\nFROM ${A}${B}".to_owned(),
             format!("FROM ${{X:-{evil}}}"),
-            format!("FROM 'containers-'\"storage:[x]y\""),
+            "FROM 'containers-'\"storage:[x]y\"".to_owned(),
             format!("FROM scratch\nCOPY --from={evil} / /"),
             format!("FROM scratch\nCOPY --fr\\om={evil} / /"),
             format!("FROM scratch\nCOPY --\"from={evil}\" / /"),

@@ -11,6 +11,8 @@ use std::path::{Component, Path};
 use super::{Operation, Parsed, Planner, ReadInput, Reference};
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::build::containerfile::{Arguments, Given};
 use crate::build::credentials::Owner;
 use crate::build::operation::{Input, Stdin};
@@ -42,12 +44,14 @@ impl Planner<'_> {
         self.outputs(parsed, &mut operation)?;
         let exported = parsed.values("output").next().is_some();
         if !exported {
-            self.cache(&mut operation)?;
+            self.cache(parsed, &mut operation)?;
         }
         let mut images = platforms::images(parsed, &texts, Given::of(arguments, contexts))?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
         self.settings(parsed, &mut operation);
+        self.proxies(parsed, &mut operation)?;
+        self.policy(&mut operation)?;
         if exported {
             operation.arguments.push(NO_LAYERS.to_owned());
         }
@@ -86,11 +90,13 @@ impl Planner<'_> {
                 .last()
                 .map(|file| file.content.to_vec())
                 .unwrap_or_default();
-            for line in String::from_utf8_lossy(&content).lines() {
-                if let Some((name, value)) = line.split_once('=') {
-                    arguments.insert(name.trim().to_owned(), value.to_owned());
-                }
-            }
+            let content = String::from_utf8_lossy(&content);
+            let lines = content.split('\n').filter(|line| !line.starts_with('#'));
+            arguments.extend(
+                lines
+                    .filter_map(|line| line.split_once('='))
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
             operation
                 .arguments
                 .push(format!("--build-arg-file={place}"));
@@ -187,13 +193,44 @@ impl Planner<'_> {
                 operation.arguments.push(format!("--{flag}={value}"));
             }
         }
-        for name in PROXIES {
-            if let Some(value) = self.hello.environment.get(*name) {
-                operation
-                    .environment
-                    .push(((*name).to_owned(), value.clone()));
-            }
-        }
         operation.stdin = Stdin::Nothing;
+    }
+
+    /// The job's proxies are for its RUN steps. Buildah itself never asks them, since it may hold credentials.
+    fn proxies(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
+        let environment = &self.hello.environment;
+        let lines: String = PROXIES
+            .iter()
+            .filter_map(|name| Some((name, environment.get(*name)?)))
+            .filter(|(_, value)| !value.contains('\n'))
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        // Else it would hand on those of the builder.
+        operation.arguments.push("--http-proxy=false".to_owned());
+        if !lines.is_empty() && parsed.last("http-proxy") != Some("false") {
+            let place = self.keep(operation, "proxies", lines.into_bytes())?;
+            // Before the job's own arguments, which count more; and no password on a command line.
+            let file = format!("--build-arg-file={place}");
+            operation.arguments.insert(1, file);
+        }
+        Ok(())
+    }
+
+    /// Nothing becomes an image in a build but what a registry has and what is in the storage already: a name out of a
+    /// base image, which nobody looks at, could be of a transport that reads files or runs a program.
+    fn policy(&self, operation: &mut Operation) -> Result<(), String> {
+        let accept = json!([{ "type": "insecureAcceptAnything" }]);
+        let storage = format!("[{}]", self.config.of_builder().graph_root().display());
+        let policy = json!({
+            "default": [{ "type": "reject" }],
+            "transports": {
+                "docker": { "": accept },
+                "containers-storage": { storage: accept },
+            },
+        });
+        let place = self.keep(operation, "policy", policy.to_string().into_bytes())?;
+        let flag = format!("--signature-policy={place}");
+        operation.arguments.push(flag);
+        Ok(())
     }
 }

@@ -5,15 +5,32 @@ use crate::build::credentials::Owner;
 
 impl Planner<'_> {
     /// The cache of `builder.cache`, with the builder's credentials for that repository alone.
-    pub(super) fn cache(&self, operation: &mut Operation) -> Result<(), String> {
+    pub(super) fn cache(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
         let Some(cache) = &self.config.builder.cache else {
             return Ok(());
         };
-        let reference = Reference::parse(cache)?;
+        let reference =
+            Reference::parse(cache).map_err(|error| format!("builder.cache: {error}"))?;
+        self.require_verified(parsed, &reference)?;
         operation.arguments.push("--layers=true".to_owned());
         operation.arguments.push(format!("--cache-from={cache}"));
-        operation.arguments.push(format!("--cache-to={cache}"));
+        if self.config.builder.cache_write {
+            operation.arguments.push(format!("--cache-to={cache}"));
+        }
         operation.authfile = self.credentials.for_build(&[reference]);
+        Ok(())
+    }
+
+    /// One switch of Buildah's is for all registries of a build.
+    fn require_verified(&self, parsed: &Parsed, cache: &Reference) -> Result<(), String> {
+        let registry = cache.registry();
+        let insecure = self.config.storage.insecure_registries.contains(&registry);
+        let own = self.credentials.owner(cache) == Some(Owner::Builder);
+        if parsed.last("tls-verify") == Some("false") && own && !insecure {
+            return Err(format!(
+                "--tls-verify=false is not available in a build with builder.cache: whoever answers for {registry} would get the builder's credentials; pull the images beforehand with `buildah pull --tls-verify=false`"
+            ));
+        }
         Ok(())
     }
 
@@ -53,7 +70,7 @@ impl Planner<'_> {
             pull.arguments
                 .extend(parsed.last(flag).map(|value| format!("--{flag}={value}")));
         }
-        pull.arguments.extend(["--".to_owned(), image.target()]);
+        pull.arguments.extend(["--".to_owned(), image.short()]);
         pull
     }
 }

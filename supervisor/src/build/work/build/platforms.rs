@@ -114,8 +114,10 @@ mod tests {
         assert_eq!(both, ["x-linux-armv7", "x-linux-s390x"]);
         assert_eq!(found(&["--arch", "riscv64"], text), ["x-linux-riscv64"]);
         let own = format!("x-linux-{}", architecture());
-        assert_eq!(found(&[], text), [own.clone()]);
-        let text = "FROM a.example/x-$BUILDOS-$BUILDARCH";
-        assert_eq!(found(&["--platform=linux/arm/v7"], text), [own]);
+        let flags: [&[&str]; 2] = [&[], &["--platform=linux/arm/v7"]];
+        for (flags, name) in flags.iter().zip(["TARGET", "BUILD"]) {
+            let text = format!("FROM a.example/x-${name}OS-${name}ARCH");
+            assert_eq!(found(flags, &text), [own.as_str()]);
+        }
     }
 }
