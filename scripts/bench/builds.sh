@@ -29,7 +29,8 @@ main() {
     a_build "a context of 1 GB, one file of it copied" large 1.03
     output
     stop_pod
-    start_pod --builder-env SUPERVISOR_BUILDER__CACHE=127.0.0.1:5000/cache
+    start_pod --builder-env SUPERVISOR_BUILDER__CACHE=127.0.0.1:5000/cache \
+        --builder-env SUPERVISOR_BUILDER__CACHE_WRITE=true
     cache
     stop_pod
     drivers

@@ -12,6 +12,7 @@ use crate::config::{Config, Driver};
 use crate::sys::filesystem;
 use crate::sys::trial::{TrialError, Verdict};
 use crate::workspace::{Private, WorkspaceError};
+pub(crate) use files::driver_name;
 
 /// Why there is no storage for builds.
 #[derive(Debug, thiserror::Error)]

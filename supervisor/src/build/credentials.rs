@@ -14,6 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::reference::Reference;
+use crate::config::{Config, Driver};
 
 /// The most that an authfile written by `buildah login` may have, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -82,6 +83,13 @@ impl Credentials {
             return Some(Owner::Builder);
         }
         self.with_job(|job| job.find(reference).map(|_| Owner::Job))
+    }
+
+    /// Whether a build may hold the credentials for this, its cache. With fuse-overlayfs, an image's name out of a base image
+    /// can have Buildah run a program of the job, and its policy cannot tell: the storage that it names is the builder's.
+    #[must_use]
+    pub fn may_be_in_builds(&self, config: &Config, cache: &Reference) -> bool {
+        config.storage.driver != Driver::FuseOverlayfs || self.owner(cache) != Some(Owner::Builder)
     }
 
     /// An authfile with the entry of each reference, and with no other.

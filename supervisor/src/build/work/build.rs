@@ -140,7 +140,7 @@ impl Planner<'_> {
                 Some(image) => {
                     let reference = Reference::parse(image)?;
                     if self.credentials.owner(&reference) == Some(Owner::Builder) {
-                        let pull = self.pull_before(parsed, &reference);
+                        let pull = self.pull_before(parsed, &reference, false);
                         operation.before.push(pull);
                     }
                     format!("docker-image://{image}")
@@ -220,7 +220,9 @@ impl Planner<'_> {
     /// base image, which nobody looks at, could be of a transport that reads files or runs a program.
     fn policy(&self, operation: &mut Operation) -> Result<(), String> {
         let accept = json!([{ "type": "insecureAcceptAnything" }]);
-        let storage = format!("[{}]", self.config.of_builder().graph_root().display());
+        let driver = crate::storage::driver_name(self.config.storage.driver);
+        let root = self.config.of_builder().graph_root();
+        let storage = format!("[{driver}@{}]", root.display());
         let policy = json!({
             "default": [{ "type": "reject" }],
             "transports": {

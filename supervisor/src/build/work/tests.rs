@@ -177,22 +177,38 @@ fn a_build_takes_images_from_registries_and_the_storage_alone() {
     assert_eq!(transports.len(), 2);
     let scopes = transports["containers-storage"].as_object().unwrap();
     let scopes: Vec<&String> = scopes.keys().collect();
-    assert_eq!(scopes, ["[/var/lib/builder/storage]"]);
+    assert_eq!(scopes, ["[overlay@/var/lib/builder/storage]"]);
 }
 
 #[test]
-fn an_image_without_a_registry_may_be_one_that_was_built_here() {
-    let hub = r#"{"auths":{"docker.io":{"auth":"aHVi"}}}"#;
-    let credentials = Credentials::of_builder(hub).unwrap();
-    assert!(
-        credentials
-            .owner(&Reference::parse("app").unwrap())
-            .is_some()
-    );
+fn images_are_pulled_beforehand_as_the_build_names_them_and_quietly() {
+    // Without a registry, it may be one that was built here.
     let lab = Lab::new("FROM registry.example/a\nCOPY --from=app / /");
-    let build = lab.plan("build --pull .", &[]).unwrap();
-    let pulled: Vec<&String> = (build.before.iter())
-        .filter_map(|pull| pull.arguments.last())
+    let build = lab
+        .plan("build --pull --platform linux/arm64 .", &[])
+        .unwrap();
+    let pull = |image: &str| {
+        format!("pull --quiet=true --policy=always --platform=linux/arm64 -- {image}")
+    };
+    let pulled: Vec<String> = build
+        .before
+        .iter()
+        .map(|pull| pull.arguments[3..].join(" "))
         .collect();
-    assert_eq!(pulled, ["docker://registry.example/a", "app"]);
+    assert_eq!(pulled, [pull("docker://registry.example/a"), pull("app")]);
+    let before = &build.before[0];
+    assert_eq!(before.program, Some("sh"));
+    assert_eq!(before.arguments[1], "exec buildah \"$@\" >/dev/null");
+}
+
+#[test]
+fn a_mount_program_and_the_caches_credentials_do_not_meet() {
+    let mut lab = Lab::with_cache("FROM scratch");
+    lab.config.storage.driver = crate::config::Driver::FuseOverlayfs;
+    let build = lab.plan("build .", &[]).unwrap();
+    assert!(!build.arguments.join(" ").contains("cache-from"));
+    assert_eq!(authfile(&build), r#"{"auths":{}}"#);
+    lab.config.builder.cache = Some("other.example/cache".to_owned());
+    let build = lab.plan("build .", &[]).unwrap();
+    assert!(has(&build, "--cache-from=other.example/cache"));
 }

@@ -3,6 +3,15 @@
 use super::{Operation, Parsed, Planner, Reference};
 use crate::build::credentials::Owner;
 
+/// A build says nothing of the image's id, which a script would take for that of the build.
+const QUIET_PULL: [&str; 5] = [
+    "-c",
+    "exec buildah \"$@\" >/dev/null",
+    "sh",
+    "pull",
+    "--quiet=true",
+];
+
 impl Planner<'_> {
     /// The cache of `builder.cache`, with the builder's credentials for that repository alone.
     pub(super) fn cache(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
@@ -11,6 +20,9 @@ impl Planner<'_> {
         };
         let reference =
             Reference::parse(cache).map_err(|error| format!("builder.cache: {error}"))?;
+        if !self.credentials.may_be_in_builds(self.config, &reference) {
+            return Ok(());
+        }
         self.require_verified(parsed, &reference)?;
         operation.arguments.push("--layers=true".to_owned());
         operation.arguments.push(format!("--cache-from={cache}"));
@@ -49,23 +61,24 @@ impl Planner<'_> {
         }
         for image in images {
             if fresh || self.credentials.owner(image) == Some(Owner::Builder) {
-                let mut pull = self.pull_before(parsed, image);
-                if fresh {
-                    pull.arguments.insert(1, "--policy=always".to_owned());
-                }
-                operation.before.push(pull);
+                operation
+                    .before
+                    .push(self.pull_before(parsed, image, fresh));
             }
         }
         operation.arguments.push("--pull=missing".to_owned());
     }
 
-    pub(super) fn pull_before(&self, parsed: &Parsed, image: &Reference) -> Operation {
+    pub(super) fn pull_before(&self, parsed: &Parsed, image: &Reference, fresh: bool) -> Operation {
         let mut pull = Operation {
-            arguments: vec!["pull".to_owned(), "--quiet=true".to_owned()],
+            program: Some("sh"),
+            arguments: QUIET_PULL.map(str::to_owned).into(),
             authfile: self.credentials.for_references(std::slice::from_ref(image)),
             heavy: true,
             ..Operation::default()
         };
+        pull.arguments
+            .extend(fresh.then(|| "--policy=always".to_owned()));
         for flag in ["platform", "os", "arch", "variant"] {
             pull.arguments
                 .extend(parsed.last(flag).map(|value| format!("--{flag}={value}")));
