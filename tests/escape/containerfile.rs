@@ -108,11 +108,11 @@ fn a_flag_in_disguise() {
             &format!("FROM {BASE}\nCOPY {flag}={EVIL} / /x"),
             "no name of an image",
         );
-        works(
-            "",
-            &format!("FROM {BASE}\nCOPY {flag}={BASE} /etc/os-release /x\nRUN cat /x && {SAY}"),
-        );
     }
+    works(
+        "",
+        &format!("FROM {BASE}\nCOPY --fr\\om={BASE} /etc/os-release /x\nRUN cat /x && {SAY}"),
+    );
     for flag in [
         "--$X",
         "--mount=type=bind,$X",
@@ -137,8 +137,8 @@ fn an_escape_that_is_none() {
     };
     for head in ["# a comment\n", "# syntax=docker/dockerfile:1\n", "\n"] {
         refused(&text(head, EVIL), "no name of an image");
-        works("", &text(head, BASE));
     }
+    works("", &text("# a comment\n", BASE));
 }
 
 /// A stage of another case is an image, and the one before it none.
@@ -150,7 +150,7 @@ fn a_stage_in_another_case() {
         )
     };
     let done = build("", &text("127.0.0.1:5000/team/none"), "");
-    denied_to(&done, "no stage or image found with that name");
+    denied_to(&done, "team/none: manifest unknown");
     denied(
         &text("mine"),
         "--from=mine: no stage or image found with that name",
@@ -224,7 +224,7 @@ fn a_bind_mount_of_the_builders_files() {
     let text = format!(
         "FROM {BASE}\nRUN --mount=type=bind,source=/run/supervisor,target=/mnt find /mnt && {SAY}"
     );
-    denied(&text, "run/supervisor\": no such file or directory");
+    denied(&text, "opening directory \"run/supervisor\" under");
     works("mkdir -p run/supervisor && touch run/supervisor/x", &text);
 }
 
@@ -233,7 +233,7 @@ fn a_bind_mount_upwards_from_a_stage() {
     let text = format!(
         "FROM {BASE} AS a\nRUN mkdir -p /run/x\nFROM {BASE}\nRUN --mount=type=bind,from=a,source=../../../../../../run/supervisor,target=/mnt find /mnt && {SAY}"
     );
-    denied(&text, "run/supervisor\": no such file or directory");
+    denied(&text, "opening directory \"run/supervisor\" under");
     works("", &text.replace("run/supervisor", "run/x"));
 }
 
@@ -242,7 +242,7 @@ fn a_symlink_of_a_stage_to_the_builders_files() {
     let text = format!(
         "FROM {BASE} AS a\nRUN ln -s /run/supervisor /link\nFROM {BASE}\nRUN --mount=type=bind,from=a,source=/link,target=/mnt find /mnt && {SAY}"
     );
-    denied(&text, "run/supervisor\": no such file or directory");
+    denied(&text, "opening directory \"run/supervisor\" under");
     works("", &text.replace("/run/supervisor", "/etc"));
 }
 
