@@ -16,6 +16,11 @@ use lines::Instruction;
 /// Values of `--build-arg`, by name.
 pub type Arguments = BTreeMap<String, String>;
 
+/// The most that ARGs before the first FROM may come to, in bytes.
+const ARGUMENTS: usize = 1024 * 1024;
+/// The most stages, and images, of a build.
+const STAGES: usize = 1000;
+
 /// All that a build's images depend on beside its Containerfiles.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
@@ -48,6 +53,7 @@ struct Scan<'a> {
     stages: Vec<String>,
     current: Option<String>,
     arguments: Arguments,
+    size: usize,
 }
 
 /// The images that these Containerfiles name, as one.
@@ -61,6 +67,7 @@ pub fn images(texts: &[String], given: &Given) -> Result<Vec<Reference>, String>
         stages: Vec::new(),
         current: None,
         arguments: Arguments::new(),
+        size: 0,
     };
     let at = |(line, problem): (usize, String)| format!("Containerfile, line {line}: {problem}");
     for text in texts {
@@ -98,6 +105,13 @@ impl Scan<'_> {
             // Said once more without a value, it keeps the one it has.
             if let Some(value) = value {
                 self.arguments.insert(name.to_owned(), value.to_owned());
+                self.size += name.len() + value.len();
+            }
+            if self.size > ARGUMENTS {
+                return Err(format!(
+                    "the ARGs before the first FROM come to more than {} MiB",
+                    ARGUMENTS >> 20
+                ));
             }
         }
         Ok(())
@@ -113,6 +127,9 @@ impl Scan<'_> {
             _ => None,
         };
         self.stages.extend(self.current.take());
+        if self.stages.len() > STAGES {
+            return Err(format!("more than {STAGES} stages are not available here"));
+        }
         let expanded = self.expand(image)?;
         // A context stands for what is written, not for what that comes to.
         let context = self.given.contexts.get(image) == Some(&true);
@@ -200,6 +217,9 @@ impl Scan<'_> {
         let reference = Reference::parse(name)?;
         if name != "scratch" && !self.images.contains(&reference) {
             self.images.push(reference);
+        }
+        if self.images.len() > STAGES {
+            return Err(format!("more than {STAGES} images are not available here"));
         }
         Ok(())
     }
@@ -333,6 +353,36 @@ mod tests {
     fn a_trigger_is_judged_and_not_pulled() {
         let text = "FROM scratch\nONBUILD COPY --from=builder /a /b\nONBUILD RUN --mount=from=a.example/x,target=/x true\nONBUILD FROM b.example/x";
         assert!(scan(text, &[]).unwrap().is_empty());
+    }
+
+    /// PID 1 reads these, whose memory and time are all jobs' of the pod.
+    #[test]
+    fn no_containerfile_fills_the_memory_or_takes_forever() {
+        let double: String = (1..60)
+            .map(|at| format!("ARG A{at}=$A{0}$A{0}\n", at - 1))
+            .collect();
+        let long = "x".repeat(60_000);
+        let many = |line: &dyn Fn(usize) -> String| (0..2000).map(line).collect::<String>();
+        for text in [
+            format!("ARG A0=x\n{double}FROM $A59"),
+            format!(
+                "ARG A={long}\n{}FROM x",
+                many(&|at| format!("ARG A{at}=$A\n"))
+            ),
+            many(&|_| "FROM scratch\n".to_owned()),
+            format!(
+                "FROM scratch\n{}",
+                many(&|at| format!("COPY --from=i{at} / /\n"))
+            ),
+            "ONBUILD ".repeat(100_000),
+        ] {
+            let refused = scan(&text, &[]).err().unwrap_or_default();
+            assert!(
+                text.starts_with("ONBUILD") || refused.contains("more than"),
+                "{refused}"
+            );
+            assert!(refused.len() < 1000);
+        }
     }
 
     #[test]

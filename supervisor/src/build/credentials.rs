@@ -161,14 +161,33 @@ fn too_much() -> String {
 /// An authfile with one user name and password, for one reference alone.
 #[must_use]
 pub fn given(reference: &Reference, creds: &str) -> Authfile {
+    let mut auths = Auths::default();
+    auths.auths.insert(reference.registry(), entry(creds));
+    auths.file()
+}
+
+fn entry(creds: &str) -> Value {
     let creds = Zeroizing::new(match creds.contains(':') {
         true => creds.to_owned(),
         false => format!("{creds}:"),
     });
-    let value = serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) });
-    let mut auths = Auths::default();
-    auths.auths.insert(reference.registry(), value);
-    auths.file()
+    serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) })
+}
+
+/// The same authfile with one user name and password for these repositories as well.
+///
+/// # Errors
+/// A sentence where it is no authfile.
+pub fn with_given(
+    file: &Authfile,
+    references: &[&Reference],
+    creds: &str,
+) -> Result<Authfile, String> {
+    let mut auths = Auths::read(file)?;
+    for reference in references {
+        auths.auths.insert(reference.full(), entry(creds));
+    }
+    Ok(auths.file())
 }
 
 impl Auths {

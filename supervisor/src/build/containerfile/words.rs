@@ -92,7 +92,10 @@ pub(super) fn expand(word: &str, value: &dyn Fn(&str) -> String) -> Result<Strin
         return Err(format!("a word with more than {DEPTH} variables in braces"));
     }
     let mut letters = word.chars().peekable();
-    until(&mut letters, None, value).map_err(|problem| format!("{word}: {problem}"))
+    until(&mut letters, None, value).map_err(|problem| {
+        let beginning: String = word.chars().take(100).collect();
+        format!("{beginning}: {problem}")
+    })
 }
 
 /// As many braces may be in each other: each takes some of the stack.
@@ -100,6 +103,16 @@ pub(super) const DEPTH: usize = 100;
 
 type Letters<'a> = Peekable<Chars<'a>>;
 type Value<'a> = &'a dyn Fn(&str) -> String;
+
+/// The most that a word becomes, in bytes: variables of variables of variables would fill all memory.
+const LONG: usize = 64 * 1024;
+
+fn short(text: String) -> Result<String, String> {
+    match text.len() > LONG {
+        true => Err(format!("it comes to more than {} KiB", LONG / 1024)),
+        false => Ok(text),
+    }
+}
 
 fn until(
     letters: &mut Letters<'_>,
@@ -111,8 +124,8 @@ fn until(
         match letter {
             letter if Some(letter) == stop => return Ok(result),
             '\'' => result += &single(letters)?,
-            '"' => result += &double(letters, value)?,
-            '$' => result += &variable(letters, value)?,
+            '"' => result = short(result + &double(letters, value)?)?,
+            '$' => result = short(result + &variable(letters, value)?)?,
             '\\' => result.extend(letters.next()),
             letter => result.push(letter),
         }
@@ -139,7 +152,7 @@ fn double(letters: &mut Letters<'_>, value: Value<'_>) -> Result<String, String>
     while let Some(letter) = letters.next() {
         match letter {
             '"' => return Ok(result),
-            '$' => result += &variable(letters, value)?,
+            '$' => result = short(result + &variable(letters, value)?)?,
             '\\' => match letters.next_if(|next| matches!(next, '"' | '$' | '\\')) {
                 Some(escaped) => result.push(escaped),
                 None => result.push('\\'),
@@ -238,6 +251,11 @@ mod tests {
             assert!(expand(word, &value).is_err(), "{word}");
         }
         assert!(expand(&"${A:-".repeat(100_000), &value).is_err());
+        for word in ["$A", "\"$A\"", "${N:-$A}"] {
+            let long = |_: &str| "x".repeat(LONG);
+            assert_eq!(expand("$A", &long).unwrap().len(), LONG);
+            assert!(expand(&word.repeat(100_000), &long).is_err(), "{word}");
+        }
         assert_eq!(
             quoted("A='b c' D=\"e f\\\" g\" h\\ i"),
             ["A='b c'", "D=\"e f\\\" g\"", "h\\ i"]

@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::build::containerfile::{Arguments, Given};
 use crate::build::credentials::Owner;
 use crate::build::operation::{Input, Stdin};
+use crate::build::paths::problem;
 use crate::build::variables::{PROXIES, SETTINGS};
 
 /// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
@@ -49,6 +50,7 @@ impl Planner<'_> {
         let mut images = platforms::images(parsed, &texts, Given::of(arguments, contexts))?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
+        self.given(parsed, &images, &mut operation)?;
         self.settings(parsed, &mut operation);
         self.proxies(parsed, &mut operation)?;
         self.policy(&mut operation)?;
@@ -84,19 +86,23 @@ impl Planner<'_> {
         let mut arguments = Arguments::new();
         for path in parsed.values("build-arg-file") {
             let relative = self.relative(path)?;
-            let place = self.copy(operation, "arguments", &relative)?;
-            let content = operation
-                .files
-                .last()
-                .map(|file| file.content.to_vec())
-                .unwrap_or_default();
-            let content = String::from_utf8_lossy(&content);
-            let lines = content.split('\n').filter(|line| !line.starts_with('#'));
-            arguments.extend(
-                lines
-                    .filter_map(|line| line.split_once('='))
-                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
-            );
+            let content = self.workspace.read(&relative);
+            let content = content.map_err(|error| problem(&relative, &error))?;
+            let text = String::from_utf8_lossy(&content);
+            for (index, line) in text.split('\n').enumerate() {
+                if line.trim().is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                // Buildah would take the value from its own environment.
+                let (name, value) = line.split_once('=').ok_or_else(|| {
+                    format!(
+                        "--build-arg-file {path}, line {}: there is no value; a variable of the job is taken by --build-arg NAME",
+                        index + 1
+                    )
+                })?;
+                arguments.insert(name.to_owned(), value.to_owned());
+            }
+            let place = self.keep(operation, "arguments", content)?;
             operation
                 .arguments
                 .push(format!("--build-arg-file={place}"));

@@ -212,3 +212,27 @@ fn a_mount_program_and_the_caches_credentials_do_not_meet() {
     let build = lab.plan("build .", &[]).unwrap();
     assert!(has(&build, "--cache-from=other.example/cache"));
 }
+
+#[test]
+fn a_file_of_arguments_takes_nothing_from_the_builders_environment() {
+    let lab = Lab::new("FROM scratch");
+    let path = lab.directory.path().join("arguments");
+    let line = "build --build-arg-file arguments .";
+    std::fs::write(&path, "# comment\n\nA=1\nB=x=y\n").unwrap();
+    let build = lab.plan(line, &[]).unwrap();
+    let file = file(&build, "arguments").unwrap();
+    assert!(file.content.ends_with(b"B=x=y\n"));
+    std::fs::write(&path, "A=1\nhttps_proxy\n").unwrap();
+    lab.refused(line, "line 2: there is no value");
+}
+
+#[test]
+fn credentials_on_the_command_line_are_for_images_that_the_builders_do_not_open() {
+    let lab = Lab::with_cache("FROM registry.example/a\nCOPY --from=other.example/b / /");
+    let build = lab.plan("build --creds me:mine --pull .", &[]).unwrap();
+    let given = r#""other.example/b":{"auth":"bWU6bWluZQ=="}"#;
+    assert!(authfile(&build).contains(given), "{}", authfile(&build));
+    assert!(authfile(&build).contains("registry.example/cache"));
+    assert!(!authfile(&build).contains("registry.example/a"));
+    assert!(authfile(&build.before[1]).contains(given));
+}

@@ -1,7 +1,7 @@
 //! Images of a build that need credentials: pulled before it, or kept as its cache.
 
 use super::{Operation, Parsed, Planner, Reference};
-use crate::build::credentials::Owner;
+use crate::build::credentials::{self, Owner};
 
 /// A build says nothing of the image's id, which a script would take for that of the build.
 const QUIET_PULL: [&str; 5] = [
@@ -67,6 +67,27 @@ impl Planner<'_> {
             }
         }
         operation.arguments.push("--pull=missing".to_owned());
+    }
+
+    /// `--creds` is for the images that the builder's own credentials do not open.
+    pub(super) fn given(
+        &self,
+        parsed: &Parsed,
+        images: &[Reference],
+        operation: &mut Operation,
+    ) -> Result<(), String> {
+        let Some(creds) = parsed.last("creds") else {
+            return Ok(());
+        };
+        let others = images
+            .iter()
+            .filter(|image| self.credentials.owner(image) != Some(Owner::Builder));
+        let others: Vec<&Reference> = others.collect();
+        operation.authfile = credentials::with_given(&operation.authfile, &others, creds)?;
+        for pull in &mut operation.before {
+            pull.authfile = credentials::with_given(&pull.authfile, &others, creds)?;
+        }
+        Ok(())
     }
 
     pub(super) fn pull_before(&self, parsed: &Parsed, image: &Reference, fresh: bool) -> Operation {
