@@ -228,6 +228,8 @@ pub struct Builder {
     pub parallel: u32,
     /// A repository that keeps layers from one pod to the next.
     pub cache: Option<String>,
+    /// Whether builds of this pod's job write to it as well.
+    pub cache_write: bool,
     /// A read-only store with images, beside the builder's own.
     pub image_store: Option<PathBuf>,
     /// Pushes.
@@ -352,6 +354,7 @@ impl Default for Config {
                 client_uid: 1000,
                 parallel: 4,
                 cache: None,
+                cache_write: false,
                 image_store: None,
                 push: Push {
                     allow: vec!["*".to_owned()],

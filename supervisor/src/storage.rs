@@ -13,6 +13,7 @@ use crate::sys::filesystem;
 use crate::sys::process::Identity;
 use crate::sys::trial::{TrialError, Verdict};
 use crate::workspace::{Private, WorkspaceError};
+pub(crate) use files::driver_name;
 
 /// Why there is no storage for builds.
 #[derive(Debug, thiserror::Error)]

@@ -58,7 +58,10 @@ fn the_builders_credentials_push_and_pull_and_the_jobs_own_are_for_its_own_regis
 #[test]
 fn layers_come_back_from_the_cache_when_the_storage_is_empty() {
     let pod = Pod::start(
-        &["SUPERVISOR_BUILDER__CACHE=127.0.0.1:5000/cache"],
+        &[
+            "SUPERVISOR_BUILDER__CACHE=127.0.0.1:5000/cache",
+            "SUPERVISOR_BUILDER__CACHE_WRITE=true",
+        ],
         r#"{"auths":{}}"#,
     );
     let containerfile =

@@ -1,17 +1,40 @@
 //! Flags in every spelling, variables, and planted configuration.
 
+use support::Done;
+
 use crate::{BASE, assert_refused, pod};
 
+const UNKNOWN: &str = "is not among the flags";
+
+/// Buildah shows each step: what is said at the step's end is made there.
+fn build(flags: &str) -> Done {
+    pod().build(&format!("FROM {BASE}\nRUN echo $((6*7))-it"), flags)
+}
+
+/// The builder's own sentence, before Buildah is asked.
+fn refused_as(flags: &str, because: &str) {
+    let done = build(flags);
+    assert_refused(&done, because);
+    assert!(done.said.starts_with("builder: "), "{flags}: {}", done.said);
+    assert!(!done.said.contains("STEP "), "{flags}: {}", done.said);
+}
+
 fn refused(flags: &str) {
-    let done = pod().build(&format!("FROM {BASE}\nRUN echo got-it"), flags);
-    assert_eq!(done.code, 125, "{flags}: {}", done.said);
-    assert!(!done.said.contains("\ngot-it\n"), "{flags}: {}", done.said);
+    refused_as(flags, " is not available: ");
+}
+
+/// The honest command line that it looks like.
+fn taken(flags: &str) {
+    let done = build(flags);
+    assert_eq!(done.code, 0, "{flags}: {}", done.said);
+    assert!(done.said.contains("\n42-it\n"), "{flags}: {}", done.said);
 }
 
 #[test]
 fn more_capabilities() {
     refused("--cap-add=SYS_ADMIN");
     refused("--cap-add ALL");
+    taken("--no-cache --cap-drop ALL");
 }
 
 #[test]
@@ -31,25 +54,30 @@ fn glued_short_flags() {
     refused("-v/:/mnt");
     refused("-qv/:/mnt");
     refused("-qDv /:/mnt");
+    taken("--no-cache -Dtlocalhost/glued");
 }
 
 #[test]
 fn repeated_flags() {
     refused("--isolation=chroot --isolation=oci");
     refused("--quiet --quiet=false --cap-add=ALL --quiet");
+    taken("--no-cache --quiet --quiet=false");
 }
 
 #[test]
 fn abbreviated_flags() {
-    refused("--cap-ad=ALL");
-    refused("--vol /:/mnt");
+    refused_as("--cap-ad=ALL", UNKNOWN);
+    refused_as("--vol /:/mnt", UNKNOWN);
+    refused_as("--no-cach", UNKNOWN);
+    taken("--no-cache");
 }
 
 #[test]
 fn flags_after_the_end_of_flags() {
-    refused("-- --cap-add=ALL");
+    refused_as("-- --cap-add=ALL", "build takes one context");
     let done = pod().job("buildah push -- --authfile=/x 127.0.0.1:5000/team/x");
-    assert_eq!(done.code, 125, "{}", done.said);
+    assert_refused(&done, "\"--authfile=/x\" is no name of an image");
+    taken("--no-cache --");
 }
 
 #[test]
@@ -60,7 +88,10 @@ fn flags_as_values() {
         "--label --cap-add=ALL --tag localhost/labelled",
     );
     assert_eq!(done.code, 0, "{}", done.said);
-    refused("--tag --cap-add=ALL");
+    refused_as(
+        "--tag --cap-add=ALL",
+        "\"--cap-add=ALL\" is no name of an image",
+    );
 }
 
 #[test]
@@ -84,6 +115,7 @@ fn other_isolation_namespaces_and_security_options() {
     ] {
         refused(flags);
     }
+    taken("--no-cache --network=host --shm-size 64m");
 }
 
 #[test]
@@ -100,9 +132,12 @@ fn other_credentials_and_certificates() {
 
 #[test]
 fn programs_that_buildah_would_run() {
-    for flags in ["--cpp-flag=-I/", "--sbom=syft", "--sbom-scanner-command=id"] {
+    for flags in ["--cpp-flag=-I/", "--sbom=syft"] {
         refused(flags);
     }
+    refused_as("--sbom-scanner-command=id", UNKNOWN);
+    let done = pod().job("echo x >Containerfile.in; buildah build -f Containerfile.in .");
+    assert_refused(&done, "the C preprocessor would read any file");
 }
 
 #[test]
@@ -118,6 +153,8 @@ fn global_flags() {
         let done = pod().job(&format!("buildah {flags} images"));
         assert_refused(&done, "is not available");
     }
+    let done = pod().job("buildah --log-level warn images");
+    assert_eq!(done.code, 0, "{}", done.said);
 }
 
 #[test]
@@ -129,11 +166,12 @@ fn commands_that_enter_the_builder() {
         "from x",
         "copy x / /",
         "commit x",
-        "nonsense",
     ] {
         let done = pod().job(&format!("buildah {command}"));
-        assert_eq!(done.code, 125, "{command}: {}", done.said);
+        assert_refused(&done, "is not available, because");
     }
+    let done = pod().job("buildah nonsense");
+    assert_refused(&done, "is no command that the builder knows");
 }
 
 #[test]
@@ -178,6 +216,35 @@ fn other_transports() {
         let done = pod().job(&format!(
             "buildah pull '{image}'; buildah push '{image}' 127.0.0.1:5000/team/x"
         ));
-        assert_eq!(done.code, 125, "{image}: {}", done.said);
+        assert_refused(&done, "is no name of an image");
+        assert!(!done.said.contains("Copying"), "{}", done.said);
     }
+    // Directories are read beneath the workspace, and a name behind one leads nowhere else.
+    for image in ["dir:./d:x/../../../run", "oci:./d:../x"] {
+        assert_refused(
+            &pod().job(&format!("mkdir d; buildah pull '{image}'")),
+            "is no name of an image",
+        );
+    }
+    let done = pod().job(&format!(
+        "buildah pull --quiet {BASE} && buildah push --quiet {BASE} oci-archive:./a.tar:x && mkdir d && tar -C d -xf a.tar && buildah pull oci:./d:x"
+    ));
+    assert_eq!(done.code, 0, "{}", done.said);
+}
+
+/// Whatever else is wrong with it, a line of the job's environment is no flag.
+#[test]
+fn proxies_in_the_environment() {
+    let done = pod().job(&format!(
+        "export https_proxy=$'http://a\\nTARGET=x' HTTP_PROXY='http://thief --cap-add=ALL'; printf 'FROM {BASE}\nRUN env | grep -i _proxy= | sed s/^/found:/\n' >Containerfile; buildah build --no-cache ."
+    ));
+    assert!(
+        done.code == 0
+            && done
+                .said
+                .contains("\nfound:HTTP_PROXY=http://thief --cap-add=ALL\n"),
+        "{}",
+        done.said
+    );
+    assert_eq!(done.said.matches("\nfound:").count(), 1, "{}", done.said);
 }

@@ -1,258 +1,274 @@
-//! Which images a Containerfile names: they are pulled before the build, so that the build needs no credentials.
+//! Which images a Containerfile names: those that need credentials are pulled before the build, which then has none.
 //!
-//! What is overlooked here (an `ONBUILD` of a base image) is pulled without credentials, and fails where it needs
-//! some. What is named in a way that is more than a name is refused.
+//! Read by the very rules of Buildah 1.39. What those leave open until the build, such as a variable in `--from=`, is
+//! refused. What comes out of a base image, its `ONBUILD` and its variables, is not seen here: a build's policy.json lets
+//! nothing in but images of registries, see [`super::work`].
 
-use std::collections::{BTreeMap, BTreeSet};
+mod heredoc;
+mod lines;
+mod words;
+
+use std::collections::BTreeMap;
 
 use super::reference::Reference;
+use lines::Instruction;
 
 /// Values of `--build-arg`, by name.
 pub type Arguments = BTreeMap<String, String>;
 
-/// The images of a build, and the names that are none.
-#[derive(Debug, Default)]
-struct Scan {
-    images: Vec<Reference>,
-    stages: BTreeSet<String>,
-    arguments: Arguments,
-    given: Arguments,
+/// The most that ARGs before the first FROM may come to, in bytes.
+const ARGUMENTS: usize = 1024 * 1024;
+/// The most stages, and images, of a build.
+const STAGES: usize = 1000;
+
+/// All that a build's images depend on beside its Containerfiles.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// `--build-arg`.
+    pub arguments: Arguments,
+    /// `--build-context`: the names, and whether it is an image.
+    pub contexts: BTreeMap<String, bool>,
+    /// `TARGETARCH` and the like, as Buildah sets them by itself.
+    pub builtin: Arguments,
 }
 
-/// The images that `text` names, for builds with these arguments and named contexts.
+impl Given {
+    /// Without what Buildah sets by itself.
+    #[must_use]
+    pub fn of(arguments: Arguments, contexts: BTreeMap<String, bool>) -> Self {
+        Self {
+            arguments,
+            contexts,
+            builtin: Arguments::new(),
+        }
+    }
+}
+
+/// The images of a build, and the names that are none.
+#[derive(Debug)]
+struct Scan<'a> {
+    given: &'a Given,
+    images: Vec<Reference>,
+    /// Those before the one that is read.
+    stages: Vec<String>,
+    current: Option<String>,
+    arguments: Arguments,
+    size: usize,
+}
+
+/// The images that these Containerfiles name, as one.
 ///
 /// # Errors
 /// A sentence for the user, with the line.
-pub fn images(
-    text: &str,
-    given: &Arguments,
-    contexts: &[String],
-) -> Result<Vec<Reference>, String> {
+pub fn images(texts: &[String], given: &Given) -> Result<Vec<Reference>, String> {
     let mut scan = Scan {
-        given: given.clone(),
-        stages: contexts.iter().map(|name| name.to_lowercase()).collect(),
-        ..Scan::default()
+        given,
+        images: Vec::new(),
+        stages: Vec::new(),
+        current: None,
+        arguments: Arguments::new(),
+        size: 0,
     };
-    let mut before_from = true;
-    for (number, line) in lines(text) {
-        let at = |problem: String| format!("Containerfile, line {number}: {problem}");
-        let mut words = line.split_whitespace();
-        let instruction = words.next().unwrap_or_default().to_ascii_uppercase();
-        let words: Vec<&str> = words.collect();
-        match instruction.as_str() {
-            "FROM" => {
-                before_from = false;
-                scan.from(&words).map_err(at)?;
-            }
-            "ARG" if before_from => scan.arg(&words),
-            "COPY" | "ADD" | "RUN" | "ONBUILD" => scan.flags(&words).map_err(at)?,
-            _ => {}
+    let at = |(line, problem): (usize, String)| format!("Containerfile, line {line}: {problem}");
+    for text in texts {
+        for instruction in lines::instructions(text).map_err(at)? {
+            scan.read(&instruction)
+                .map_err(|problem| at((instruction.line, problem)))?;
         }
     }
     Ok(scan.images)
 }
 
-/// Logical lines with their numbers, continuations joined, comments left out.
-fn lines(text: &str) -> Vec<(usize, String)> {
-    let escape = if text
-        .lines()
-        .take_while(|line| line.trim_start().starts_with('#'))
-        .any(|line| {
-            let directive: String = line.chars().filter(|c| !c.is_whitespace()).collect();
-            directive.eq_ignore_ascii_case("#escape=`")
-        }) {
-        '`'
-    } else {
-        '\\'
-    };
-    let mut found = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let (number, mut whole) = open.take().unwrap_or((index + 1, String::new()));
-        match line.strip_suffix(escape) {
-            Some(part) => {
-                whole += part;
-                open = Some((number, whole));
-            }
-            None => {
-                whole += line;
-                found.push((number, whole));
-            }
+impl Scan<'_> {
+    fn read(&mut self, instruction: &Instruction) -> Result<(), String> {
+        match instruction.name.as_str() {
+            "from" if !instruction.trigger => self.from(&instruction.rest),
+            "arg" if self.current.is_none() && !instruction.trigger => self.arg(&instruction.rest),
+            "copy" | "add" | "run" => self.flags(instruction),
+            _ => Ok(()),
         }
     }
-    found.extend(open);
-    found
-}
 
-impl Scan {
-    fn arg(&mut self, words: &[&str]) {
-        for word in words {
+    /// An ARG before the first FROM.
+    fn arg(&mut self, rest: &str) -> Result<(), String> {
+        for word in words::quoted(rest) {
+            let word = words::expand(&word, &|name| {
+                self.arguments.get(name).cloned().unwrap_or_default()
+            })?;
             let (name, default) = match word.split_once('=') {
-                Some((name, value)) => (name, unquoted(value)),
-                None => (*word, ""),
+                Some((name, default)) => (name, Some(default)),
+                None => (word.as_str(), None),
             };
-            let value = match self.given.get(name) {
-                Some(given) => given.clone(),
-                None => self.expand(default).unwrap_or_default(),
-            };
-            self.arguments.insert(name.to_owned(), value);
+            let given = self.given.arguments.get(name);
+            let value = given.or(self.given.builtin.get(name));
+            let value = value.map(String::as_str).or(default);
+            // Said once more without a value, it keeps the one it has.
+            if let Some(value) = value {
+                self.arguments.insert(name.to_owned(), value.to_owned());
+                self.size += name.len() + value.len();
+            }
+            if self.size > ARGUMENTS {
+                return Err(format!(
+                    "the ARGs before the first FROM come to more than {} MiB",
+                    ARGUMENTS >> 20
+                ));
+            }
         }
+        Ok(())
     }
 
-    fn from(&mut self, words: &[&str]) -> Result<(), String> {
-        let mut words = words.iter().filter(|word| !word.starts_with("--"));
+    fn from(&mut self, rest: &str) -> Result<(), String> {
+        let mut words = rest.split(words::is_blank).filter(|word| !word.is_empty());
         let Some(image) = words.next() else {
             return Ok(());
         };
-        let expanded = self.expand(unquoted(image))?;
-        self.image(&expanded)?;
-        if let [r#as, name] = words.copied().collect::<Vec<_>>()[..] {
-            if r#as.eq_ignore_ascii_case("as") {
-                self.stages.insert(name.to_lowercase());
+        let stage = match (words.next(), words.next()) {
+            (Some(r#as), Some(name)) if r#as.eq_ignore_ascii_case("as") => Some(name),
+            _ => None,
+        };
+        self.stages.extend(self.current.take());
+        if self.stages.len() > STAGES {
+            return Err(format!("more than {STAGES} stages are not available here"));
+        }
+        let expanded = self.expand(image)?;
+        // A context stands for what is written, not for what that comes to.
+        let context = self.given.contexts.get(image) == Some(&true);
+        if !context && !expanded.is_empty() && !self.is_stage(&expanded) {
+            self.image(&expanded)?;
+        }
+        let name = stage.map(|stage| self.expand(stage)).transpose()?;
+        let name = name.unwrap_or_else(|| self.stages.len().to_string());
+        if !is_plain(&name) {
+            return Err(format!(
+                "{name:?} is no name for a stage; take letters, digits, `.`, `_` and `-`"
+            ));
+        }
+        self.current = Some(name);
+        Ok(())
+    }
+
+    /// `--from=…` of COPY, every `from=…` of `RUN --mount`.
+    fn flags(&mut self, instruction: &Instruction) -> Result<(), String> {
+        for flag in &instruction.flags {
+            let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+            require_name(flag, name.trim_start_matches('-'))?;
+            match name {
+                "--from" => self.source(value, instruction.trigger)?,
+                "--mount" => self.mount(value, instruction.trigger)?,
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// `--from=…` of COPY and ADD, `from=…` of `RUN --mount`.
-    fn flags(&mut self, words: &[&str]) -> Result<(), String> {
-        let flags = words.iter().filter_map(|word| {
-            let mut mount = word
-                .strip_prefix("--mount=")
-                .into_iter()
-                .flat_map(|mount| mount.split(','));
-            let from = mount
-                .rfind(|part| part.trim_matches('"').starts_with("from="))
-                .and_then(|part| part.trim_matches('"').strip_prefix("from="));
-            word.strip_prefix("--from=").or(from)
-        });
-        for image in flags.map(unquoted) {
-            if image.contains('$') {
-                return Err(format!(
-                    "--from={image}: variables are not available here, as in Docker; name a stage instead: FROM {image} AS source"
-                ));
+    fn mount(&mut self, value: &str, trigger: bool) -> Result<(), String> {
+        if value.contains(['\'', '"', '\\']) {
+            return Err(format!(
+                "--mount={value}: quotes and backslashes within a mount are not available here; write it without"
+            ));
+        }
+        for part in value.split(',') {
+            let (key, source) = part.split_once('=').unwrap_or((part, ""));
+            require_name(part, key)?;
+            if key == "from" {
+                self.source(source, trigger)?;
             }
-            self.image(image)?;
         }
         Ok(())
+    }
+
+    /// A stage, a context or an image. A trigger's is that of another build, whose images are not known yet.
+    fn source(&mut self, name: &str, trigger: bool) -> Result<(), String> {
+        if name.contains('$') {
+            return Err(format!(
+                "--from={name}: variables are not available here, as in Docker; name a stage instead: FROM {name} AS source"
+            ));
+        }
+        let image = name.split_once("://").map_or(name, |(_, image)| image);
+        let plain = |part: &str| part.split(['/', ':', '@', '+']).all(is_plain);
+        if !plain(image) {
+            return Err(format!(
+                "--from={name}: it is no name of an image or a stage; take letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+            ));
+        }
+        if trigger {
+            return Reference::parse(name).map(drop);
+        }
+        if self.given.contexts.contains_key(name) || self.is_stage(name) {
+            return Ok(());
+        }
+        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!(
+                "--from={name}: there is no stage of that number before this one"
+            ));
+        }
+        self.image(name)
+    }
+
+    /// Stages have a name, and a number as well. Case counts.
+    fn is_stage(&self, name: &str) -> bool {
+        let number = name
+            .parse()
+            .is_ok_and(|at: usize| at < self.stages.len() && at.to_string() == name);
+        number || self.stages.iter().any(|stage| stage == name)
     }
 
     fn image(&mut self, name: &str) -> Result<(), String> {
-        let known = name.is_empty()
-            || name == "scratch"
-            || name.bytes().all(|byte| byte.is_ascii_digit())
-            || self.stages.contains(&name.to_lowercase());
-        if !known {
-            let reference = Reference::parse(name)?;
-            if !self.images.contains(&reference) {
-                self.images.push(reference);
-            }
+        let reference = Reference::parse(name)?;
+        if name != "scratch" && !self.images.contains(&reference) {
+            self.images.push(reference);
+        }
+        if self.images.len() > STAGES {
+            return Err(format!("more than {STAGES} images are not available here"));
         }
         Ok(())
     }
 
-    /// `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`.
-    fn expand(&self, text: &str) -> Result<String, String> {
-        let Some((before, after)) = text.split_once('$') else {
-            return Ok(text.to_owned());
-        };
-        let (value, rest) = match after.strip_prefix('{') {
-            Some(braced) => {
-                let end =
-                    closing(braced).ok_or_else(|| format!("{text}: a brace is not closed"))?;
-                (self.braced(&braced[..end])?, &braced[end + 1..])
-            }
-            None => {
-                let end = after.find(|c: char| !is_name(c)).unwrap_or(after.len());
-                (self.value(&after[..end]), &after[end..])
-            }
-        };
-        Ok(format!("{before}{value}{}", self.expand(rest)?))
-    }
-
-    fn braced(&self, inner: &str) -> Result<String, String> {
-        let end = inner.find(|c: char| !is_name(c)).unwrap_or(inner.len());
-        let (name, operator) = inner.split_at(end);
-        let value = self.value(name);
-        let colon = |sign: char| {
-            operator
-                .strip_prefix(':')
-                .unwrap_or(operator)
-                .strip_prefix(sign)
-        };
-        if operator.is_empty() {
-            return Ok(value);
-        }
-        match (colon('-'), colon('+'), value.is_empty()) {
-            (Some(default), _, true) => self.expand(default),
-            (Some(_), _, false) => Ok(value),
-            (_, Some(other), false) => self.expand(other),
-            (_, Some(_), true) => Ok(value),
-            _ => Err(format!(
-                "${{{inner}}} is not available here: the builder has to know which image is meant before the build"
-            )),
-        }
-    }
-
-    fn value(&self, name: &str) -> String {
-        let known = self.arguments.get(name).or_else(|| self.given.get(name));
-        known.cloned().unwrap_or_else(|| builtin(name).to_owned())
+    /// In a FROM: what an ARG before it declares, and what Buildah knows by itself.
+    fn expand(&self, word: &str) -> Result<String, String> {
+        words::expand(word, &|name| {
+            let declared = self.arguments.get(name);
+            let own = self.given.builtin.get(name);
+            declared.or(own).cloned().unwrap_or_default()
+        })
     }
 }
 
-/// What Buildah sets by itself, for this machine.
-fn builtin(name: &str) -> &'static str {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    match name {
-        "TARGETARCH" | "BUILDARCH" => architecture,
-        "TARGETOS" | "BUILDOS" => "linux",
-        _ => "",
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+/// What a variable or a quote could turn into another flag is none.
+fn require_name(whole: &str, name: &str) -> Result<(), String> {
+    match name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    {
+        true => Ok(()),
+        false => Err(format!(
+            "{whole}: the name of a flag or option has to stand there as it is, in lower case letters"
+        )),
     }
-}
-
-fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0;
-    text.char_indices().find_map(|(at, c)| {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => return Some(at),
-            '}' => depth -= 1,
-            _ => {}
-        }
-        None
-    })
-}
-
-fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn unquoted(text: &str) -> &str {
-    let inner = |quote| {
-        text.strip_prefix(quote)
-            .and_then(|text| text.strip_suffix(quote))
-    };
-    inner('"').or_else(|| inner('\'')).unwrap_or(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn scan(text: &str, given: &[(&str, &str)]) -> Result<Vec<String>, String> {
-        let given = given
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let images = images(text, &given, &["named".to_owned()])?;
+    fn scan(text: &str, arguments: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let pairs = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let given = Given {
+            arguments: pairs(arguments),
+            contexts: [("named".to_owned(), true), ("files".to_owned(), false)].into(),
+            builtin: pairs(&[("TARGETARCH", "amd64"), ("BUILDPLATFORM", "linux/amd64")]),
+        };
+        let images = images(&[text.to_owned()], &given)?;
         Ok(images.iter().map(Reference::full).collect())
     }
 
@@ -262,8 +278,8 @@ mod tests {
             ARG BASE=a.example/base TAG\n\
             from --platform=$BUILDPLATFORM ${BASE}:${TAG:-1} as Build\n\
             RUN echo \\\n# a comment\n  from nowhere\n\
-            FROM scratch\nFROM build\nFROM named\n\
-            COPY --from=build --chown=1 /a /b\nCOPY --from=0 /a /b\n\
+            FROM scratch\nFROM Build\nFROM named\n\
+            COPY --from=Build --chown=1 /a /b\nCOPY --from=0 /a /b\nCOPY --from=files /a /b\n\
             COPY --from=b.example/tools:2 /a /b\n\
             RUN --mount=type=bind,from=c.example/mount,target=/mnt true\n";
         let found = scan(text, &[]).unwrap();
@@ -278,23 +294,130 @@ mod tests {
     }
 
     #[test]
+    fn names_of_stages_are_buildahs_own() {
+        let image = |text: &str| scan(text, &[]).unwrap().join(" ");
+        let hub = |name: &str| format!("docker.io/library/{name}");
+        // Another case, a stage that comes later, and the stage itself are images.
+        assert_eq!(image("FROM scratch AS Build\nFROM build"), hub("build"));
+        assert_eq!(
+            image("FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b"),
+            hub("b")
+        );
+        assert_eq!(image("FROM scratch AS a\nCOPY --from=a / /"), hub("a"));
+        // A context of files is none for FROM.
+        assert_eq!(image("FROM files"), hub("files"));
+        assert_eq!(image("ARG X=named\nFROM $X"), hub("named"));
+        assert_eq!(image("FROM scratch\nFROM 0\nCOPY --from=0 / /"), "");
+        assert_eq!(image("FROM scratch\nFROM 00"), hub("00"));
+        assert!(scan("FROM scratch\nFROM scratch\nCOPY --from=7 / /", &[]).is_err());
+        assert!(scan("FROM scratch AS a/b", &[]).is_err());
+    }
+
+    #[test]
+    fn variables_are_those_that_buildah_knows_there() {
+        let image = |text: &str| {
+            scan(text, &[("G", "given"), ("A", "given")])
+                .unwrap()
+                .join(" ")
+        };
+        let hub = |name: &str| format!("docker.io/library/{name}");
+        assert_eq!(image("ARG A=default\nFROM $A"), hub("given"));
+        // What is not declared has no value.
+        assert_eq!(image("FROM x$G"), hub("x"));
+        assert_eq!(image("FROM x-$TARGETARCH"), hub("x-amd64"));
+        assert_eq!(
+            image("ARG TARGETARCH=evil\nFROM x-$TARGETARCH"),
+            hub("x-amd64")
+        );
+        assert_eq!(image("ARG B='x' C=$B-y\nFROM \"$C\""), hub("x-y"));
+        assert_eq!(image("ARG B=x\nARG B\nFROM $B"), hub("x"));
+        assert_eq!(image("FROM scratch\nARG B=x\nFROM a$B"), hub("a"));
+    }
+
+    #[test]
+    fn every_source_of_a_mount_counts() {
+        let found = scan(
+            "FROM scratch\nRUN --mount=type=bind,from=a.example/a,from=b.example/b,target=/x --mount=from=c.example/c,target=/y true",
+            &[],
+        );
+        assert_eq!(
+            found.unwrap(),
+            ["a.example/a", "b.example/b", "c.example/c"]
+        );
+        // Variables are fine where they name no image.
+        let text = "FROM scratch\nRUN --mount=type=cache,id=x-$TARGETARCH,target=$HOME/x true\nCOPY --chown=$A a b";
+        assert!(scan(text, &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_trigger_is_judged_and_not_pulled() {
+        let text = "FROM scratch\nONBUILD COPY --from=builder /a /b\nONBUILD RUN --mount=from=a.example/x,target=/x true\nONBUILD FROM b.example/x";
+        assert!(scan(text, &[]).unwrap().is_empty());
+    }
+
+    /// PID 1 reads these, whose memory and time are all jobs' of the pod.
+    #[test]
+    fn no_containerfile_fills_the_memory_or_takes_forever() {
+        let double: String = (1..60)
+            .map(|at| format!("ARG A{at}=$A{0}$A{0}\n", at - 1))
+            .collect();
+        let long = "x".repeat(60_000);
+        let many = |line: &dyn Fn(usize) -> String| (0..2000).map(line).collect::<String>();
+        for text in [
+            format!("ARG A0=x\n{double}FROM $A59"),
+            format!(
+                "ARG A={long}\n{}FROM x",
+                many(&|at| format!("ARG A{at}=$A\n"))
+            ),
+            many(&|_| "FROM scratch\n".to_owned()),
+            format!(
+                "FROM scratch\n{}",
+                many(&|at| format!("COPY --from=i{at} / /\n"))
+            ),
+            "ONBUILD ".repeat(100_000),
+        ] {
+            let refused = scan(&text, &[]).err().unwrap_or_default();
+            assert!(
+                text.starts_with("ONBUILD") || refused.contains("more than"),
+                "{refused}"
+            );
+            assert!(refused.len() < 1000);
+        }
+    }
+
+    #[test]
     fn what_is_more_than_a_name_is_refused_however_it_is_put_together() {
         let evil = "containers-storage:[overlay@/x+/y:overlay.mount_program=/workspace/evil]image";
         for text in [
             format!("FROM {evil}"),
+            format!("\u{feff}FROM {evil}"),
+            format!("# a comment\n# escape=`\nFROM scratch\nRUN `\nCOPY --from={evil} / /"),
             format!("ARG X={evil}\nFROM $X"),
             "ARG A=containers-\nARG B=storage:[x]y\nFROM ${A}${B}".to_owned(),
             format!("FROM ${{X:-{evil}}}"),
+            "FROM 'containers-'\"storage:[x]y\"".to_owned(),
             format!("FROM scratch\nCOPY --from={evil} / /"),
+            format!("FROM scratch\nCOPY --fr\\om={evil} / /"),
+            format!("FROM scratch\nCOPY --\"from={evil}\" / /"),
             format!("FROM scratch\nONBUILD COPY --from={evil} / /"),
             format!("FROM scratch\nRUN --mount=type=bind,from={evil},target=/x true"),
+            format!("FROM scratch\nRUN --mount=type=bind,from={evil},from=scratch,target=/x true"),
+            format!("FROM scratch\nRUN --mount=type=bind,from=a,from={evil},target=/x true"),
+            format!("FROM scratch\nONBUILD RUN --mount=type=bind,from={evil},target=/x true"),
+            format!("FROM scratch AS Evil\nFROM scratch\nRUN <<E\nx\nE\nCOPY --from={evil} / /"),
             format!("FROM \\\n  {evil}"),
             "FROM scratch\nCOPY --from=$X / /".to_owned(),
+            "FROM scratch\nCOPY --$X / /".to_owned(),
+            "FROM scratch\nRUN --mount=type=bind,$X true".to_owned(),
+            "FROM scratch\nRUN --mount=type=bind,fr\\\\om=x,target=/x true".to_owned(),
+            "FROM scratch\nRUN --mount=type=bind,from=\\\"x\\\",target=/x true".to_owned(),
+            "FROM scratch\nRUN --mount=type=bind,from=,target=/x true".to_owned(),
             "FROM oci-archive:/workspace/x.tar".to_owned(),
             "FROM dir:/run/supervisor".to_owned(),
             "ARG X=abc\nFROM ${X#a}".to_owned(),
         ] {
-            assert!(scan(&text, &[]).is_err(), "{text}");
+            let refused = scan(&text, &[]).unwrap_err();
+            assert!(refused.starts_with("Containerfile, line "), "{refused}");
         }
         assert!(scan("ARG X\nFROM $X", &[("X", evil)]).is_err());
     }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::reference::Reference;
+use crate::config::{Config, Driver};
 
 /// The most that an authfile written by `buildah login` may have, in bytes.
 const LIMIT: usize = 256 * 1024;
@@ -84,33 +85,38 @@ impl Credentials {
         self.with_job(|job| job.find(reference).map(|_| Owner::Job))
     }
 
+    /// Whether a build may hold the credentials for this, its cache. With fuse-overlayfs, an image's name out of a base image
+    /// can have Buildah run a program of the job, and its policy cannot tell: the storage that it names is the builder's.
+    #[must_use]
+    pub fn may_be_in_builds(&self, config: &Config, cache: &Reference) -> bool {
+        config.storage.driver != Driver::FuseOverlayfs || self.owner(cache) != Some(Owner::Builder)
+    }
+
     /// An authfile with the entry of each reference, and with no other.
     #[must_use]
     pub fn for_references(&self, references: &[Reference]) -> Authfile {
         let mut chosen = Auths::default();
         for reference in references {
-            let entry = self
-                .own
-                .find(reference)
-                .map(|(key, value)| (key, value.clone()));
-            let entry = entry.or_else(|| {
-                self.with_job(|job| job.find(reference).map(|(key, value)| (key, value.clone())))
-            });
-            chosen.auths.extend(entry);
+            let entry = self.own.find(reference).cloned();
+            let entry = entry.or_else(|| self.with_job(|job| job.find(reference).cloned()));
+            chosen
+                .auths
+                .extend(entry.map(|entry| (reference.full(), entry)));
         }
         chosen.file()
     }
 
-    /// What a build may have: the job's own, and the entries of these references, its cache.
+    /// What a build may have: the job's own, and the entries of these references, its cache. No key is more specific than
+    /// the name of a repository: none of the job's stands before one of these, nor do these open another repository.
     #[must_use]
     pub fn for_build(&self, references: &[Reference]) -> Authfile {
         let mut chosen = self.with_job(|job| job.clone());
-        let entries = references
-            .iter()
-            .filter_map(|reference| self.own.find(reference));
-        chosen
-            .auths
-            .extend(entries.map(|(key, value)| (key, value.clone())));
+        for reference in references {
+            let entry = self.own.find(reference).cloned();
+            chosen
+                .auths
+                .extend(entry.map(|entry| (reference.full(), entry)));
+        }
         chosen.file()
     }
 
@@ -120,21 +126,27 @@ impl Credentials {
         self.with_job(|job| job.file())
     }
 
-    /// Takes over what `buildah login` or `logout` made of [`Credentials::of_job`].
+    /// Takes over what `buildah login` or `logout` changed in `before`, which [`Credentials::of_job`] gave; another one may
+    /// have ended meanwhile.
     ///
     /// # Errors
     /// A sentence where it is no authfile.
-    pub fn set_job(&self, file: &[u8]) -> Result<(), String> {
+    pub fn change_job(&self, before: &[u8], file: &[u8]) -> Result<(), String> {
         if file.len() > LIMIT {
-            return Err(format!(
-                "the job's credentials take more than {} KiB",
-                LIMIT / 1024
-            ));
+            return Err(too_much());
         }
-        let read: Auths = serde_json::from_slice(file)
-            .map_err(|_| "buildah left no authfile behind".to_owned())?;
-        self.with_job(|job| *job = read);
-        Ok(())
+        let before = Auths::read(before)?.auths;
+        let mut after = Auths::read(file)?.auths;
+        self.with_job(|job| {
+            let gone = |key: &String| before.contains_key(key) && !after.contains_key(key);
+            job.auths.retain(|key, _| !gone(key));
+            after.retain(|key, value| before.get(key) != Some(value));
+            job.auths.append(&mut after);
+            match job.file().len() > LIMIT {
+                true => Err(too_much()),
+                false => Ok(()),
+            }
+        })
     }
 
     fn with_job<T>(&self, work: impl FnOnce(&mut Auths) -> T) -> T {
@@ -142,27 +154,54 @@ impl Credentials {
     }
 }
 
+fn too_much() -> String {
+    format!("the job's credentials take more than {} KiB", LIMIT / 1024)
+}
+
 /// An authfile with one user name and password, for one reference alone.
 #[must_use]
 pub fn given(reference: &Reference, creds: &str) -> Authfile {
+    let mut auths = Auths::default();
+    auths.auths.insert(reference.registry(), entry(creds));
+    auths.file()
+}
+
+fn entry(creds: &str) -> Value {
     let creds = Zeroizing::new(match creds.contains(':') {
         true => creds.to_owned(),
         false => format!("{creds}:"),
     });
-    let value = serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) });
-    let mut auths = Auths::default();
-    auths.auths.insert(reference.registry(), value);
-    auths.file()
+    serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) })
+}
+
+/// The same authfile with one user name and password for these repositories as well.
+///
+/// # Errors
+/// A sentence where it is no authfile.
+pub fn with_given(
+    file: &Authfile,
+    references: &[&Reference],
+    creds: &str,
+) -> Result<Authfile, String> {
+    let mut auths = Auths::read(file)?;
+    for reference in references {
+        auths.auths.insert(reference.full(), entry(creds));
+    }
+    Ok(auths.file())
 }
 
 impl Auths {
+    fn read(file: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(file).map_err(|_| "buildah left no authfile behind".to_owned())
+    }
+
     /// The most specific entry: `host/a/b`, then `host/a`, then `host`.
-    fn find(&self, reference: &Reference) -> Option<(String, &Value)> {
+    fn find(&self, reference: &Reference) -> Option<&Value> {
         let full = reference.full();
         let mut key = full.as_str();
         loop {
             if let Some(value) = self.auths.get(key) {
-                return Some((key.to_owned(), value));
+                return Some(value);
             }
             key = &key[..key.rfind('/')?];
         }
@@ -204,37 +243,70 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_is_given_and_the_most_specific() {
+    fn one_entry_is_given_for_one_repository_and_the_most_specific() {
         let credentials = Credentials::of_builder(BUILDER).unwrap();
         let chosen = |text: &str| file(&credentials.for_references(&[reference(text)]));
         assert_eq!(
             chosen("registry.example/team/app"),
-            r#"{"auths":{"registry.example/team":{"auth":"dGVhbQ=="}}}"#
+            r#"{"auths":{"registry.example/team/app":{"auth":"dGVhbQ=="}}}"#
         );
         assert_eq!(
             chosen("registry.example/teams/app"),
-            r#"{"auths":{"registry.example":{"auth":"d2lkZQ=="}}}"#
+            r#"{"auths":{"registry.example/teams/app":{"auth":"d2lkZQ=="}}}"#
         );
         assert_eq!(
             chosen("alpine"),
-            r#"{"auths":{"docker.io":{"auth":"aHVi"}}}"#
+            r#"{"auths":{"docker.io/library/alpine":{"auth":"aHVi"}}}"#
         );
         assert_eq!(chosen("other.example/app"), r#"{"auths":{}}"#);
         assert!(!format!("{credentials:?}").contains("aHVi"));
     }
 
+    /// As `buildah login` does to an authfile.
+    fn login(file: &Authfile, key: &str) -> Vec<u8> {
+        let mut auths = Auths::read(file).unwrap();
+        let entry = serde_json::json!({ "auth": "am9i" });
+        auths.auths.insert(key.to_owned(), entry);
+        auths.file().to_vec()
+    }
+
     #[test]
     fn the_jobs_own_never_stand_before_the_builders() {
         let credentials = Credentials::of_builder(BUILDER).unwrap();
-        let job = r#"{"auths":{"registry.example/team/app":{"auth":"am9i"},"other.example":{"auth":"am9i"}}}"#;
-        credentials.set_job(job.as_bytes()).unwrap();
+        for key in ["registry.example/team/app", "other.example"] {
+            let before = credentials.of_job();
+            let after = login(&before, key);
+            credentials.change_job(&before, &after).unwrap();
+        }
         let owner = |text: &str| credentials.owner(&reference(text));
         assert_eq!(owner("registry.example/team/app"), Some(Owner::Builder));
         assert_eq!(owner("other.example/app"), Some(Owner::Job));
         assert_eq!(owner("third.example/app"), None);
         assert!(!file(&credentials.of_job()).contains("dGVhbQ=="));
-        assert!(credentials.set_job(b"nonsense").is_err());
-        assert!(credentials.set_job(&vec![b' '; LIMIT + 1]).is_err());
+        // In a build, where the job's logins are too, the key of the cache is the builder's, and opens nothing else.
+        let build = credentials.for_build(&[reference("registry.example/team/app")]);
+        let build = Auths::read(&build).unwrap().auths;
+        assert_eq!(build["registry.example/team/app"]["auth"], "dGVhbQ==");
+        assert_eq!(build["other.example"]["auth"], "am9i");
+        assert_eq!(build.len(), 2);
+    }
+
+    #[test]
+    fn logins_at_once_are_all_kept() {
+        let credentials = Credentials::default();
+        let before = credentials.of_job();
+        let files = ["a.example", "b.example"].map(|key| login(&before, key));
+        for after in &files {
+            credentials.change_job(&before, after).unwrap();
+        }
+        let both = credentials.of_job();
+        assert!(file(&both).contains("a.example") && file(&both).contains("b.example"));
+        // A logout takes away what it names.
+        credentials.change_job(&both, &files[0]).unwrap();
+        assert_eq!(credentials.of_job().to_vec(), files[0]);
+        assert!(credentials.change_job(&both, b"nonsense").is_err());
+        let long = vec![b' '; LIMIT + 1];
+        assert!(credentials.change_job(&both, &long).is_err());
     }
 
     #[test]

@@ -58,8 +58,6 @@ pub struct Operation {
     pub program: Option<&'static str>,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// Variables beside those that every operation has.
-    pub environment: Vec<(String, String)>,
     /// The job's paths.
     pub inputs: Vec<Input>,
     /// A file of another operation's directory on the builder's volume, that directory's name before it; it is found at

@@ -85,10 +85,15 @@ impl Reference {
         }
     }
 
-    /// The registry, the default one where none is named.
+    /// The registry, the default one where none is named. Written in one way: in small letters, its port without zeros.
     #[must_use]
     pub fn registry(&self) -> String {
-        match self.registry.as_deref().map(str::to_ascii_lowercase) {
+        let lower = self.registry.as_deref().map(str::to_ascii_lowercase);
+        let plain = lower.map(|host| match host.split_once(':') {
+            Some((name, port)) => format!("{name}:{}", port.trim_start_matches('0')),
+            None => host,
+        });
+        match plain {
             None => DEFAULT_REGISTRY.to_owned(),
             Some(host) if host == "index.docker.io" || host == "registry-1.docker.io" => {
                 DEFAULT_REGISTRY.to_owned()
@@ -97,10 +102,22 @@ impl Reference {
         }
     }
 
+    /// As Buildah looks it up: without a registry, it may be an image that was built here.
+    #[must_use]
+    pub fn short(&self) -> String {
+        match &self.registry {
+            Some(_) => self.target(),
+            None => self.with_version(self.repository.clone()),
+        }
+    }
+
     /// Where a push goes: with the registry named, and a transport that leaves no doubt.
     #[must_use]
     pub fn target(&self) -> String {
-        let mut text = format!("docker://{}", self.full());
+        self.with_version(format!("docker://{}", self.full()))
+    }
+
+    fn with_version(&self, mut text: String) -> String {
         if let Some(tag) = &self.tag {
             text += &format!(":{tag}");
         }
@@ -108,6 +125,18 @@ impl Reference {
             text += &format!("@{digest}");
         }
         text
+    }
+
+    /// Whether it is the same repository, whatever the tag: by its name, which may say the port that is meant anyway.
+    #[must_use]
+    pub fn is_in(&self, other: &Self) -> bool {
+        let plain = |reference: &Self| {
+            let full = reference.full();
+            let (host, path) = full.split_once('/').unwrap_or((&full, ""));
+            let port = host.strip_suffix(":443").or(host.strip_suffix(":80"));
+            format!("{}/{path}", port.unwrap_or(host))
+        };
+        plain(self) == plain(other)
     }
 
     /// Whether a pattern of `builder.push.allow` covers it.
@@ -157,7 +186,10 @@ fn is_valid_host(text: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let number = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
     host.split('.').all(label) && port.is_none_or(number)
 }
 
@@ -245,6 +277,46 @@ mod tests {
         ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_repository_has_one_name_however_it_is_written() {
+        let same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| Reference::parse(text).unwrap());
+            one.is_in(&other)
+        };
+        let digest = format!("a.example/cache@sha256:{}", "0".repeat(64));
+        for other in [
+            "a.example/cache",
+            "a.example/cache:tag",
+            "docker://A.Example/cache",
+            "a.example:443/cache",
+            "a.example:0443/cache",
+            "a.example:80/cache",
+            &digest,
+        ] {
+            assert!(same("a.example/cache", other), "{other}");
+        }
+        assert!(same("a.example:5000/cache", "a.example:05000/cache"));
+        assert!(same("team/cache", "index.docker.io/team/cache"));
+        for other in [
+            "a.example/cache2",
+            "a.example/cache/x",
+            "a.example:8443/cache",
+        ] {
+            assert!(!same("a.example/cache", other), "{other}");
+        }
+        assert_eq!(full("a.example:05000/b"), "a.example:5000/b");
+        for text in ["a.example:0/b", "a.example:70536/b", "a.example./b"] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_registry_stays_one() {
+        let short = |text: &str| Reference::parse(text).unwrap().short();
+        assert_eq!(short("app:1"), "app:1");
+        assert_eq!(short("a.example/app:1"), "docker://a.example/app:1");
     }
 
     #[test]

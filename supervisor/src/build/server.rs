@@ -12,6 +12,7 @@ use super::children::Children;
 use super::credentials::Credentials;
 use super::isolation::{Isolation, Proof};
 use super::paths::Workspace;
+use super::reference::Reference;
 use super::room::Rooms;
 use super::session::trial;
 use super::turns::Turns;
@@ -183,16 +184,25 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
     })?;
     let credentials = credentials(config)?;
     info!(registries = credentials.count(), "registry credentials");
+    let mut config = config.clone();
+    config.storage.driver = prepared.driver;
+    let cache = config.builder.cache.as_deref();
+    let cache = cache.and_then(|cache| Reference::parse(cache).ok());
+    if cache.is_some_and(|cache| !credentials.may_be_in_builds(&config, &cache)) {
+        warn!(
+            "builder.cache is left out: with fuse-overlayfs, a build could show its credentials to the job"
+        );
+    }
     Ok(Builder {
         workspace,
         credentials,
         children: Arc::default(),
-        environment: environment::of_buildah(config, &own, &prepared.environment),
+        environment: environment::of_buildah(&config, &own, &prepared.environment),
         turns: Turns::new(config.builder.parallel.max(1)),
         rooms,
         clients: AtomicUsize::new(0),
         isolation: Proof::new(isolation::own_proc()),
-        config: config.clone(),
+        config,
     })
 }
 

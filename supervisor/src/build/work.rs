@@ -1,6 +1,8 @@
 //! From a client's greeting to an operation: each verb, flag and path judged, and the command line written anew.
 
 mod build;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::path::{Path, PathBuf};
@@ -210,6 +212,14 @@ impl Planner<'_> {
     }
 
     fn allowed(&self, target: &Reference) -> Result<(), String> {
+        let cache = self.config.builder.cache.as_deref();
+        let cache = cache.and_then(|cache| Reference::parse(cache).ok());
+        if cache.is_some_and(|cache| target.is_in(&cache)) {
+            return Err(format!(
+                "pushing to {} is not allowed: it is builder.cache, from which the builds of other jobs take their layers",
+                target.full()
+            ));
+        }
         let patterns = &self.config.builder.push.allow;
         if patterns.iter().any(|pattern| target.is_covered_by(pattern)) {
             return Ok(());

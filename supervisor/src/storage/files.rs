@@ -58,7 +58,7 @@ fn offer_policy(config: &Config) -> Result<(), WorkspaceError> {
 }
 
 /// Buildah's own name of a driver: fuse-overlayfs is its overlay with another program to mount it.
-fn driver_name(driver: Driver) -> &'static str {
+pub(crate) fn driver_name(driver: Driver) -> &'static str {
     match driver {
         Driver::Vfs => "vfs",
         _ => "overlay",

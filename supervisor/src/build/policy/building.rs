@@ -57,9 +57,11 @@ pub(super) const BUILD: &[Flag] = &[
     switch("force-rm", CACHE),
     value("format", FORMAT),
     looked("from", None, "an image's name"),
-    switch(
+    flag(
         "http-proxy",
-        "the job's own proxy variables reach RUN steps",
+        None,
+        Takes::Switch,
+        Does::Look("the job's own proxy variables reach RUN steps, and nothing else"),
     ),
     switch("identity-label", META),
     looked("ignorefile", None, "read beneath the workspace"),
@@ -110,7 +112,7 @@ pub(super) const BUILD: &[Flag] = &[
         "tls-verify",
         None,
         Takes::Switch,
-        Does::Pass("a build has no credentials of the builder to lose"),
+        Does::Pass("never off with credentials of the builder, which builder.cache may have"),
     ),
     value("unsetenv", META),
     value("unsetlabel", META),

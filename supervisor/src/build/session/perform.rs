@@ -66,7 +66,9 @@ impl Session<'_> {
         }
         if operation.login && ended == Ended::Exited(0) {
             let file = room.read(Side::Memory, "auth.json").unwrap_or_default();
-            self.builder.credentials.set_job(&file)?;
+            self.builder
+                .credentials
+                .change_job(&operation.authfile, &file)?;
         }
         Ok(ended.code())
     }
@@ -185,7 +187,6 @@ impl Session<'_> {
             "REGISTRY_AUTH_FILE".to_owned(),
             self.places.own.join("auth.json").display().to_string(),
         ));
-        environment.extend(operation.environment.iter().cloned());
         let plan = Plan {
             program: operation.program.unwrap_or("buildah").to_owned(),
             arguments: operation.arguments.clone(),

@@ -3,14 +3,20 @@
 mod files;
 mod images;
 mod outputs;
+mod platforms;
 mod secrets;
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{Operation, Parsed, Planner, ReadInput, Reference};
-use crate::build::containerfile::{self, Arguments};
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::build::containerfile::{Arguments, Given};
 use crate::build::credentials::Owner;
 use crate::build::operation::{Input, Stdin};
+use crate::build::paths::problem;
 use crate::build::variables::{PROXIES, SETTINGS};
 
 /// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
@@ -39,15 +45,15 @@ impl Planner<'_> {
         self.outputs(parsed, &mut operation)?;
         let exported = parsed.values("output").next().is_some();
         if !exported {
-            self.cache(&mut operation)?;
+            self.cache(parsed, &mut operation)?;
         }
-        let mut images = Vec::new();
-        for text in &texts {
-            images.extend(containerfile::images(text, &arguments, &contexts)?);
-        }
+        let mut images = platforms::images(parsed, &texts, Given::of(arguments, contexts))?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
+        self.given(parsed, &images, &mut operation)?;
         self.settings(parsed, &mut operation);
+        self.proxies(parsed, &mut operation)?;
+        self.policy(&mut operation)?;
         if exported {
             operation.arguments.push(NO_LAYERS.to_owned());
         }
@@ -90,17 +96,23 @@ impl Planner<'_> {
         let mut arguments = Arguments::new();
         for path in parsed.values("build-arg-file") {
             let relative = self.relative(path)?;
-            let place = self.copy(operation, "arguments", &relative)?;
-            let content = operation
-                .files
-                .last()
-                .map(|file| file.content.to_vec())
-                .unwrap_or_default();
-            for line in String::from_utf8_lossy(&content).lines() {
-                if let Some((name, value)) = line.split_once('=') {
-                    arguments.insert(name.trim().to_owned(), value.to_owned());
+            let content = self.workspace.read(&relative);
+            let content = content.map_err(|error| problem(&relative, &error))?;
+            let text = String::from_utf8_lossy(&content);
+            for (index, line) in text.split('\n').enumerate() {
+                if line.trim().is_empty() || line.starts_with('#') {
+                    continue;
                 }
+                // Buildah would take the value from its own environment.
+                let (name, value) = line.split_once('=').ok_or_else(|| {
+                    format!(
+                        "--build-arg-file {path}, line {}: there is no value; a variable of the job is taken by --build-arg NAME",
+                        index + 1
+                    )
+                })?;
+                arguments.insert(name.to_owned(), value.to_owned());
             }
+            let place = self.keep(operation, "arguments", content)?;
             operation
                 .arguments
                 .push(format!("--build-arg-file={place}"));
@@ -126,9 +138,13 @@ impl Planner<'_> {
         Ok(arguments)
     }
 
-    /// `--build-context NAME=…`: the names.
-    fn contexts(&self, parsed: &Parsed, operation: &mut Operation) -> Result<Vec<String>, String> {
-        let mut names = Vec::new();
+    /// `--build-context NAME=…`: the names, and whether it is an image.
+    fn contexts(
+        &self,
+        parsed: &Parsed,
+        operation: &mut Operation,
+    ) -> Result<BTreeMap<String, bool>, String> {
+        let mut names = BTreeMap::new();
         for given in parsed.values("build-context") {
             let (name, source) = given
                 .split_once('=')
@@ -140,7 +156,7 @@ impl Planner<'_> {
                 Some(image) => {
                     let reference = Reference::parse(image)?;
                     if self.credentials.owner(&reference) == Some(Owner::Builder) {
-                        let pull = self.pull_before(parsed, &reference);
+                        let pull = self.pull_before(parsed, &reference, false);
                         operation.before.push(pull);
                     }
                     format!("docker-image://{image}")
@@ -158,7 +174,7 @@ impl Planner<'_> {
             operation
                 .arguments
                 .push(format!("--build-context={name}={source}"));
-            names.push(name.to_owned());
+            names.insert(name.to_owned(), image.is_some());
         }
         Ok(names)
     }
@@ -193,13 +209,46 @@ impl Planner<'_> {
                 operation.arguments.push(format!("--{flag}={value}"));
             }
         }
-        for name in PROXIES {
-            if let Some(value) = self.hello.environment.get(*name) {
-                operation
-                    .environment
-                    .push(((*name).to_owned(), value.clone()));
-            }
-        }
         operation.stdin = Stdin::Nothing;
+    }
+
+    /// The job's proxies are for its RUN steps. Buildah itself never asks them, since it may hold credentials.
+    fn proxies(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
+        let environment = &self.hello.environment;
+        let lines: String = PROXIES
+            .iter()
+            .filter_map(|name| Some((name, environment.get(*name)?)))
+            .filter(|(_, value)| !value.contains('\n'))
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        // Else it would hand on those of the builder.
+        operation.arguments.push("--http-proxy=false".to_owned());
+        if !lines.is_empty() && parsed.last("http-proxy") != Some("false") {
+            let place = self.keep(operation, "proxies", lines.into_bytes())?;
+            // Before the job's own arguments, which count more; and no password on a command line.
+            let file = format!("--build-arg-file={place}");
+            operation.arguments.insert(1, file);
+        }
+        Ok(())
+    }
+
+    /// Nothing becomes an image in a build but what a registry has and what is in the storage already: a name out of a
+    /// base image, which nobody looks at, could be of a transport that reads files or runs a program.
+    fn policy(&self, operation: &mut Operation) -> Result<(), String> {
+        let accept = json!([{ "type": "insecureAcceptAnything" }]);
+        let driver = crate::storage::driver_name(self.config.storage.driver);
+        let root = self.config.of_builder().graph_root();
+        let storage = format!("[{driver}@{}]", root.display());
+        let policy = json!({
+            "default": [{ "type": "reject" }],
+            "transports": {
+                "docker": { "": accept },
+                "containers-storage": { storage: accept },
+            },
+        });
+        let place = self.keep(operation, "policy", policy.to_string().into_bytes())?;
+        let flag = format!("--signature-policy={place}");
+        operation.arguments.push(flag);
+        Ok(())
     }
 }

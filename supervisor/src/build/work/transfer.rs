@@ -82,10 +82,10 @@ fn archive(text: &str) -> Option<(&'static str, bool, &str, String)> {
         None => (rest, None),
     };
     let looks_like_a_path = path.contains('/') || path.contains('.');
+    // A directory has no name behind it: Buildah would read on as a path.
     let harmless = suffix.is_none_or(|suffix| {
-        suffix
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte))
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
+        *transport != "dir" && !suffix.contains("..") && suffix.bytes().all(word)
     });
     let suffix = suffix
         .map(|suffix| format!(":{suffix}"))
@@ -109,5 +109,14 @@ mod tests {
         assert!(archive("containers-storage:[overlay@/x]y").is_none());
         assert!(archive("oci-archive:/x.tar:[x]").is_none());
         assert!(archive("dir:name").is_none());
+        assert!(archive("dir:./x").is_some() && archive("oci:./x:tag").is_some());
+        for escapes in [
+            "dir:./x:y/../../../run",
+            "dir:./x:y",
+            "oci:./x:../y",
+            "oci-archive:./x:a/../..",
+        ] {
+            assert!(archive(escapes).is_none(), "{escapes}");
+        }
     }
 }
