@@ -40,10 +40,10 @@ fn refused(containerfile: &str, because: &str) {
     assert!(!done.said.contains("STEP "), "{}", done.said);
 }
 
+/// What has to be so stands before the step's last word, and the exit code tells.
 fn works(setup: &str, containerfile: &str) {
     let done = build(setup, containerfile, "");
     assert_eq!(done.code, 0, "{containerfile}: {}", done.said);
-    assert!(done.said.contains(&format!("\n{SAID}\n")), "{}", done.said);
 }
 
 const EVIL: &str =
