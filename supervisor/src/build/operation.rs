@@ -58,6 +58,8 @@ pub struct Operation {
     pub program: Option<&'static str>,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// Whether it works on its own files alone, and the storage is not there for it.
+    pub storageless: bool,
     /// The job's paths.
     pub inputs: Vec<Input>,
     /// A file of another operation's directory on the builder's volume, that directory's name before it; it is found at

@@ -61,6 +61,7 @@ fn unpacking(output: &Output, archive: PathBuf, places: &Places) -> Operation {
     ];
     Operation {
         program: Some("tar"),
+        storageless: true,
         arguments: arguments.into(),
         archive: Some(archive),
         inputs: vec![Input {

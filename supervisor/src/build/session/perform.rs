@@ -195,7 +195,7 @@ impl Session<'_> {
             workspace: self.places.workspace.clone(),
             runtime: config.runtime_directory.clone(),
             volume: config.builder.volume.clone(),
-            storage: operation.program.is_none(),
+            storage: !operation.storageless,
             room: room.name().to_owned(),
             own_place: self.places.own.clone(),
             disk_place: self.places.disk.clone(),

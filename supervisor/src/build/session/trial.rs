@@ -86,6 +86,7 @@ fn clear(session: &Session<'_>) -> Operation {
     let disk = session.places.disk.display();
     Operation {
         program: Some("rm"),
+        storageless: true,
         arguments: ["--recursive", "--force"]
             .map(str::to_owned)
             .into_iter()
