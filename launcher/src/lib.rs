@@ -1,6 +1,9 @@
 //! Starts CI jobs as Kubernetes Jobs.
 
+pub mod create;
+pub mod follow;
 pub mod id;
+pub mod launch;
 pub mod mint;
 pub mod render;
 pub mod secret;

@@ -6,6 +6,8 @@ pub mod template;
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::id::{Id, Prefix};
@@ -233,7 +235,7 @@ impl Blueprint {
             "metadata": {"name": prefix.name(id), "namespace": self.namespace},
             "type": "Opaque",
             "immutable": true,
-            "stringData": {key: value.expose()},
+            "data": {key: STANDARD.encode(value.expose())},
         });
         let id = id.to_string();
         let labels = [
@@ -385,7 +387,7 @@ mod tests {
         );
         assert_eq!(secret["immutable"], true);
         assert_eq!(secret["metadata"]["name"], "runner-a");
-        assert_eq!(secret["stringData"]["jitconfig"], "x");
+        assert_eq!(secret["data"]["jitconfig"], "eA==");
     }
 
     #[test]
