@@ -4,6 +4,7 @@ pub mod explain;
 pub mod logs;
 pub mod outcome;
 mod state;
+pub mod wait;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
