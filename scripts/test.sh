@@ -19,7 +19,8 @@ Needs root or sudo. FILTER runs the tests whose names contain it.
   --end-to-end       only those that do
   --help
 
-Environment: CI_CD_AGENTS_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
+Environment: KUBECONFIG names a cluster that the launcher is tried in, in a namespace of its own; without it that is not run.
+CI_CD_AGENTS_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
 where the machine has no Rust toolchain, or one too old. RUNNER_IMAGE, BASE_IMAGE: see scripts/buildme_local.sh.
 HELP
 }
@@ -92,7 +93,7 @@ run_tests() {
         RAN=$((RAN + $(list_tests "$program")))
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" "SINGLE_IMAGE=$SINGLE_TAG" \
             "BUILDER_IMAGE=$BUILDER_TAG" \
-            "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
+            "KUBECTL=${KUBECTL-}" "KUBECONFIG=${KUBECONFIG-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
 }
@@ -109,9 +110,9 @@ test_main() {
     prepare_toolchain
     if runs lint; then lint; fi
     if runs unit; then
-        step "compile the supervisor's tests"
-        compile supervisor
-        step "tests of the supervisor"
+        step "compile the supervisor's and the launcher's tests"
+        compile supervisor launcher
+        step "tests of the supervisor and the launcher"
         run_tests
     fi
     if runs end-to-end; then
@@ -126,6 +127,9 @@ test_main() {
     step_table
     [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
     ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"
+    if runs unit && [[ -z ${KUBECONFIG-} ]]; then
+        say "NOT RUN: the launcher was not tried in a real cluster, because KUBECONFIG names none."
+    fi
     say "everything passed."
 }
 

@@ -253,7 +253,7 @@ impl Fold<Job> for JobFold {
     }
 
     fn gone(&mut self, job: Job, views: &Views) {
-        views.change_known(&job.name_any(), |view| removed(view));
+        views.change_known(&job.name_any(), removed);
     }
 
     fn restarted(&mut self) {

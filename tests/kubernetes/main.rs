@@ -8,3 +8,4 @@ mod manifests;
 mod rights;
 mod schemas;
 mod standards;
+mod templates;
