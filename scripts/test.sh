@@ -98,6 +98,12 @@ run_tests() {
     done <<<"$TESTS"
 }
 
+# The examples in the launcher's documentation.
+run_examples() {
+    say "    examples"
+    logged toolchain_cargo test --doc --locked --target "$TRIPLE" --package launcher || FAILED+=("examples")
+}
+
 test_main() {
     parse_test_arguments "$@"
     handle_signals
@@ -114,6 +120,7 @@ test_main() {
         compile supervisor launcher
         step "tests of the supervisor and the launcher"
         run_tests
+        [[ -n $FILTER ]] || run_examples
     fi
     if runs end-to-end; then
         step "what checks the manifests"

@@ -63,7 +63,11 @@ impl View {
 
     fn trouble(&mut self, trouble: Option<Trouble>) {
         let Some(trouble) = trouble else { return };
-        if self.troubles.len() < TROUBLES && !self.troubles.contains(&trouble) {
+        let told = self
+            .troubles
+            .iter()
+            .any(|told| trouble.says_the_same_as(told));
+        if self.troubles.len() < TROUBLES && !told {
             self.troubles.push(trouble);
         }
     }

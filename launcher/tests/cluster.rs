@@ -2,7 +2,14 @@
 //!
 //! No node is needed. The pods ask for one that no cluster has, and the test tells of their ends in a kubelet's place, so that
 //! nothing depends on images or on what nodes allow. GitHub is the stand-in.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
 
 #[path = "standin/mod.rs"]
 mod standin;
@@ -15,7 +22,10 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod, Secret, ServiceAccount};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch,
+    PatchParams, PostParams,
+};
 use kube::{Client, ResourceExt};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -36,12 +46,21 @@ fn main() {
     }
     let named = std::env::var("KUBECONFIG").unwrap_or_default();
     if named.is_empty() {
-        println!("==================================================================================================");
-        println!("NOT RUN: the launcher was not tried in a real cluster, because KUBECONFIG names none.");
-        println!("==================================================================================================");
+        println!(
+            "=================================================================================================="
+        );
+        println!(
+            "NOT RUN: the launcher was not tried in a real cluster, because KUBECONFIG names none."
+        );
+        println!(
+            "=================================================================================================="
+        );
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(all());
     println!("cluster: passed in the cluster of {named}");
 }
@@ -52,7 +71,8 @@ async fn all() {
     let lab = Lab::set_up(client).await;
     let tests = async {
         lab.every_overlay_is_taken_by_the_api_server().await;
-        lab.a_launch_with_the_role_of_k8s_rbac_runs_to_its_end().await;
+        lab.a_launch_with_the_role_of_k8s_rbac_runs_to_its_end()
+            .await;
         lab.the_same_id_makes_no_second_job().await;
         lab.another_template_is_refused().await;
         lab.a_launch_that_fails_leaves_nothing().await;
@@ -84,9 +104,20 @@ impl Lab {
             directory: tempfile::tempdir().unwrap(),
         };
         let setup = lab.run(None, &["render", "--flavor", "github", "--setup-only"]);
-        lab.apply(&String::from_utf8(setup.stdout).unwrap(), false).await;
-        let rbac = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/rbac/launcher.yaml")).unwrap();
-        lab.apply(&rbac.replace("namespace: ci-cd-agents", &format!("namespace: {}", lab.namespace)), false).await;
+        lab.apply(&String::from_utf8(setup.stdout).unwrap(), false)
+            .await;
+        let rbac = std::fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/rbac/launcher.yaml"),
+        )
+        .unwrap();
+        lab.apply(
+            &rbac.replace(
+                "namespace: ci-cd-agents",
+                &format!("namespace: {}", lab.namespace),
+            ),
+            false,
+        )
+        .await;
         let token = lab.token("launcher").await;
         lab.write_kubeconfig("launcher", &token);
         let token = lab.token("launcher-gc").await;
@@ -96,7 +127,9 @@ impl Lab {
 
     async fn tear_down(&self) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let _ = namespaces.delete(&self.namespace, &DeleteParams::background()).await;
+        let _ = namespaces
+            .delete(&self.namespace, &DeleteParams::background())
+            .await;
     }
 
     fn api<K>(&self) -> Api<K>
@@ -120,7 +153,9 @@ impl Lab {
             } else {
                 Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
             };
-            let mut parameters = PatchParams::apply("launcher-test").force().validation_strict();
+            let mut parameters = PatchParams::apply("launcher-test")
+                .force()
+                .validation_strict();
             parameters.dry_run = dry;
             let name = object["metadata"]["name"].as_str().unwrap();
             let applied = api.patch(name, &parameters, &Patch::Apply(&object)).await;
@@ -131,10 +166,16 @@ impl Lab {
     async fn token(&self, account: &str) -> String {
         let accounts: Api<ServiceAccount> = self.api();
         let request = TokenRequest {
-            spec: TokenRequestSpec { audiences: Vec::new(), ..TokenRequestSpec::default() },
+            spec: TokenRequestSpec {
+                audiences: Vec::new(),
+                ..TokenRequestSpec::default()
+            },
             ..TokenRequest::default()
         };
-        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
+        let answer = accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .unwrap();
         answer.status.unwrap().token
     }
 
@@ -151,13 +192,23 @@ impl Lab {
         }
         config["users"] = json!([{"name": account, "user": {"token": token}}]);
         // Files that it names may be relative to it.
-        let directory = Path::new(&path).canonicalize().unwrap().parent().unwrap().to_owned();
+        let directory = Path::new(&path)
+            .canonicalize()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .to_owned();
         for cluster in config["clusters"].as_array_mut().unwrap() {
             if let Some(file) = cluster["cluster"]["certificate-authority"].as_str() {
-                cluster["cluster"]["certificate-authority"] = directory.join(file).to_str().unwrap().into();
+                cluster["cluster"]["certificate-authority"] =
+                    directory.join(file).to_str().unwrap().into();
             }
         }
-        std::fs::write(self.directory.path().join(account), serde_yaml::to_string(&config).unwrap()).unwrap();
+        std::fs::write(
+            self.directory.path().join(account),
+            serde_yaml::to_string(&config).unwrap(),
+        )
+        .unwrap();
     }
 
     fn command(&self, account: Option<&str>, arguments: &[&str]) -> Command {
@@ -179,7 +230,11 @@ impl Lab {
 
     fn run(&self, account: Option<&str>, arguments: &[&str]) -> Output {
         let output = self.command(account, arguments).output().unwrap();
-        println!("cluster: launcher {}: {:?}", arguments.join(" "), output.status.code());
+        println!(
+            "cluster: launcher {}: {:?}",
+            arguments.join(" "),
+            output.status.code()
+        );
         output
     }
 
@@ -189,8 +244,17 @@ impl Lab {
 
     async fn pod_of(&self, job: &str) -> Pod {
         let pods: Api<Pod> = self.api();
-        let parameters = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
-        until("the pod", async || pods.list(&parameters).await.unwrap().items.into_iter().next()).await
+        let parameters =
+            ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+        until("the pod", async || {
+            pods.list(&parameters)
+                .await
+                .unwrap()
+                .items
+                .into_iter()
+                .next()
+        })
+        .await
     }
 
     /// In a kubelet's place: the pod's runner has ended.
@@ -201,23 +265,41 @@ impl Lab {
         let phase = if code == 0 { "Succeeded" } else { "Failed" };
         let patch = json!({"status": {"phase": phase, "containerStatuses": [status]}});
         let pods: Api<Pod> = self.api();
-        pods.patch_status(&pod, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+        pods.patch_status(&pod, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
     }
 
     async fn every_overlay_is_taken_by_the_api_server(&self) {
         for flavor in ["github", "circleci"] {
             for shape in ["split", "single"] {
                 for profile in ["rootless", "userns"] {
-                    let overlay = ["render", "--flavor", flavor, "--shape", shape, "--profile", profile, "--job-only"];
+                    let overlay = [
+                        "render",
+                        "--flavor",
+                        flavor,
+                        "--shape",
+                        shape,
+                        "--profile",
+                        profile,
+                        "--job-only",
+                    ];
                     let rendered = self.run(None, &overlay);
-                    self.apply(&String::from_utf8(rendered.stdout).unwrap(), true).await;
+                    self.apply(&String::from_utf8(rendered.stdout).unwrap(), true)
+                        .await;
                 }
             }
         }
     }
 
     async fn a_launch_with_the_role_of_k8s_rbac_runs_to_its_end(&self) {
-        let mut launched = self.command(Some("launcher"), &launch("whole", &["--wait", "--output", "json"])).spawn().unwrap();
+        let mut launched = self
+            .command(
+                Some("launcher"),
+                &launch("whole", &["--wait", "--output", "json"]),
+            )
+            .spawn()
+            .unwrap();
         let pod = self.pod_of("runner-whole").await.name_any();
         let job: Job = self.api().get("runner-whole").await.unwrap();
         let secret: Secret = self.api().get("runner-whole").await.unwrap();
@@ -229,7 +311,13 @@ impl Lab {
             "reason": "FailedMount", "message": "told by the test", "type": "Warning", "source": {"component": "kubelet"},
         });
         let events: Api<Event> = self.api();
-        events.create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await.unwrap();
+        events
+            .create(
+                &PostParams::default(),
+                &serde_json::from_value(event).unwrap(),
+            )
+            .await
+            .unwrap();
         let mut stderr = std::io::BufReader::new(launched.stderr.take().unwrap());
         let told = tokio::task::spawn_blocking(move || {
             let mut all = String::new();
@@ -239,7 +327,9 @@ impl Lab {
         let (_stderr, said) = told.await.unwrap();
         assert!(said.contains("FailedMount: told by the test"), "{said}");
         self.end("runner-whole", 102).await;
-        let output = tokio::task::spawn_blocking(move || launched.wait_with_output().unwrap()).await.unwrap();
+        let output = tokio::task::spawn_blocking(move || launched.wait_with_output().unwrap())
+            .await
+            .unwrap();
         assert_eq!(output.status.code(), Some(102), "{output:?}");
         let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(printed["outcome"]["report"]["exit_code"], 102);
@@ -259,7 +349,10 @@ impl Lab {
     }
 
     async fn another_template_is_refused(&self) {
-        let queue = ["--patch", "metadata: {labels: {kueue.x-k8s.io/queue-name: none}}"];
+        let queue = [
+            "--patch",
+            "metadata: {labels: {kueue.x-k8s.io/queue-name: none}}",
+        ];
         assert_eq!(self.launch("queued", &queue).status.code(), Some(0));
         let job: Job = self.api().get("runner-queued").await.unwrap();
         assert_eq!(job.spec.unwrap().suspend, Some(true));
@@ -269,19 +362,43 @@ impl Lab {
     }
 
     async fn a_launch_that_fails_leaves_nothing(&self) {
-        self.world.github_server.fail("jitconfig", vec![standin::server::Fault::Status(404, json!({"message": "Not Found"}), vec![])]);
+        self.world.github_server.fail(
+            "jitconfig",
+            vec![standin::server::Fault::Status(
+                404,
+                json!({"message": "Not Found"}),
+                vec![],
+            )],
+        );
         let failed = self.launch("fails", &[]);
         self.world.github_server.no_faults();
         assert_eq!(failed.status.code(), Some(78), "{failed:?}");
         let jobs: Api<Job> = self.api();
-        until("the Job's removal", async || jobs.get_opt("runner-fails").await.unwrap().is_none().then_some(())).await;
+        until("the Job's removal", async || {
+            jobs.get_opt("runner-fails")
+                .await
+                .unwrap()
+                .is_none()
+                .then_some(())
+        })
+        .await;
     }
 
     async fn a_secret_goes_with_its_job(&self) {
         let jobs: Api<Job> = self.api();
-        jobs.delete("runner-twice", &DeleteParams::background()).await.unwrap();
+        jobs.delete("runner-twice", &DeleteParams::background())
+            .await
+            .unwrap();
         let secrets: Api<Secret> = self.api();
-        until("the Secret's removal", async || secrets.get_opt("runner-twice").await.unwrap().is_none().then_some(())).await;
+        until("the Secret's removal", async || {
+            secrets
+                .get_opt("runner-twice")
+                .await
+                .unwrap()
+                .is_none()
+                .then_some(())
+        })
+        .await;
         let gc = self.run(Some("launcher-gc"), &["gc", "--delete"]);
         assert_eq!(gc.status.code(), Some(0), "{gc:?}");
     }
@@ -289,12 +406,17 @@ impl Lab {
     async fn what_the_role_does_not_allow_is_refused(&self) {
         let refused = self.run(Some("launcher"), &["gc"]);
         assert_eq!(refused.status.code(), Some(77), "{refused:?}");
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("k8s/rbac"), "{refused:?}");
+        assert!(
+            String::from_utf8_lossy(&refused.stderr).contains("k8s/rbac"),
+            "{refused:?}"
+        );
     }
 }
 
 fn launch<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut all = vec!["launch", "--flavor", "github", "--repo", "octo/cat", "--patch", NOWHERE, "--id", id];
+    let mut all = vec![
+        "launch", "--flavor", "github", "--repo", "octo/cat", "--patch", NOWHERE, "--id", id,
+    ];
     all.extend_from_slice(more);
     all
 }
@@ -310,7 +432,10 @@ async fn until<T>(what: &str, mut is: impl AsyncFnMut() -> Option<T>) -> T {
         if let Some(found) = is().await {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(120), "{what} never came to be");
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "{what} never came to be"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

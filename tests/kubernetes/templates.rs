@@ -8,7 +8,9 @@ use crate::schemas::validate;
 #[test]
 fn the_launchers_templates_are_the_overlays() {
     for overlay in overlays() {
-        let file = root().join("launcher/templates").join(format!("{}.yaml", overlay.name()));
+        let file = root()
+            .join("launcher/templates")
+            .join(format!("{}.yaml", overlay.name()));
         let carried = std::fs::read_to_string(&file).unwrap_or_default();
         assert!(
             carried == overlay.yaml(),

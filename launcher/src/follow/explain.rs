@@ -18,6 +18,14 @@ pub struct Trouble {
     pub lasting: bool,
 }
 
+impl Trouble {
+    /// Whether somebody who was told of the other has nothing to learn from this one: the kubelet says the same of a pull
+    /// in three ways, and the scheduler in other numbers of nodes. A cure that points at the words needs them.
+    pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
+        self.cure == other.cure && (self.said == other.said || !self.cure.contains("words"))
+    }
+}
+
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -76,6 +84,14 @@ fn trouble(reason: &str, said: &str) -> Option<Trouble> {
     let (cure, lasting) = match reason {
         "FailedScheduling" => (scheduling(said), false),
         "ErrImagePull" | "ImagePullBackOff" => image(said)?,
+        // It repeats another event's reason, as in "Error: ImagePullBackOff".
+        "Failed"
+            if said
+                .strip_prefix("Error: ")
+                .is_some_and(|rest| !rest.contains(' ')) =>
+        {
+            return None;
+        }
         // Events of failed pulls and starts share this reason.
         "Failed" if said.contains("pull") => image(said)?,
         "Failed" => (start(said), false),
@@ -415,6 +431,7 @@ mod tests {
             ("PodInitializing", ""),
             ("SuccessfulCreate", ""),
             ("BackOff", "Back-off pulling image \"x\""),
+            ("Failed", "Error: ErrImagePull"),
             ("ImagePullBackOff", "Back-off pulling image \"x\""),
         ] {
             assert_eq!(trouble(reason, said), None, "{reason}");
@@ -445,6 +462,33 @@ mod tests {
         assert!(
             found[0].lasting && found[1].said.contains("builder"),
             "{found:?}"
+        );
+    }
+
+    #[test]
+    fn the_same_is_not_told_twice_in_other_words() {
+        let of = |reason: &str, said: &str| trouble(reason, said).unwrap();
+        let pull = of("ErrImagePull", "failed to do request: connection refused");
+        let back_off = of(
+            "ImagePullBackOff",
+            "Back-off pulling image \"x\": ErrImagePull: failed to do request: connection refused",
+        );
+        assert!(back_off.says_the_same_as(&pull));
+        let cpu = of(
+            "FailedScheduling",
+            "0/3 nodes are available: 3 Insufficient cpu.",
+        );
+        assert!(
+            of(
+                "FailedScheduling",
+                "0/4 nodes are available: 4 Insufficient cpu."
+            )
+            .says_the_same_as(&cpu)
+        );
+        let one = of("CreateContainerError", "one thing");
+        assert!(
+            !of("CreateContainerError", "another").says_the_same_as(&one)
+                && !pull.says_the_same_as(&cpu)
         );
     }
 

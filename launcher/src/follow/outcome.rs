@@ -55,9 +55,7 @@ fn by_container(ended: &Ended, job: &JobState, pod: Option<&PodState>) -> Outcom
     let message = match report.as_ref() {
         Some(report) => report.message.clone().or_else(by_kubernetes),
         None if ended.code == 0 => by_kubernetes(),
-        None => {
-            by_kubernetes().or_else(|| Some(text(&ended.message, "the supervisor left no report")))
-        }
+        None => by_kubernetes().or_else(|| Some(without_report(ended))),
     };
     Outcome {
         // A code of 0 with a failed Job would be a lie.
@@ -74,6 +72,14 @@ fn by_container(ended: &Ended, job: &JobState, pod: Option<&PodState>) -> Outcom
         message,
         report,
     }
+}
+
+fn without_report(ended: &Ended) -> String {
+    let otherwise = match ended.reason.as_str() {
+        "OOMKilled" => "the container used more memory than its limit",
+        _ => "the supervisor left no report",
+    };
+    text(&ended.message, otherwise)
 }
 
 fn without_container(job: &JobState, pod: Option<&PodState>) -> Outcome {
