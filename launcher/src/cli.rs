@@ -41,6 +41,8 @@ struct Failure {
 }
 
 impl Failure {
+    // By value, for map_err.
+    #[allow(clippy::needless_pass_by_value)]
     fn new(code: u8, message: impl ToString) -> Self {
         let message = message.to_string();
         Self { code, message }

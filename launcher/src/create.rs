@@ -8,6 +8,7 @@ pub(crate) mod refusals;
 
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
@@ -63,7 +64,7 @@ impl Cluster {
     pub async fn connect(context: Option<&str>, namespace: &str) -> Result<Self, ClusterError> {
         // Fails where there is one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = match context {
+        let mut config = match context {
             Some(context) => {
                 let options = KubeConfigOptions {
                     context: Some(context.to_owned()),
@@ -76,6 +77,7 @@ impl Cluster {
                 .await
                 .map_err(|error| ClusterError::config(&error))?,
         };
+        heed_no_proxy(&mut config);
         let client = Client::try_from(config).map_err(|error| ClusterError::config(&error))?;
         Ok(Self::new(client, namespace))
     }
@@ -293,6 +295,24 @@ impl Cluster {
             tracing::warn!("{}: {}; asking again", error.what, error.said);
             tokio::time::sleep(PAUSE * 2_u32.pow(number - 1)).await;
         }
+    }
+}
+
+/// kube takes HTTPS_PROXY for the cluster's proxy where the kubeconfig names none, and knows no NO_PROXY.
+fn heed_no_proxy(config: &mut Config) {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let general = set("HTTPS_PROXY").or_else(|| set("https_proxy"));
+    let taken = general
+        .and_then(|proxy| proxy.parse().ok())
+        .is_some_and(|proxy| config.proxy_url == Some(proxy));
+    // As kube does, whatever the scheme.
+    let host = config
+        .cluster_url
+        .authority()
+        .map(|host| format!("https://{host}").parse());
+    let Some(Ok(url)) = host else { return };
+    if taken && Matcher::from_env().intercept(&url).is_none() {
+        config.proxy_url = None;
     }
 }
 

@@ -28,6 +28,7 @@ fn crashed(lab: &Lab) {
     // These are alive, or somebody else's.
     assert_eq!(lab.launch(&["--id", "alive"]).code, Some(0));
     world.github.add("theirs-x", "offline", false);
+    world.github.add("runner-listens", "online", false);
     world.github.add("runner-works", "online", true);
     world.kube.update("secrets", "registry", |_| {});
 }
@@ -86,6 +87,7 @@ fn gc_removes_what_nobody_will_use_and_nothing_else() {
             "runner-alive",
             "runner-alive",
             "runner-alive",
+            "runner-listens",
             "runner-works",
             "theirs-x"
         ]

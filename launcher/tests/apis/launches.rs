@@ -404,3 +404,24 @@ fn no_token_is_ever_printed() {
         }
     }
 }
+
+#[test]
+fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
+    let lab = Lab::new();
+    // GitHub is asked by its own rules, which take no proxy for http. Nobody listens on this one.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let launch = |no_proxy: &str| {
+        let mut command = lab.command(&crate::lab::launch(&["--id", "a"]));
+        command
+            .env("HTTPS_PROXY", format!("http://{nobody}"))
+            .env("NO_PROXY", no_proxy);
+        crate::lab::ran(command.spawn().unwrap())
+    };
+    let refused = launch("elsewhere.example");
+    assert_eq!(refused.code, Some(75), "{refused:?}");
+    let ran = launch("elsewhere.example,127.0.0.1");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}

@@ -182,11 +182,8 @@ impl Kube {
     /// The next connections to a log break after so many bytes each.
     pub fn break_log(&self, job: &str, container: &str, after: Vec<usize>) {
         self.with(|state| {
-            state
-                .logs
-                .entry((Self::pod_of(job), container.to_owned()))
-                .or_default()
-                .breaks = after
+            let key = (Self::pod_of(job), container.to_owned());
+            state.logs.entry(key).or_default().breaks = after;
         });
     }
 

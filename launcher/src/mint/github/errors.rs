@@ -91,7 +91,7 @@ impl GithubError {
 
     pub(super) fn malformed(what: impl Into<String>, why: &str) -> Self {
         let said = format!("the answer is not what GitHub documents ({why})");
-        let cure = "Is --github-url a GitHub, and not a proxy or a login page before it? A server older than 3.10 cannot do this";
+        let cure = "Is --github-url a GitHub, and not a proxy or a login page before it? An Enterprise Server must be one that knows just-in-time runners";
         Self::new(Cause::Malformed, what, said, cure)
     }
 
