@@ -46,6 +46,8 @@ pub struct View {
     pub troubles: Vec<Trouble>,
     /// Why nothing more will be known, if the watch was refused.
     pub broken: Option<String>,
+    /// Its Job was created, whether the watch has seen it or not.
+    launched: bool,
 }
 
 impl View {
@@ -107,6 +109,11 @@ impl Follower {
             .with(|views| views.entry(name.to_owned()).or_default().subscribe())
     }
 
+    /// Says that a Job is there now: if no list has it from here on, it was removed before the watch had seen it.
+    pub fn launched(&self, name: &str) {
+        self.views.change(name, |view| view.launched = true);
+    }
+
     /// Drops what is known of a Job.
     pub fn forget(&self, name: &str) {
         self.views.with(|views| views.remove(name));
@@ -138,6 +145,14 @@ impl Views {
                 notify(sender, change);
             }
         });
+    }
+
+    fn launched(&self) -> HashSet<String> {
+        let launched = |sender: &watch::Sender<View>| sender.borrow().launched;
+        self.with(|views| {
+            let all = views.iter().filter(|(_, sender)| launched(sender));
+            all.map(|(name, _)| name.clone()).collect()
+        })
     }
 
     fn change_all(&self, change: impl Fn(&str, &mut View)) {
@@ -199,7 +214,7 @@ trait Fold<K> {
     fn there(&mut self, object: K, views: &Views);
     fn gone(&mut self, object: K, views: &Views);
     /// A new list begins.
-    fn restarted(&mut self) {}
+    fn restarted(&mut self, _: &Views) {}
     /// The new list is complete: what was not in it is gone.
     fn listed(&mut self, _: &Views) {}
 }
@@ -215,7 +230,7 @@ async fn fold<K, F: Fold<K>>(
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => fold.there(object, views),
             Ok(Event::Delete(object)) => fold.gone(object, views),
-            Ok(Event::Init) => fold.restarted(),
+            Ok(Event::Init) => fold.restarted(views),
             Ok(Event::InitDone) => fold.listed(views),
             Err(error) => tell(&error, F::KIND, namespace, views),
         }
@@ -245,6 +260,8 @@ fn tell(error: &watcher::Error, kind: &str, namespace: &str, views: &Views) {
 #[derive(Default)]
 struct JobFold {
     listed: HashSet<String>,
+    /// What was there when the list began.
+    awaited: HashSet<String>,
 }
 
 impl Fold<Job> for JobFold {
@@ -260,16 +277,21 @@ impl Fold<Job> for JobFold {
         views.change_known(&job.name_any(), removed);
     }
 
-    fn restarted(&mut self) {
+    fn restarted(&mut self, views: &Views) {
         self.listed.clear();
+        self.awaited = views.launched();
     }
 
     fn listed(&mut self, views: &Views) {
-        let listed = std::mem::take(&mut self.listed);
+        let (listed, awaited) = (std::mem::take(&mut self.listed), &self.awaited);
         views.change_all(|name, view| {
-            if !listed.contains(name) {
-                removed(view);
+            if listed.contains(name) {
+                return;
             }
+            if awaited.contains(name) {
+                view.job.get_or_insert_default();
+            }
+            removed(view);
         });
     }
 }
@@ -309,7 +331,7 @@ impl Fold<Pod> for PodFold {
         views.change_known(&job, |view| view.pod = Some(state));
     }
 
-    fn restarted(&mut self) {
+    fn restarted(&mut self, _: &Views) {
         self.listed.clear();
     }
 

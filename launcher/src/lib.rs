@@ -43,7 +43,8 @@
 //!
 //! let id: Id = "build-4711".parse()?;
 //! let job = follower.job(&launcher.prefix.name(&id));
-//! launcher.launch(&id).await?;
+//! let launched = launcher.launch(&id).await?;
+//! follower.launched(&launched.name);
 //! let outcome = wait::end(job, |progress| println!("{progress:?}")).await?;
 //! println!("{} {}", outcome.exit_code, outcome.reason);
 //! # Ok(())

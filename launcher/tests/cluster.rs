@@ -35,13 +35,17 @@ use standin::World;
 const NOWHERE: &str = "spec: {template: {spec: {nodeSelector: {ci-cd-agents/none: here}}}}";
 
 fn main() {
+    // As a harness has it: `--list --format terse FILTER`, or `FILTER`.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        println!("cluster: test");
+    let mut words = arguments
+        .iter()
+        .filter(|word| !word.starts_with('-') && *word != "terse");
+    let filter = words.next_back().map_or("", String::as_str);
+    if !"cluster".contains(filter) {
         return;
     }
-    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
-    if filter.is_some_and(|filter| !"cluster".contains(filter.as_str())) {
+    if arguments.iter().any(|argument| argument == "--list") {
+        println!("cluster: test");
         return;
     }
     let named = std::env::var("KUBECONFIG").unwrap_or_default();

@@ -177,6 +177,9 @@ impl Session {
             self.print(&launched.name, &id, state(&launched), None, None);
             return 0;
         };
+        if let Some(follower) = &self.follower {
+            follower.launched(&name);
+        }
         eprintln!("{name}: {}", state(&launched));
         let mut interrupted = self.interrupted.clone();
         let code = tokio::select! {

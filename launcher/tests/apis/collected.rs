@@ -18,7 +18,7 @@ fn crashed(lab: &Lab) {
     kill(&mut child);
     world.kube_server.no_faults();
     world.kube.update("jobs", "runner-half", |job| {
-        job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into()
+        job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
     });
     world.github.add("runner-lost", "offline", false);
     world.kube.update("secrets", "runner-orphan", |secret| {

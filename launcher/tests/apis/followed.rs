@@ -137,6 +137,41 @@ fn a_watch_that_breaks_misses_nothing() {
     assert_eq!(ran(child).code, Some(9));
 }
 
+/// Nobody can watch or list.
+fn blind(lab: &Lab) {
+    lab.world.kube_server.faults(|request| {
+        let unavailable = Fault::Status(503, serde_json::json!({}), vec![]);
+        (request.method == "GET").then_some(unavailable)
+    });
+}
+
+#[test]
+fn a_job_that_is_removed_while_nobody_watches_has_ended() {
+    let lab = Lab::new();
+    let child = waiting(&lab, &[]);
+    let asked = || lab.world.kube_server.count("GET ");
+    // Three lists and three watches.
+    until("the watches", || asked() == 6);
+    blind(&lab);
+    lab.world.kube.expire_watches();
+    until("another try", || asked() > 6);
+    lab.world.kube.delete("jobs", JOB);
+    lab.world.kube_server.no_faults();
+    assert_eq!(ran(child).code, Some(70));
+}
+
+#[test]
+fn a_job_that_is_removed_before_it_was_ever_seen_has_ended() {
+    let lab = Lab::new();
+    blind(&lab);
+    let mut child = waiting(&lab, &[]);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    read_until(&mut stderr, "runner-a: launched");
+    lab.world.kube.delete("jobs", JOB);
+    lab.world.kube_server.no_faults();
+    assert_eq!(ran(child).code, Some(70));
+}
+
 #[test]
 fn logs_come_whole_and_once_however_often_the_connection_breaks() {
     let lab = Lab::new();

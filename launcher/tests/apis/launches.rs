@@ -241,7 +241,7 @@ fn kueue_starts_its_own_jobs() {
     assert_eq!(lab.job("a").unwrap()["spec"]["suspend"], true);
     assert_eq!(lab.world.kube_server.requests().len(), 2);
     lab.world.kube.update("jobs", "runner-a", |job| {
-        job["spec"]["suspend"] = false.into()
+        job["spec"]["suspend"] = false.into();
     });
     assert_eq!(lab.world.kube.starts().len(), 1);
     assert!(

@@ -124,7 +124,7 @@ fn collects(rights: &[Right]) -> bool {
     crate::lab::kill(&mut child);
     lab.world.kube_server.no_faults();
     lab.world.kube.update("jobs", "runner-half", |job| {
-        job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into()
+        job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
     });
     lab.world.kube.update("secrets", "runner-lost", |secret| {
         secret["metadata"]["labels"] =

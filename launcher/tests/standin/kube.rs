@@ -360,7 +360,10 @@ impl Kube {
             .is_some_and(|force| force == "true");
         let applied = self.with(|state| {
             let applied = state.store.apply(resource, &config, manager, force);
-            state.store.collect_garbage();
+            // An owner that is not there any more is none.
+            if config["metadata"].get("ownerReferences").is_some() {
+                state.store.collect_garbage();
+            }
             applied
         })?;
         if resource == "jobs" {

@@ -1,6 +1,6 @@
 //! Objects with versions, and server-side apply: who owns which field, and who is in whose way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -168,14 +168,15 @@ impl Store {
 
     /// Removes what no owner holds any more.
     pub fn collect_garbage(&mut self) {
-        let uids: Vec<Value> = self
+        let uid = |object: &Value| object["uid"].as_str().unwrap_or_default().to_owned();
+        let uids: HashSet<String> = self
             .objects
             .values()
-            .map(|stored| stored.value["metadata"]["uid"].clone())
+            .map(|stored| uid(&stored.value["metadata"]))
             .collect();
         let lost = self.objects.iter().find(|(_, stored)| {
             let owners = stored.value["metadata"]["ownerReferences"].as_array();
-            owners.is_some_and(|owners| !owners.iter().any(|owner| uids.contains(&owner["uid"])))
+            owners.is_some_and(|owners| !owners.iter().any(|owner| uids.contains(&uid(owner))))
         });
         if let Some((resource, name)) = lost.map(|(key, _)| key.clone()) {
             // It deletes what hangs on this in turn.
