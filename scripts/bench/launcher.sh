@@ -22,7 +22,7 @@ main() {
     scratch_directory SCENE
     build
     start_apis
-    say "    $JOBS launches, one after another's start, each answer after $LATENCY ms; $(nproc) cores"
+    say "    $JOBS launches, 16 at once, each answer after $LATENCY ms; $(nproc) cores"
     printf '%-44s %9s %9s\n' what measured target
     launches
     rendering
