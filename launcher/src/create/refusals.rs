@@ -118,7 +118,7 @@ fn cure(cause: Cause, said: &str, namespace: &str) -> String {
             "The kubeconfig's credentials are expired or withdrawn: log in again (kubectl auth whoami)".to_owned()
         }
         Cause::Forbidden => format!(
-            "The account lacks this right: kubectl -n {namespace} apply -k k8s/rbac, and bind the role to it"
+            "The account lacks this right in the namespace \"{namespace}\": k8s/rbac has roles with what the launcher needs"
         ),
         Cause::Denied if said.contains("quota") => format!(
             "Raise the namespace's quota, wait for jobs to end, or let Kueue queue them (kubectl -n {namespace} describe quota)"
