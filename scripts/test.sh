@@ -80,6 +80,8 @@ compile() {
 compile_to() { toolchain_cargo "${@:2}" >"$1"; }
 
 FAILED=() RAN=0
+# The kubeconfig of the cluster that is tried, with --cluster alone: a KUBECONFIG that is just there may name one that works.
+CLUSTER=
 
 # list_tests PROGRAM: how many of its tests FILTER picks.
 list_tests() { "$1" --list --format terse "${FILTER:-}" | grep -c ': test$' || true; }
@@ -93,22 +95,30 @@ run_tests() {
         RAN=$((RAN + $(list_tests "$program")))
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" "SINGLE_IMAGE=$SINGLE_TAG" \
             "BUILDER_IMAGE=$BUILDER_TAG" \
-            "KUBECONFIG=${KUBECONFIG-}" "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
+            "KUBECONFIG=$CLUSTER" "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
 }
 
 cluster_tests() {
     [[ -s ${KUBECONFIG-} ]] || die 64 "--cluster needs KUBECONFIG: the file that names a cluster of one node, this machine."
-    KUBECONFIG=$(readlink -f -- "$KUBECONFIG")
+    CLUSTER=$(readlink -f -- "$KUBECONFIG")
     step "what checks the manifests"
     prepare_kubernetes_tools
-    "$KUBECTL" --kubeconfig "$KUBECONFIG" get --raw /readyz >/dev/null || die 69 "the cluster of $KUBECONFIG does not answer."
+    "$KUBECTL" --kubeconfig "$CLUSTER" get --raw /readyz >/dev/null || die 69 "the cluster of $CLUSTER does not answer."
     build_images
     step "compile the tests on a cluster"
     compile --package end-to-end --features cluster --test cluster
     step "tests on a cluster"
     run_tests
+    compile --package launcher --test cluster
+    run_tests
+}
+
+# The examples in the launcher's documentation.
+run_examples() {
+    say "    examples"
+    logged toolchain_cargo test --doc --locked --target "$TRIPLE" --package launcher || FAILED+=("examples")
 }
 
 test_main() {
@@ -123,10 +133,11 @@ test_main() {
     prepare_toolchain
     if runs lint; then lint; fi
     if runs unit; then
-        step "compile the supervisor's tests"
-        compile --package supervisor
-        step "tests of the supervisor"
+        step "compile the supervisor's and the launcher's tests"
+        compile --package supervisor --package launcher
+        step "tests of the supervisor and the launcher"
         run_tests
+        [[ -n $FILTER ]] || run_examples
     fi
     if runs end-to-end; then
         step "what checks the manifests"
@@ -140,7 +151,7 @@ test_main() {
     if [[ $PART == cluster ]]; then cluster_tests; fi
     step_table
     # Nobody is to believe that the manifests were on a cluster.
-    [[ $PART != all ]] || warn "the tests on a Kubernetes cluster did not run: they need KUBECONFIG and --cluster."
+    [[ $PART != all ]] || warn "the tests on a Kubernetes cluster, of the manifests and of the launcher, did not run: they need KUBECONFIG and --cluster."
     [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
     ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"
     say "everything passed."

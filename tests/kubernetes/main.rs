@@ -10,3 +10,4 @@ mod rights;
 mod schemas;
 mod standards;
 mod surroundings;
+mod templates;

@@ -1,0 +1,7 @@
+//! The binary: a command line over the library.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

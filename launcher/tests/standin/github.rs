@@ -1,0 +1,396 @@
+//! GitHub: what <https://docs.github.com/rest> says of Apps' tokens, runners and runner groups.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::server::{Reply, Request};
+
+/// Who has rights.
+pub const TOKEN: &str = "github_pat_test";
+/// The App that the tests have the key of.
+pub const APP: &str = "4711";
+pub const INSTALLATION: u64 = 99;
+/// What there is.
+pub const ROOTS: [&str; 3] = ["/repos/octo/cat", "/orgs/octo", "/enterprises/octo-inc"];
+
+/// A runner in its list.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    pub id: u64,
+    pub name: String,
+    pub status: &'static str,
+    pub busy: bool,
+}
+
+#[derive(Default)]
+pub struct Github {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    runners: BTreeMap<u64, Runner>,
+    minted: u64,
+    tokens: Vec<String>,
+    /// PEM of the App's public key.
+    key: Option<Vec<u8>>,
+    /// How far this clock is ahead of the machine's.
+    skew: i64,
+    /// Bodies of all registrations.
+    bodies: Vec<Value>,
+    /// Permissions and repositories of each token.
+    rights: Vec<Value>,
+}
+
+impl Github {
+    pub fn key(&self, public: Vec<u8>) {
+        self.with(|state| state.key = Some(public));
+    }
+
+    pub fn skew(&self, seconds: i64) {
+        self.with(|state| state.skew = seconds);
+    }
+
+    pub fn runners(&self) -> Vec<Runner> {
+        self.with(|state| state.runners.values().cloned().collect())
+    }
+
+    pub fn bodies(&self) -> Vec<Value> {
+        self.with(|state| state.bodies.clone())
+    }
+
+    pub fn rights(&self) -> Vec<Value> {
+        self.with(|state| state.rights.clone())
+    }
+
+    pub fn withdraw_tokens(&self) {
+        self.with(|state| state.tokens.clear());
+    }
+
+    /// How many runners were registered, removed ones included.
+    pub fn minted(&self) -> u64 {
+        self.with(|state| state.minted)
+    }
+
+    pub fn add(&self, name: &str, status: &'static str, busy: bool) -> u64 {
+        self.with(|state| state.add(name, status, busy))
+    }
+
+    /// A listener starts by a configuration: whether the runner is still known.
+    pub fn connect(&self, config: &str) -> bool {
+        let id: u64 = config
+            .strip_prefix("jit-")
+            .and_then(|id| id.parse().ok())
+            .unwrap_or_default();
+        self.with(|state| match state.runners.get_mut(&id) {
+            Some(runner) => {
+                (runner.status, runner.busy) = ("online", true);
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// An ephemeral runner's job is done.
+    pub fn done(&self, config: &str) {
+        let id: u64 = config
+            .strip_prefix("jit-")
+            .and_then(|id| id.parse().ok())
+            .unwrap_or_default();
+        self.with(|state| state.runners.remove(&id));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap())
+    }
+
+    pub fn answer(&self, request: &Request) -> Reply {
+        let reply = self
+            .with(|state| state.answer(request))
+            .unwrap_or_else(|reply| reply);
+        let seconds = self.with(|state| state.now());
+        let date = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+        reply.header(
+            "date",
+            &date.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        )
+    }
+}
+
+type Answer = Result<Reply, Reply>;
+
+fn refuse(status: u16, message: &str) -> Reply {
+    Reply::json(
+        status,
+        &json!({"message": message, "documentation_url": "https://docs.github.com/rest"}),
+    )
+}
+
+impl State {
+    fn now(&self) -> i64 {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        i64::try_from(now).unwrap() + self.skew
+    }
+
+    fn add(&mut self, name: &str, status: &'static str, busy: bool) -> u64 {
+        self.minted += 1;
+        let id = self.minted;
+        self.runners.insert(
+            id,
+            Runner {
+                id,
+                name: name.to_owned(),
+                status,
+                busy,
+            },
+        );
+        id
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        for (header, wanted) in [
+            ("accept", "application/vnd.github+json"),
+            ("x-github-api-version", "2022-11-28"),
+        ] {
+            if request.header(header) != wanted {
+                return Err(refuse(
+                    400,
+                    &format!("{header} is \"{}\"", request.header(header)),
+                ));
+            }
+        }
+        if request.header("user-agent").is_empty() {
+            return Err(refuse(
+                403,
+                "Request forbidden by administrative rules: no User-Agent",
+            ));
+        }
+        let path = request
+            .path
+            .strip_prefix("/api/v3")
+            .ok_or_else(|| refuse(404, "Not Found"))?;
+        let bearer = request
+            .header("authorization")
+            .strip_prefix("Bearer ")
+            .unwrap_or_default()
+            .to_owned();
+        if path.ends_with("/installation") || path.starts_with("/app/") {
+            self.app(&bearer)?;
+            return self.of_app(request, path);
+        }
+        if bearer != TOKEN && !self.tokens.contains(&bearer) {
+            return Err(refuse(401, "Bad credentials"));
+        }
+        let root = ROOTS
+            .iter()
+            .find(|root| path.starts_with(&format!("{root}/")));
+        let root = root.ok_or_else(|| refuse(404, "Not Found"))?;
+        self.of_runners(request, root, &path[root.len()..])
+    }
+
+    /// Checks an App's own token as GitHub does.
+    fn app(&self, bearer: &str) -> Result<(), Reply> {
+        let key = self
+            .key
+            .as_ref()
+            .ok_or_else(|| refuse(401, "A JSON web token could not be decoded"))?;
+        let key = jsonwebtoken::DecodingKey::from_rsa_pem(key).unwrap();
+        let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+        (rules.validate_exp, rules.validate_aud) = (false, false);
+        rules.set_issuer(&[APP]);
+        let token = jsonwebtoken::decode::<Value>(bearer, &key, &rules);
+        let claims = token
+            .map_err(|_| refuse(401, "A JSON web token could not be decoded"))?
+            .claims;
+        let (iat, exp) = (
+            claims["iat"].as_i64().unwrap(),
+            claims["exp"].as_i64().unwrap(),
+        );
+        let now = self.now();
+        if iat > now {
+            return Err(refuse(
+                401,
+                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+            ));
+        }
+        if exp <= now {
+            return Err(refuse(
+                401,
+                "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
+            ));
+        }
+        if exp > now + 600 {
+            return Err(refuse(
+                401,
+                "'Expiration time' claim ('exp') is too far in the future",
+            ));
+        }
+        Ok(())
+    }
+
+    fn of_app(&mut self, request: &Request, path: &str) -> Answer {
+        if request.method == "GET"
+            && ROOTS[..2]
+                .iter()
+                .any(|root| path == format!("{root}/installation"))
+        {
+            return Ok(Reply::json(
+                200,
+                &json!({"id": INSTALLATION, "account": {"login": "octo"}}),
+            ));
+        }
+        if request.method != "POST"
+            || path != format!("/app/installations/{INSTALLATION}/access_tokens")
+        {
+            return Err(refuse(404, "Not Found"));
+        }
+        let body = request.json();
+        let known = ["repositories", "repository_ids", "permissions"];
+        let odd = body
+            .as_object()
+            .and_then(|body| body.keys().find(|key| !known.contains(&key.as_str())));
+        if let Some(key) = odd {
+            return Err(refuse(422, &format!("\"{key}\" is not a permitted key.")));
+        }
+        self.rights.push(body);
+        let token = format!("ghs_{}", self.rights.len());
+        self.tokens.push(token.clone());
+        let expires = chrono::DateTime::from_timestamp(self.now() + 3600, 0).unwrap();
+        let expires = expires.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        Ok(Reply::json(
+            201,
+            &json!({"token": token, "expires_at": expires, "permissions": {}}),
+        ))
+    }
+
+    fn of_runners(&mut self, request: &Request, root: &str, path: &str) -> Answer {
+        let rest = path
+            .strip_prefix("/actions/")
+            .ok_or_else(|| refuse(404, "Not Found"))?;
+        match (request.method.as_str(), rest) {
+            ("POST", "runners/generate-jitconfig") => self.register(&request.json(), root),
+            ("GET", "runners") => self.list(request),
+            ("GET", "runner-groups") if !root.starts_with("/repos") => Ok(groups(request)),
+            ("DELETE", rest) => {
+                let id = rest.strip_prefix("runners/").and_then(|id| id.parse().ok());
+                self.remove(id.ok_or_else(|| refuse(404, "Not Found"))?)
+            }
+            _ => Err(refuse(404, "Not Found")),
+        }
+    }
+
+    fn register(&mut self, body: &Value, root: &str) -> Answer {
+        check(body).map_err(|why| refuse(422, &format!("Invalid request.\n\n{why}")))?;
+        let group = body["runner_group_id"].as_u64().unwrap();
+        if (root.starts_with("/repos") && group != 1) || group > 200 {
+            return Err(refuse(404, "Not Found"));
+        }
+        let name = body["name"].as_str().unwrap();
+        if self.runners.values().any(|runner| runner.name == name) {
+            return Err(refuse(
+                409,
+                &format!("Already exists - A runner with the name \"{name}\" already exists."),
+            ));
+        }
+        self.bodies.push(body.clone());
+        let id = self.add(name, "offline", false);
+        Ok(Reply::json(
+            201,
+            &json!({
+                "runner": {"id": id, "name": name, "os": "unknown", "status": "offline", "busy": false, "labels": [], "runner_group_id": group},
+                "encoded_jit_config": format!("jit-{id}"),
+            }),
+        ))
+    }
+
+    fn list(&self, request: &Request) -> Answer {
+        let wanted = request.query.get("name");
+        let all: Vec<Value> = self
+            .runners
+            .values()
+            .filter(|runner| wanted.is_none_or(|name| *name == runner.name))
+            .map(|r| json!({"id": r.id, "name": r.name, "os": "linux", "status": r.status, "busy": r.busy, "labels": []}))
+            .collect();
+        Ok(Reply::json(
+            200,
+            &json!({"total_count": all.len(), "runners": page(request, &all)}),
+        ))
+    }
+
+    fn remove(&mut self, id: u64) -> Answer {
+        match self.runners.get(&id) {
+            None => Err(refuse(404, "Not Found")),
+            Some(runner) if runner.busy => Err(refuse(
+                422,
+                "Runner is currently running a job and cannot be deleted.",
+            )),
+            Some(_) => {
+                self.runners.remove(&id);
+                Ok(Reply {
+                    status: 204,
+                    headers: Vec::new(),
+                    content: super::server::Content::Whole(Vec::new()),
+                })
+            }
+        }
+    }
+}
+
+/// The published schema of a registration's body.
+fn check(body: &Value) -> Result<(), String> {
+    let body = body.as_object().ok_or("it is not an object")?;
+    for key in ["name", "runner_group_id", "labels"] {
+        if !body.contains_key(key) {
+            return Err(format!("object is missing required key: {key}"));
+        }
+    }
+    for (key, value) in body {
+        let right = match key.as_str() {
+            "name" => value
+                .as_str()
+                .is_some_and(|name| !name.is_empty() && name.len() <= 64),
+            "runner_group_id" => value.is_u64(),
+            "labels" => value.as_array().is_some_and(|labels| {
+                (1..=100).contains(&labels.len()) && labels.iter().all(Value::is_string)
+            }),
+            "work_folder" => value.is_string(),
+            _ => return Err(format!("\"{key}\" is not a permitted key.")),
+        };
+        if !right {
+            return Err(format!(
+                "For 'properties/{key}', {value} is not of its type."
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// 150 groups, so that a name is on the second page.
+fn groups(request: &Request) -> Reply {
+    let all: Vec<Value> = (1..=150).map(|id| json!({"id": id, "name": format!("group-{id}"), "visibility": "all", "default": id == 1})).collect();
+    Reply::json(
+        200,
+        &json!({"total_count": all.len(), "runner_groups": page(request, &all)}),
+    )
+}
+
+fn page(request: &Request, all: &[Value]) -> Vec<Value> {
+    let number = |key: &str, default| {
+        request
+            .query
+            .get(key)
+            .map_or(default, |text| text.parse().unwrap())
+    };
+    let (size, page): (usize, usize) = (number("per_page", 30).min(100), number("page", 1));
+    all.iter()
+        .skip(size * (page - 1))
+        .take(size)
+        .cloned()
+        .collect()
+}
