@@ -410,7 +410,7 @@ mod tests {
         for labels in ["/metadata/labels", "/spec/template/metadata/labels"] {
             let labels = job.pointer_mut(labels).unwrap().as_object_mut().unwrap();
             labels.remove(ID_LABEL).unwrap();
-            labels.remove("app.kubernetes.io/managed-by").unwrap();
+            labels["app.kubernetes.io/managed-by"] = "kustomize".into();
         }
         job["metadata"]["name"] = "runner".into();
         assert_eq!(job, template.job);
