@@ -64,10 +64,12 @@ cargo_on_host() {
     (cd "$ROOT" && RUSTFLAGS="$STATIC_RUSTFLAGS" CARGO_TARGET_DIR="$TARGET_DIRECTORY" exec "$@")
 }
 
+# Whoever edits compiles on the host; here everything is compiled once, and incremental data are work for nothing.
 cargo_in_container() {
     mkdir -p "$CACHE/container"
     in_container "$BUILD_TAG" --volume "$CACHE/container:$CACHE/container" --env CARGO_HOME=/cargo \
-        --env "CARGO_TARGET_DIR=$CACHE/container" --env RUSTFLAGS="$STATIC_RUSTFLAGS" -- "$@"
+        --env "CARGO_TARGET_DIR=$CACHE/container" --env RUSTFLAGS="$STATIC_RUSTFLAGS" \
+        --env CARGO_INCREMENTAL=0 -- "$@"
 }
 
 # in_container IMAGE FLAG… -- COMMAND…: a compiler on this checkout; what it downloads is kept in /cargo.
