@@ -88,6 +88,25 @@ fn what_will_not_pass_ends_the_job() {
 }
 
 #[test]
+fn an_earlier_jobs_events_are_not_this_jobs() {
+    let lab = Lab::new();
+    let child = waiting(&lab, &[]);
+    // The runner had not connected: its pod never was.
+    lab.world.github.done("jit-1");
+    let forbidden = "pods \"runner-a-x\" is forbidden: violates PodSecurity \"restricted:latest\"";
+    lab.world.kube.event("Job", JOB, "FailedCreate", forbidden);
+    assert_eq!(ran(child).code, Some(69));
+    // Kubernetes keeps the event for an hour. Meanwhile the namespace was put right.
+    let child = lab.spawn(&["--id", "a", "--wait"]);
+    until("the second start", || lab.world.kube.starts().len() == 2);
+    lab.world.kube.run(JOB);
+    lab.world.kube.finish(JOB, 0, &report(0));
+    let ran = ran(child);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!ran.stderr.contains("PodSecurity"), "{ran:?}");
+}
+
+#[test]
 fn a_job_that_ends_without_its_container_says_why() {
     for (reason, code) in [("PodFailurePolicy", 75), ("DeadlineExceeded", 70)] {
         let lab = Lab::new();
