@@ -17,6 +17,10 @@ use template::{Template, TemplateError};
 
 /// The value of `app.kubernetes.io/managed-by` on every object that a launch makes.
 pub const MANAGED_BY: &str = "ci-cd-agents-launcher";
+/// Kubernetes' label for it.
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Kubernetes' label for the one of several: a launch's name.
+const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// The label with the launch's id.
 pub const ID_LABEL: &str = "ci-cd-agents/id";
 /// The label by which Kueue knows its Jobs. It starts them itself.
@@ -180,10 +184,7 @@ impl Blueprint {
         if secret_volume(pod).is_none() {
             return Err(RenderError::NoSecretVolume);
         }
-        label(
-            &mut template.job,
-            &[("app.kubernetes.io/managed-by", MANAGED_BY)],
-        );
+        label(&mut template.job, &[(MANAGED_BY_LABEL, MANAGED_BY)]);
         let namespace = template.namespace().unwrap_or("default").to_owned();
         let queued = template.job["metadata"]["labels"]
             .get(QUEUE_LABEL)
@@ -221,7 +222,8 @@ impl Blueprint {
         if let Some(volume) = secret_volume(&mut job["spec"]["template"]["spec"]) {
             volume["secret"]["secretName"] = secret.unwrap_or(&name).into();
         }
-        label(&mut job, &[(ID_LABEL, &id.to_string())]);
+        let id = id.to_string();
+        label(&mut job, &[(ID_LABEL, &id), (INSTANCE_LABEL, &name)]);
         job["metadata"]["name"] = name.into();
         job
     }
@@ -238,10 +240,7 @@ impl Blueprint {
             "data": {key: STANDARD.encode(value.expose())},
         });
         let id = id.to_string();
-        let labels = [
-            ("app.kubernetes.io/managed-by", MANAGED_BY),
-            (ID_LABEL, id.as_str()),
-        ];
+        let labels = [(MANAGED_BY_LABEL, MANAGED_BY), (ID_LABEL, id.as_str())];
         label_object(&mut secret, &labels);
         secret
     }
@@ -364,7 +363,8 @@ mod tests {
         let pod = &own["spec"]["template"];
         for labels in [&own["metadata"]["labels"], &pod["metadata"]["labels"]] {
             assert_eq!(labels[ID_LABEL], "a");
-            assert_eq!(labels["app.kubernetes.io/managed-by"], MANAGED_BY);
+            assert_eq!(labels[MANAGED_BY_LABEL], MANAGED_BY);
+            assert_eq!(labels[INSTANCE_LABEL], "runner-a");
             assert_eq!(labels["app.kubernetes.io/component"], "runner");
         }
         let secret = |job: &Value| {
@@ -408,9 +408,12 @@ mod tests {
             }
         }
         for labels in ["/metadata/labels", "/spec/template/metadata/labels"] {
+            let before = template.job.pointer(labels).unwrap();
             let labels = job.pointer_mut(labels).unwrap().as_object_mut().unwrap();
             labels.remove(ID_LABEL).unwrap();
-            labels.remove("app.kubernetes.io/managed-by").unwrap();
+            for own in [MANAGED_BY_LABEL, INSTANCE_LABEL] {
+                labels[own] = before[own].clone();
+            }
         }
         job["metadata"]["name"] = "runner".into();
         assert_eq!(job, template.job);
