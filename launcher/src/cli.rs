@@ -6,6 +6,7 @@ mod launch;
 mod output;
 mod render;
 mod source;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -81,7 +82,7 @@ pub(crate) fn main() -> ExitCode {
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("launcher: {}", failure.message);
+            eprintln!("launcher: {}", terminal::lines(&failure.message));
             ExitCode::from(failure.code)
         }
     }

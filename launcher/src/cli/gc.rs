@@ -8,6 +8,7 @@ use launcher::mint::github::Runner;
 use super::Failure;
 use super::arguments::Naming;
 use super::source::GithubArguments;
+use super::terminal::sentence;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -42,7 +43,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         println!("{leftover}");
         if arguments.delete {
             if let Err(error) = gc::remove(&cluster, github, leftover).await {
-                eprintln!("launcher: {error}");
+                eprintln!("launcher: {}", sentence(&error.to_string()));
                 failed = Some(Failure::from(error));
             }
         }

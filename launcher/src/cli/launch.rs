@@ -20,6 +20,7 @@ use super::Failure;
 use super::arguments::JobArguments;
 use super::output::{Output, Printed};
 use super::source::{CircleciArguments, GithubArguments, RunnerArguments, source};
+use super::terminal::sentence;
 
 /// The container beside the runner's, in the shape `split`.
 const BUILDER: &str = "builder";
@@ -174,6 +175,9 @@ impl Session {
             Err(error) => return self.failed(&name, &id, exit::of(&error), error.to_string()),
         };
         let Some(view) = view else {
+            if *self.interrupted.borrow() {
+                return self.interrupted(&launched).await;
+            }
             self.print(&launched.name, &id, state(&launched), None, None);
             return 0;
         };
@@ -254,7 +258,7 @@ impl Session {
     ) {
         let cluster = &self.launcher.cluster;
         if let Err(error) = logs::stream(cluster, view.clone(), container, &lines).await {
-            eprintln!("{name}: {error}");
+            eprintln!("{name}: {}", sentence(&error.to_string()));
         }
     }
 
@@ -297,7 +301,7 @@ impl Session {
     }
 
     fn failed(&self, name: &str, id: &Id, code: u8, error: String) -> u8 {
-        eprintln!("launcher: {name}: {error}");
+        eprintln!("launcher: {name}: {}", sentence(&error));
         self.print(
             name,
             id,
@@ -341,6 +345,8 @@ fn tell(name: &str, progress: Progress, queued: bool) {
         Progress::Queued if !queued => {}
         Progress::Queued => eprintln!("{name}: queued; Kueue starts it when there is room"),
         Progress::Running { pod, node } => eprintln!("{name}: {pod} runs on {node}"),
-        Progress::Trouble(trouble) => eprintln!("{name}: {trouble}"),
+        Progress::Trouble(trouble) => {
+            eprintln!("{name}: {}", sentence(&trouble.to_string()));
+        }
     }
 }

@@ -236,6 +236,75 @@ fn logs_come_whole_and_once_however_often_the_connection_breaks() {
 }
 
 #[test]
+fn a_jobs_last_words_are_one_line_without_control_characters() {
+    let lab = Lab::new();
+    let child = waiting(&lab, &[]);
+    let words = "\u{1b}]0;title\u{7}no\nrunner-b  completed  exit 0";
+    lab.world.kube.run(JOB);
+    lab.world.kube.finish(JOB, 9, words);
+    let ran = ran(child);
+    assert_eq!(ran.code, Some(9), "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    let controls = |text: &str| text.contains(|c: char| c.is_control() && c != '\n');
+    assert!(!controls(&ran.stdout) && !controls(&ran.stderr), "{ran:?}");
+}
+
+#[test]
+fn a_log_goes_to_a_file_as_it_is_and_to_a_terminal_without_control_characters() {
+    let text = "\u{1b}[31mred\u{1b}[m \u{1b}]0;title\u{7}x";
+    for (terminal, shown) in [(false, text), (true, "\u{1b}[31mred\u{1b}[m ]0;titlex")] {
+        let lab = Lab::new();
+        let mut command = lab.command(&crate::lab::launch(&["--id", "a", "--logs"]));
+        let pty = nix::pty::openpty(None, None).unwrap();
+        if terminal {
+            command.stdout(pty.slave.try_clone().unwrap());
+        }
+        let mut child = command.spawn().unwrap();
+        drop((command, pty.slave));
+        until("the start", || lab.world.kube.starts().len() == 1);
+        lab.world
+            .kube
+            .log(JOB, "runner", "2027-01-15T08:00:00Z", text);
+        lab.world.kube.run(JOB);
+        let line = if terminal {
+            let mut line = String::new();
+            BufReader::new(std::fs::File::from(pty.master))
+                .read_line(&mut line)
+                .unwrap();
+            line
+        } else {
+            read_until(&mut BufReader::new(child.stdout.take().unwrap()), "red")
+        };
+        assert_eq!(line.trim_end(), shown);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn ctrl_c_in_the_midst_of_a_launch_that_does_not_wait_counts_too() {
+    let lab = Lab::new();
+    let (tell, told) = std::sync::mpsc::channel::<Child>();
+    let (back, given_back) = std::sync::mpsc::channel();
+    lab.world.kube_server.faults(move |request| {
+        if request.line().contains("secrets") {
+            if let Ok(child) = told.recv() {
+                signal(&child, Signal::SIGINT);
+                back.send(child).unwrap();
+            }
+        }
+        None
+    });
+    tell.send(lab.spawn(&["--id", "a", "--cancel-on-interrupt"]))
+        .unwrap();
+    drop(tell);
+    let ran = ran(given_back.recv().unwrap());
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stdout.contains("runner-a  cancelled"), "{ran:?}");
+    assert!(lab.world.kube.list("jobs").is_empty() && lab.world.kube.list("secrets").is_empty());
+}
+
+#[test]
 fn ctrl_c_leaves_the_job_alone_unless_told_otherwise() {
     let lab = Lab::new();
     let child = waiting(&lab, &[]);
