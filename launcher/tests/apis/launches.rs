@@ -408,7 +408,7 @@ fn no_token_is_ever_printed() {
 #[test]
 fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
     let lab = Lab::new();
-    // GitHub is asked by its own rules, which take no proxy for http. Nobody listens on this one.
+    // The stand-in of GitHub is asked without TLS, and so without any proxy. Nobody listens on this one.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -417,6 +417,8 @@ fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
         let mut command = lab.command(&crate::lab::launch(&["--id", "a"]));
         command
             .env("HTTPS_PROXY", format!("http://{nobody}"))
+            .env("http_proxy", format!("http://{nobody}"))
+            .env("all_proxy", format!("http://{nobody}"))
             .env("NO_PROXY", no_proxy);
         crate::lab::ran(command.spawn().unwrap())
     };
