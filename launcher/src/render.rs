@@ -117,8 +117,13 @@ pub enum RenderError {
         had: String,
     },
     /// A patch that is no map.
-    #[error("the patch is not a map of an object's fields")]
-    NoMap,
+    #[error(
+        "{from}: the patch is not a map of an object's fields, as in \"spec: {{activeDeadlineSeconds: 3600}}\""
+    )]
+    NoMap {
+        /// The option or file.
+        from: String,
+    },
     /// An image that nobody named.
     #[error(
         "the template's image \"{0}\" is a name without a registry: say where yours are with --registry REGISTRY, or --image {0}=REFERENCE"
@@ -253,7 +258,8 @@ impl Blueprint {
 pub fn parse_patch(text: &str, from: &str) -> Result<Vec<Value>, RenderError> {
     let patches = template::documents(text, from)?;
     if patches.is_empty() || patches.iter().any(|patch| !patch.is_object()) {
-        return Err(RenderError::NoMap);
+        let from = from.to_owned();
+        return Err(RenderError::NoMap { from });
     }
     Ok(patches)
 }
@@ -471,6 +477,9 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("--registry"), "{error}");
-        assert!(matches!(parse_patch("[1]", "x"), Err(RenderError::NoMap)));
+        assert!(matches!(
+            parse_patch("[1]", "x"),
+            Err(RenderError::NoMap { .. })
+        ));
     }
 }

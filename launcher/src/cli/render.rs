@@ -67,8 +67,15 @@ impl Arguments {
     fn value(&self) -> Result<Option<Secret>, Failure> {
         match (self.job.flavor, &self.jitconfig_file) {
             (Flavor::Github, Some(file)) => {
-                let text = read(file, "--jitconfig-file")?;
-                Ok(Some(Secret::new(text.trim().to_owned())))
+                let text = Secret::new(read(file, "--jitconfig-file")?);
+                let value = text.expose().trim();
+                if value.is_empty() {
+                    let file = file.display();
+                    return Err(Failure::usage(format!(
+                        "--jitconfig-file {file} is empty: the value of \"encoded_jit_config\" belongs there"
+                    )));
+                }
+                Ok(Some(Secret::new(value.to_owned())))
             }
             (Flavor::Github, None) => Ok(None),
             (Flavor::Circleci, _) => self.circleci.token(),

@@ -255,6 +255,7 @@ fn kueue_starts_its_own_jobs() {
 #[test]
 fn mistakes_on_the_command_line_are_told() {
     let lab = Lab::new();
+    let empty = lab.file("empty", "\n");
     for (arguments, code, said) in [
         (vec!["launch", "--flavor", "github"], 64, "--repo"),
         (vec!["launch", "--flavor", "gitlab"], 64, "github, circleci"),
@@ -328,6 +329,37 @@ fn mistakes_on_the_command_line_are_told() {
             ],
             64,
             "--app-key",
+        ),
+        (
+            crate::lab::launch(&["--token-file", &empty]),
+            64,
+            "empty: the GitHub token",
+        ),
+        (
+            crate::lab::launch(&["--app-id", "1", "--app-key", &empty]),
+            64,
+            "--app-key",
+        ),
+        (
+            vec![
+                "launch",
+                "--flavor",
+                "circleci",
+                "--resource-class-token-file",
+                &empty,
+            ],
+            64,
+            "--resource-class-token-file",
+        ),
+        (
+            vec!["render", "--flavor", "github", "--jitconfig-file", &empty],
+            64,
+            "--jitconfig-file",
+        ),
+        (
+            crate::lab::launch(&["--patch", "x"]),
+            78,
+            "--patch: the patch is not a map",
         ),
     ] {
         let ran = lab.run(&arguments);
@@ -408,7 +440,7 @@ fn no_token_is_ever_printed() {
 #[test]
 fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
     let lab = Lab::new();
-    // The stand-in of GitHub is asked without TLS, and so without any proxy. Nobody listens on this one.
+    // Nobody listens on this one.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -417,13 +449,22 @@ fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
         let mut command = lab.command(&crate::lab::launch(&["--id", "a"]));
         command
             .env("HTTPS_PROXY", format!("http://{nobody}"))
-            .env("http_proxy", format!("http://{nobody}"))
-            .env("all_proxy", format!("http://{nobody}"))
             .env("NO_PROXY", no_proxy);
         crate::lab::ran(command.spawn().unwrap())
     };
     let refused = launch("elsewhere.example");
     assert_eq!(refused.code, Some(75), "{refused:?}");
+    // Each attempt is told once, and not by kube too.
+    assert!(!refused.stderr.contains("ERROR"), "{refused:?}");
     let ran = launch("elsewhere.example,127.0.0.1");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // Without TLS a proxy would read the token: there is no proxy then.
+    let mut plain = lab.command(&crate::lab::launch(&["--id", "b"]));
+    let ran = crate::lab::ran(
+        plain
+            .env("http_proxy", format!("http://{nobody}"))
+            .spawn()
+            .unwrap(),
+    );
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
