@@ -14,8 +14,6 @@ use super::terminal::sentence;
 pub(crate) struct Arguments {
     #[command(flatten)]
     naming: Naming,
-    #[command(flatten)]
-    github: GithubArguments,
     /// The kubeconfig's context; default: the current one, or the cluster around this pod
     #[arg(long)]
     context: Option<String>,
@@ -30,6 +28,9 @@ pub(crate) struct Arguments {
     /// Remove what was found; without it, nothing is changed
     #[arg(long)]
     delete: bool,
+    // Below, because their headings count for all that follows in the help.
+    #[command(flatten)]
+    github: GithubArguments,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {

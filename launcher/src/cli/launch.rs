@@ -29,14 +29,6 @@ const LAST_LINES: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    job: JobArguments,
-    #[command(flatten)]
-    github: GithubArguments,
-    #[command(flatten)]
-    runner: RunnerArguments,
-    #[command(flatten)]
-    circleci: CircleciArguments,
     /// The launch's name: the same again makes no second job, but follows the first; default: a random one
     #[arg(long)]
     id: Option<Id>,
@@ -61,6 +53,15 @@ pub(crate) struct Arguments {
     /// The kubeconfig's context; default: the current one, or the cluster around this pod
     #[arg(long)]
     context: Option<String>,
+    // Below, because their headings count for all that follows in the help.
+    #[command(flatten)]
+    job: JobArguments,
+    #[command(flatten)]
+    github: GithubArguments,
+    #[command(flatten)]
+    runner: RunnerArguments,
+    #[command(flatten)]
+    circleci: CircleciArguments,
 }
 
 /// What all jobs of a command share.

@@ -14,10 +14,6 @@ use super::source::CircleciArguments;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    job: JobArguments,
-    #[command(flatten)]
-    circleci: CircleciArguments,
     /// The launch's id; default: a random one
     #[arg(long)]
     id: Option<Id>,
@@ -30,6 +26,11 @@ pub(crate) struct Arguments {
     /// The Job and its Secret alone
     #[arg(long)]
     job_only: bool,
+    // Below, because their headings count for all that follows in the help.
+    #[command(flatten)]
+    job: JobArguments,
+    #[command(flatten)]
+    circleci: CircleciArguments,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {

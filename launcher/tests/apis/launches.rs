@@ -370,6 +370,20 @@ fn mistakes_on_the_command_line_are_told() {
 }
 
 #[test]
+fn help_has_each_option_under_its_heading() {
+    let lab = Lab::new();
+    for (command, own) in [
+        ("launch", "--wait"),
+        ("render", "--job-only"),
+        ("gc", "--delete"),
+    ] {
+        let help = lab.run(&[command, "--help"]).stdout;
+        let of_others = help.find("The job:").or(help.find("GitHub:")).unwrap();
+        assert!(help.find(own).unwrap() < of_others, "{help}");
+    }
+}
+
+#[test]
 fn render_prints_what_a_launch_makes_and_touches_nothing() {
     let lab = Lab::new();
     let jit = lab.file("jit", "jit-1\n");
