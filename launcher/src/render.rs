@@ -306,15 +306,24 @@ fn described(object: &Value) -> String {
     )
 }
 
+/// Cluster-wide objects state no namespace, and so get none; a binding's subjects move with their accounts.
 fn rename_namespace(template: &mut Template, namespace: &str) {
+    let before = template.namespace().map(str::to_owned);
     template.job["metadata"]["namespace"] = namespace.into();
     for object in &mut template.others {
-        let field = if object["kind"] == "Namespace" {
-            "name"
-        } else {
-            "namespace"
-        };
-        object["metadata"][field] = namespace.into();
+        if object["kind"] == "Namespace" {
+            object["metadata"]["name"] = namespace.into();
+        } else if before.is_none() || object["metadata"]["namespace"].is_string() {
+            object["metadata"]["namespace"] = namespace.into();
+        }
+        for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+            if before
+                .as_deref()
+                .is_some_and(|of| subject["namespace"] == of)
+            {
+                subject["namespace"] = namespace.into();
+            }
+        }
     }
 }
 
@@ -379,6 +388,62 @@ mod tests {
         };
         assert_eq!(secret(&own), "runner-a");
         assert_eq!(secret(&job(&blueprint, Some("mine"))), "mine");
+    }
+
+    #[test]
+    fn the_secret_is_the_runners_in_every_overlay_and_never_the_registrys() {
+        for flavor in [Flavor::Github, Flavor::Circleci] {
+            for shape in [Shape::Split, Shape::Single] {
+                for profile in [Profile::Rootless, Profile::Userns] {
+                    let template = Template::carried(flavor, shape, profile).unwrap();
+                    let registry = Some("registry.example".to_owned());
+                    let images = Images {
+                        registry,
+                        ..Images::default()
+                    };
+                    let adjustments = Adjustments {
+                        images,
+                        ..Adjustments::default()
+                    };
+                    let job = job(&Blueprint::new(template, &adjustments).unwrap(), None);
+                    let volumes = job["spec"]["template"]["spec"]["volumes"].as_array();
+                    let secrets: Vec<(&str, &str)> = volumes
+                        .unwrap()
+                        .iter()
+                        .filter_map(|volume| {
+                            let name = volume["secret"]["secretName"].as_str()?;
+                            Some((volume["name"].as_str()?, name))
+                        })
+                        .collect();
+                    let expected = [
+                        ("mounted-runner-secrets", "runner-a"),
+                        ("mounted-registry-secrets", "registry"),
+                    ];
+                    assert_eq!(secrets, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_namespace_reaches_a_bindings_subjects_and_nothing_cluster_wide() {
+        let mut template =
+            Template::carried(Flavor::Github, Shape::Split, Profile::Rootless).unwrap();
+        template.others = vec![
+            json!({"kind": "PriorityClass", "metadata": {"name": "a"}}),
+            json!({"kind": "RoleBinding", "metadata": {"name": "a", "namespace": "ci-cd-agents"}, "subjects": [
+                {"kind": "ServiceAccount", "name": "runner", "namespace": "ci-cd-agents"},
+                {"kind": "ServiceAccount", "name": "other", "namespace": "other"},
+            ]}),
+        ];
+        rename_namespace(&mut template, "x");
+        let [class, binding] = template.others.as_slice() else {
+            panic!("two objects")
+        };
+        assert_eq!(class["metadata"], json!({"name": "a"}));
+        assert_eq!(binding["metadata"]["namespace"], "x");
+        assert_eq!(binding["subjects"][0]["namespace"], "x");
+        assert_eq!(binding["subjects"][1]["namespace"], "other");
     }
 
     #[test]
