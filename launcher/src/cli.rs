@@ -6,6 +6,7 @@ mod launch;
 mod output;
 mod render;
 mod source;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -71,20 +72,29 @@ pub(crate) fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(code.into())
     });
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    subscriber
-        .without_time()
-        .with_max_level(tracing::Level::WARN)
-        .init();
+    warn_on_stderr();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("launcher: {}", failure.message);
+            eprintln!("launcher: {}", terminal::lines(&failure.message));
             ExitCode::from(failure.code)
         }
     }
+}
+
+fn warn_on_stderr() {
+    use tracing_subscriber::prelude::*;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time();
+    // kube logs each failed request as an error. Here it is tried again, or told with its cure.
+    let levels = tracing_subscriber::filter::Targets::new()
+        .with_default(tracing::Level::WARN)
+        .with_target("kube_client", tracing_subscriber::filter::LevelFilter::OFF);
+    tracing_subscriber::registry()
+        .with(layer.with_filter(levels))
+        .init();
 }
 
 fn run(command: Command) -> Result<u8, Failure> {

@@ -48,6 +48,9 @@ pub struct View {
     pub broken: Option<String>,
     /// Its Job was created, whether the watch has seen it or not.
     launched: bool,
+    /// What was said of an object by its uid that is neither the Job's nor the pod's as far as is known: it may come to be,
+    /// or it was an earlier Job's of the same name.
+    unplaced: Vec<(String, Trouble)>,
 }
 
 impl View {
@@ -71,6 +74,38 @@ impl View {
             .any(|told| trouble.says_the_same_as(told));
         if self.troubles.len() < TROUBLES && !told {
             self.troubles.push(trouble);
+        }
+    }
+
+    /// A trouble of the object with this uid. Events stay for an hour, and the same id may be launched again before.
+    fn trouble_of(&mut self, uid: Option<&str>, trouble: Option<Trouble>) {
+        let Some(uid) = uid else {
+            return self.trouble(trouble);
+        };
+        let Some(said) = trouble.map(|trouble| (uid.to_owned(), trouble)) else {
+            return;
+        };
+        if self.unplaced.contains(&said) {
+            return;
+        }
+        if self.unplaced.len() == TROUBLES {
+            self.unplaced.remove(0);
+        }
+        self.unplaced.push(said);
+        self.place();
+    }
+
+    /// Takes over what was said of the Job and the pod before they were seen.
+    fn place(&mut self) {
+        let job = self.job.as_ref().map(|job| job.uid.clone());
+        let pod = self.pod.as_ref().map(|pod| pod.uid.clone());
+        let ours = |uid: &String| Some(uid) == job.as_ref() || Some(uid) == pod.as_ref();
+        let (placed, unplaced): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unplaced)
+            .into_iter()
+            .partition(|(uid, _)| ours(uid));
+        self.unplaced = unplaced;
+        for (_, trouble) in placed {
+            self.trouble(Some(trouble));
         }
     }
 }
@@ -269,7 +304,10 @@ impl Fold<Job> for JobFold {
 
     fn there(&mut self, job: Job, views: &Views) {
         let name = job.name_any();
-        views.change(&name, |view| view.job = Some(JobState::of(&job)));
+        views.change(&name, |view| {
+            view.job = Some(JobState::of(&job));
+            view.place();
+        });
         self.listed.insert(name);
     }
 
@@ -320,6 +358,7 @@ impl Fold<Pod> for PodFold {
                 view.trouble(Some(trouble));
             }
             view.pod = Some(state);
+            view.place();
         });
     }
 
@@ -364,7 +403,8 @@ impl Fold<KubeEvent> for EventFold {
             _ => None,
         };
         if let Some(job) = job {
-            views.change_known(job, |view| view.trouble(explain::event(&event)));
+            let uid = about.uid.as_deref().filter(|uid| !uid.is_empty());
+            views.change_known(job, |view| view.trouble_of(uid, explain::event(&event)));
         }
     }
 

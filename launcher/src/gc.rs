@@ -117,6 +117,8 @@ fn leftovers(
     for runner in runners
         .iter()
         .filter(|runner| prefix.made(&runner.name) && runner.is_idle())
+        // Somebody's own, of a name like a launch's.
+        .filter(|runner| runner.ephemeral != Some(false))
     {
         let why = match job(&runner.name) {
             None => "it is offline, and there is no Job that would start it",
@@ -242,6 +244,8 @@ mod tests {
 
     #[test]
     fn only_idle_runners_of_ours_without_a_living_job_are_removed() {
+        let mut lasting = runner("ci-lasting", "offline", false);
+        lasting["ephemeral"] = false.into();
         let runners = [
             runner("ci-gone", "offline", false),
             runner("ci-waits", "offline", false),
@@ -250,6 +254,7 @@ mod tests {
             runner("ci-busy", "online", true),
             runner("ci-online", "online", false),
             runner("other", "offline", false),
+            lasting,
         ];
         let jobs = [
             job("ci-waits", true, NEW, None),

@@ -17,6 +17,10 @@ use template::{Template, TemplateError};
 
 /// The value of `app.kubernetes.io/managed-by` on every object that a launch makes.
 pub const MANAGED_BY: &str = "ci-cd-agents-launcher";
+/// Kubernetes' label for it.
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Kubernetes' label for the one of several: a launch's name.
+const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// The label with the launch's id.
 pub const ID_LABEL: &str = "ci-cd-agents/id";
 /// The label by which Kueue knows its Jobs. It starts them itself.
@@ -113,8 +117,13 @@ pub enum RenderError {
         had: String,
     },
     /// A patch that is no map.
-    #[error("the patch is not a map of an object's fields")]
-    NoMap,
+    #[error(
+        "{from}: the patch is not a map of an object's fields, as in \"spec: {{activeDeadlineSeconds: 3600}}\""
+    )]
+    NoMap {
+        /// The option or file.
+        from: String,
+    },
     /// An image that nobody named.
     #[error(
         "the template's image \"{0}\" is a name without a registry: say where yours are with --registry REGISTRY, or --image {0}=REFERENCE"
@@ -180,10 +189,7 @@ impl Blueprint {
         if secret_volume(pod).is_none() {
             return Err(RenderError::NoSecretVolume);
         }
-        label(
-            &mut template.job,
-            &[("app.kubernetes.io/managed-by", MANAGED_BY)],
-        );
+        label(&mut template.job, &[(MANAGED_BY_LABEL, MANAGED_BY)]);
         let namespace = template.namespace().unwrap_or("default").to_owned();
         let queued = template.job["metadata"]["labels"]
             .get(QUEUE_LABEL)
@@ -221,7 +227,8 @@ impl Blueprint {
         if let Some(volume) = secret_volume(&mut job["spec"]["template"]["spec"]) {
             volume["secret"]["secretName"] = secret.unwrap_or(&name).into();
         }
-        label(&mut job, &[(ID_LABEL, &id.to_string())]);
+        let id = id.to_string();
+        label(&mut job, &[(ID_LABEL, &id), (INSTANCE_LABEL, &name)]);
         job["metadata"]["name"] = name.into();
         job
     }
@@ -238,10 +245,7 @@ impl Blueprint {
             "data": {key: STANDARD.encode(value.expose())},
         });
         let id = id.to_string();
-        let labels = [
-            ("app.kubernetes.io/managed-by", MANAGED_BY),
-            (ID_LABEL, id.as_str()),
-        ];
+        let labels = [(MANAGED_BY_LABEL, MANAGED_BY), (ID_LABEL, id.as_str())];
         label_object(&mut secret, &labels);
         secret
     }
@@ -254,7 +258,8 @@ impl Blueprint {
 pub fn parse_patch(text: &str, from: &str) -> Result<Vec<Value>, RenderError> {
     let patches = template::documents(text, from)?;
     if patches.is_empty() || patches.iter().any(|patch| !patch.is_object()) {
-        return Err(RenderError::NoMap);
+        let from = from.to_owned();
+        return Err(RenderError::NoMap { from });
     }
     Ok(patches)
 }
@@ -301,15 +306,25 @@ fn described(object: &Value) -> String {
     )
 }
 
+/// Cluster-wide objects state no namespace, and so get none; a binding's subjects move with their accounts.
 fn rename_namespace(template: &mut Template, namespace: &str) {
+    let before = template.namespace().map(str::to_owned);
     template.job["metadata"]["namespace"] = namespace.into();
     for object in &mut template.others {
-        let field = if object["kind"] == "Namespace" {
-            "name"
-        } else {
-            "namespace"
-        };
-        object["metadata"][field] = namespace.into();
+        if object["kind"] == "Namespace" {
+            object["metadata"]["name"] = namespace.into();
+        } else if before.is_none() || object["metadata"]["namespace"].is_string() {
+            object["metadata"]["namespace"] = namespace.into();
+        }
+        let subjects = object.get_mut("subjects").and_then(Value::as_array_mut);
+        for subject in subjects.into_iter().flatten() {
+            if before
+                .as_deref()
+                .is_some_and(|of| subject["namespace"] == of)
+            {
+                subject["namespace"] = namespace.into();
+            }
+        }
     }
 }
 
@@ -364,7 +379,8 @@ mod tests {
         let pod = &own["spec"]["template"];
         for labels in [&own["metadata"]["labels"], &pod["metadata"]["labels"]] {
             assert_eq!(labels[ID_LABEL], "a");
-            assert_eq!(labels["app.kubernetes.io/managed-by"], MANAGED_BY);
+            assert_eq!(labels[MANAGED_BY_LABEL], MANAGED_BY);
+            assert_eq!(labels[INSTANCE_LABEL], "runner-a");
             assert_eq!(labels["app.kubernetes.io/component"], "runner");
         }
         let secret = |job: &Value| {
@@ -373,6 +389,63 @@ mod tests {
         };
         assert_eq!(secret(&own), "runner-a");
         assert_eq!(secret(&job(&blueprint, Some("mine"))), "mine");
+    }
+
+    #[test]
+    fn the_secret_is_the_runners_in_every_overlay_and_never_the_registrys() {
+        for flavor in [Flavor::Github, Flavor::Circleci] {
+            for shape in [Shape::Split, Shape::Single] {
+                for profile in [Profile::Rootless, Profile::Userns] {
+                    let template = Template::carried(flavor, shape, profile).unwrap();
+                    let registry = Some("registry.example".to_owned());
+                    let images = Images {
+                        registry,
+                        ..Images::default()
+                    };
+                    let adjustments = Adjustments {
+                        images,
+                        ..Adjustments::default()
+                    };
+                    let job = job(&Blueprint::new(template, &adjustments).unwrap(), None);
+                    let volumes = job["spec"]["template"]["spec"]["volumes"].as_array();
+                    let secrets: Vec<(&str, &str)> = volumes
+                        .unwrap()
+                        .iter()
+                        .filter_map(|volume| {
+                            let name = volume["secret"]["secretName"].as_str()?;
+                            Some((volume["name"].as_str()?, name))
+                        })
+                        .collect();
+                    let expected = [
+                        ("mounted-runner-secrets", "runner-a"),
+                        ("mounted-registry-secrets", "registry"),
+                    ];
+                    assert_eq!(secrets, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_namespace_reaches_a_bindings_subjects_and_nothing_cluster_wide() {
+        let mut template =
+            Template::carried(Flavor::Github, Shape::Split, Profile::Rootless).unwrap();
+        template.others = vec![
+            json!({"kind": "PriorityClass", "metadata": {"name": "a"}}),
+            json!({"kind": "RoleBinding", "metadata": {"name": "a", "namespace": "ci-cd-agents"}, "subjects": [
+                {"kind": "ServiceAccount", "name": "runner", "namespace": "ci-cd-agents"},
+                {"kind": "ServiceAccount", "name": "other", "namespace": "other"},
+            ]}),
+        ];
+        rename_namespace(&mut template, "x");
+        let [class, binding] = template.others.as_slice() else {
+            panic!("two objects")
+        };
+        let unchanged = json!({"kind": "PriorityClass", "metadata": {"name": "a"}});
+        assert_eq!(*class, unchanged);
+        assert_eq!(binding["metadata"]["namespace"], "x");
+        assert_eq!(binding["subjects"][0]["namespace"], "x");
+        assert_eq!(binding["subjects"][1]["namespace"], "other");
     }
 
     #[test]
@@ -408,9 +481,12 @@ mod tests {
             }
         }
         for labels in ["/metadata/labels", "/spec/template/metadata/labels"] {
+            let before = template.job.pointer(labels).unwrap();
             let labels = job.pointer_mut(labels).unwrap().as_object_mut().unwrap();
             labels.remove(ID_LABEL).unwrap();
-            labels["app.kubernetes.io/managed-by"] = "kustomize".into();
+            for own in [MANAGED_BY_LABEL, INSTANCE_LABEL] {
+                labels[own] = before[own].clone();
+            }
         }
         job["metadata"]["name"] = "runner".into();
         assert_eq!(job, template.job);
@@ -468,6 +544,9 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("--registry"), "{error}");
-        assert!(matches!(parse_patch("[1]", "x"), Err(RenderError::NoMap)));
+        assert!(matches!(
+            parse_patch("[1]", "x"),
+            Err(RenderError::NoMap { .. })
+        ));
     }
 }

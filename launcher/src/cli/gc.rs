@@ -8,13 +8,12 @@ use launcher::mint::github::Runner;
 use super::Failure;
 use super::arguments::Naming;
 use super::source::GithubArguments;
+use super::terminal::sentence;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     naming: Naming,
-    #[command(flatten)]
-    github: GithubArguments,
     /// The kubeconfig's context; default: the current one, or the cluster around this pod
     #[arg(long)]
     context: Option<String>,
@@ -29,6 +28,9 @@ pub(crate) struct Arguments {
     /// Remove what was found; without it, nothing is changed
     #[arg(long)]
     delete: bool,
+    // Below, because their headings count for all that follows in the help.
+    #[command(flatten)]
+    github: GithubArguments,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -42,7 +44,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         println!("{leftover}");
         if arguments.delete {
             if let Err(error) = gc::remove(&cluster, github, leftover).await {
-                eprintln!("launcher: {error}");
+                eprintln!("launcher: {}", sentence(&error.to_string()));
                 failed = Some(Failure::from(error));
             }
         }

@@ -20,6 +20,7 @@ use super::Failure;
 use super::arguments::JobArguments;
 use super::output::{Output, Printed};
 use super::source::{CircleciArguments, GithubArguments, RunnerArguments, source};
+use super::terminal::sentence;
 
 /// The container beside the runner's, in the shape `split`.
 const BUILDER: &str = "builder";
@@ -28,14 +29,6 @@ const LAST_LINES: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    job: JobArguments,
-    #[command(flatten)]
-    github: GithubArguments,
-    #[command(flatten)]
-    runner: RunnerArguments,
-    #[command(flatten)]
-    circleci: CircleciArguments,
     /// The launch's name: the same again makes no second job, but follows the first; default: a random one
     #[arg(long)]
     id: Option<Id>,
@@ -60,6 +53,15 @@ pub(crate) struct Arguments {
     /// The kubeconfig's context; default: the current one, or the cluster around this pod
     #[arg(long)]
     context: Option<String>,
+    // Below, because their headings count for all that follows in the help.
+    #[command(flatten)]
+    job: JobArguments,
+    #[command(flatten)]
+    github: GithubArguments,
+    #[command(flatten)]
+    runner: RunnerArguments,
+    #[command(flatten)]
+    circleci: CircleciArguments,
 }
 
 /// What all jobs of a command share.
@@ -174,6 +176,9 @@ impl Session {
             Err(error) => return self.failed(&name, &id, exit::of(&error), error.to_string()),
         };
         let Some(view) = view else {
+            if *self.interrupted.borrow() {
+                return self.interrupted(&launched).await;
+            }
             self.print(&launched.name, &id, state(&launched), None, None);
             return 0;
         };
@@ -254,7 +259,7 @@ impl Session {
     ) {
         let cluster = &self.launcher.cluster;
         if let Err(error) = logs::stream(cluster, view.clone(), container, &lines).await {
-            eprintln!("{name}: {error}");
+            eprintln!("{name}: {}", sentence(&error.to_string()));
         }
     }
 
@@ -297,7 +302,7 @@ impl Session {
     }
 
     fn failed(&self, name: &str, id: &Id, code: u8, error: String) -> u8 {
-        eprintln!("launcher: {name}: {error}");
+        eprintln!("launcher: {name}: {}", sentence(&error));
         self.print(
             name,
             id,
@@ -341,6 +346,8 @@ fn tell(name: &str, progress: Progress, queued: bool) {
         Progress::Queued if !queued => {}
         Progress::Queued => eprintln!("{name}: queued; Kueue starts it when there is room"),
         Progress::Running { pod, node } => eprintln!("{name}: {pod} runs on {node}"),
-        Progress::Trouble(trouble) => eprintln!("{name}: {trouble}"),
+        Progress::Trouble(trouble) => {
+            eprintln!("{name}: {}", sentence(&trouble.to_string()));
+        }
     }
 }

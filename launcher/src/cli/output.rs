@@ -1,10 +1,12 @@
 //! What the launcher prints: a line a job, or an object a job, and logs.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use launcher::follow::logs::Line;
 use launcher::follow::outcome::{Outcome, RUNNER};
 use serde::Serialize;
+
+use super::terminal;
 
 /// How jobs are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
 
-    /// A line of a log: beside the lines of jobs where these are for people, else apart from them.
+    /// A line of a log, as it is but for a terminal's sake: beside the lines of jobs where these are for people, else apart from them.
     pub(super) fn log(self, job: Option<&str>, line: &Line) {
         let mut text = Vec::new();
         match (job, line.container.as_str()) {
@@ -63,7 +65,15 @@ impl Output {
                 text.extend_from_slice(format!("{job}/{container} | ").as_bytes());
             }
         }
-        text.extend_from_slice(&line.text);
+        let terminal = match self {
+            Self::Text => std::io::stdout().is_terminal(),
+            Self::Json | Self::Yaml => std::io::stderr().is_terminal(),
+        };
+        if terminal {
+            text.extend_from_slice(terminal::log(&line.text).as_bytes());
+        } else {
+            text.extend_from_slice(&line.text);
+        }
         text.push(b'\n');
         let _ = match self {
             Self::Text => std::io::stdout().write_all(&text),
@@ -86,5 +96,5 @@ fn line(job: &Printed) -> String {
     if let Some(error) = &job.error {
         line = format!("{line}  {error}");
     }
-    line
+    terminal::sentence(&line)
 }

@@ -14,10 +14,6 @@ use super::source::CircleciArguments;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    job: JobArguments,
-    #[command(flatten)]
-    circleci: CircleciArguments,
     /// The launch's id; default: a random one
     #[arg(long)]
     id: Option<Id>,
@@ -30,6 +26,11 @@ pub(crate) struct Arguments {
     /// The Job and its Secret alone
     #[arg(long)]
     job_only: bool,
+    // Below, because their headings count for all that follows in the help.
+    #[command(flatten)]
+    job: JobArguments,
+    #[command(flatten)]
+    circleci: CircleciArguments,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -67,8 +68,15 @@ impl Arguments {
     fn value(&self) -> Result<Option<Secret>, Failure> {
         match (self.job.flavor, &self.jitconfig_file) {
             (Flavor::Github, Some(file)) => {
-                let text = read(file, "--jitconfig-file")?;
-                Ok(Some(Secret::new(text.trim().to_owned())))
+                let text = Secret::new(read(file, "--jitconfig-file")?);
+                let value = text.expose().trim();
+                if value.is_empty() {
+                    let file = file.display();
+                    return Err(Failure::usage(format!(
+                        "--jitconfig-file {file} is empty: the value of \"encoded_jit_config\" belongs there"
+                    )));
+                }
+                Ok(Some(Secret::new(value.to_owned())))
             }
             (Flavor::Github, None) => Ok(None),
             (Flavor::Circleci, _) => self.circleci.token(),

@@ -116,17 +116,21 @@ impl GithubArguments {
     fn credential(&self) -> Result<Credential, Failure> {
         if let (Some(id), Some(file)) = (&self.app_id, &self.app_key) {
             let key = Secret::new(read(file, "--app-key")?);
-            let app = App::new(id, &key, self.installation_id).map_err(Failure::usage)?;
+            let app = App::new(id, &key, self.installation_id).map_err(|error| {
+                let file = file.display();
+                Failure::usage(format!("--app-id {id}, --app-key {file}: {error}"))
+            })?;
             return Ok(Credential::App(app));
         }
-        let token = held(self.token_file.as_ref(), "--token-file", "GITHUB_TOKEN")?.ok_or_else(|| {
+        let held = held(self.token_file.as_ref(), "--token-file", "GITHUB_TOKEN")?;
+        let (token, origin) = held.ok_or_else(|| {
             Failure::usage("GitHub needs an App (--app-id, --app-key) or a token (--token-file, or GITHUB_TOKEN)")
         })?;
-        let token = token.trim();
+        let token = token.expose().trim();
         if token.is_empty() || token.contains(char::is_whitespace) {
-            return Err(Failure::usage(
-                "the GitHub token is empty or has white space in it",
-            ));
+            return Err(Failure::usage(format!(
+                "{origin}: the GitHub token is empty or has white space in it: the token alone belongs there"
+            )));
         }
         Ok(Credential::Token(Secret::new(token.to_owned())))
     }
@@ -181,16 +185,24 @@ impl CircleciArguments {
         let option = "--resource-class-token-file";
         let file = self.resource_class_token_file.as_ref();
         let text = held(file, option, "CIRCLECI_RESOURCE_CLASS_TOKEN")?;
-        text.map(|text| circleci::token(&text))
-            .transpose()
-            .map_err(Failure::usage)
+        text.map(|(text, origin)| {
+            circleci::token(text.expose())
+                .map_err(|error| Failure::usage(format!("{origin}: {error}")))
+        })
+        .transpose()
     }
 }
 
-/// What a file holds, or else a variable.
-fn held(file: Option<&PathBuf>, option: &str, variable: &str) -> Result<Option<String>, Failure> {
-    match file {
-        Some(file) => read(file, option).map(Some),
-        None => Ok(std::env::var(variable).ok()),
-    }
+/// What a file holds, or else a variable; and which it was.
+fn held(
+    file: Option<&PathBuf>,
+    option: &str,
+    variable: &str,
+) -> Result<Option<(Secret, String)>, Failure> {
+    let Some(file) = file else {
+        let value = std::env::var(variable).ok();
+        return Ok(value.map(|value| (Secret::new(value), variable.to_owned())));
+    };
+    let origin = format!("{option} {}", file.display());
+    Ok(Some((Secret::new(read(file, option)?), origin)))
 }

@@ -24,6 +24,8 @@ pub struct JobState {
 /// A pod.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PodState {
+    /// Its uid.
+    pub uid: String,
     /// Its name.
     pub name: String,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
@@ -110,6 +112,7 @@ impl PodState {
             .map(container)
             .collect();
         Self {
+            uid: pod.uid().unwrap_or_default(),
             name: pod.name_any(),
             phase: status
                 .and_then(|status| status.phase.clone())

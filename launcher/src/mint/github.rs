@@ -68,6 +68,9 @@ pub struct Listed {
     pub status: String,
     /// Whether it has a job.
     pub busy: bool,
+    /// Whether it is for one job. Older servers do not say.
+    #[serde(default)]
+    pub ephemeral: Option<bool>,
 }
 
 impl Listed {

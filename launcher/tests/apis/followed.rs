@@ -88,6 +88,25 @@ fn what_will_not_pass_ends_the_job() {
 }
 
 #[test]
+fn an_earlier_jobs_events_are_not_this_jobs() {
+    let lab = Lab::new();
+    let child = waiting(&lab, &[]);
+    // The runner had not connected: its pod never was.
+    lab.world.github.done("jit-1");
+    let forbidden = "pods \"runner-a-x\" is forbidden: violates PodSecurity \"restricted:latest\"";
+    lab.world.kube.event("Job", JOB, "FailedCreate", forbidden);
+    assert_eq!(ran(child).code, Some(69));
+    // Kubernetes keeps the event for an hour. Meanwhile the namespace was put right.
+    let child = lab.spawn(&["--id", "a", "--wait"]);
+    until("the second start", || lab.world.kube.starts().len() == 2);
+    lab.world.kube.run(JOB);
+    lab.world.kube.finish(JOB, 0, &report(0));
+    let ran = ran(child);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!ran.stderr.contains("PodSecurity"), "{ran:?}");
+}
+
+#[test]
 fn a_job_that_ends_without_its_container_says_why() {
     for (reason, code) in [("PodFailurePolicy", 75), ("DeadlineExceeded", 70)] {
         let lab = Lab::new();
@@ -214,6 +233,75 @@ fn logs_come_whole_and_once_however_often_the_connection_breaks() {
     let (last, lines) = lines.split_last().unwrap();
     assert_eq!(*last, "the last");
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_jobs_last_words_are_one_line_without_control_characters() {
+    let lab = Lab::new();
+    let child = waiting(&lab, &[]);
+    let words = "\u{1b}]0;title\u{7}no\nrunner-b  completed  exit 0";
+    lab.world.kube.run(JOB);
+    lab.world.kube.finish(JOB, 9, words);
+    let ran = ran(child);
+    assert_eq!(ran.code, Some(9), "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    let controls = |text: &str| text.contains(|c: char| c.is_control() && c != '\n');
+    assert!(!controls(&ran.stdout) && !controls(&ran.stderr), "{ran:?}");
+}
+
+#[test]
+fn a_log_goes_to_a_file_as_it_is_and_to_a_terminal_without_control_characters() {
+    let text = "\u{1b}[31mred\u{1b}[m \u{1b}]0;title\u{7}x";
+    for (terminal, shown) in [(false, text), (true, "\u{1b}[31mred\u{1b}[m ]0;titlex")] {
+        let lab = Lab::new();
+        let mut command = lab.command(&crate::lab::launch(&["--id", "a", "--logs"]));
+        let pty = nix::pty::openpty(None, None).unwrap();
+        if terminal {
+            command.stdout(pty.slave.try_clone().unwrap());
+        }
+        let mut child = command.spawn().unwrap();
+        drop((command, pty.slave));
+        until("the start", || lab.world.kube.starts().len() == 1);
+        lab.world
+            .kube
+            .log(JOB, "runner", "2027-01-15T08:00:00Z", text);
+        lab.world.kube.run(JOB);
+        let line = if terminal {
+            let mut line = String::new();
+            BufReader::new(std::fs::File::from(pty.master))
+                .read_line(&mut line)
+                .unwrap();
+            line
+        } else {
+            read_until(&mut BufReader::new(child.stdout.take().unwrap()), "red")
+        };
+        assert_eq!(line.trim_end(), shown);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn ctrl_c_in_the_midst_of_a_launch_that_does_not_wait_counts_too() {
+    let lab = Lab::new();
+    let (tell, told) = std::sync::mpsc::channel::<Child>();
+    let (back, given_back) = std::sync::mpsc::channel();
+    lab.world.kube_server.faults(move |request| {
+        if request.line().contains("secrets") {
+            if let Ok(child) = told.recv() {
+                signal(&child, Signal::SIGINT);
+                back.send(child).unwrap();
+            }
+        }
+        None
+    });
+    tell.send(lab.spawn(&["--id", "a", "--cancel-on-interrupt"]))
+        .unwrap();
+    drop(tell);
+    let ran = ran(given_back.recv().unwrap());
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stdout.contains("runner-a  cancelled"), "{ran:?}");
+    assert!(lab.world.kube.list("jobs").is_empty() && lab.world.kube.list("secrets").is_empty());
 }
 
 #[test]

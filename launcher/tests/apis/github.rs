@@ -224,6 +224,28 @@ fn every_refusal_comes_at_once_with_its_cure() {
 }
 
 #[test]
+fn a_redirect_is_followed_on_the_same_server_alone() {
+    let (world, other) = (World::start(), World::start());
+    let path = "/api/v3/repos/octo/cat/actions/runners/generate-jitconfig";
+    let moved = |server: &str| {
+        let location = vec![("location", format!("{server}{path}"))];
+        vec![Fault::Status(307, json!({}), location)]
+    };
+    world
+        .github_server
+        .fail("jitconfig", moved(&world.github_server.url()));
+    wait(simple(&world).mint("a")).unwrap();
+    assert_eq!(world.github_server.count("jitconfig"), 2);
+    world
+        .github_server
+        .fail("jitconfig", moved(&other.github_server.url()));
+    let error = failure(&world);
+    assert_eq!(error.cause, Cause::Refused);
+    assert!(error.to_string().contains("--github-url"), "{error}");
+    assert!(other.github_server.requests().is_empty());
+}
+
+#[test]
 fn limits_are_waited_for_and_told_where_that_takes_too_long() {
     let limited = |status, message: &str, headers| {
         Fault::Status(status, json!({"message": message}), headers)

@@ -255,6 +255,7 @@ fn kueue_starts_its_own_jobs() {
 #[test]
 fn mistakes_on_the_command_line_are_told() {
     let lab = Lab::new();
+    let empty = lab.file("empty", "\n");
     for (arguments, code, said) in [
         (vec!["launch", "--flavor", "github"], 64, "--repo"),
         (vec!["launch", "--flavor", "gitlab"], 64, "github, circleci"),
@@ -329,12 +330,57 @@ fn mistakes_on_the_command_line_are_told() {
             64,
             "--app-key",
         ),
+        (
+            crate::lab::launch(&["--token-file", &empty]),
+            64,
+            "empty: the GitHub token",
+        ),
+        (
+            crate::lab::launch(&["--app-id", "1", "--app-key", &empty]),
+            64,
+            "--app-key",
+        ),
+        (
+            vec![
+                "launch",
+                "--flavor",
+                "circleci",
+                "--resource-class-token-file",
+                &empty,
+            ],
+            64,
+            "--resource-class-token-file",
+        ),
+        (
+            vec!["render", "--flavor", "github", "--jitconfig-file", &empty],
+            64,
+            "--jitconfig-file",
+        ),
+        (
+            crate::lab::launch(&["--patch", "x"]),
+            78,
+            "--patch: the patch is not a map",
+        ),
     ] {
         let ran = lab.run(&arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
         assert!(ran.stderr.contains(said), "{arguments:?}: {ran:?}");
     }
     lab.assert_nothing_left();
+}
+
+#[test]
+fn help_has_each_option_under_its_heading() {
+    let lab = Lab::new();
+    for (command, own) in [
+        ("launch", "--wait"),
+        ("render", "--job-only"),
+        ("gc", "--delete"),
+    ] {
+        let help = lab.run(&[command, "--help"]).stdout;
+        let of_others = help.find("The job:").or(help.find("GitHub:")).unwrap();
+        assert!(help.find(own).unwrap() < of_others, "{help}");
+    }
 }
 
 #[test]
@@ -408,7 +454,7 @@ fn no_token_is_ever_printed() {
 #[test]
 fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
     let lab = Lab::new();
-    // GitHub is asked by its own rules, which take no proxy for http. Nobody listens on this one.
+    // Nobody listens on this one.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -422,6 +468,17 @@ fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
     };
     let refused = launch("elsewhere.example");
     assert_eq!(refused.code, Some(75), "{refused:?}");
+    // Each attempt is told once, and not by kube too.
+    assert!(!refused.stderr.contains("ERROR"), "{refused:?}");
     let ran = launch("elsewhere.example,127.0.0.1");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // Without TLS a proxy would read the token: there is no proxy then.
+    let mut plain = lab.command(&crate::lab::launch(&["--id", "b"]));
+    let ran = crate::lab::ran(
+        plain
+            .env("http_proxy", format!("http://{nobody}"))
+            .spawn()
+            .unwrap(),
+    );
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }

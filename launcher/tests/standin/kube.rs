@@ -115,8 +115,11 @@ impl Kube {
 
     pub fn event(&self, kind: &str, name: &str, reason: &str, message: &str) {
         let event = format!("{name}.{}", self.with(|state| state.store.version()));
+        let about = self.get(&format!("{}s", kind.to_lowercase()), name);
+        let uid = about.map(|about| about["metadata"]["uid"].clone());
         self.update("events", &event, |event| {
-            event["involvedObject"] = json!({"kind": kind, "name": name, "namespace": NAMESPACE});
+            event["involvedObject"] =
+                json!({"kind": kind, "name": name, "namespace": NAMESPACE, "uid": uid});
             event["reason"] = reason.into();
             event["message"] = message.into();
             event["type"] = "Warning".into();

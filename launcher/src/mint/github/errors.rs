@@ -132,6 +132,10 @@ fn cure(cause: Cause, refusal: &Refusal<'_>, scope: &Scope) -> String {
         Cause::Exists => {
             "A runner of this name is there: take another --id, or another --prefix where two clusters share a GitHub".to_owned()
         }
+        Cause::Refused if (300..400).contains(&refusal.status) => format!(
+            "It redirects to another server, where no token is sent: give {} by its present name, and in --github-url the address that a browser ends at",
+            scope.described()
+        ),
         Cause::Refused => refused(refusal.said),
         Cause::Limited | Cause::Unavailable | Cause::Malformed | Cause::Local => {
             "Try again; https://www.githubstatus.com tells whether GitHub has trouble. The same --id makes no second job".to_owned()

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::redirect::{Attempt as Redirect, Policy};
+use reqwest::{Client, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,6 +18,9 @@ const API_VERSION: &str = "2022-11-28";
 const BODY_LIMIT: usize = 4 << 20;
 /// How much of GitHub's words is told.
 const SAID_LIMIT: usize = 300;
+
+/// So many redirects are followed.
+const REDIRECTS: usize = 5;
 
 /// How long to wait.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +95,13 @@ impl Http {
     pub(super) fn new(site: &Site, patience: Patience) -> Result<Self, GithubError> {
         // Fails where there is one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let mut building = Client::builder();
+        // Only this machine is asked without TLS. A proxy would have the token in clear.
+        if site.api().starts_with("http:") {
+            building = building.no_proxy();
+        }
+        let client = building
+            .redirect(Policy::custom(redirected))
             .user_agent(concat!("ci-cd-agents-launcher/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(patience.answer.min(Duration::from_secs(10)))
             .timeout(patience.answer)
@@ -183,6 +193,21 @@ impl Http {
     }
 }
 
+/// GitHub redirects to a repository's new name. A request with a token in it goes nowhere else.
+fn redirected(redirect: Redirect<'_>) -> reqwest::redirect::Action {
+    let from = redirect.previous().last();
+    let stays = from.is_some_and(|from| same_origin(from, redirect.url()));
+    if stays && redirect.previous().len() <= REDIRECTS {
+        redirect.follow()
+    } else {
+        redirect.stop()
+    }
+}
+
+fn same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+}
+
 /// One that is not tried again.
 fn refused_attempt() -> Attempt {
     Attempt {
@@ -245,4 +270,23 @@ fn chain(error: &dyn std::error::Error) -> String {
         beneath = error.source();
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_stays_with_its_host_port_and_scheme() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let api = url("https://github.example:8443/api/v3/a");
+        assert!(same_origin(&api, &url("https://github.example:8443/b")));
+        for other in [
+            "http://github.example:8443/b",
+            "https://github.example/b",
+            "https://example:8443/b",
+        ] {
+            assert!(!same_origin(&api, &url(other)), "{other}");
+        }
+    }
 }
