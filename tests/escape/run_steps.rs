@@ -325,7 +325,9 @@ fn a_daemon_does_not_outlive_its_build() {
     assert!(!processes().contains("sleep 86395"));
 }
 
-/// Each of its processes is gone by the time that anybody looks; the socket that they hand down is not.
+/// Each of its processes is gone by the time that anybody looks; the socket that they hand down is not. It shows that none
+/// is left, not that the sweeper is needed for it: with luck, who looks through /proc again and again finds one that is to
+/// fork, and the chain ends with it.
 #[test]
 fn who_forks_faster_than_one_can_look_does_not_outlive_its_build() {
     let script = "perl -e 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(7799, INADDR_LOOPBACK)) or die; listen(S, 9); \

@@ -139,13 +139,16 @@ impl Credentials {
         let mut after = Auths::read(file)?.auths;
         self.with_job(|job| {
             let gone = |key: &String| before.contains_key(key) && !after.contains_key(key);
-            job.auths.retain(|key, _| !gone(key));
+            let mut changed = job.clone();
+            changed.auths.retain(|key, _| !gone(key));
             after.retain(|key, value| before.get(key) != Some(value));
-            job.auths.append(&mut after);
-            match job.file().len() > LIMIT {
-                true => Err(too_much()),
-                false => Ok(()),
+            changed.auths.append(&mut after);
+            // Else nothing would fit any more, not even a logout.
+            if changed.file().len() > LIMIT {
+                return Err(too_much());
             }
+            *job = changed;
+            Ok(())
         })
     }
 
@@ -307,6 +310,13 @@ mod tests {
         assert!(credentials.change_job(&both, b"nonsense").is_err());
         let long = vec![b' '; LIMIT + 1];
         assert!(credentials.change_job(&both, &long).is_err());
+        // Two at once may be too much together, and the job can still log out.
+        let long = ["c", "d"].map(|key| login(&before, &key.repeat(LIMIT / 2)));
+        credentials.change_job(&before, &long[0]).unwrap();
+        let kept = credentials.of_job();
+        assert!(credentials.change_job(&before, &long[1]).is_err());
+        assert_eq!(credentials.of_job(), kept);
+        credentials.change_job(&kept, &files[0]).unwrap();
     }
 
     #[test]

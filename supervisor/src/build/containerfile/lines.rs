@@ -130,9 +130,39 @@ impl Instruction {
         if !self.rest.starts_with('[') {
             return false;
         }
-        let values = serde_json::Deserializer::from_str(&self.rest).into_iter::<Vec<String>>();
+        let text = without_surrogates(&self.rest);
+        let values = serde_json::Deserializer::from_str(&text).into_iter::<Vec<String>>();
         values.take(1).all(|value| value.is_ok())
     }
+}
+
+/// Half of a pair of surrogates is a letter to Go, and none to us: others in their place, of as many digits.
+fn without_surrogates(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        whole += before;
+        let surrogate = matches!(
+            escape.as_bytes(),
+            [
+                b'\\',
+                b'u',
+                b'd' | b'D',
+                b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F',
+                ..,
+            ]
+        );
+        // What is escaped is no escape itself.
+        let length = escape.chars().take(2).map(char::len_utf8).sum();
+        let (taken, length) = match surrogate {
+            true => ("\\u00", 4),
+            false => (&escape[..length], length),
+        };
+        whole += taken;
+        rest = &escape[length..];
+    }
+    whole + rest
 }
 
 /// What continues a line.
@@ -258,6 +288,9 @@ mod tests {
     #[test]
     fn what_only_looks_like_a_here_document_hides_nothing() {
         for line in [
+            // Go reads half of a pair of surrogates.
+            r#"RUN ["sh", "-c", "true", "\ud800"] <<EOF"#,
+            r#"RUN ["sh", "-c", "true", "\\\uDFfF\uDb00x"] <<EOF"#,
             "RUN [\"cat\", \"<<EOF\"]",
             "RUN [\"cat\"] <<EOF",
             "ENV x <<EOF",
