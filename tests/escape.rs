@@ -21,15 +21,6 @@ const TOKEN: &str = "dG9rZW46YnVpbGRlci1hbG9uZQ==";
 /// The image that every build here starts from.
 const BASE: &str = "127.0.0.1:5000/base:trixie";
 
-/// Waits until what a step has said is taken. Under chroot isolation, Buildah 1.39 does not wait for its own copying of a
-/// step's output: when the step ends, what is still in the pipe is gone, and the exit code is 0 all the same.
-macro_rules! taken {
-    () => {
-        "perl -e '$n = pack i => 1; while (unpack i => $n) { ioctl STDOUT, 0x541B, $n or last; select undef, undef, undef, .001 }'"
-    };
-}
-use taken;
-
 fn shared() -> Arc<Pod> {
     let credentials = format!(r#"{{"auths":{{"127.0.0.1:5000":{{"auth":"{TOKEN}"}}}}}}"#);
     Pod::shared(
@@ -75,7 +66,7 @@ fn run_step_in(pod: &Pod, script: &str) -> Done {
     pod.build(
         &format!(
             "FROM {BASE}\nRUN <<'END'\ntaken() {{ {}; }}; trap 'code=$?; taken; exit $code' EXIT\n{script}\nEND",
-            taken!()
+            support::taken!()
         ),
         "--no-cache",
     )

@@ -27,8 +27,10 @@ fn output_comes_as_it_is_made() {
 #[test]
 fn standard_error_stays_apart_and_the_exit_code_is_buildahs() {
     let done = pod().job(&format!(
-        "printf 'FROM {BASE}\\nRUN echo to-out; echo to-err >&2; exit 7\\n' >Containerfile; buildah build --no-cache . >out 2>err; echo \"code $?\"; \
-         grep -c '^to-out$' out; grep -c '^to-err$' err; grep -c '^to-err$' out; buildah inspect nothing 2>/dev/null; echo \"code $?\""
+        "cat >Containerfile <<'END'\nFROM {BASE}\nRUN echo to-out; echo to-err >&2; {taken}; {taken} >&2; exit 7\nEND\n\
+         buildah build --no-cache . >out 2>err; echo \"code $?\"; \
+         grep -c '^to-out$' out; grep -c '^to-err$' err; grep -c '^to-err$' out; buildah inspect nothing 2>/dev/null; echo \"code $?\"",
+        taken = support::taken!()
     ));
     assert_eq!(done.said, "code 7\n1\n1\n0\ncode 125\n");
 }
@@ -36,8 +38,9 @@ fn standard_error_stays_apart_and_the_exit_code_is_buildahs() {
 #[test]
 fn much_output_is_complete_and_a_slow_reader_holds_only_itself() {
     let done = pod().job(&format!(
-        "printf 'FROM {BASE}\\nRUN seq 1 2000000\\n' >Containerfile; \
-         buildah build --no-cache . | (sleep 1; grep -cE '^[0-9]+$')"
+        "cat >Containerfile <<'END'\nFROM {BASE}\nRUN seq 1 2000000; {taken}\nEND\n\
+         buildah build --no-cache . | (sleep 1; grep -cE '^[0-9]+$')",
+        taken = support::taken!()
     ));
     assert_eq!(done.said.lines().next(), Some("2000000"), "{}", done.said);
 }
@@ -45,9 +48,10 @@ fn much_output_is_complete_and_a_slow_reader_holds_only_itself() {
 #[test]
 fn a_containerfile_and_a_password_come_by_standard_input() {
     let done = pod().job(&format!(
-        "printf 'FROM {BASE}\\nRUN echo by-in\"\"put\\n' | buildah build --no-cache --file - . && \
+        "buildah build --no-cache --file - . <<'END' &&\nFROM {BASE}\nRUN echo by-in\"\"put; {taken}\nEND\n\
          printf 'FROM {BASE}\\nLABEL a=b\\n' | docker build --quiet --file - . && \
-         printf 'secret' | buildah login --username me --password-stdin 127.0.0.1:5000 && buildah login --get-login 127.0.0.1:5000 && buildah logout 127.0.0.1:5000"
+         printf 'secret' | buildah login --username me --password-stdin 127.0.0.1:5000 && buildah login --get-login 127.0.0.1:5000 && buildah logout 127.0.0.1:5000",
+        taken = support::taken!()
     ));
     assert_eq!(done.code, 0, "{}", done.said);
     assert!(done.said.contains("\nby-input\n"), "{}", done.said);
@@ -133,11 +137,15 @@ fn a_terminal_has_its_size_and_follows_it() {
     let script = format!(
         r#"
         mkdir -p ../terminal; cd ../terminal
-        printf 'FROM {BASE}\nRUN ["bash", "-c", "{until}; echo $((3))"]\n' >Containerfile
+        cat >Containerfile <<'END'
+FROM {BASE}
+RUN ["bash", "-c", "{until}; echo $((3)); {taken}"]
+END
         script -qec 'stty rows 33 cols 77; (until [ -e resize ]; do sleep 0.05; done; stty -F /dev/tty rows 44 cols 88) & buildah build --no-cache .' /dev/null; code=$?
         rm -r ../terminal; exit $code
         "#,
         until = until_open(7703),
+        taken = support::taken!(),
     );
     let job = std::thread::spawn(move || pod().job(&script));
     let sizes =

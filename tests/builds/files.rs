@@ -95,9 +95,18 @@ fn contexts_arguments_and_ignored_files_are_the_jobs() {
     let done = pod().job(&format!(
         r#"
         mkdir -p c/sub other; echo one >c/kept; echo two >c/ignored; echo three >other/file; echo 'ignored' >c/.dockerignore
-        printf 'ARG A\nFROM {BASE}\nARG A\nARG B\nCOPY . /x\nCOPY --from=more file /y\nRUN echo "$A $B $(ls /x | tr "\\n" " ")$(cat /y)."\n' >c/sub/My.file
+        cat >c/sub/My.file <<'END'
+ARG A
+FROM {BASE}
+ARG A
+ARG B
+COPY . /x
+COPY --from=more file /y
+RUN echo "$A $B $(ls /x | tr "\n" " ")$(cat /y)."; {taken}
+END
         cd other; B=inherited buildah build --no-cache --build-arg A=given --build-arg B --build-context more=. --file ../c/sub/My.file ../c
-        "#
+        "#,
+        taken = support::taken!()
     ));
     assert_eq!(done.code, 0, "{}", done.said);
     assert!(

@@ -2,10 +2,10 @@
 
 use support::Done;
 
-use crate::{BASE, assert_no_token, assert_refused, pod, taken};
+use crate::{BASE, assert_no_token, assert_refused, pod};
 
 /// Buildah shows each step: what is said at the step's end is made there.
-const SAY: &str = concat!("echo $((6*7))-it && ", taken!());
+const SAY: &str = concat!("echo $((6*7))-it && ", support::taken!());
 const SAID: &str = "42-it";
 
 fn build(setup: &str, containerfile: &str, flags: &str) -> Done {
