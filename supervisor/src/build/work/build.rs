@@ -50,6 +50,7 @@ impl Planner<'_> {
         let mut images = platforms::images(parsed, &texts, Given::of(arguments, contexts))?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
+        platforms::one_where_pulled(parsed, &operation)?;
         self.given(parsed, &images, &mut operation)?;
         self.settings(parsed, &mut operation);
         self.proxies(parsed, &mut operation)?;

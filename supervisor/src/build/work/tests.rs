@@ -202,6 +202,16 @@ fn images_are_pulled_beforehand_as_the_build_names_them_and_quietly() {
 }
 
 #[test]
+fn several_platforms_are_built_where_nothing_is_pulled_beforehand() {
+    let several = "build --platform linux/arm64,linux/amd64 .";
+    let lab = Lab::new("FROM registry.example/a");
+    lab.refused(several, "a --platform of its own");
+    lab.refused("build --all-platforms .", "a --platform of its own");
+    let lab = Lab::new("FROM other.example/a");
+    assert!(lab.plan(several, &[]).unwrap().before.is_empty());
+}
+
+#[test]
 fn a_mount_program_and_the_caches_credentials_do_not_meet() {
     let mut lab = Lab::with_cache("FROM scratch");
     lab.config.storage.driver = crate::config::Driver::FuseOverlayfs;

@@ -1,6 +1,6 @@
 //! The platforms of a build: a FROM may name another image for each.
 
-use super::{Parsed, Reference};
+use super::{Operation, Parsed, Reference};
 use crate::build::containerfile::{self, Given};
 
 /// The images that the Containerfiles name, for all platforms together.
@@ -63,6 +63,15 @@ impl Platform {
         ]
         .map(|(name, value)| (name.to_owned(), value))
     }
+}
+
+/// A storage has one image of a name: what was pulled for one platform would be taken away by the next.
+pub(super) fn one_where_pulled(parsed: &Parsed, operation: &Operation) -> Result<(), String> {
+    let several = parsed.last("all-platforms").is_some() || platforms(parsed, None).len() > 1;
+    if several && !operation.before.is_empty() {
+        return Err("several platforms are not available with images that are pulled with the builder's credentials: build each with a --platform of its own, and put them together with `buildah manifest add`".to_owned());
+    }
+    Ok(())
 }
 
 fn platforms(parsed: &Parsed, asked: Option<&str>) -> Vec<Platform> {
