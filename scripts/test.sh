@@ -108,10 +108,8 @@ cluster_tests() {
     "$KUBECTL" --kubeconfig "$CLUSTER" get --raw /readyz >/dev/null || die 69 "the cluster of $CLUSTER does not answer."
     build_images
     step "compile the tests on a cluster"
-    compile --package end-to-end --features cluster --test cluster
+    compile --package end-to-end --package launcher --features end-to-end/cluster --test cluster
     step "tests on a cluster"
-    run_tests
-    compile --package launcher --test cluster
     run_tests
 }
 

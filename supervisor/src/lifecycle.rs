@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
     fn job(&mut self, signals: Result<Signals, Errno>) -> Result<Job, Failure> {
         let config = self.config;
         self.step = Step::Preflight;
-        let signals = Arc::new(signals.map_err(kernel("signals cannot be read"))?);
+        let signals = Arc::new(signals.map_err(Failure::kernel("signals cannot be read"))?);
         become_init(config)?;
         self.signals = Some(Arc::clone(&signals));
         // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
@@ -297,16 +297,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-fn kernel(what: &'static str) -> impl Fn(Errno) -> Failure {
-    move |errno| Failure::Kernel {
-        what,
-        source: errno.into(),
-    }
-}
-
 /// Out of the job's reach, and the parent of all that it leaves.
 fn become_init(config: &Config) -> Result<(), Failure> {
-    process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
+    process::hide().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     let dropped = if nix::unistd::getuid().is_root() {
         process::drop_tracing()
     } else {
@@ -317,10 +310,10 @@ fn become_init(config: &Config) -> Result<(), Failure> {
         source: std::io::Error::other(error),
     })?;
     if !is_pid_1() {
-        process::become_subreaper().map_err(kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
+        process::become_subreaper().map_err(Failure::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
     if config.die_with_parent {
-        process::end_with_parent().map_err(kernel("prctl(PR_SET_PDEATHSIG)"))?;
+        process::end_with_parent().map_err(Failure::kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
     Ok(())
 }

@@ -52,6 +52,16 @@ pub enum Failure {
     Panicked(String),
 }
 
+impl Failure {
+    /// For `map_err`: what the kernel refused.
+    pub(crate) fn kernel<E: Into<std::io::Error>>(what: &'static str) -> impl Fn(E) -> Self {
+        move |error| Self::Kernel {
+            what,
+            source: error.into(),
+        }
+    }
+}
+
 /// How the job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {

@@ -155,10 +155,7 @@ fn one(
 }
 
 fn watching(errno: Errno) -> Failure {
-    Failure::Kernel {
-        what: "the runner cannot be watched",
-        source: errno.into(),
-    }
+    Failure::kernel("the runner cannot be watched")(errno)
 }
 
 /// Sleeps, and says whether the end was asked for meanwhile.

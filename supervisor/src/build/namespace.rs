@@ -61,10 +61,7 @@ impl Namespace {
 
     /// Buildah is among them, and when it has gone, the sweeper ends what escaped us.
     fn kill_but(&self, sweeper: i32) {
-        for pid in self.processes().into_iter().filter(|pid| *pid != sweeper) {
-            // It may have ended meanwhile.
-            let _ = raw::kill(pid, Signal::SIGKILL as i32);
-        }
+        kill(self.processes().into_iter().filter(|pid| *pid != sweeper));
     }
 
     fn wait(&self) -> Result<(), Vec<i32>> {
@@ -75,10 +72,7 @@ impl Namespace {
             if left.is_empty() {
                 return Ok(());
             }
-            for pid in &left {
-                // It may have ended meanwhile.
-                let _ = raw::kill(*pid, Signal::SIGKILL as i32);
-            }
+            kill(left.iter().copied());
             if Instant::now() > deadline {
                 return Err(left);
             }
@@ -115,6 +109,13 @@ impl Namespace {
             }
         }
         false
+    }
+}
+
+fn kill(pids: impl Iterator<Item = i32>) {
+    for pid in pids {
+        // It may have ended meanwhile.
+        let _ = raw::kill(pid, Signal::SIGKILL as i32);
     }
 }
 

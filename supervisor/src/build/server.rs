@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use nix::errno::Errno;
 use tracing::{error, info, warn};
 
 use super::children::Children;
@@ -144,17 +143,11 @@ fn wipe_all(config: &Config, roots: &[PathBuf], report: &mut Report) -> u8 {
 }
 
 fn start(config: &Config, report: &mut Report) -> Result<(Signals, Arc<Builder>), Failure> {
-    let kernel = |what| {
-        move |errno: Errno| Failure::Kernel {
-            what,
-            source: errno.into(),
-        }
-    };
-    let signals = Signals::block().map_err(kernel("signals cannot be read"))?;
+    let signals = Signals::block().map_err(Failure::kernel("signals cannot be read"))?;
     identity::take(config)?;
-    process::hide().map_err(kernel("prctl(PR_SET_DUMPABLE)"))?;
+    process::hide().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     if !is_pid_1() {
-        process::become_subreaper().map_err(kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
+        process::become_subreaper().map_err(Failure::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
     Ok((signals, Arc::new(prepare(config, report)?)))
 }
@@ -178,10 +171,9 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
         .directory("containers")
         .map_err(storage::StorageError::from)?;
     let rooms = Rooms::prepare(&config.runtime_directory, &config.builder.volume);
-    let rooms = rooms.map_err(|source| Failure::Kernel {
-        what: "the directories of operations, beneath runtime_directory and builder.volume",
-        source,
-    })?;
+    let rooms = rooms.map_err(Failure::kernel(
+        "the directories of operations, beneath runtime_directory and builder.volume",
+    ))?;
     let credentials = credentials(config)?;
     info!(registries = credentials.count(), "registry credentials");
     let mut config = config.clone();

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use tracing::{info, warn};
@@ -38,7 +37,7 @@ pub(super) fn until_asked(signals: &Signals, builder: &Arc<Builder>) -> Result<(
     let mut door = Door::Closed(try_isolation(builder)?);
     loop {
         let fds = [signals.as_fd(), door.as_fd()];
-        let ready = ready::wait_any(&fds, Want::Read, None).map_err(kernel("poll"))?;
+        let ready = ready::wait_any(&fds, Want::Read, None).map_err(Failure::kernel("poll"))?;
         if asked(signals, builder)? {
             return Ok(());
         }
@@ -57,7 +56,7 @@ pub(super) fn until_asked(signals: &Signals, builder: &Arc<Builder>) -> Result<(
 
 /// The trials run builds of their own, whose ends are reaped here meanwhile.
 fn try_isolation(builder: &Arc<Builder>) -> Result<OwnedFd, Failure> {
-    let (sign, done) = pipe2(OFlag::O_CLOEXEC).map_err(kernel("pipe"))?;
+    let (sign, done) = pipe2(OFlag::O_CLOEXEC).map_err(Failure::kernel("pipe"))?;
     let builder = Arc::clone(builder);
     let trials = move || {
         builder.isolation();
@@ -65,16 +64,16 @@ fn try_isolation(builder: &Arc<Builder>) -> Result<OwnedFd, Failure> {
     };
     std::thread::Builder::new()
         .spawn(trials)
-        .map_err(|source| Failure::Kernel {
-            what: "a thread for the trials",
-            source,
-        })?;
+        .map_err(Failure::kernel("a thread for the trials"))?;
     Ok(sign)
 }
 
 fn asked(signals: &Signals, builder: &Builder) -> Result<bool, Failure> {
     let mut child = false;
-    while let Some(received) = signals.next().map_err(kernel("signals cannot be read"))? {
+    while let Some(received) = signals
+        .next()
+        .map_err(Failure::kernel("signals cannot be read"))?
+    {
         match received.meaning() {
             Meaning::Child => child = true,
             Meaning::Terminate if is_pid_1() && !received.is_from_outside() => {
@@ -119,12 +118,5 @@ fn accept_all(listener: &UnixListener, builder: &Arc<Builder>) -> Result<(), Fai
                 });
             }
         }
-    }
-}
-
-fn kernel(what: &'static str) -> impl Fn(Errno) -> Failure {
-    move |errno| Failure::Kernel {
-        what,
-        source: errno.into(),
     }
 }

@@ -96,9 +96,7 @@ pub fn as_oneself<T>(work: impl FnOnce() -> T) -> T {
 /// Whether [`become_mapper`] can succeed: as root, or with file capabilities of this program.
 #[must_use]
 pub fn can_map() -> bool {
-    MAPPING
-        .iter()
-        .all(|&right| caps::has_cap(None, CapSet::Permitted, right).unwrap_or(false))
+    may_map(CapSet::Permitted)
 }
 
 const MAPPING: [Capability; 2] = [Capability::CAP_SETUID, Capability::CAP_SETGID];
@@ -148,9 +146,13 @@ fn become_keeping(own: Identity, kept: &caps::CapsHashSet) -> Result<(), caps::e
 /// Whether this process may write the id maps of the namespaces that its children make.
 #[must_use]
 pub fn is_mapper() -> bool {
+    may_map(CapSet::Effective)
+}
+
+fn may_map(set: CapSet) -> bool {
     MAPPING
         .iter()
-        .all(|&right| caps::has_cap(None, CapSet::Effective, right).unwrap_or(false))
+        .all(|&right| caps::has_cap(None, set, right).unwrap_or(false))
 }
 
 /// As root: takes the right to trace processes that are not dumpable from all that we start, for we are one.

@@ -16,39 +16,14 @@ pub(super) const IMAGES: &[Flag] = &[
 ];
 
 pub(super) const RMI: &[Flag] = &[
-    flag(
-        "all",
-        Some('a'),
-        Takes::Switch,
-        Does::Pass("the builder's storage is this job's"),
-    ),
-    flag(
-        "force",
-        Some('f'),
-        Takes::Switch,
-        Does::Pass("the builder's storage is this job's"),
-    ),
-    flag(
-        "prune",
-        Some('p'),
-        Takes::Switch,
-        Does::Pass("the builder's storage is this job's"),
-    ),
+    flag("all", Some('a'), Takes::Switch, Does::Pass(OWN)),
+    flag("force", Some('f'), Takes::Switch, Does::Pass(OWN)),
+    flag("prune", Some('p'), Takes::Switch, Does::Pass(OWN)),
 ];
 
 pub(super) const PRUNE: &[Flag] = &[
-    flag(
-        "all",
-        Some('a'),
-        Takes::Switch,
-        Does::Pass("the builder's storage is this job's"),
-    ),
-    flag(
-        "force",
-        Some('f'),
-        Takes::Switch,
-        Does::Pass("the builder's storage is this job's"),
-    ),
+    flag("all", Some('a'), Takes::Switch, Does::Pass(OWN)),
+    flag("force", Some('f'), Takes::Switch, Does::Pass(OWN)),
 ];
 
 pub(super) const INSPECT: &[Flag] = &[

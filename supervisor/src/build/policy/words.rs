@@ -34,6 +34,7 @@ pub(super) const fn refused(long: &'static str, short: Option<char>, why: &'stat
 pub(super) const META: &str = "describes the image";
 pub(super) const WHICH: &str = "chooses among an image's variants";
 pub(super) const CACHE: &str = "chooses which layers are made anew";
+pub(super) const OWN: &str = "the builder's storage is this job's";
 pub(super) const SPEAK: &str = "changes what is printed";
 pub(super) const RETRY: &str = "how often a registry is asked";
 pub(super) const LIMITS: &str = "limits are the pod's, and chroot isolation has none of its own";
