@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use figment::value::Value;
+use report::exit;
 use supervisor::config::{Flag, Layers};
-use supervisor::exit;
 
 use crate::commands;
 

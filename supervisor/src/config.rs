@@ -365,7 +365,7 @@ impl Default for Config {
                 reserve: Duration::from_secs(10),
             },
             report: Report {
-                file: PathBuf::from(crate::report::DEFAULT_FILE),
+                file: PathBuf::from(report::DEFAULT_FILE),
             },
             log: Log {
                 format: LogFormat::Auto,

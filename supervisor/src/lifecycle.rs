@@ -22,11 +22,12 @@ use crate::init::signals::Signals;
 use crate::init::survivors::{self, Survivors};
 use crate::init::terminal::Terminal;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
-use crate::report::{Reason, Report, Runner, Step, Wiped};
 use crate::rounds::{self, Rounds};
 use crate::sys::{process, reserve, scrub};
 use crate::workspace::Private;
-use crate::{doctor, exit, flavor, secrets, storage, wipe, workspace};
+use crate::{doctor, flavor, publish, secrets, storage, wipe, workspace};
+use report::exit;
+use report::{Reason, Report, Runner, Step, Wiped};
 use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
@@ -51,7 +52,7 @@ pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     report.exit_code = exit::CONFIG;
     report.failed_step = Some(Step::Config);
     report.message = Some(error.to_string());
-    report.publish(report_file);
+    publish::publish(&report, report_file);
     exit::CONFIG
 }
 
@@ -281,7 +282,7 @@ impl<'a> Run<'a> {
         self.report.exit_code = code;
         self.report.failed_step = failed_step;
         self.report.message = message;
-        self.report.publish(&self.config.report.file);
+        publish::publish(&self.report, &self.config.report.file);
         code
     }
 }

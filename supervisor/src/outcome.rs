@@ -1,14 +1,14 @@
 //! From what happened to reason and exit code: the one place where an error becomes a number.
 
 use crate::doctor;
-use crate::exit;
 use crate::flavor::{FlavorError, Verdict};
 use crate::init::reap::Ended;
 use crate::init::spawn::SpawnError;
 use crate::init::terminate::Cause;
-use crate::report::{Reason, Step};
 use crate::secrets::SecretsError;
 use crate::storage::StorageError;
+use report::exit;
+use report::{Reason, Step};
 
 /// Why the job never ran to its end.
 #[derive(Debug, thiserror::Error)]

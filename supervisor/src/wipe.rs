@@ -35,12 +35,12 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::report::Wiped;
 use kept::Kept;
 use look::{Left, Look, Purpose, Seen};
 pub use mounts::{Mounts, mounted};
 use open::Opener;
 pub use refusal::{Refusal, Refused};
+use report::Wiped;
 pub use tally::Hurry;
 use tally::{Tally, printable};
 

@@ -1,7 +1,7 @@
 //! How a job ended, from its Job, its pod, and the report that its supervisor left.
 
+use report::{Report, SCHEMA};
 use serde::Serialize;
-use supervisor::report::{Report, SCHEMA};
 
 use super::state::{Ended, JobState, PodState};
 
@@ -190,7 +190,7 @@ mod tests {
     fn report(code: u8) -> String {
         let mut report = Report::new(Some("github"));
         report.exit_code = code;
-        report.reason = supervisor::report::Reason::Preflight;
+        report.reason = report::Reason::Preflight;
         report.message = Some("no user namespaces".to_owned());
         serde_json::to_string(&report).unwrap()
     }

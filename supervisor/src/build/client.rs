@@ -11,8 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use super::variables;
-use crate::exit;
 use crate::init::signals::{Meaning, Signals};
+use report::exit;
 
 /// Names the socket where it is not at its usual place.
 pub const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";

@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 use super::operation::Input;
 use super::paths::{Workspace, problem};
 use super::{room, sweeper};
-use crate::exit;
 use crate::sys::trial::Verdict;
 use crate::sys::{fork, idmap, raw, userns};
+use report::exit;
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";

@@ -20,11 +20,11 @@ use crate::config::Config;
 use crate::init::signals::Signals;
 use crate::init::{is_pid_1, survivors};
 use crate::outcome::Failure;
-use crate::report::{Reason, Report, Step};
 use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
 use crate::sys::process::{self, Identity};
 use crate::workspace::{Private, WorkspaceError};
 use crate::{storage, wipe, workspace};
+use report::{Reason, Report, Step};
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub fn serve(config: &Config) -> u8 {
         }
     };
     report.exit_code = code;
-    report.publish(&config.report.file);
+    crate::publish::publish(&report, &config.report.file);
     code
 }
 
@@ -137,7 +137,7 @@ fn wipe_all(config: &Config, roots: &[PathBuf], report: &mut Report) -> u8 {
     report.wiped = Some(wiped);
     if left {
         report.reason = Reason::Leftovers;
-        return crate::exit::WIPE;
+        return report::exit::WIPE;
     }
     0
 }

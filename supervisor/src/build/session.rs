@@ -17,7 +17,7 @@ use super::room::Room;
 use super::server::Builder;
 use super::stdio::{self, Link};
 use super::work::Planner;
-use crate::exit;
+use report::exit;
 
 /// How long a client may take to say what it wants.
 const GREETING: Duration = Duration::from_secs(10);

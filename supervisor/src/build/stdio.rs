@@ -16,8 +16,8 @@ use super::namespace::Namespace;
 use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
-use crate::exit::of_signal;
 use crate::sys::raw;
+use report::exit::of_signal;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
 pub(super) const REFUSED: u8 = 125;

@@ -11,10 +11,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, setpgid};
 use rustix::process::PidfdFlags;
 
-use crate::exit;
 use crate::sys::process::Identity;
 use crate::sys::ready::{self, Want};
 use crate::sys::{fork, idmap, process, raw};
+use report::exit;
 
 /// Starts it in the namespace that we are in, for the time when we end; whatever we become until then.
 pub(super) fn start() -> Result<Pid, String> {

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use clap::Args;
+use report::exit;
 use supervisor::config::Row;
-use supervisor::exit;
 
 use crate::cli::Settings;
 

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Write, stdout};
 use clap::{Args, ValueEnum};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
+use report::exit;
 use supervisor::doctor::{self, Profile, Report, Role, Scene, Selection, Shape, render};
-use supervisor::{exit, init, sys};
+use supervisor::{init, sys};
 
 use crate::cli::Settings;
 

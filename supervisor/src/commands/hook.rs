@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
-use supervisor::exit;
+use report::exit;
 use supervisor::flavor::hook::{self, Event};
 
 #[derive(Args)]

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use report::exit;
+use supervisor::doctor;
 use supervisor::secrets::stage::{Request, stage};
-use supervisor::{doctor, exit};
 
 #[derive(Args)]
 #[command(

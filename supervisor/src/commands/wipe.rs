@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use report::{Wiped, exit};
 use serde_json::json;
 use supervisor::config::Config;
-use supervisor::report::Wiped;
+use supervisor::log;
 use supervisor::wipe::{self, Request};
-use supervisor::{exit, log};
 
 #[derive(Args)]
 #[command(

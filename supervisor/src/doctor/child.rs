@@ -6,8 +6,8 @@ use std::io::Read;
 use super::check::Check;
 use super::checks;
 use super::scene::Scene;
-use crate::exit;
 use crate::sys::userns::die_with_parent;
+use report::exit;
 
 /// The name of the trial that runs checks.
 pub const NAME: &str = "check";

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::exit;
 use crate::init::survivors;
 use crate::sys::process;
 use crate::sys::ready::{self, Want};
+use report::exit;
 
 /// The name of the trial that runs a program so.
 pub const NAME: &str = "leash";

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::check::{Duty, Outcome, Status};
 use super::scene::{Profile, Role, Scene, Shape};
-use crate::exit;
+use report::exit;
 
 /// Version of the schema.
 pub const SCHEMA: &str = "ci-cd-agents.doctor/v1";

@@ -18,14 +18,14 @@ use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::{FlavorError, tokens};
 use crate::config::Config;
-use crate::exit;
 use crate::init::guide::Guide;
 use crate::init::reap::Ended;
 use crate::init::spawn::{Input, Manner, Receiver, Start};
 use crate::init::supervise::Watched;
 use crate::init::terminate::{Act, Cause};
-use crate::report::{CiJob, Reason};
 use crate::secrets::{Secret, Store};
+use report::exit;
+use report::{CiJob, Reason};
 
 /// The Secret's key.
 pub(super) const TOKEN: &str = "resource_class_token";

@@ -17,9 +17,9 @@ use crate::flavor::FlavorError;
 use crate::flavor::environment::{Environment, set};
 use crate::flavor::hook::{Event, Told, script};
 use crate::flavor::user_hooks;
-use crate::report::CiJob;
 use crate::secrets::SecretsError;
 use crate::workspace::{Private, WorkspaceError};
+use report::CiJob;
 
 /// A line is written at once up to this length (PIPE_BUF), and no event is longer.
 const LINE_LIMIT: usize = 4096;

@@ -25,14 +25,14 @@ use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::user_hooks;
 use crate::config::Config;
-use crate::exit;
 use crate::init::guide::Guide;
 use crate::init::reap::Ended;
 use crate::init::spawn::{Input, Manner, Receiver, Start};
 use crate::init::supervise::Watched;
 use crate::init::terminate::{Act, Cause};
-use crate::report::{CiJob, Reason, Registration};
 use crate::secrets::Store;
+use report::exit;
+use report::{CiJob, Reason, Registration};
 
 /// How long a registration and its removal may take.
 const HELPER_LIMIT: Duration = Duration::from_secs(120);

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
-use crate::exit;
 use crate::init::reap::Ended;
+use report::exit;
 
 /// What is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

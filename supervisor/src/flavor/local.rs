@@ -12,12 +12,12 @@ use super::FlavorError;
 use super::environment::{Environment, set};
 use super::runner::Once;
 use crate::config::Config;
-use crate::exit;
 use crate::init::reap::Ended;
 use crate::init::spawn::{Input, Manner, Start};
 use crate::init::terminate::Cause;
 use crate::secrets::{Store, read_once};
 use crate::workspace::Private;
+use report::exit;
 
 /// The program, looked up in PATH.
 const ACT: &str = "act";

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::FlavorError;
-use crate::exit;
 use crate::init::guide::Guide;
 use crate::init::reap::Ended;
 use crate::init::spawn::Start;
 use crate::init::supervise::Watched;
 use crate::init::terminate::Cause;
-use crate::report::{CiJob, Reason, Registration};
+use report::exit;
+use report::{CiJob, Reason, Registration};
 
 /// A flavor's runner, from its first process to its last.
 pub trait Runner: Guide {

@@ -3,8 +3,8 @@
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use crate::exit;
 use crate::sys::raw;
+use report::exit;
 
 /// How the runner ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, tcsetpgrp};
 
 use super::terminal::Terminal;
-use crate::exit;
 use crate::sys::posix_spawn;
+use report::exit;
 
 /// What to start, and how.
 #[derive(Debug)]

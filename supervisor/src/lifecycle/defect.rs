@@ -1,6 +1,6 @@
 //! A defect on demand, in debug builds only: the tests prove with it that a panic skips neither wipe nor report.
 
-use crate::report::Step;
+use report::Step;
 
 /// The step that panics, by its name in the report; none unless a test asks for it.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 use super::process::Identity;
 use super::raw;
 use super::userns::die_with_parent;
-use crate::exit;
+use report::exit;
 
 /// Whether this process has one thread only, so that a child of fork(2) finds no lock held.
 fn single_threaded() -> bool {

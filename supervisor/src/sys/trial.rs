@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ready::{self, Want};
 use super::{fork, idmap, raw};
-use crate::exit;
+use report::exit;
 
 /// How often a child that takes long is asked after.
 const TICK: Duration = Duration::from_millis(100);

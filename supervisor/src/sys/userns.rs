@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
 use super::trial::Verdict;
-use crate::exit;
+use report::exit;
 
 /// What the child says once it is in its namespace.
 pub const READY: &str = "ready\n";

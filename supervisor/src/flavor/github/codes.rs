@@ -6,7 +6,7 @@
 use crate::config::Config;
 use crate::flavor::runner::Verdict;
 use crate::init::reap::Ended;
-use crate::report::Reason;
+use report::Reason;
 
 /// What an exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

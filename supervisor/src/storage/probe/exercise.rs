@@ -111,7 +111,7 @@ impl Layers {
                 return Ok(());
             }
             if let Some(status) = told("wait(fuse-overlayfs)", server.try_wait())? {
-                let missing = status.code() == Some(i32::from(crate::exit::NOT_FOUND));
+                let missing = status.code() == Some(i32::from(report::exit::NOT_FOUND));
                 let errno = if missing { Errno::ENOENT } else { Errno::EPERM };
                 let call = if missing { "exec" } else { "mount" };
                 return Err(Verdict::refused(format!("{call}(fuse-overlayfs)"), errno));

@@ -1,10 +1,9 @@
 //! The report: what happened, as one JSON line for people, the kubelet and the launcher.
 //!
 //! The schema is documented in `docs/report.md`; a field is added without notice, changed only with a
-//! new version. The types are all that the library has without its default feature.
+//! new version. Beside the types there are the exit codes that a report names.
 
-#[cfg(feature = "pid1")]
-mod publish;
+pub mod exit;
 
 use std::time::Duration;
 

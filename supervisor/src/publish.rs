@@ -1,0 +1,137 @@
+//! The report's way out: one line to stdout, and a short one for the kubelet.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::libc;
+
+use report::{DEFAULT_FILE, Report};
+
+use crate::sys::output;
+
+/// The kubelet cuts a termination message off at this many bytes.
+const TERMINATION_MESSAGE_LIMIT: usize = 4096;
+
+/// How long the report waits for somebody to read it: what the wipe leaves of the grace period.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// One line of JSON.
+fn json_line(report: &Report) -> String {
+    // Texts, numbers and lists of them cannot fail to serialize.
+    serde_json::to_string(report).unwrap_or_default()
+}
+
+/// The same, cut down until the kubelet takes it whole.
+fn short_line(report: &Report) -> String {
+    let mut short = report.clone();
+    let mut line = json_line(&short);
+    // JSON's escapes count too, so only the line's own length tells.
+    for (texts, bytes) in [(10, 500), (5, 200), (2, 100), (1, 50), (0, 50)] {
+        if line.len() <= TERMINATION_MESSAGE_LIMIT {
+            break;
+        }
+        shorten(&mut short, texts, bytes);
+        line = json_line(&short);
+    }
+    line
+}
+
+/// Leaves so many texts of each list, each of so many bytes; a sentence may have twice that.
+fn shorten(report: &mut Report, texts: usize, bytes: usize) {
+    let wiped = [&mut report.found, &mut report.wiped];
+    let leftovers = wiped
+        .into_iter()
+        .flatten()
+        .map(|wiped| &mut wiped.leftovers);
+    let runner = report.runner.iter_mut();
+    let names = runner.flat_map(|runner| [&mut runner.survivors, &mut runner.unkillable]);
+    for list in leftovers.chain(names) {
+        list.truncate(texts);
+        list.iter_mut().for_each(|text| cut(text, bytes));
+    }
+    if let Some(message) = &mut report.message {
+        cut(message, 2 * bytes);
+    }
+}
+
+/// Writes the line to stdout's end and the short one to `file`, if that is there.
+///
+/// A full disk or a closed stdout is no reason to end otherwise than the job did.
+pub(crate) fn publish(report: &Report, file: &Path) {
+    if let Err(error) = write_file(report, file) {
+        tracing::warn!(file = %file.display(), %error, "the report was not written");
+    }
+    // What the job printed last may not have ended its line.
+    let line = format!("\n{}\n", json_line(report));
+    if let Err(error) = output::write_all(&std::io::stdout(), line.as_bytes(), PATIENCE) {
+        tracing::warn!(%error, "the report did not reach stdout");
+    }
+}
+
+/// The kubelet makes the default file; without it nobody asked. Any other was named, and is made.
+fn write_file(report: &Report, file: &Path) -> std::io::Result<()> {
+    let named = file != Path::new(DEFAULT_FILE);
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .create(named)
+        // A fifo that the job put there has no reader, and a terminal is not ours to take.
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(file);
+    match opened {
+        Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(opened) => output::write_all(&opened, short_line(report).as_bytes(), PATIENCE),
+    }
+}
+
+/// Cuts a text at a character's end.
+fn cut(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use report::{Runner, SCHEMA, Wiped};
+
+    fn long() -> Report {
+        let mut report = Report::new(Some("exec"));
+        let leftovers = vec!["ä".repeat(3000); 20];
+        report.wiped = Some(Wiped {
+            leftovers,
+            ..Wiped::default()
+        });
+        report.message = Some("\u{1b}".repeat(5000));
+        let names = vec!["\u{1b}[31m".repeat(3); 20];
+        report.runner = Some(Runner {
+            exit_code: Some(0),
+            signal: None,
+            starts: 1,
+            reaped_orphans: 0,
+            survivors: names.clone(),
+            unkillable: names,
+            peak_memory_bytes: None,
+        });
+        report
+    }
+
+    #[test]
+    fn the_kubelet_gets_valid_json_within_its_limit() {
+        let line = short_line(&long());
+        assert!(line.len() <= TERMINATION_MESSAGE_LIMIT, "{}", line.len());
+        let read: Report = serde_json::from_str(&line).unwrap();
+        assert_eq!(read.schema, SCHEMA);
+    }
+
+    #[test]
+    fn a_full_disk_or_an_absent_file_is_survived() {
+        assert!(write_file(&long(), Path::new("/nonexistent/file")).is_err());
+        assert!(write_file(&long(), Path::new("/dev/full")).is_err());
+    }
+}
