@@ -21,7 +21,7 @@ main() {
     install_missing
     handle_signals
     build_supervisor
-    logged toolchain_cargo build --release --locked --package supervisor --example orphans --target "$TRIPLE" ||
+    logged toolchain_cargo build --release --locked --package linux --example orphans --target "$TRIPLE" ||
         die 70 "compiling the orphans' maker failed."
     ORPHANS="$TARGET_DIRECTORY/$TRIPLE/release/examples/orphans"
     scratch_directory WORK

@@ -14,6 +14,5 @@ mod publish;
 pub mod rounds;
 pub mod secrets;
 pub mod storage;
-pub mod sys;
 pub mod wipe;
 pub mod workspace;

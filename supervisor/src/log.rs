@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::config::{LogFormat, LogLevel};
-use crate::sys::output;
+use linux::output;
 
 mod line;
 

@@ -8,7 +8,7 @@ use nix::libc;
 
 use report::{DEFAULT_FILE, Report};
 
-use crate::sys::output;
+use linux::output;
 
 /// The kubelet cuts a termination message off at this many bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;

@@ -15,8 +15,8 @@ use crate::init::survivors;
 use crate::init::terminal::Terminal;
 use crate::init::terminate::{Act, Cause, Times};
 use crate::outcome::Failure;
-use crate::sys::footprint;
-use crate::sys::ready::{self, Want};
+use linux::footprint;
+use linux::ready::{self, Want};
 use report::Reason;
 
 /// How all of it ended.

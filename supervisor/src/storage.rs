@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use crate::config::{Config, Driver};
-use crate::sys::filesystem;
-use crate::sys::process::Identity;
-use crate::sys::trial::{TrialError, Verdict};
 use crate::workspace::{Private, WorkspaceError};
 pub(crate) use files::driver_name;
+use linux::filesystem;
+use linux::process::Identity;
+use linux::trial::{TrialError, Verdict};
 
 /// Why there is no storage for builds.
 #[derive(Debug, thiserror::Error)]

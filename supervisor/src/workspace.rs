@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::sys::process::Identity;
+use linux::process::Identity;
 
 /// Why a directory or file of ours could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::init::reap::Ended;
-use crate::sys::raw;
+use linux::raw;
 
 /// All children that somebody waits for.
 #[derive(Debug, Default)]

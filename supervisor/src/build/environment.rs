@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::config::Config;
-use crate::sys::process::Identity;
+use linux::process::Identity;
 
 /// Of the container's own variables, those that Buildah has too.
 const KEPT: [&str; 8] = [

@@ -7,8 +7,8 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::outcome::Failure;
-use crate::sys::idmap::{self, Kind, left_out, parse_map};
-use crate::sys::process::{self, Identity};
+use linux::idmap::{self, Kind, left_out, parse_map};
+use linux::process::{self, Identity};
 
 /// Changes user and rights. Root of a pod's user namespace stays who it is, and works with the files of the job's user.
 pub(super) fn take(config: &Config) -> Result<(), Failure> {

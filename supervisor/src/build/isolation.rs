@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tracing::info;
 
-use crate::sys::rooms;
-use crate::sys::trial::{self, Trial, Verdict};
+use linux::rooms;
+use linux::trial::{self, Trial, Verdict};
 
 /// Generous: the trial takes some milliseconds.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::children::Awaited;
 use crate::init::is_pid_1;
 use crate::init::reap::Ended;
-use crate::sys::raw;
+use linux::raw;
 
 /// How long the kernel may take to carry out SIGKILL; longer only in uninterruptible sleep.
 const DEATH: Duration = Duration::from_secs(10);

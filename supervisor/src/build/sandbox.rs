@@ -25,14 +25,14 @@ use serde::{Deserialize, Serialize};
 use super::operation::Input;
 use super::paths::{Workspace, problem};
 use super::{room, sweeper};
-use crate::sys::trial::Verdict;
-use crate::sys::{fork, idmap, raw, userns};
+use linux::trial::Verdict;
+use linux::{fork, handshake, idmap, raw, userns};
 use report::exit;
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";
 /// What the child says once Buildah is about to start, before the sweeper's pid and a newline. It waits for an answer then,
-/// [`userns::GO`].
+/// [`handshake::GO`].
 pub const INSIDE: &str = "inside ";
 
 /// All that the child has to know. It lies in the operation's own directory.
@@ -75,7 +75,7 @@ pub struct Plan {
 pub fn child(arguments: &[OsString]) -> u8 {
     // What PID 1 blocks is not Buildah's business.
     let _ = SigSet::empty().thread_set_mask();
-    let done = match userns::enter_saying(|| to_parent(userns::READY)) {
+    let done = match userns::enter_saying(|| to_parent(handshake::READY)) {
         Ok(()) => arguments
             .first()
             .ok_or_else(|| "no plan".to_owned())
@@ -96,7 +96,7 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     enter_second()?;
     let sweeper = sweeper.map_or(0, Pid::as_raw);
     to_parent(&format!("{INSIDE}{sweeper}\n")).map_err(|error| error.to_string())?;
-    let mut answer = [0; userns::GO.len()];
+    let mut answer = [0; handshake::GO.len()];
     let mut stdin = File::from(dup(std::io::stdin()).map_err(|errno| errno.to_string())?);
     stdin
         .read_exact(&mut answer)

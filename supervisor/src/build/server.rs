@@ -21,9 +21,9 @@ use crate::init::signals::Signals;
 use crate::init::{is_pid_1, survivors};
 use crate::outcome::Failure;
 use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
-use crate::sys::process::{self, Identity};
 use crate::workspace::{Private, WorkspaceError};
 use crate::{storage, wipe, workspace};
+use linux::process::{self, Identity};
 use report::{Reason, Report, Step};
 
 /// What all sessions share.

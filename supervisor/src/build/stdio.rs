@@ -16,7 +16,7 @@ use super::namespace::Namespace;
 use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
-use crate::sys::raw;
+use linux::raw;
 use report::exit::of_signal;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.

@@ -11,9 +11,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, setpgid};
 use rustix::process::PidfdFlags;
 
-use crate::sys::process::Identity;
-use crate::sys::ready::{self, Want};
-use crate::sys::{fork, idmap, process, raw};
+use linux::process::Identity;
+use linux::ready::{self, Want};
+use linux::{fork, idmap, process, raw};
 use report::exit;
 
 /// Starts it in the namespace that we are in, for the time when we end; whatever we become until then.

@@ -14,7 +14,7 @@ use super::server::Builder;
 use crate::init::is_pid_1;
 use crate::init::signals::{Meaning, Signals};
 use crate::outcome::Failure;
-use crate::sys::ready::{self, Want};
+use linux::ready::{self, Want};
 
 /// Whether clients are let in.
 enum Door {

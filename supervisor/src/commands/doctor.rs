@@ -7,7 +7,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use report::exit;
 use supervisor::doctor::{self, Profile, Report, Role, Scene, Selection, Shape, render};
-use supervisor::{init, sys};
+use supervisor::init;
 
 use crate::cli::Settings;
 
@@ -132,10 +132,10 @@ fn scene(arguments: Arguments) -> Result<Scene, supervisor::config::ConfigError>
 fn examine(scene: &Scene, selection: &Selection) -> Result<Report, u8> {
     if !nix::unistd::getuid().is_root() {
         // Without them it is what is wanted anyway.
-        let _ = sys::process::drop_capabilities();
+        let _ = linux::process::drop_capabilities();
     }
     if !init::is_pid_1() {
-        let _ = sys::process::become_subreaper();
+        let _ = linux::process::become_subreaper();
     }
     let asked = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     let asked: SigSet = asked.into_iter().collect();

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use linux::trial::{self, Verdict};
+use linux::{guard, rooms, scratch, syscalls, userns};
 use supervisor::build::sandbox;
 use supervisor::storage::probe;
-use supervisor::sys::trial::{self, Verdict};
-use supervisor::sys::{guard, rooms, scratch, syscalls, userns};
 use supervisor::{doctor, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {

@@ -14,8 +14,8 @@ use nix::unistd::{Pid, pipe2};
 use super::check::Check;
 use super::child;
 use super::scene::Scene;
-use crate::sys::ready::{self, Want};
-use crate::sys::{fork, raw, trial};
+use linux::ready::{self, Want};
+use linux::{fork, raw, trial};
 
 /// A child, and where it is with its checks.
 pub(super) struct Running {

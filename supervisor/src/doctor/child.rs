@@ -6,7 +6,7 @@ use std::io::Read;
 use super::check::Check;
 use super::checks;
 use super::scene::Scene;
-use crate::sys::userns::die_with_parent;
+use linux::handshake::die_with_parent;
 use report::exit;
 
 /// The name of the trial that runs checks.

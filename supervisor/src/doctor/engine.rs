@@ -16,8 +16,8 @@ use super::check::{Check, Outcome, Status};
 use super::checks::limits;
 use super::clearing;
 use super::scene::Scene;
-use crate::sys::raw;
-use crate::sys::ready::{self, Want};
+use linux::raw;
+use linux::ready::{self, Want};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::init::survivors;
-use crate::sys::process;
-use crate::sys::ready::{self, Want};
+use linux::process;
+use linux::ready::{self, Want};
 use report::exit;
 
 /// The name of the trial that runs a program so.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::check::Duty;
 use crate::config::{Config, Driver};
 use crate::secrets;
-use crate::sys::guard::Guard;
-use crate::sys::passwd;
+use linux::guard::Guard;
+use linux::passwd;
 
 /// How the pod is made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -61,7 +61,7 @@ impl Circleci {
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
-        crate::sys::process::keep_to_itself();
+        linux::process::keep_to_itself();
         Ok(Self {
             config: config.clone(),
             environment,

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use crate::sys::raw;
+use linux::raw;
 use report::exit;
 
 /// How the runner ended.

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::sys::raw;
+use linux::raw;
 
 /// A signal's number; real-time signals have no name in [`Signal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,23 +1,21 @@
 //! Starting the runner: its own process group, an empty mask, the terminal if there is one.
 //!
-//! Its dispositions are ours, the defaults. A terminal can be lent between fork and exec only, where nothing but
-//! async-signal-safe calls is made, signal-safety(7).
-#![allow(unsafe_code)]
+//! Its dispositions are ours, the defaults. A terminal can be lent between fork and exec only.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, ErrorKind, stdin};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Pid, getpid, tcsetpgrp};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::terminal::Terminal;
-use crate::sys::posix_spawn;
+use linux::{posix_spawn, pre_exec};
 use report::exit;
 
 /// What to start, and how.
@@ -184,8 +182,7 @@ fn with_terminal(start: &Start) -> io::Result<i32> {
             command.stdin(input.try_clone()?);
         }
     }
-    // SAFETY: the function calls signal, tcsetpgrp, getpid and sigprocmask only, and allocates nothing.
-    unsafe { command.pre_exec(take_terminal) };
+    pre_exec::take_foreground(&mut command);
     let child = command.spawn()?;
     Ok(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
@@ -198,14 +195,4 @@ fn exists(program: &OsStr, directory: &Path, path: Option<&OsStr>) -> bool {
     }
     let mut directories = std::env::split_paths(path.unwrap_or_default());
     directories.any(|directory| directory.join(program).exists())
-}
-
-/// In the child, which is the leader of its group.
-fn take_terminal() -> io::Result<()> {
-    // We are still in the background here, where tcsetpgrp raises SIGTTOU unless that is blocked, as it is in us. The
-    // terminal may have gone meanwhile; the runner then starts without one.
-    let _ = tcsetpgrp(stdin(), getpid());
-    // Last: a signal that was waiting meets its default disposition, not ours.
-    SigSet::empty().thread_set_mask()?;
-    Ok(())
 }

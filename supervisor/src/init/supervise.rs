@@ -16,8 +16,8 @@ use super::spawn::{Manner, Receiver};
 use super::survivors;
 use super::terminal::Terminal;
 use super::terminate::{Act, Cause, Found, Opening, Termination, Times};
-use crate::sys::raw;
-use crate::sys::ready::{self, Want};
+use linux::raw;
+use linux::ready::{self, Want};
 
 /// The runner, and the rules for its end.
 #[derive(Debug, Clone, Copy)]

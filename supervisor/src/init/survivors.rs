@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::getpid;
 
 use super::{is_pid_1, reap};
-use crate::sys::raw;
+use linux::raw;
 
 /// How long processes have between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(1500);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::sys::printable::escaped;
+use linux::printable::escaped;
 
 /// What an event says.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 use super::{Secret, Store};
 use crate::config::Config;
 use crate::storage::in_memory;
-use crate::sys::process::Identity;
 use crate::workspace::WorkspaceError;
+use linux::process::Identity;
 
 /// The largest value, in bytes. Kubernetes allows 1 MiB for a whole Secret; no token is near this.
 const LIMIT: usize = 64 * 1024;

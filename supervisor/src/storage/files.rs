@@ -9,8 +9,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::config::{Config, Driver};
-use crate::sys::process::Identity;
 use crate::workspace::{Private, WorkspaceError};
+use linux::process::Identity;
 
 /// Writes the files and returns the variables that point Buildah at them.
 pub(super) fn write(

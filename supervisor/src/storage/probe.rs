@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::sys::filesystem::{self, Kind};
-use crate::sys::scratch::Scratch;
-use crate::sys::trial::{self, Trial, TrialError, Verdict};
+use linux::filesystem::{self, Kind};
+use linux::scratch::Scratch;
+use linux::trial::{self, Trial, TrialError, Verdict};
 
 /// The trial of the kernel's overlay file system.
 pub const OVERLAY: &str = "overlay";
@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`TrialError`] where nothing could be proven.
 pub fn overlay(graph_root: &Path) -> Result<Verdict, TrialError> {
-    let found = filesystem::kind(crate::sys::scratch::existing(graph_root));
+    let found = filesystem::kind(linux::scratch::existing(graph_root));
     match found.map(|kind| (kind, refused_by_name(kind))) {
         Ok((kind, true)) => {
             let call = format!("mount(overlay) on {}", kind.name());

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::open::Opener;
 use super::tally::{Progress, Tally};
 use super::walk;
-use crate::sys::trial::{Trial, Verdict};
-use crate::sys::userns;
+use linux::trial::{Trial, Verdict};
+use linux::userns;
 
 /// The child's name on our hidden command line.
 pub const NAME: &str = "wipe";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::Refusal;
-use crate::sys::passwd;
+use linux::passwd;
 
 /// Nothing in these belongs to a job, at any depth.
 pub(super) const SYSTEM_TREES: [&str; 13] = [

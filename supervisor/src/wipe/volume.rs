@@ -12,7 +12,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::open::{self, Opener};
-use crate::sys::idmap;
+use linux::idmap;
 
 /// Whether `path`, open as `fd`, is where a file system is mounted.
 ///

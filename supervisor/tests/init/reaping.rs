@@ -11,7 +11,7 @@ fn orphans() -> String {
     let built = directory.join("examples/orphans");
     if !built.exists() {
         let build = Command::new("cargo")
-            .args(["build", "--quiet", "--package", "supervisor"])
+            .args(["build", "--quiet", "--package", "linux"])
             .args(["--example", "orphans"])
             .status();
         assert!(build.unwrap().success());

@@ -1,6 +1,7 @@
 //! Every signal that can be forwarded reaches the runner's group, and the runner starts with a clean slate.
-#![allow(unsafe_code)]
 
+// nix has no names for real-time signals.
+use linux::raw::kill;
 use nix::sys::signal::Signal;
 
 use crate::namespace::{Scene, status_field, wait_for};
@@ -39,7 +40,7 @@ fn each_reaches_the_runner_with_its_own_number() {
         .filter(|number| !skipped.contains(number))
         .chain([15])
     {
-        assert_eq!(unsafe_kill(supervisor.as_raw(), number), 0, "{number}");
+        assert_eq!(kill(supervisor.as_raw(), number), Ok(()), "{number}");
         expected.push(number.to_string());
         wait_for(&format!("signal {number}"), || {
             (got(&running) == expected).then_some(())
@@ -47,12 +48,6 @@ fn each_reaches_the_runner_with_its_own_number() {
     }
     running.let_end();
     assert_eq!(running.wait().code(), 0);
-}
-
-/// kill(2) by number: real-time signals have no name in nix.
-fn unsafe_kill(pid: i32, number: i32) -> i32 {
-    // SAFETY: kill(2) touches no memory of ours.
-    unsafe { nix::libc::kill(pid, number) }
 }
 
 #[test]
@@ -123,7 +118,7 @@ fn a_thousand_sigterms_in_a_second_leave_the_runner_its_time() {
     running.wait_for_file("ready");
     let supervisor = running.supervisor().as_raw();
     for _ in 0..1000 {
-        unsafe_kill(supervisor, 15);
+        let _ = kill(supervisor, 15);
     }
     let ended = running.wait();
     assert_eq!(ended.code(), 5, "{}", ended.stderr);
@@ -145,7 +140,7 @@ fn a_burst_of_sigterms_brings_no_more_than_one_act_forward() {
     running.wait_for_file("ready");
     let supervisor = running.supervisor().as_raw();
     for _ in 0..500 {
-        unsafe_kill(supervisor, 15);
+        let _ = kill(supervisor, 15);
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     running.let_end();
@@ -182,7 +177,7 @@ fn real_time_signals_queue_and_none_is_lost() {
     running.wait_for_file("ready");
     let supervisor = running.supervisor().as_raw();
     for _ in 0..100 {
-        assert_eq!(unsafe_kill(supervisor, 40), 0);
+        assert_eq!(kill(supervisor, 40), Ok(()));
     }
     assert_eq!(running.wait().code(), 21);
 }

@@ -18,7 +18,6 @@ mod order;
 mod place;
 mod property;
 mod races;
-mod raw;
 mod refusals;
 mod run;
 mod special;

@@ -22,7 +22,7 @@ use crate::build::room::{self, Room, Side};
 use crate::build::sandbox::{self, Plan};
 use crate::build::terminal::{self, Terminal};
 use crate::init::reap::Ended;
-use crate::sys::{idmap, raw, trial, userns};
+use linux::{handshake, idmap, raw, trial};
 
 /// How long the child may take until Buildah starts.
 const START: Duration = Duration::from_secs(60);
@@ -155,14 +155,14 @@ impl Session<'_> {
         socket
             .set_read_timeout(Some(START))
             .map_err(failed("the sandbox"))?;
-        if heard(socket)? != userns::READY {
+        if heard(socket)? != handshake::READY {
             return Err("the sandbox is not ready".to_owned());
         }
         let children = &self.builder.children;
         idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(|error| error.to_string())?;
         socket
-            .write_all(userns::GO)
+            .write_all(handshake::GO)
             .map_err(failed("the sandbox"))?;
         let inside = heard(socket)?;
         let sweeper = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
@@ -170,7 +170,7 @@ impl Session<'_> {
         let sweeper = sweeper.map(|pid| children.await_orphan(pid));
         let namespace = Namespace::of(pid, sweeper).map_err(failed("the sandbox"))?;
         socket
-            .write_all(userns::GO)
+            .write_all(handshake::GO)
             .map_err(failed("the sandbox"))?;
         Ok(namespace)
     }

@@ -9,11 +9,11 @@ use crate::config::{Config, Driver};
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::leash;
 use crate::doctor::scene::{self, Scene};
-use crate::sys::guard::Guard;
-use crate::sys::program;
-use crate::sys::scratch::Scratch;
-use crate::sys::trial;
 use crate::{storage, workspace};
+use linux::guard::Guard;
+use linux::program;
+use linux::scratch::Scratch;
+use linux::trial;
 
 /// The check that proves what the others suggest.
 pub(in crate::doctor) const PROOF: &str = "storage.build";

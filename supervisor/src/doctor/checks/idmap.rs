@@ -8,9 +8,9 @@ use nix::unistd::{getgid, getuid};
 use super::trials::ask;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{Scene, user};
-use crate::sys::idmap::{Kind, Range, parse_map, subordinate_ranges};
-use crate::sys::program;
-use crate::sys::rooms;
+use linux::idmap::{Kind, Range, parse_map, subordinate_ranges};
+use linux::program;
+use linux::rooms;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -7,7 +7,7 @@ use nix::unistd::getuid;
 use super::trials::sysctl;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::filesystem::{self, Kind};
+use linux::filesystem::{self, Kind};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{Profile, Scene};
-use crate::sys::idmap::parse_map;
+use linux::idmap::parse_map;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

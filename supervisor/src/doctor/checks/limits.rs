@@ -10,7 +10,7 @@ use nix::unistd::getuid;
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::fork;
+use linux::fork;
 
 /// The check that all others need: each runs in a process of its own.
 pub(in crate::doctor) const PROCESSES: &str = "kernel.processes";

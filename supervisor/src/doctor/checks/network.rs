@@ -13,7 +13,7 @@ use super::trials::told;
 use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::{program, trial, userns};
+use linux::{program, trial, userns};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

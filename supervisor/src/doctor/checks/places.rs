@@ -12,8 +12,8 @@ use crate::config::Driver;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
-use crate::sys::program;
-use crate::sys::scratch::{Scratch, existing};
+use linux::program;
+use linux::scratch::{Scratch, existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

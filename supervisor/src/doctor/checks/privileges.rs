@@ -11,9 +11,9 @@ use super::kubernetes::on_node;
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::idmap::parse_map;
-use crate::sys::syscalls::{self, Heard};
-use crate::sys::trial::Trial;
+use linux::idmap::parse_map;
+use linux::syscalls::{self, Heard};
+use linux::trial::Trial;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -7,8 +7,8 @@ use crate::config::Driver;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::storage::{on_container_root, probe};
-use crate::sys::filesystem::{self, Kind};
-use crate::sys::scratch::existing;
+use linux::filesystem::{self, Kind};
+use linux::scratch::existing;
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "storage.driver",

@@ -6,8 +6,8 @@ use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::flavor;
-use crate::sys::program::{self, Version};
-use crate::sys::scratch::Scratch;
+use linux::program::{self, Version};
+use linux::scratch::Scratch;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::sys::rooms;
-use crate::sys::trial::{self, Trial, TrialError, Verdict};
+use linux::rooms;
+use linux::trial::{self, Trial, TrialError, Verdict};
 
 /// A refused call.
 pub(super) struct Refusal {

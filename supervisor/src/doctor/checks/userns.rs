@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::trials::{Refusal, ask, sysctl};
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::rooms;
+use linux::rooms;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

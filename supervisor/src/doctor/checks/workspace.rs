@@ -10,7 +10,7 @@ use nix::unistd::{getgid, getuid};
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use crate::sys::scratch::{Scratch, existing};
+use linux::scratch::{Scratch, existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

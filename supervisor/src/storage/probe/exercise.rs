@@ -14,8 +14,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
 use super::{FUSE_OVERLAYFS, OVERLAY};
-use crate::sys::trial::{self, Verdict};
-use crate::sys::{idmap, userns};
+use linux::trial::{self, Verdict};
+use linux::{idmap, userns};
 
 /// How long fuse-overlayfs may take to mount.
 const MOUNTING: Duration = Duration::from_secs(3);

@@ -10,16 +10,10 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
-use super::trial::Verdict;
+use super::handshake::{GO, READY, Verdict, die_with_parent};
 use report::exit;
-
-/// What the child says once it is in its namespace.
-pub const READY: &str = "ready\n";
-/// What the parent answers once the ids are mapped.
-pub const GO: &[u8] = b"go\n";
 
 /// Makes a user and a mount namespace, has the parent map the ids, and becomes root in it.
 ///
@@ -68,16 +62,6 @@ pub fn enter_saying(say: impl FnOnce() -> std::io::Result<()>) -> Result<(), Ver
         None::<&str>,
     )
     .map_err(refused("mount(/, MS_PRIVATE)"))
-}
-
-/// Ends this process when its parent ends, prctl(2) `PR_SET_PDEATHSIG`.
-///
-/// A change of credentials clears the setting, so it is set after it.
-///
-/// # Errors
-/// As prctl(2).
-pub fn die_with_parent() -> Result<(), Errno> {
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
 }
 
 /// The trial name under which a program runs that ends with its parent.

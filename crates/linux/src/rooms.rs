@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use super::trial::{self, Verdict};
-use super::{syscalls, userns};
+use super::handshake::Verdict;
+use super::{syscalls, trial, userns};
 
 /// Making a user namespace.
 pub const MAKE: &str = "userns";

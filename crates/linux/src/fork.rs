@@ -13,9 +13,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 
+use super::handshake::die_with_parent;
 use super::process::Identity;
 use super::raw;
-use super::userns::die_with_parent;
 use report::exit;
 
 /// Whether this process has one thread only, so that a child of fork(2) finds no lock held.

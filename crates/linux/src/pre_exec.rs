@@ -1,23 +1,47 @@
-//! A seccomp filter and a limit for a child: both are set between fork and exec.
+//! What a child does between fork(2) and execve(2), where nothing but async-signal-safe calls is made, signal-safety(7).
 #![allow(unsafe_code)]
 
+use std::io::{self, stdin};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::libc;
+use nix::sys::signal::SigSet;
+use nix::unistd::{getpid, tcsetpgrp};
+
+/// `command` makes its own process group the foreground of the terminal that is its stdin, and begins with an empty signal
+/// mask.
+///
+/// The command must be the leader of its group.
+pub fn take_foreground(command: &mut Command) {
+    // SAFETY: the function calls signal, tcsetpgrp, getpid and sigprocmask only, and allocates nothing.
+    unsafe { command.pre_exec(take_terminal) };
+}
+
+/// In the child, which is the leader of its group.
+fn take_terminal() -> io::Result<()> {
+    // We are still in the background here, where tcsetpgrp raises SIGTTOU unless that is blocked, as it is in us. The
+    // terminal may have gone meanwhile; the runner then starts without one.
+    let _ = tcsetpgrp(stdin(), getpid());
+    // Last: a signal that was waiting meets its default disposition, not ours.
+    SigSet::empty().thread_set_mask()?;
+    Ok(())
+}
 
 /// The number of openat2(2) on every architecture.
 const OPENAT2: u32 = 437;
 
-/// Answers openat2(2) with ENOSYS, as Linux before 5.6 does, for `command` and its children.
-pub(crate) fn without_openat2(command: &mut Command) {
+/// Answers openat2(2) with ENOSYS, as Linux before 5.6 does, for `command` and its children: seccomp(2). The tests of the
+/// wipe see with it what such a kernel does.
+pub fn without_openat2(command: &mut Command) {
+    #[allow(clippy::cast_possible_truncation, reason = "BPF's codes have 16 bits")]
     let statement = |code: u32, jt, jf, k| libc::sock_filter {
-        code: u16::try_from(code).unwrap(),
+        code: code as u16,
         jt,
         jf,
         k,
     };
-    let refused = libc::SECCOMP_RET_ERRNO | u32::try_from(libc::ENOSYS).unwrap();
+    let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
     let mut filter = [
         // The system call's number stands first in struct seccomp_data.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
@@ -42,15 +66,15 @@ pub(crate) fn without_openat2(command: &mut Command) {
         if done {
             Ok(())
         } else {
-            Err(std::io::Error::last_os_error())
+            Err(io::Error::last_os_error())
         }
     };
     // SAFETY: the closure calls nothing but prctl(2), which is async-signal-safe, and allocates nothing.
     unsafe { command.pre_exec(install) };
 }
 
-/// Lowers the number of descriptors that `command` may have.
-pub(crate) fn limit_files(command: &mut Command, number: u64) {
+/// Lowers the number of descriptors that `command` may have, setrlimit(2) `RLIMIT_NOFILE`.
+pub fn limit_files(command: &mut Command, number: u64) {
     let limit = libc::rlimit {
         rlim_cur: number,
         rlim_max: number,
@@ -60,7 +84,7 @@ pub(crate) fn limit_files(command: &mut Command, number: u64) {
         if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0 {
             Ok(())
         } else {
-            Err(std::io::Error::last_os_error())
+            Err(io::Error::last_os_error())
         }
     };
     // SAFETY: setrlimit(2) is async-signal-safe.

@@ -16,29 +16,15 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::unistd::{Pid, pipe2};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+pub use super::handshake::Verdict;
+use super::handshake::{GO, READY};
 use super::ready::{self, Want};
 use super::{fork, idmap, raw};
 use report::exit;
 
 /// How often a child that takes long is asked after.
 const TICK: Duration = Duration::from_millis(100);
-
-/// What a trial's child says on its stdout, as one line of JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It works.
-    Works,
-    /// The kernel refused.
-    Refused {
-        /// The system call or program, with what it was asked.
-        call: String,
-        /// errno(3), 0 if there is none.
-        errno: i32,
-    },
-}
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -69,17 +55,6 @@ pub enum TrialError {
         /// The end of its stderr.
         said: String,
     },
-}
-
-impl Verdict {
-    /// The verdict on a refused call.
-    #[must_use]
-    pub fn refused(call: impl Into<String>, errno: Errno) -> Self {
-        Self::Refused {
-            call: call.into(),
-            errno: errno as i32,
-        }
-    }
 }
 
 /// The command line of trial `name` in this very program; arguments may follow.
@@ -225,7 +200,7 @@ impl Trial {
         let stdout = &mut child.stdout;
         if self.mapped {
             read_line(stdout, end, &mut said)?;
-            if said != super::userns::READY {
+            if said != READY {
                 return read_until(stdout, end, &mut said).map(|()| said);
             }
             said.clear();
@@ -234,7 +209,7 @@ impl Trial {
                 return Ok(serde_json::to_string(&refused)?);
             }
             if let Some(mut stdin) = stdin.as_ref() {
-                stdin.write_all(super::userns::GO)?;
+                stdin.write_all(GO)?;
             }
         }
         drop(stdin);
