@@ -2,11 +2,11 @@
 
 use crate::doctor;
 use crate::flavor::{FlavorError, Verdict};
-use crate::init::reap::Ended;
-use crate::init::spawn::SpawnError;
-use crate::init::terminate::Cause;
 use crate::secrets::SecretsError;
 use crate::storage::StorageError;
+use init::reap::Ended;
+use init::spawn::SpawnError;
+use init::terminate::Cause;
 use report::exit;
 use report::{Reason, Step};
 

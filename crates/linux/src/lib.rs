@@ -3,6 +3,7 @@
 //!
 //! The only crate with `unsafe`: what it exports is safe to call. It knows nothing of runners, builds or configuration.
 
+pub mod errno;
 pub mod filesystem;
 pub mod footprint;
 pub mod fork;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::init::reap::Ended;
+use init::reap::Ended;
 use linux::raw;
 
 /// All children that somebody waits for.

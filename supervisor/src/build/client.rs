@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use super::variables;
-use crate::init::signals::{Meaning, Signals};
+use init::signals::{Meaning, Signals};
 use report::exit;
 
 /// Names the socket where it is not at its usual place.

@@ -12,8 +12,8 @@ use tracing::warn;
 use super::server::Builder;
 use super::session;
 use crate::config::Config;
-use crate::init::is_pid_1;
 use crate::outcome::Failure;
+use init::is_pid_1;
 
 /// Clients at once: each costs some threads and no more.
 const CLIENTS: usize = 64;

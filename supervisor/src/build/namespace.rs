@@ -13,8 +13,8 @@ use nix::sys::signal::Signal;
 use tracing::warn;
 
 use super::children::Awaited;
-use crate::init::is_pid_1;
-use crate::init::reap::Ended;
+use init::is_pid_1;
+use init::reap::Ended;
 use linux::raw;
 
 /// How long the kernel may take to carry out SIGKILL; longer only in uninterruptible sleep.

@@ -17,12 +17,12 @@ use super::session::trial;
 use super::turns::Turns;
 use super::{environment, identity, isolation, watch};
 use crate::config::Config;
-use crate::init::signals::Signals;
-use crate::init::{is_pid_1, survivors};
 use crate::outcome::Failure;
 use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
 use crate::workspace::{Private, WorkspaceError};
-use crate::{storage, wipe, workspace};
+use crate::{storage, workspace};
+use init::signals::Signals;
+use init::{is_pid_1, survivors};
 use linux::process::{self, Identity};
 use report::{Reason, Report, Step};
 

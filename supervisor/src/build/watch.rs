@@ -11,9 +11,9 @@ use tracing::{info, warn};
 
 use super::door;
 use super::server::Builder;
-use crate::init::is_pid_1;
-use crate::init::signals::{Meaning, Signals};
 use crate::outcome::Failure;
+use init::is_pid_1;
+use init::signals::{Meaning, Signals};
 use linux::ready::{self, Want};
 
 /// Whether clients are let in.

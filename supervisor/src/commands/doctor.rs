@@ -7,7 +7,6 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use report::exit;
 use supervisor::doctor::{self, Profile, Report, Role, Scene, Selection, Shape, render};
-use supervisor::init;
 
 use crate::cli::Settings;
 

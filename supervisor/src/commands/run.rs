@@ -1,6 +1,6 @@
 //! `supervisor run`: one job from start to end.
 
-use supervisor::init::signals::Signals;
+use init::signals::Signals;
 use supervisor::{lifecycle, log};
 
 use crate::cli::Settings;

@@ -6,8 +6,8 @@ use std::path::Path;
 use linux::trial::{self, Verdict};
 use linux::{guard, rooms, scratch, syscalls, userns};
 use supervisor::build::sandbox;
+use supervisor::doctor;
 use supervisor::storage::probe;
-use supervisor::{doctor, wipe};
 
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
     match (name, arguments) {

@@ -10,7 +10,7 @@ use report::{Wiped, exit};
 use serde_json::json;
 use supervisor::config::Config;
 use supervisor::log;
-use supervisor::wipe::{self, Request};
+use wipe::{self, Request};
 
 #[derive(Args)]
 #[command(

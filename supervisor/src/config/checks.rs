@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::{Config, Driver, FlavorName, reserved};
-use crate::wipe;
 
 /// A key and what is wrong with its value.
 pub(super) struct Impossible {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::leash;
-use crate::init::reap;
+use init::reap;
 use linux::guard;
 
 /// A leash gives what it holds 1.5 s to end; then its guard looks for what is left.

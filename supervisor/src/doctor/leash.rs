@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::init::survivors;
+use init::survivors;
 use linux::process;
 use linux::ready::{self, Want};
 use report::exit;

@@ -18,12 +18,12 @@ use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::{FlavorError, tokens};
 use crate::config::Config;
-use crate::init::guide::Guide;
-use crate::init::reap::Ended;
-use crate::init::spawn::{Input, Manner, Receiver, Start};
-use crate::init::supervise::Watched;
-use crate::init::terminate::{Act, Cause};
 use crate::secrets::{Secret, Store};
+use init::guide::Guide;
+use init::reap::Ended;
+use init::spawn::{Input, Manner, Receiver, Start};
+use init::supervise::Watched;
+use init::terminate::{Act, Cause};
 use report::exit;
 use report::{CiJob, Reason};
 

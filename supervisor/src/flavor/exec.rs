@@ -6,8 +6,8 @@ use super::FlavorError;
 use super::environment::{Environment, set};
 use super::runner::Once;
 use crate::config::Config;
-use crate::init::spawn::{Input, Manner, Start};
 use crate::secrets::Store;
+use init::spawn::{Input, Manner, Start};
 
 pub(super) fn prepare(
     config: &Config,

@@ -25,12 +25,12 @@ use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::user_hooks;
 use crate::config::Config;
-use crate::init::guide::Guide;
-use crate::init::reap::Ended;
-use crate::init::spawn::{Input, Manner, Receiver, Start};
-use crate::init::supervise::Watched;
-use crate::init::terminate::{Act, Cause};
 use crate::secrets::Store;
+use init::guide::Guide;
+use init::reap::Ended;
+use init::spawn::{Input, Manner, Receiver, Start};
+use init::supervise::Watched;
+use init::terminate::{Act, Cause};
 use report::exit;
 use report::{CiJob, Reason, Registration};
 

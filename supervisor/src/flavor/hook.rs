@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
-use crate::init::reap::Ended;
+use init::reap::Ended;
 use report::exit;
 
 /// What is told.

@@ -12,11 +12,11 @@ use super::FlavorError;
 use super::environment::{Environment, set};
 use super::runner::Once;
 use crate::config::Config;
-use crate::init::reap::Ended;
-use crate::init::spawn::{Input, Manner, Start};
-use crate::init::terminate::Cause;
 use crate::secrets::{Store, read_once};
 use crate::workspace::Private;
+use init::reap::Ended;
+use init::spawn::{Input, Manner, Start};
+use init::terminate::Cause;
 use report::exit;
 
 /// The program, looked up in PATH.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::FlavorError;
-use crate::init::guide::Guide;
-use crate::init::reap::Ended;
-use crate::init::spawn::Start;
-use crate::init::supervise::Watched;
-use crate::init::terminate::Cause;
+use init::guide::Guide;
+use init::reap::Ended;
+use init::spawn::Start;
+use init::supervise::Watched;
+use init::terminate::Cause;
 use report::exit;
 use report::{CiJob, Reason, Registration};
 

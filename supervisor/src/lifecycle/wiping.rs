@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::init::signals::Signals;
-use crate::{wipe, workspace};
+use crate::workspace;
+use init::signals::Signals;
 
 /// The mounts that there are now, and the directories that are to be wiped.
 pub(super) fn mounted(config: &Config) -> wipe::Mounts {
@@ -108,7 +108,7 @@ pub(super) fn patience(config: &Config, asked_at: Instant) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wipe::LeftBehind;
+    use wipe::LeftBehind;
 
     fn left(path: &str, excused: bool) -> LeftBehind {
         LeftBehind {

@@ -21,7 +21,7 @@ use crate::build::protocol::Kind;
 use crate::build::room::{self, Room, Side};
 use crate::build::sandbox::{self, Plan};
 use crate::build::terminal::{self, Terminal};
-use crate::init::reap::Ended;
+use init::reap::Ended;
 use linux::{handshake, idmap, raw, trial};
 
 /// How long the child may take until Buildah starts.

@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::flavor::runner::Verdict;
-use crate::init::reap::Ended;
+use init::reap::Ended;
 use report::Reason;
 
 /// What an exit code says.

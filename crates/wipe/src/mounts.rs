@@ -20,8 +20,8 @@ use super::causes::Note;
 use super::kept::Kept;
 use super::open::{self, Opener};
 use super::path;
-use super::roots;
-use super::tally::{Tally, name_of};
+use super::tally::Tally;
+use linux::errno::name_of;
 
 /// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
 const ROUNDS: usize = 100_000;
@@ -66,7 +66,7 @@ fn hold(paths: &[PathBuf], mounts: &[Mount]) -> Vec<Kept> {
         let path = path.as_os_str();
         mounts.iter().any(|mount| mount.point.as_os_str() == path)
     };
-    let outermost: Vec<&PathBuf> = roots::outermost(paths).collect();
+    let outermost: Vec<&PathBuf> = path::outermost(paths).collect();
     let held = paths.iter().filter_map(|path| {
         let volume = is_volume(path);
         let wanted = volume || outermost.contains(&path);

@@ -16,9 +16,9 @@ use rustix::io::Errno;
 
 use super::kept::Kept;
 use super::open::{self, Opener};
-use super::roots;
-use super::tally::name_of;
+use super::path;
 use super::volume;
+use linux::errno::name_of;
 
 /// So many paths are named of each root: the first ones must not hide what is in the next.
 pub(super) const NAMED: usize = 20;
@@ -107,7 +107,7 @@ enum Next {
 impl Look<'_> {
     /// Counts what is in the roots. Nothing there is nothing found.
     pub(super) fn at_all(&mut self) {
-        for root in roots::outermost(self.roots) {
+        for root in path::outermost(self.roots) {
             self.at(root);
         }
         while let Some(root) = self.apart.pop() {

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use rustix::io::Errno;
 
-use super::tally::name_of;
+use linux::errno::name_of;
 
 /// So many failures are remembered with their cause, and then as many directories of others.
 const REMEMBERED: usize = 2048;

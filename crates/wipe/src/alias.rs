@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Refusal;
 use super::mounts::Mount;
 use super::path::{self, SHARED_MEMORY, SYSTEM_DIRECTORIES, SYSTEM_TREES, lies_in};
+use super::refusal::Refusal;
 
 /// A directory as its file system knows it, whatever it is mounted on.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn spot_on<'a>(mount: &'a Mount, path: &Path) -> Option<Spot<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wipe::mounts;
+    use crate::mounts;
 
     const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw - ext4 /dev/root rw\n\
         23 22 0:6 / /dev rw - devtmpfs devtmpfs rw\n\

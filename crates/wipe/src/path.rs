@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::Refusal;
+use super::refusal::Refusal;
 use linux::passwd;
 
 /// Nothing in these belongs to a job, at any depth.
@@ -100,6 +100,18 @@ pub(super) fn lies_in(path: &Path, root: &Path) -> bool {
     let (path, root) = (path.as_os_str().as_bytes(), root.as_os_str().as_bytes());
     let rest = path.strip_prefix(root);
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || root.ends_with(b"/"))
+}
+
+/// The roots that lie in no other.
+pub(super) fn outermost(roots: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
+    roots
+        .iter()
+        .enumerate()
+        .filter(|(at, root)| {
+            let mut others = roots.iter().enumerate().filter(|(other, _)| other != at);
+            !others.any(|(other, outer)| lies_in(root, outer) && (root != &outer || other < *at))
+        })
+        .map(|(_, root)| root)
 }
 
 /// What the user database says, asked for once.

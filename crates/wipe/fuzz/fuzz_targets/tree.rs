@@ -3,11 +3,11 @@
 
 // What only the tests use is not used here.
 #[allow(dead_code)]
-#[path = "../../tests/wipe/hostile.rs"]
+#[path = "../../../../supervisor/tests/wipe/hostile.rs"]
 mod hostile;
 
 use libfuzzer_sys::fuzz_target;
-use supervisor::wipe::{self, Request};
+use wipe::Request;
 
 fuzz_target!(|bytes: &[u8]| {
     let place = tempfile::tempdir().unwrap();

@@ -1,4 +1,6 @@
 //! What makes us an init: signals are passed on, orphans reaped, and nobody outlives the runner.
+//!
+//! [`supervise`] is the watch over a runner; the other modules are its parts.
 
 pub mod guide;
 pub mod reap;

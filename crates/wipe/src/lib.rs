@@ -21,6 +21,7 @@ mod path;
 mod queue;
 mod refusal;
 mod remove;
+mod root_and_home;
 mod roots;
 mod tally;
 mod volume;

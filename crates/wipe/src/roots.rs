@@ -6,16 +6,17 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, fstat, stat, unlinkat};
+use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use super::alias;
 use super::mounts::{self, Mount};
 use super::open::{self, Opener};
 use super::path;
-use super::tally::{Tally, name_of};
+use super::refusal::{Refusal, Refused};
+use super::root_and_home::{closed, not_the_machines};
+use super::tally::Tally;
 use super::volume;
-use super::{Refusal, Refused};
 
 /// The clean path, if it may be wiped as far as can be seen now, and the directory, if it is there.
 ///
@@ -30,28 +31,6 @@ fn accept(path: &Path) -> Result<(PathBuf, Option<OwnedFd>), Refusal> {
     };
     not_the_machines(&pinned)?;
     Ok((clean, Some(pinned)))
-}
-
-fn closed(errno: Errno) -> Refusal {
-    Refusal::Closed(name_of(errno))
-}
-
-/// Bound to another place, a directory is the same one.
-///
-/// # Errors
-/// The [`Refusal`] of `/` and HOME of root.
-pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
-    let own = fstat(pinned).map_err(closed)?;
-    let is_own = |path: &Path| {
-        stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))
-    };
-    if is_own(Path::new("/")) {
-        Err(Refusal::System)
-    } else if path::home_of_root().is_some_and(|home| is_own(home)) {
-        Err(Refusal::HomeOfRoot)
-    } else {
-        Ok(())
-    }
 }
 
 /// The roots that are taken, and those that are not.
@@ -101,19 +80,6 @@ pub(super) fn check(
         return Err(Refusal::MountPoint);
     }
     Ok(clean)
-}
-
-/// The roots that lie in no other.
-pub(super) fn outermost(roots: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
-    roots
-        .iter()
-        .enumerate()
-        .filter(|(at, root)| {
-            let mut others = roots.iter().enumerate().filter(|(other, _)| other != at);
-            !others
-                .any(|(other, outer)| path::lies_in(root, outer) && (root != &outer || other < *at))
-        })
-        .map(|(_, root)| root)
 }
 
 /// Removes the roots themselves, the innermost first.

@@ -277,7 +277,7 @@ pub(super) fn clear_flags(fd: &impl AsFd) -> Option<IFlags> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wipe::open::{self, Opener};
+    use crate::open::{self, Opener};
 
     fn directory() -> (tempfile::TempDir, Arc<Directory>) {
         let place = tempfile::tempdir().unwrap();

@@ -55,8 +55,8 @@ pub(super) fn move_up(opener: Opener, names: &Names, parent: &Arc<Directory>, na
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wipe::directory::Place;
-    use crate::wipe::open;
+    use crate::directory::Place;
+    use crate::open;
     use std::path::Path;
     use std::sync::atomic::AtomicUsize;
 

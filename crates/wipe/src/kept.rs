@@ -7,7 +7,7 @@ use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 
 use super::open::{self, Identity, Opener};
-use super::{path, roots};
+use super::{path, root_and_home};
 
 /// A root as it was before the job.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Kept {
 
     /// Whether it may be wiped under its path, which no longer tells.
     pub(super) fn is_acceptable(&self) -> bool {
-        path::accept(&self.path).is_ok() && roots::not_the_machines(&self.pinned).is_ok()
+        path::accept(&self.path).is_ok() && root_and_home::not_the_machines(&self.pinned).is_ok()
     }
 
     /// Opens it for listing, wherever it is.

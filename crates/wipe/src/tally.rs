@@ -180,11 +180,6 @@ fn due(hand: &AtomicU64, now: u64, interval: Duration) -> bool {
     now >= at && (hand.compare_exchange(at, next, Relaxed, Relaxed)).is_ok()
 }
 
-/// The name of an error, as errno(3) lists it.
-pub(super) fn name_of(errno: Errno) -> String {
-    format!("{:?}", nix::errno::Errno::from_raw(errno.raw_os_error()))
-}
-
 /// A path as one printable line: what is not UTF-8 or would move a terminal's cursor is escaped.
 pub(super) fn printable(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len().min(LONGEST));

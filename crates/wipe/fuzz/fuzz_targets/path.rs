@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use supervisor::wipe::fuzzing;
+use wipe::fuzzing;
 
 fuzz_target!(|bytes: &[u8]| {
     fuzzing::any_path(bytes);

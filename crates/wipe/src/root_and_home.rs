@@ -1,0 +1,33 @@
+//! The directories that are never wiped, by what they are rather than by their path: `/`, and HOME of root.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use linux::errno::name_of;
+use rustix::fs::{fstat, stat};
+use rustix::io::Errno;
+
+use super::path;
+use super::refusal::Refusal;
+
+pub(super) fn closed(errno: Errno) -> Refusal {
+    Refusal::Closed(name_of(errno))
+}
+
+/// Bound to another place, a directory is the same one.
+///
+/// # Errors
+/// The [`Refusal`] of `/` and HOME of root.
+pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
+    let own = fstat(pinned).map_err(closed)?;
+    let is_own = |path: &Path| {
+        stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))
+    };
+    if is_own(Path::new("/")) {
+        Err(Refusal::System)
+    } else if path::home_of_root().is_some_and(|home| is_own(home)) {
+        Err(Refusal::HomeOfRoot)
+    } else {
+        Ok(())
+    }
+}
