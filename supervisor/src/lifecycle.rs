@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         let found = self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
-            Ok(storage::prepare(config, found.driver)?)
+            Ok(storage::prepare(config, found)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
         let (environment, secrets) = self.step(Step::Secrets, &signals, || {

@@ -21,7 +21,7 @@ pub enum Failure {
     Unwiped(String),
     /// A fatal check failed.
     #[error("preflight: {0}")]
-    Preflight(#[from] doctor::Fatal),
+    Preflight(#[from] doctor::PreflightError),
     /// No storage.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -230,7 +230,7 @@ mod tests {
             verdict(&job(Ended::Exited(70), None), 0),
             (Reason::Failed, 70)
         );
-        let ours = Err(Failure::Preflight(doctor::Fatal::example()));
+        let ours = Err(Failure::Preflight(doctor::PreflightError::example()));
         assert_eq!(verdict(&ours, 0), (Reason::Preflight, 70));
     }
 }

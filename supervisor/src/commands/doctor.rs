@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use report::exit;
-use supervisor::doctor::{self, Profile, Report, Role, Scene, Selection, Shape, render};
+use supervisor::doctor::{self, Context, Profile, Report, Role, Selection, Shape, render};
 
 use crate::cli::Settings;
 
@@ -74,14 +74,14 @@ pub(crate) fn main(arguments: Arguments) -> u8 {
         }
     };
     let (json, quiet) = (arguments.json, arguments.quiet);
-    let scene = match scene(arguments) {
-        Ok(scene) => scene,
+    let context = match context(arguments) {
+        Ok(context) => context,
         Err(error) => {
             eprintln!("supervisor: {error}");
             return exit::CONFIG;
         }
     };
-    match examine(&scene, &selection) {
+    match examine(&context, &selection) {
         Ok(report) => {
             let text = if json {
                 report.json()
@@ -105,30 +105,30 @@ fn wrong(problem: &str) -> u8 {
     exit::USAGE
 }
 
-fn scene(arguments: Arguments) -> Result<Scene, supervisor::config::ConfigError> {
+fn context(arguments: Arguments) -> Result<Context, supervisor::config::ConfigError> {
     let loaded = arguments.settings.layers().load()?;
-    let mut scene = Scene::of(&loaded.config);
+    let mut context = Context::of(&loaded.config);
     if let Some(shape) = arguments.shape {
-        scene.shape = match shape {
+        context.shape = match shape {
             ShapeName::Split => Shape::Split,
             ShapeName::Single => Shape::Single,
         };
     }
-    scene.role = match arguments.role {
+    context.role = match arguments.role {
         RoleName::Runner => Role::Runner,
         RoleName::Builder => Role::Builder,
     };
-    scene.profile = arguments.profile.map(|profile| match profile {
+    context.profile = arguments.profile.map(|profile| match profile {
         ProfileName::Userns => Profile::Userns,
         ProfileName::Rootless => Profile::Rootless,
     });
-    scene.reach = arguments.reach;
-    Ok(scene)
+    context.reach = arguments.reach;
+    Ok(context)
 }
 
 /// Looks as a job of `run` would: without capabilities that an engine gave us on top. A signal ends it early, but only
 /// after everything was cleared up; as PID 1 it would not end us at all.
-fn examine(scene: &Scene, selection: &Selection) -> Result<Report, u8> {
+fn examine(context: &Context, selection: &Selection) -> Result<Report, u8> {
     if !nix::unistd::getuid().is_root() {
         // Without them it is what is wanted anyway.
         let _ = linux::process::drop_capabilities();
@@ -142,7 +142,7 @@ fn examine(scene: &Scene, selection: &Selection) -> Result<Report, u8> {
     let Ok(signals) = signals else {
         return Err(exit::INTERNAL);
     };
-    match doctor::examine(scene, selection, Some(&signals)) {
+    match doctor::examine(context, selection, Some(&signals)) {
         Some(report) => Ok(report),
         None => {
             let number = signals.read_signal().ok().flatten();

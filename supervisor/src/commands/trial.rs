@@ -16,9 +16,9 @@ pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
         (userns::BOUND, [program, arguments @ ..]) => {
             return userns::become_bound(program, arguments);
         }
-        (doctor::child::NAME, ids) => return doctor::child::main(ids),
-        (doctor::leash::NAME, [program, arguments @ ..]) => {
-            return doctor::leash::child(program, arguments);
+        (doctor::batch::NAME, ids) => return doctor::batch::main(ids),
+        (doctor::kill_on_disconnect::NAME, [program, arguments @ ..]) => {
+            return doctor::kill_on_disconnect::child(program, arguments);
         }
         (guard::NAME, [maker, place, directories @ ..]) => {
             guard::child(&maker.to_string_lossy(), Path::new(place), directories);

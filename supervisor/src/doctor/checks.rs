@@ -1,18 +1,18 @@
 //! All checks, by subject. One is added in the file of its subject, and nowhere else.
 
 pub(super) mod build;
+mod filesystem;
 mod idmap;
+mod jwt;
 mod kernel;
 mod kubernetes;
 pub(super) mod limits;
 mod network;
-mod places;
 mod privileges;
+mod probes;
 mod secrets;
 mod storage;
-mod tokens;
 mod tools;
-mod trials;
 mod userns;
 mod workspace;
 
@@ -32,7 +32,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
         storage::CHECKS,
         tools::CHECKS,
         secrets::CHECKS,
-        places::CHECKS,
+        filesystem::CHECKS,
         network::CHECKS,
         kubernetes::CHECKS,
         build::CHECKS,

@@ -6,9 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::config::{Config, Driver};
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::leash;
-use crate::doctor::scene::{self, Scene};
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::{self, Context};
+use crate::doctor::kill_on_disconnect;
 use crate::{storage, workspace};
 use linux::guard::Guard;
 use linux::program;
@@ -21,9 +21,9 @@ pub(in crate::doctor) const PROOF: &str = "storage.build";
 pub(super) const CHECKS: &[Check] = &[Check {
     id: PROOF,
     title: "An image can be built",
-    how: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image, for another owner, and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
+    method: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image, for another owner, and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
     duty: Duty::Builds,
-    after: &[
+    needs: &[
         "storage.driver",
         "tools.buildah",
         "filesystem.runtime",
@@ -32,59 +32,59 @@ pub(super) const CHECKS: &[Check] = &[Check {
         "workspace.flags",
         "workspace.space",
     ],
-    limit: Duration::from_secs(30),
-    look: build,
-    cases: &[FAILED],
-    ..Check::NEW
+    timeout: Duration::from_secs(30),
+    run: build,
+    findings: &[FAILED],
+    ..Check::DEFAULT
 }];
 
-const FAILED: Case = Case {
+const FAILED: Finding = Finding {
     name: "failed",
     status: Status::Fail,
     means: "Everything that was looked at is as it should be, and still buildah cannot build. What it said last stands above.",
-    cure: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
+    remedy: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
 };
 
 /// A file of another owner: where buildah fell back to a single id, it shows here.
 const CONTAINERFILE: &str = "FROM scratch\nCOPY --chown=33:33 supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
 const OWN: &str = "/proc/self/exe";
 
-fn build(scene: &Scene) -> Finding {
+fn build(context: &Context) -> Observation {
     let Some(buildah) = program::find("buildah") else {
-        return Finding::skipped("there is no buildah");
+        return Observation::skipped("there is no buildah");
     };
     if !program::is_static(Path::new(OWN)) {
-        return Finding::skipped(
+        return Observation::skipped(
             "this supervisor is not linked statically, so no image FROM scratch can run it",
         );
     }
-    let driver = scene.values.get("storage.driver").map(String::as_str);
-    match attempt(scene, &buildah, driver) {
+    let driver = context.values.get("storage.driver").map(String::as_str);
+    match attempt(context, &buildah, driver) {
         Ok(()) => {
             let driver = driver.unwrap_or("the configured driver");
-            Finding::ok(format!("two steps, with {driver} and isolation chroot"))
+            Observation::ok(format!("two steps, with {driver} and isolation chroot"))
         }
-        Err(said) => Finding::case(FAILED, said),
+        Err(said) => Observation::problem(FAILED, said),
     }
 }
 
-fn attempt(scene: &Scene, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
-    let place = scene.config.graph_root();
-    let _guard = Guard::with(&place, &strays(scene));
-    make_home(scene)?;
+fn attempt(context: &Context, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
+    let place = context.config.graph_root();
+    let _guard = Guard::with(&place, &strays(context));
+    make_home(context)?;
     let scratch = Scratch::beneath(&place).map_err(|error| error.to_string())?;
-    let config = within(&scene.config, scratch.path(), driver);
+    let config = within(&context.config, scratch.path(), driver);
     let environment = prepare(&config)?;
     run(buildah, &config.workspace.work(), environment)
 }
 
 /// A step's own Buildah sees none of our variables: it makes these, and they stay behind empty.
-fn strays(scene: &Scene) -> Vec<PathBuf> {
+fn strays(context: &Context) -> Vec<PathBuf> {
     let run = PathBuf::from(format!("/tmp/storage-run-{}", nix::unistd::getuid()));
     let mut directories = vec![run.join("containers"), run.join("libpod"), run];
-    if let Some(home) = scene::home() {
+    if let Some(home) = context::home() {
         directories.push(home.join(".config"));
-        if home == scene.config.workspace.home() {
+        if home == context.config.workspace.home() {
             directories.push(home);
         }
     }
@@ -92,9 +92,9 @@ fn strays(scene: &Scene) -> Vec<PathBuf> {
 }
 
 /// It wants the home that /etc/passwd names, which is there in a job where it lies on the workspace.
-fn make_home(scene: &Scene) -> Result<(), String> {
-    let home = scene.config.workspace.home();
-    if scene::home().as_ref() != Some(&home) {
+fn make_home(context: &Context) -> Result<(), String> {
+    let home = context.config.workspace.home();
+    if context::home().as_ref() != Some(&home) {
         return Ok(());
     }
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))
@@ -133,7 +133,7 @@ fn prepare(config: &Config) -> Result<Environment, String> {
 
 /// What buildah said last, where it failed. It and its processes end with us.
 fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), String> {
-    let leash = trial::again(leash::NAME)
+    let kill_on_disconnect = trial::again(kill_on_disconnect::NAME)
         .arg(buildah)
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(context)
@@ -144,10 +144,10 @@ fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), S
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
-    let mut leash = leash.map_err(|error| error.to_string())?;
+    let mut kill_on_disconnect = kill_on_disconnect.map_err(|error| error.to_string())?;
     // wait_with_output would close it, and so let go.
-    let held = leash.stdin.take();
-    let output = leash
+    let held = kill_on_disconnect.stdin.take();
+    let output = kill_on_disconnect
         .wait_with_output()
         .map_err(|error| error.to_string())?;
     drop(held);

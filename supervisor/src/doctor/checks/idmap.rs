@@ -5,9 +5,9 @@ use std::io::ErrorKind;
 use caps::{CapSet, Capability};
 use nix::unistd::{getgid, getuid};
 
-use super::trials::ask;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::{Scene, user};
+use super::probes::ask;
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::{Context, user};
 use linux::idmap::{Kind, Range, parse_map, subordinate_ranges};
 use linux::program;
 use linux::rooms;
@@ -16,31 +16,31 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "idmap.helpers",
         title: "newuidmap and newgidmap have the right to map ids",
-        how: "Finds both in PATH and reads mode, owner, file capabilities and the flags of the mount that holds them.",
+        method: "Finds both in PATH and reads mode, owner, file capabilities and the flags of the mount that holds them.",
         duty: Duty::Builds,
         preflight: true,
-        look: helpers,
-        cases: &[NO_HELPER, NO_RIGHT, NOSUID, POWERLESS, SETUID],
-        ..Check::NEW
+        run: helpers,
+        findings: &[NO_HELPER, NO_RIGHT, NOSUID, POWERLESS, SETUID],
+        ..Check::DEFAULT
     },
     Check {
         id: "idmap.subordinate",
         title: "This user has subordinate ids",
-        how: "Reads /etc/subuid and /etc/subgid by name and by number, and compares the ranges with each other and with the ids that exist in this container.",
+        method: "Reads /etc/subuid and /etc/subgid by name and by number, and compares the ranges with each other and with the ids that exist in this container.",
         duty: Duty::Builds,
         preflight: true,
-        look: subordinate,
-        cases: &[
+        run: subordinate,
+        findings: &[
             NO_FILE, MALFORMED, NO_ENTRY, OVERLAP, OUTSIDE, OWN_ID, TOO_FEW,
         ],
-        ..Check::NEW
+        ..Check::DEFAULT
     },
     Check {
         id: "idmap.map",
         title: "A user namespace with these ids can be made",
-        how: "A child makes a user namespace, newuidmap and newgidmap map the ids (as root we write the map ourselves), the child becomes root in it.",
+        method: "A child makes a user namespace, newuidmap and newgidmap map the ids (as root we write the map ourselves), the child becomes root in it.",
         duty: Duty::Builds,
-        after: &[
+        needs: &[
             "userns.create",
             "privileges.no-new-privs",
             "privileges.capabilities",
@@ -48,105 +48,105 @@ pub(super) const CHECKS: &[Check] = &[
             "idmap.subordinate",
         ],
         preflight: true,
-        look: map,
-        cases: &[UNMAPPED],
-        ..Check::NEW
+        run: map,
+        findings: &[UNMAPPED],
+        ..Check::DEFAULT
     },
 ];
 
 const MEANS: &str = "Files in an image belong to many users, so a build needs many user ids, and these two programs hand them out.";
 const REBUILD: &str = "In the image's Containerfile, in the last step that touches these files:\n  RUN apt-get update && apt-get install --yes uidmap libcap2-bin && \\\n      chmod u-s /usr/bin/newuidmap /usr/bin/newgidmap && \\\n      setcap cap_setuid+ep /usr/bin/newuidmap && setcap cap_setgid+ep /usr/bin/newgidmap";
 
-const NO_HELPER: Case = Case {
+const NO_HELPER: Finding = Finding {
     name: "missing",
     status: Status::Fail,
     means: MEANS,
-    cure: REBUILD,
+    remedy: REBUILD,
 };
-const NO_RIGHT: Case = Case {
+const NO_RIGHT: Finding = Finding {
     name: "no-right",
     status: Status::Fail,
     means: "Files in an image belong to many users, so a build needs many user ids. The programs that hand them out are here, but without the file capability that gives them the right to: it gets lost where an image is copied or flattened without extended attributes.",
-    cure: REBUILD,
+    remedy: REBUILD,
 };
-const NOSUID: Case = Case {
+const NOSUID: Finding = Finding {
     name: "nosuid",
     status: Status::Fail,
     means: "The file system that holds newuidmap and newgidmap is mounted nosuid, which makes the kernel ignore the right that their files carry.",
-    cure: "Take the volume or mount over {directory} out of the pod spec, or mount it without nosuid; on the node, as root:\n  findmnt -o TARGET,OPTIONS --target /var/lib/containerd",
+    remedy: "Take the volume or mount over {directory} out of the pod spec, or mount it without nosuid; on the node, as root:\n  findmnt -o TARGET,OPTIONS --target /var/lib/containerd",
 };
-const POWERLESS: Case = Case {
+const POWERLESS: Finding = Finding {
     name: "setuid-powerless",
     status: Status::Fail,
     means: "These programs are setuid root, and as root they write a map only with the capabilities DAC_OVERRIDE and SYS_ADMIN, which this container rightly has not. With a file capability of their own they need neither.",
-    cure: REBUILD,
+    remedy: REBUILD,
 };
-const SETUID: Case = Case {
+const SETUID: Finding = Finding {
     name: "setuid",
     status: Status::Warn,
     means: "The programs work, but as setuid root: a way to root for every process of the job, where one capability of one file would do.",
-    cure: REBUILD,
+    remedy: REBUILD,
 };
-const NO_FILE: Case = Case {
+const NO_FILE: Finding = Finding {
     name: "missing",
     status: Status::Fail,
     means: "Files in an image belong to many users, so a build needs many user ids, and this file says which ones this user may take. It is not there.",
-    cure: RANGES,
+    remedy: RANGES,
 };
-const MALFORMED: Case = Case {
+const MALFORMED: Finding = Finding {
     name: "malformed",
     status: Status::Fail,
     means: "Files in an image belong to many users, so a build needs many user ids. The line that grants them to this user cannot be read: it must be NAME:FIRST:COUNT.",
-    cure: RANGES,
+    remedy: RANGES,
 };
-const NO_ENTRY: Case = Case {
+const NO_ENTRY: Finding = Finding {
     name: "no-entry",
     status: Status::Fail,
     means: "Files in an image belong to many users, so a build needs many user ids, and no line of this file grants any to the user that this container runs as.",
-    cure: RANGES,
+    remedy: RANGES,
 };
-const OVERLAP: Case = Case {
+const OVERLAP: Finding = Finding {
     name: "overlap",
     status: Status::Fail,
     means: "Two of the ranges that this user is granted hold the same ids, and the kernel refuses a map that holds one twice.",
-    cure: RANGES,
+    remedy: RANGES,
 };
-const OUTSIDE: Case = Case {
+const OUTSIDE: Finding = Finding {
     name: "outside",
     status: Status::Fail,
     means: "This container has only some of the node's user ids (it lives in a user namespace), and the ranges that this user is granted are not among them. Buildah's own message blames newuidmap.",
-    cure: RANGES,
+    remedy: RANGES,
 };
-const OWN_ID: Case = Case {
+const OWN_ID: Finding = Finding {
     name: "own-id",
     status: Status::Fail,
     means: "The ranges hold this user's own id, which becomes root of the build: the kernel refuses a map that holds one twice.",
-    cure: RANGES,
+    remedy: RANGES,
 };
-const TOO_FEW: Case = Case {
+const TOO_FEW: Finding = Finding {
     name: "too-few",
     status: Status::Warn,
     means: "Most images need the ids up to 65535 (nobody is 65534). A build fails at the first file of a higher one: \"potentially insufficient UIDs or GIDs available in user namespace\".",
-    cure: RANGES,
+    remedy: RANGES,
 };
 const RANGES: &str = "In the image's Containerfile (ids that exist in every pod, less this user's own and its group's):\n  RUN printf '{subuids}' >/etc/subuid && printf '{subgids}' >/etc/subgid\nOn a node or workstation, as root:\n  usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}";
-const UNMAPPED: Case = Case {
+const UNMAPPED: Finding = Finding {
     name: "refused",
     status: Status::Fail,
     means: "Everything that gives a build its user ids looks right, and still it was refused. Buildah will say \"newuidmap: write to uid_map failed\", or go on with a single id and fail later.",
-    cure: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
+    remedy: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
 };
 
-fn helpers(_: &Scene) -> Finding {
+fn helpers(_: &Context) -> Observation {
     if is_root() {
-        return Finding::skipped("root writes the map itself");
+        return Observation::skipped("root writes the map itself");
     }
-    let mut wrong: Vec<Finding> = [Kind::User, Kind::Group]
+    let mut wrong: Vec<Observation> = [Kind::User, Kind::Group]
         .into_iter()
         .filter_map(helper)
         .collect();
     wrong.sort_by_key(|finding| !finding.is_fatal());
-    let ok = || Finding::ok("newuidmap has cap_setuid=ep, newgidmap has cap_setgid=ep");
+    let ok = || Observation::ok("newuidmap has cap_setuid=ep, newgidmap has cap_setgid=ep");
     wrong.into_iter().next().unwrap_or_else(ok)
 }
 
@@ -155,15 +155,18 @@ fn is_root() -> bool {
 }
 
 /// What is wrong with one helper.
-fn helper(kind: Kind) -> Option<Finding> {
+fn helper(kind: Kind) -> Option<Observation> {
     let name = kind.helper();
     let Some(path) = program::find(name) else {
-        return Some(Finding::case(NO_HELPER, format!("{name} is not in PATH")));
+        return Some(Observation::problem(
+            NO_HELPER,
+            format!("{name} is not in PATH"),
+        ));
     };
     let shown = path.display();
     let rights = match program::rights(&path) {
         Ok(rights) => rights,
-        Err(error) => return Some(Finding::case(NO_HELPER, format!("{shown}: {error}"))),
+        Err(error) => return Some(Observation::problem(NO_HELPER, format!("{shown}: {error}"))),
     };
     let capability = match kind {
         Kind::User => Capability::CAP_SETUID,
@@ -172,7 +175,7 @@ fn helper(kind: Kind) -> Option<Finding> {
     if rights.nosuid {
         let directory = path.parent().unwrap_or(&path).display().to_string();
         let found = format!("{shown} lies on a mount with nosuid");
-        return Some(Finding::case(NOSUID, found).fill("directory", directory));
+        return Some(Observation::problem(NOSUID, found).fill("directory", directory));
     }
     let granted = rights.permitted & (1 << capability.index()) != 0;
     if rights.setuid_root {
@@ -180,24 +183,27 @@ fn helper(kind: Kind) -> Option<Finding> {
         let has = |capability| caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false);
         if !needed.into_iter().all(has) {
             let found = format!("{shown} is setuid root, without SYS_ADMIN and DAC_OVERRIDE");
-            return Some(Finding::case(POWERLESS, found));
+            return Some(Observation::problem(POWERLESS, found));
         }
-        return Some(Finding::case(SETUID, format!("{shown} is setuid root")));
+        return Some(Observation::problem(
+            SETUID,
+            format!("{shown} is setuid root"),
+        ));
     }
     match (granted, rights.effective) {
         (true, true) => None,
         (true, false) => {
             let found = format!("the capability of {shown} is permitted but not effective");
-            Some(Finding::case(NO_RIGHT, found))
+            Some(Observation::problem(NO_RIGHT, found))
         }
         (false, _) => {
             let found = format!("{shown} is neither setuid root nor has it {capability}");
-            Some(Finding::case(NO_RIGHT, found))
+            Some(Observation::problem(NO_RIGHT, found))
         }
     }
 }
 
-fn subordinate(_: &Scene) -> Finding {
+fn subordinate(_: &Context) -> Observation {
     let mut totals = Vec::new();
     for kind in [Kind::User, Kind::Group] {
         match ranges(kind) {
@@ -207,7 +213,7 @@ fn subordinate(_: &Scene) -> Finding {
         }
     }
     if totals.is_empty() {
-        return Finding::skipped("root takes all ids that this container has");
+        return Observation::skipped("root takes all ids that this container has");
     }
     let few = totals.iter().find(|(_, total)| *total < 65534);
     if let Some((file, total)) = few {
@@ -220,13 +226,13 @@ fn subordinate(_: &Scene) -> Finding {
     let told = totals
         .iter()
         .map(|(file, total)| format!("{total} in {file}"));
-    Finding::ok(told.collect::<Vec<_>>().join(", "))
+    Observation::ok(told.collect::<Vec<_>>().join(", "))
 }
 
 /// The two files differ where the user's number and its group's do.
-fn wrong(case: Case, found: String) -> Finding {
+fn wrong(finding: Finding, found: String) -> Observation {
     let name = user();
-    Finding::case(case, found)
+    Observation::problem(finding, found)
         .fill("subuids", advice(&name, own(Kind::User)))
         .fill("subgids", advice(&name, own(Kind::Group)))
 }
@@ -252,7 +258,7 @@ fn advice(user: &str, own: u32) -> String {
 }
 
 /// How many ids a file grants us, or what is wrong with it; `None` where root has no line and so needs none.
-fn ranges(kind: Kind) -> Result<Option<u64>, (Case, String)> {
+fn ranges(kind: Kind) -> Result<Option<u64>, (Finding, String)> {
     let file = kind.subordinate_file();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -285,7 +291,7 @@ fn judge(
     uid: u32,
     own: u32,
     inside: &[Range],
-) -> Result<u64, (Case, String)> {
+) -> Result<u64, (Finding, String)> {
     let ranges = subordinate_ranges(text, Some(name), uid);
     let number = uid.to_string();
     let mentions = |line: &&str| {
@@ -346,10 +352,10 @@ fn covered(range: Range, inside: &[Range]) -> bool {
     inside.is_empty() || inside.iter().any(|extent| range.within(*extent))
 }
 
-fn map(_: &Scene) -> Finding {
+fn map(_: &Context) -> Observation {
     match ask(rooms::MAPPED, true) {
-        Ok(()) => Finding::ok("made one, and became root in it"),
-        Err(refusal) => Finding::case(UNMAPPED, refusal.told()),
+        Ok(()) => Observation::ok("made one, and became root in it"),
+        Err(refusal) => Observation::problem(UNMAPPED, refusal.told()),
     }
 }
 
@@ -392,11 +398,11 @@ mod tests {
     #[test]
     fn the_line_to_paste_serves_user_and_group_apart() {
         let check = &CHECKS[1];
-        let finding = Finding::case(OWN_ID, "")
+        let finding = Observation::problem(OWN_ID, "")
             .fill("subuids", advice("runner", 1000))
             .fill("subgids", advice("runner", 2000));
-        let scene = Scene::of(&crate::config::Config::default());
-        let cure = finding.outcome(check, &scene).cure.unwrap();
+        let context = Context::of(&crate::config::Config::default());
+        let cure = finding.into_result(check, &context).remedy.unwrap();
         let line = "RUN printf 'runner:1:999\\nrunner:1001:64535\\n' >/etc/subuid && printf 'runner:1:1999\\nrunner:2001:63535\\n' >/etc/subgid";
         assert!(cure.contains(line), "{cure}");
     }

@@ -8,51 +8,51 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use zeroize::Zeroizing;
 
-use super::tokens;
-use super::trials::told;
+use super::jwt;
+use super::probes::told;
 use crate::config::FlavorName;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::Context;
 use linux::{program, trial, userns};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "network.names",
         title: "Names of hosts are found",
-        how: "Asks getent(1), which looks where this image's programs look, for each host of --reach, of storage.insecure_registries and of the flavor's CI service (that one only where no proxy is named).",
-        limit: Duration::from_secs(4),
-        look: names,
-        cases: &[UNKNOWN, NO_ANSWER],
-        ..Check::NEW
+        method: "Asks getent(1), which looks where this image's programs look, for each host of --reach, of storage.insecure_registries and of the flavor's CI service (that one only where no proxy is named).",
+        timeout: Duration::from_secs(4),
+        run: names,
+        findings: &[UNKNOWN, NO_ANSWER],
+        ..Check::DEFAULT
     },
     Check {
         id: "network.tcp",
         title: "Hosts can be reached",
-        how: "Opens a TCP connection to each of the same hosts, and closes it again. A second is enough for each.",
-        after: &["network.names"],
-        limit: Duration::from_secs(10),
-        look: tcp,
-        cases: &[UNREACHABLE],
-        ..Check::NEW
+        method: "Opens a TCP connection to each of the same hosts, and closes it again. A second is enough for each.",
+        needs: &["network.names"],
+        timeout: Duration::from_secs(10),
+        run: tcp,
+        findings: &[UNREACHABLE],
+        ..Check::DEFAULT
     },
 ];
 
-const UNKNOWN: Case = Case {
+const UNKNOWN: Finding = Finding {
     name: "unknown",
     status: Status::Fail,
     means: "This pod cannot find the address of a host that the job needs: the name is wrong, or no DNS server answers, or a network policy keeps the pod from it.",
-    cure: "cat /etc/resolv.conf; getent ahosts {host}\nA network policy that restricts what a pod may reach must let it ask DNS:\n  egress: [{ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}]",
+    remedy: "cat /etc/resolv.conf; getent ahosts {host}\nA network policy that restricts what a pod may reach must let it ask DNS:\n  egress: [{ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}]",
 };
-const NO_ANSWER: Case = Case {
+const NO_ANSWER: Finding = Finding {
     name: "no-answer",
     means: "This pod asks for the address of a host that the job needs, and no DNS server answers: a network policy or firewall keeps the pod from it, or the server that /etc/resolv.conf names first is down. Every name takes seconds then, or fails.",
     ..UNKNOWN
 };
-const UNREACHABLE: Case = Case {
+const UNREACHABLE: Finding = Finding {
     name: "unreachable",
     status: Status::Fail,
     means: "The host is known, and no connection to it comes about: nothing listens there, or a firewall or network policy stands between.",
-    cure: "In the namespace's network policy, let the pod out:\n  egress: [{to: [{ipBlock: {cidr: {cidr}}}], ports: [{port: {port}}]}]\nBehind a proxy, name the proxy's host and port to --reach instead.",
+    remedy: "In the namespace's network policy, let the pod out:\n  egress: [{to: [{ipBlock: {cidr: {cidr}}}], ports: [{port: {port}}]}]\nBehind a proxy, name the proxy's host and port to --reach instead.",
 };
 
 /// Less than the five seconds after which a resolver asks again: whoever has not answered yet is not there.
@@ -76,28 +76,28 @@ fn split(text: &str) -> (String, u16) {
     (text.trim_matches(['[', ']']).to_owned(), usual)
 }
 
-fn hosts(scene: &Scene) -> Vec<(String, u16)> {
-    let registries = &scene.config.storage.insecure_registries;
-    let named = scene.reach.iter().chain(registries).cloned();
+fn hosts(context: &Context) -> Vec<(String, u16)> {
+    let registries = &context.config.storage.insecure_registries;
+    let named = context.reach.iter().chain(registries).cloned();
     named
-        .chain(service(scene))
+        .chain(service(context))
         .map(|text| split(&text))
         .collect()
 }
 
 /// The CI service of the flavor. Behind a proxy it is the proxy's to find.
-fn service(scene: &Scene) -> Option<String> {
+fn service(context: &Context) -> Option<String> {
     let proxied = ["https_proxy", "HTTPS_PROXY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    if proxied || scene.excused(Duty::Job).is_some() {
+    if proxied || context.excused(Duty::Job).is_some() {
         return None;
     }
-    let config = &scene.config;
+    let config = &context.config;
     let or = |url: Option<String>, usual: &str| Some(url.unwrap_or_else(|| usual.to_owned()));
     match config.flavor {
         FlavorName::Github => or(
-            config.github.url.clone().or_else(|| staged(scene)),
+            config.github.url.clone().or_else(|| staged(context)),
             "github.com",
         ),
         FlavorName::Circleci => or(config.circleci.url.clone(), "runner.circleci.com"),
@@ -106,14 +106,14 @@ fn service(scene: &Scene) -> Option<String> {
 }
 
 /// What a JIT configuration among the staged secrets says.
-fn staged(scene: &Scene) -> Option<String> {
-    let entries = std::fs::read_dir(&scene.config.secrets.directory).ok()?;
+fn staged(context: &Context) -> Option<String> {
+    let entries = std::fs::read_dir(&context.config.secrets.directory).ok()?;
     let texts = entries
         .flatten()
         .filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
     texts
         .map(Zeroizing::new)
-        .find_map(|text| tokens::server(&text))
+        .find_map(|text| jwt::server(&text))
 }
 
 /// What became of asking for a host.
@@ -186,13 +186,13 @@ fn listed(text: &str) -> Vec<IpAddr> {
     found
 }
 
-fn names(scene: &Scene) -> Finding {
-    let hosts = hosts(scene);
+fn names(context: &Context) -> Observation {
+    let hosts = hosts(context);
     if hosts.is_empty() {
-        return Finding::skipped("no host to ask for: name one with --reach HOST[:PORT]");
+        return Observation::skipped("no host to ask for: name one with --reach HOST[:PORT]");
     }
     let Some(answers) = ask(&hosts) else {
-        return Finding::skipped("there is no getent in this image to ask");
+        return Observation::skipped("there is no getent in this image to ask");
     };
     for ((host, _), answer) in hosts.iter().zip(answers) {
         match answer {
@@ -201,22 +201,23 @@ fn names(scene: &Scene) -> Finding {
                     "nobody told the address of {host} within {} ms",
                     PATIENCE_FOR_NAMES.as_millis()
                 );
-                return Finding::case(NO_ANSWER, found).fill("host", host);
+                return Observation::problem(NO_ANSWER, found).fill("host", host);
             }
             Answer::Addresses(found) if found.is_empty() => {
-                return Finding::case(UNKNOWN, format!("{host} has no address")).fill("host", host);
+                return Observation::problem(UNKNOWN, format!("{host} has no address"))
+                    .fill("host", host);
             }
             Answer::Addresses(_) => {}
         }
     }
     let names: Vec<_> = hosts.into_iter().map(|(host, _)| host).collect();
-    Finding::ok(names.join(", "))
+    Observation::ok(names.join(", "))
 }
 
-fn tcp(scene: &Scene) -> Finding {
-    let hosts = hosts(scene);
+fn tcp(context: &Context) -> Observation {
+    let hosts = hosts(context);
     if hosts.is_empty() {
-        return Finding::skipped("no host to reach: name one with --reach HOST[:PORT]");
+        return Observation::skipped("no host to reach: name one with --reach HOST[:PORT]");
     }
     let answers = ask(&hosts).unwrap_or_default();
     for (index, (host, port)) in hosts.iter().enumerate() {
@@ -225,16 +226,16 @@ fn tcp(scene: &Scene) -> Finding {
             _ => &[],
         };
         let Some(address) = found.first() else {
-            return Finding::skipped(format!("the address of {host} is not known"));
+            return Observation::skipped(format!("the address of {host} is not known"));
         };
         if let Err(why) = connect(found, *port) {
-            return Finding::case(UNREACHABLE, format!("{host}:{port}: {why}"))
+            return Observation::problem(UNREACHABLE, format!("{host}:{port}: {why}"))
                 .fill("cidr", cidr(*address))
                 .fill("port", port.to_string());
         }
     }
     let reached = hosts.iter().map(|(host, port)| format!("{host}:{port}"));
-    Finding::ok(reached.collect::<Vec<_>>().join(", "))
+    Observation::ok(reached.collect::<Vec<_>>().join(", "))
 }
 
 /// The block that holds this address alone.

@@ -8,9 +8,9 @@ use nix::unistd::getuid;
 
 use super::kernel;
 use super::kubernetes::on_node;
-use super::trials::told;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use super::probes::told;
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::Context;
 use linux::idmap::parse_map;
 use linux::syscalls::{self, Heard};
 use linux::trial::Trial;
@@ -19,95 +19,95 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "privileges.syscalls",
         title: "The seccomp filter lets a build's system calls pass",
-        how: "Makes each system call with arguments that the kernel itself refuses by a known errno and without any effect. Another answer comes from the filter.",
+        method: "Makes each system call with arguments that the kernel itself refuses by a known errno and without any effect. Another answer comes from the filter.",
         duty: Duty::Builds,
         preflight: true,
-        look: syscalls,
-        cases: &[SECCOMP, SECCOMP_KILLS, NO_UMOUNT, SECCOMP_ODD],
-        ..Check::NEW
+        run: syscalls,
+        findings: &[SECCOMP, SECCOMP_KILLS, NO_UMOUNT, SECCOMP_ODD],
+        ..Check::DEFAULT
     },
     Check {
         id: "privileges.no-new-privs",
         title: "Programs may gain the capabilities of their file",
-        how: "Reads the no_new_privs flag, prctl(2) PR_GET_NO_NEW_PRIVS.",
+        method: "Reads the no_new_privs flag, prctl(2) PR_GET_NO_NEW_PRIVS.",
         duty: Duty::Builds,
         preflight: true,
-        look: no_new_privs,
-        cases: &[NO_NEW_PRIVS],
-        ..Check::NEW
+        run: no_new_privs,
+        findings: &[NO_NEW_PRIVS],
+        ..Check::DEFAULT
     },
     Check {
         id: "privileges.capabilities",
         title: "SETUID and SETGID are within reach",
-        how: "As a user without rights: reads the bounding set. As root: reads the effective set.",
+        method: "As a user without rights: reads the bounding set. As root: reads the effective set.",
         duty: Duty::Builds,
         preflight: true,
-        look: capabilities,
-        cases: &[BOUNDING, ROOT_WITHOUT],
-        ..Check::NEW
+        run: capabilities,
+        findings: &[BOUNDING, ROOT_WITHOUT],
+        ..Check::DEFAULT
     },
     Check {
         id: "privileges.excess",
         title: "The container has no rights over its node",
-        how: "Reads the bounding set. In a user namespace of the pod's own, capabilities count only within it.",
-        look: excess,
-        cases: &[PRIVILEGED, ADMIN],
-        ..Check::NEW
+        method: "Reads the bounding set. In a user namespace of the pod's own, capabilities count only within it.",
+        run: excess,
+        findings: &[PRIVILEGED, ADMIN],
+        ..Check::DEFAULT
     },
 ];
 
-const SECCOMP: Case = Case {
+const SECCOMP: Finding = Finding {
     name: "refused",
     status: Status::Fail,
     means: "A build unpacks image layers and runs steps in a small container of its own. The filter of this container's runtime forbids the system calls that make one.",
-    cure: "Bring k8s/seccomp/buildah.json to every node (kubectl apply -k k8s/seccomp), and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
+    remedy: "Bring k8s/seccomp/buildah.json to every node (kubectl apply -k k8s/seccomp), and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
 };
-const SECCOMP_KILLS: Case = Case {
+const SECCOMP_KILLS: Finding = Finding {
     name: "killed",
     means: "The filter of this container's runtime does not refuse this system call, it kills whoever makes it: a build would end without a word.",
     ..SECCOMP
 };
-const NO_UMOUNT: Case = Case {
+const NO_UMOUNT: Finding = Finding {
     name: "umount2",
     status: Status::Warn,
     means: "The filter lets builds mount and forbids them to unmount. They work, but with the slow driver vfs, and every step's mounts stay until the whole build ends, with warnings: \"error unmounting\".",
     ..SECCOMP
 };
-const SECCOMP_ODD: Case = Case {
+const SECCOMP_ODD: Finding = Finding {
     name: "odd",
     status: Status::Warn,
     means: "The filter answers these system calls with an error that programs do not take for \"not there\", so they do not fall back to older ones. Builds mostly work, newer tools may not.",
-    cure: "Let the profile answer them with ENOSYS (\"defaultErrnoRet\": 38), as k8s/seccomp/buildah.json does.",
+    remedy: "Let the profile answer them with ENOSYS (\"defaultErrnoRet\": 38), as k8s/seccomp/buildah.json does.",
 };
-const NO_NEW_PRIVS: Case = Case {
+const NO_NEW_PRIVS: Finding = Finding {
     name: "set",
     status: Status::Fail,
     means: "newuidmap, which gives a build its user ids, has its right from a file capability, and this flag makes the kernel ignore those. Buildah then says \"newuidmap: write to uid_map failed\", or goes on with a single id and fails at the first file that belongs to another user.",
-    cure: "In the pod spec, on this container (leave the line out, or):\n  securityContext:\n    allowPrivilegeEscalation: true\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --security-opt no-new-privileges\nOr, on clusters with user namespaces for pods, hostUsers: false and runAsUser: 0, where nothing needs to be gained.",
+    remedy: "In the pod spec, on this container (leave the line out, or):\n  securityContext:\n    allowPrivilegeEscalation: true\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --security-opt no-new-privileges\nOr, on clusters with user namespaces for pods, hostUsers: false and runAsUser: 0, where nothing needs to be gained.",
 };
-const BOUNDING: Case = Case {
+const BOUNDING: Finding = Finding {
     name: "bounding-set",
     status: Status::Fail,
     means: "newuidmap and newgidmap give a build its user ids with the capabilities SETUID and SETGID, and this container may not have them: not in its bounding set. Buildah then blames newuidmap itself (\"should be setuid or have filecaps\"), although that is fine.",
-    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID",
+    remedy: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID",
 };
-const ROOT_WITHOUT: Case = Case {
+const ROOT_WITHOUT: Finding = Finding {
     name: "root-without",
     status: Status::Fail,
     means: "Root of this container maps a build's user ids itself, and needs these capabilities for it.",
-    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID, SETFCAP]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID --cap-add SETFCAP",
+    remedy: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID, SETFCAP]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID --cap-add SETFCAP",
 };
 
-const PRIVILEGED: Case = Case {
+const PRIVILEGED: Finding = Finding {
     name: "privileged",
     status: Status::Warn,
     means: "This container is privileged: a job that becomes root in it owns the node. Nothing here needs that.",
-    cure: "In the pod spec, on this container, in place of privileged: true:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: leave out --privileged",
+    remedy: "In the pod spec, on this container, in place of privileged: true:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: leave out --privileged",
 };
-const ADMIN: Case = Case {
+const ADMIN: Finding = Finding {
     name: "sys-admin",
     means: "The capability SYS_ADMIN is within this container's reach, and it is most of what root may do on the node. Builds need it only inside their own user namespace.",
-    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --cap-add SYS_ADMIN",
+    remedy: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --cap-add SYS_ADMIN",
     ..PRIVILEGED
 };
 
@@ -119,7 +119,7 @@ fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }
 
-fn syscalls(_: &Scene) -> Finding {
+fn syscalls(_: &Context) -> Observation {
     let trial = Trial {
         name: syscalls::NAME,
         arguments: Vec::new(),
@@ -132,10 +132,10 @@ fn syscalls(_: &Scene) -> Finding {
     };
     let heard: Heard = match trial.ask() {
         Ok(heard) => heard,
-        Err(error) => return Finding::case(SECCOMP_KILLS, error.to_string()),
+        Err(error) => return Observation::problem(SECCOMP_KILLS, error.to_string()),
     };
     if let Some(name) = heard.asking {
-        return Finding::case(SECCOMP_KILLS, format!("{name}: the process was killed"));
+        return Observation::problem(SECCOMP_KILLS, format!("{name}: the process was killed"));
     }
     let told = |refused: &[&(String, i32)]| {
         let told = refused
@@ -146,10 +146,10 @@ fn syscalls(_: &Scene) -> Finding {
     let (spared, needed): (Vec<_>, Vec<_>) =
         (heard.refused.iter()).partition(|(name, errno)| is_spared(name, *errno));
     if !needed.is_empty() {
-        return Finding::case(SECCOMP, told(&needed));
+        return Observation::problem(SECCOMP, told(&needed));
     }
     if spared.iter().any(|(name, _)| name == "umount2") {
-        return Finding::case(NO_UMOUNT, told(&spared));
+        return Observation::problem(NO_UMOUNT, told(&spared));
     }
     let odd = |(name, errno): &(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
     let odd: Vec<_> = spared
@@ -158,27 +158,27 @@ fn syscalls(_: &Scene) -> Finding {
         .filter(|refused| odd(refused))
         .collect();
     if !odd.is_empty() {
-        return Finding::case(SECCOMP_ODD, told(&odd));
+        return Observation::problem(SECCOMP_ODD, told(&odd));
     }
     if spared.is_empty() {
-        return Finding::ok("none is refused");
+        return Observation::ok("none is refused");
     }
-    Finding::ok(format!("refused, but not needed: {}", told(&spared)))
+    Observation::ok(format!("refused, but not needed: {}", told(&spared)))
 }
 
-fn no_new_privs(_: &Scene) -> Finding {
+fn no_new_privs(_: &Context) -> Observation {
     let set = nix::sys::prctl::get_no_new_privs().unwrap_or(false);
     match (set, getuid().is_root()) {
-        (false, _) => Finding::ok("no_new_privs is not set"),
-        (true, true) => Finding::ok("no_new_privs is set; root needs to gain nothing"),
-        (true, false) => Finding::case(
+        (false, _) => Observation::ok("no_new_privs is not set"),
+        (true, true) => Observation::ok("no_new_privs is set; root needs to gain nothing"),
+        (true, false) => Observation::problem(
             NO_NEW_PRIVS,
             "no_new_privs is set (allowPrivilegeEscalation: false)",
         ),
     }
 }
 
-fn capabilities(_: &Scene) -> Finding {
+fn capabilities(_: &Context) -> Observation {
     use Capability::{CAP_SETGID, CAP_SETUID};
     let root = getuid().is_root();
     let (set, needed): (_, &[Capability]) = if root {
@@ -194,10 +194,12 @@ fn capabilities(_: &Scene) -> Finding {
         .collect();
     let missing = missing.join(" and ");
     match (missing.is_empty(), root) {
-        (true, true) => Finding::ok("root with all it needs to map ids"),
-        (true, false) => Finding::ok("the bounding set has SETUID and SETGID"),
-        (false, true) => Finding::case(ROOT_WITHOUT, format!("root without {missing}")),
-        (false, false) => Finding::case(BOUNDING, format!("the bounding set lacks {missing}")),
+        (true, true) => Observation::ok("root with all it needs to map ids"),
+        (true, false) => Observation::ok("the bounding set has SETUID and SETGID"),
+        (false, true) => Observation::problem(ROOT_WITHOUT, format!("root without {missing}")),
+        (false, false) => {
+            Observation::problem(BOUNDING, format!("the bounding set lacks {missing}"))
+        }
     }
 }
 
@@ -210,16 +212,16 @@ fn of_root(release: &str) -> &'static [Capability] {
     }
 }
 
-fn excess(_: &Scene) -> Finding {
+fn excess(_: &Context) -> Observation {
     if on_node() {
-        return Finding::skipped("this is a node, and no container");
+        return Observation::skipped("this is a node, and no container");
     }
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let own = !parse_map(&map)
         .iter()
         .any(|line| line.outside == 0 && line.count > 0);
     if own {
-        return Finding::ok("root of this container is nobody on the node");
+        return Observation::ok("root of this container is nobody on the node");
     }
     let has = |capability| caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false);
     let all = caps::all()
@@ -227,10 +229,12 @@ fn excess(_: &Scene) -> Finding {
         .filter(|capability| has(*capability));
     match (all.count(), has(Capability::CAP_SYS_ADMIN)) {
         (count, true) if count >= 38 => {
-            Finding::case(PRIVILEGED, format!("{count} capabilities are within reach"))
+            Observation::problem(PRIVILEGED, format!("{count} capabilities are within reach"))
         }
-        (_, true) => Finding::case(ADMIN, "the bounding set has SYS_ADMIN"),
-        (count, false) => Finding::ok(format!("{count} capabilities, SYS_ADMIN not among them")),
+        (_, true) => Observation::problem(ADMIN, "the bounding set has SYS_ADMIN"),
+        (count, false) => {
+            Observation::ok(format!("{count} capabilities, SYS_ADMIN not among them"))
+        }
     }
 }
 

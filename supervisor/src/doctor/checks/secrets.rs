@@ -8,118 +8,119 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::unistd::{AccessFlags, access};
 use zeroize::Zeroizing;
 
-use super::tokens;
-use super::trials::told;
+use super::jwt;
+use super::probes::told;
 use crate::config::FlavorName;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::Context;
 use crate::flavor;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "secrets.directory",
         title: "The staged secrets can be read",
-        how: "Lists the directory of staged secrets and compares it with secrets.required.",
+        method: "Lists the directory of staged secrets and compares it with secrets.required.",
         duty: Duty::Secrets,
         preflight: true,
-        look: directory,
-        cases: &[UNREADABLE, MISSING],
-        ..Check::NEW
+        run: directory,
+        findings: &[UNREADABLE, MISSING],
+        ..Check::DEFAULT
     },
     Check {
         id: "secrets.content",
         title: "The staged secrets have a value, and it is valid now",
-        how: "Reads each: whether it is empty, its mode, and what one that is a JWT, or a JIT configuration with one, says of its time.",
+        method: "Reads each: whether it is empty, its mode, and what one that is a JWT, or a JIT configuration with one, says of its time.",
         duty: Duty::Secrets,
-        after: &["secrets.directory"],
-        look: content,
-        cases: &[UNREADABLE, EXPIRED, EMPTY, EXPIRED_OTHER, NOT_YET, OPEN],
-        ..Check::NEW
+        needs: &["secrets.directory"],
+        run: content,
+        findings: &[UNREADABLE, EXPIRED, EMPTY, EXPIRED_OTHER, NOT_YET, OPEN],
+        ..Check::DEFAULT
     },
     Check {
         id: "secrets.unlink",
         title: "The job will not find the staged secrets",
-        how: "Asks access(2) whether the supervisor may remove the files once they are read, before the job starts.",
+        method: "Asks access(2) whether the supervisor may remove the files once they are read, before the job starts.",
         duty: Duty::Secrets,
-        after: &["secrets.directory"],
-        look: unlink,
-        cases: &[STAYS],
-        ..Check::NEW
+        needs: &["secrets.directory"],
+        run: unlink,
+        findings: &[STAYS],
+        ..Check::DEFAULT
     },
 ];
 
-const UNREADABLE: Case = Case {
+const UNREADABLE: Finding = Finding {
     name: "unreadable",
     status: Status::Fail,
     means: "The secrets of the job are mounted, and the user that this container runs as may not read them.",
-    cure: "In the pod spec, for the whole pod:\n  securityContext:\n    fsGroup: {gid}\nand on the volume:\n  secret: {secretName: NAME, defaultMode: 0440}",
+    remedy: "In the pod spec, for the whole pod:\n  securityContext:\n    fsGroup: {gid}\nand on the volume:\n  secret: {secretName: NAME, defaultMode: 0440}",
 };
-const MISSING: Case = Case {
+const MISSING: Finding = Finding {
     name: "missing",
     status: Status::Fail,
     means: "The configuration requires secrets that were not staged; the job would start without its credentials.",
-    cure: "kubectl create secret generic NAME --from-literal={key}=VALUE\nand in the pod spec, on the stage-secrets container:\n  volumeMounts: [{name: NAME, mountPath: {secrets}}]\nOr take {key} out of secrets.required.",
+    remedy: "kubectl create secret generic NAME --from-literal={key}=VALUE\nand in the pod spec, on the stage-secrets container:\n  volumeMounts: [{name: NAME, mountPath: {secrets}}]\nOr take {key} out of secrets.required.",
 };
 
-const EXPIRED: Case = Case {
+const EXPIRED: Finding = Finding {
     name: "expired",
     status: Status::Fail,
     means: "The runner's own token says of itself that its time is over; the CI service will refuse it.",
-    cure: "Make a new one (the launcher does it for each job), or by hand:\n  kubectl create secret generic NAME --from-file={key}=FILE --dry-run=client -o yaml | kubectl apply -f -",
+    remedy: "Make a new one (the launcher does it for each job), or by hand:\n  kubectl create secret generic NAME --from-file={key}=FILE --dry-run=client -o yaml | kubectl apply -f -",
 };
-const EXPIRED_OTHER: Case = Case {
+const EXPIRED_OTHER: Finding = Finding {
     name: "expired-other",
     status: Status::Warn,
     means: "This token says of itself that its time is over. The runner does not need it; a step of the job that uses it will be refused.",
-    cure: EXPIRED.cure,
+    remedy: EXPIRED.remedy,
 };
-const EMPTY: Case = Case {
+const EMPTY: Finding = Finding {
     name: "empty",
     status: Status::Fail,
     means: "The file of this secret is there and holds nothing; usually the command that made it failed without a word.",
-    cure: "kubectl create secret generic NAME --from-literal={key}=VALUE --dry-run=client -o yaml | kubectl apply -f -",
+    remedy: "kubectl create secret generic NAME --from-literal={key}=VALUE --dry-run=client -o yaml | kubectl apply -f -",
 };
-const NOT_YET: Case = Case {
+const NOT_YET: Finding = Finding {
     name: "not-yet",
     status: Status::Warn,
     means: "This token says of itself that it becomes valid later: the clock of this node, or that of whoever made it, is wrong.",
-    cure: "On the node, as root:\n  timedatectl set-ntp true && timedatectl",
+    remedy: "On the node, as root:\n  timedatectl set-ntp true && timedatectl",
 };
-const OPEN: Case = Case {
+const OPEN: Finding = Finding {
     name: "mode",
     status: Status::Warn,
     means: "Every user of this container may read the file of this secret.",
-    cure: "In the pod spec, on the volume:\n  secret: {secretName: NAME, defaultMode: 0440}\nAnd for the whole pod: securityContext: {fsGroup: {gid}}\nIn a directory of yours: chmod 0400 {key}",
+    remedy: "In the pod spec, on the volume:\n  secret: {secretName: NAME, defaultMode: 0440}\nAnd for the whole pod: securityContext: {fsGroup: {gid}}\nIn a directory of yours: chmod 0400 {key}",
 };
-const STAYS: Case = Case {
+const STAYS: Finding = Finding {
     name: "stays",
     status: Status::Warn,
     means: "The supervisor removes the files of secrets before the job starts. These it cannot remove (a mounted Secret is read-only), so every step of the job may read them.",
-    cure: "Stage them: an init container copies the Secret into a memory volume that this one mounts for writing. In the pod spec:\n  volumes: [{name: staged, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: staged, mountPath: {secrets}}]",
+    remedy: "Stage them: an init container copies the Secret into a memory volume that this one mounts for writing. In the pod spec:\n  volumes: [{name: staged, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: staged, mountPath: {secrets}}]",
 };
 
-fn directory(scene: &Scene) -> Finding {
-    let path = &scene.config.secrets.directory;
+fn directory(context: &Context) -> Observation {
+    let path = &context.config.secrets.directory;
     let shown = path.display();
     let keys = match keys(path) {
         Ok(keys) => keys,
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
-            return Finding::case(UNREADABLE, format!("{shown}: {}", told(errno)));
+            return Observation::problem(UNREADABLE, format!("{shown}: {}", told(errno)));
         }
     };
-    let secrets = &scene.config.secrets;
+    let secrets = &context.config.secrets;
     let mut needed = secrets.required.iter().chain(secrets.environment.values());
     if let Some(key) = needed.find(|key| !keys.contains(key)) {
-        if let Some(reason) = scene.secrets_taken() {
-            return Finding::skipped(reason);
+        if let Some(reason) = context.secrets_taken() {
+            return Observation::skipped(reason);
         }
-        return Finding::case(MISSING, format!("there is no {shown}/{key}")).fill("key", key);
+        return Observation::problem(MISSING, format!("there is no {shown}/{key}"))
+            .fill("key", key);
     }
     match keys.len() {
-        0 => Finding::skipped(format!("{shown} holds none, and none is required")),
-        count => Finding::ok(format!("{count} in {shown}")),
+        0 => Observation::skipped(format!("{shown} holds none, and none is required")),
+        count => Observation::ok(format!("{count} in {shown}")),
     }
 }
 
@@ -134,25 +135,25 @@ fn keys(path: &Path) -> std::io::Result<Vec<String>> {
     Ok(keys)
 }
 
-fn content(scene: &Scene) -> Finding {
-    let path = &scene.config.secrets.directory;
+fn content(context: &Context) -> Observation {
+    let path = &context.config.secrets.directory;
     let keys = keys(path).unwrap_or_default();
     if keys.is_empty() {
-        return Finding::skipped("there are none");
+        return Observation::skipped("there are none");
     }
-    let own = flavor::own_token(scene.config.flavor);
-    let mut wrong: Vec<Finding> = keys
+    let own = flavor::own_token(context.config.flavor);
+    let mut wrong: Vec<Observation> = keys
         .iter()
         .filter_map(|key| value(key, &path.join(key), own == Some(key)))
         .collect();
     wrong.sort_by_key(|finding| !finding.is_fatal());
-    let ok = || Finding::ok(format!("{} with a value", keys.len()));
+    let ok = || Observation::ok(format!("{} with a value", keys.len()));
     wrong.into_iter().next().unwrap_or_else(ok)
 }
 
 /// What is wrong with one secret, the runner's `own` token or another. Its value goes nowhere.
-fn value(key: &str, path: &Path, own: bool) -> Option<Finding> {
-    let case = |case, found: String| Some(Finding::case(case, found).fill("key", key));
+fn value(key: &str, path: &Path, own: bool) -> Option<Observation> {
+    let case = |case, found: String| Some(Observation::problem(case, found).fill("key", key));
     let bytes = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(error) => {
@@ -175,11 +176,11 @@ fn value(key: &str, path: &Path, own: bool) -> Option<Finding> {
 }
 
 /// What is wrong with the times that a token tells of itself.
-fn untimely(key: &str, text: &str, own: bool) -> Option<Finding> {
+fn untimely(key: &str, text: &str, own: bool) -> Option<Observation> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
     let now = i64::try_from(now).ok()?;
-    let case = |case, found: String| Some(Finding::case(case, found).fill("key", key));
-    let times = tokens::times(text)?;
+    let case = |case, found: String| Some(Observation::problem(case, found).fill("key", key));
+    let times = jwt::times(text)?;
     if let Some(over) = times.expires.filter(|time| *time <= now) {
         let minutes = (now - over) / 60;
         let kind = if own { EXPIRED } else { EXPIRED_OTHER };
@@ -200,14 +201,14 @@ pub(in crate::doctor) fn refused(key: &str, text: &str) -> Option<String> {
     finding.is_fatal().then(|| finding.found().to_owned())
 }
 
-fn unlink(scene: &Scene) -> Finding {
-    let path = &scene.config.secrets.directory;
+fn unlink(context: &Context) -> Observation {
+    let path = &context.config.secrets.directory;
     if keys(path).unwrap_or_default().is_empty() {
-        return Finding::skipped("there are none");
+        return Observation::skipped("there are none");
     }
     match access(path, AccessFlags::W_OK | AccessFlags::X_OK) {
-        Ok(()) => Finding::ok("their files are removed before the job starts"),
-        Err(errno) => Finding::case(STAYS, format!("{}: {}", path.display(), told(errno))),
+        Ok(()) => Observation::ok("their files are removed before the job starts"),
+        Err(errno) => Observation::problem(STAYS, format!("{}: {}", path.display(), told(errno))),
     }
 }
 

@@ -2,133 +2,133 @@
 
 use nix::errno::Errno;
 
-use super::trials::{Refusal, ask, sysctl};
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::Scene;
+use super::probes::{Refusal, ask, sysctl};
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::Context;
 use linux::rooms;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "userns.create",
         title: "A user namespace can be made",
-        how: "A child makes one. Where it is refused, sysctls and the errno tell why.",
+        method: "A child makes one. Where it is refused, sysctls and the errno tell why.",
         duty: Duty::Builds,
-        after: &["privileges.syscalls"],
+        needs: &["privileges.syscalls"],
         preflight: true,
-        look: create,
-        cases: &[OFF, USED_UP, CLONE_OFF, UBUNTU, CONFINED, CHROOTED, REFUSED],
-        ..Check::NEW
+        run: create,
+        findings: &[OFF, USED_UP, CLONE_OFF, UBUNTU, CONFINED, CHROOTED, REFUSED],
+        ..Check::DEFAULT
     },
     Check {
         id: "userns.mount",
         title: "File systems can be mounted in it",
-        how: "A child makes a user and a mount namespace, mounts a tmpfs, changes its root and unmounts.",
+        method: "A child makes a user and a mount namespace, mounts a tmpfs, changes its root and unmounts.",
         duty: Duty::Builds,
-        after: &["userns.create"],
+        needs: &["userns.create"],
         preflight: true,
-        look: mount,
-        cases: &[UBUNTU, CONFINED, NO_MOUNT],
-        ..Check::NEW
+        run: mount,
+        findings: &[UBUNTU, CONFINED, NO_MOUNT],
+        ..Check::DEFAULT
     },
     Check {
         id: "userns.proc",
         title: "A build step's isolation is known",
-        how: "A child makes a user and a PID namespace, asks for pivot_root and mounts a /proc of its own.",
+        method: "A child makes a user and a PID namespace, asks for pivot_root and mounts a /proc of its own.",
         duty: Duty::Builds,
-        after: &["userns.mount"],
-        look: proc,
-        cases: &[],
-        ..Check::NEW
+        needs: &["userns.mount"],
+        run: proc,
+        findings: &[],
+        ..Check::DEFAULT
     },
 ];
 
 const MEANS: &str = "Builds without root need a user namespace: a room in which an ordinary user is root over nothing but their own files.";
 
-const OFF: Case = Case {
+const OFF: Finding = Finding {
     name: "off",
     status: Status::Fail,
     means: MEANS,
-    cure: "On the node, as root:\n  echo user.max_user_namespaces=28633 >/etc/sysctl.d/90-userns.conf && sysctl --system",
+    remedy: "On the node, as root:\n  echo user.max_user_namespaces=28633 >/etc/sysctl.d/90-userns.conf && sysctl --system",
 };
-const USED_UP: Case = Case {
+const USED_UP: Finding = Finding {
     name: "used-up",
     status: Status::Fail,
     means: "Builds without root need a user namespace of their own. The limit here is above zero, but one around this container is not, or all of it is in use, or namespaces are nested 32 deep already.",
-    cure: "On the node, as root:\n  sysctl -w user.max_user_namespaces=28633\nWhere this container runs inside another one (kind, a dev container, a sandbox), the same line in that one, as its root.",
+    remedy: "On the node, as root:\n  sysctl -w user.max_user_namespaces=28633\nWhere this container runs inside another one (kind, a dev container, a sandbox), the same line in that one, as its root.",
 };
-const CLONE_OFF: Case = Case {
+const CLONE_OFF: Finding = Finding {
     name: "clone-off",
     status: Status::Fail,
     means: MEANS,
-    cure: "On the node, as root:\n  echo kernel.unprivileged_userns_clone=1 >/etc/sysctl.d/90-userns.conf && sysctl --system",
+    remedy: "On the node, as root:\n  echo kernel.unprivileged_userns_clone=1 >/etc/sysctl.d/90-userns.conf && sysctl --system",
 };
-const UBUNTU: Case = Case {
+const UBUNTU: Finding = Finding {
     name: "apparmor-restricted",
     status: Status::Fail,
     means: "Ubuntu lets programs without an AppArmor profile of their own make user namespaces only without any rights in them, and a build without rights fails at its first mount.",
-    cure: "On the node, as root:\n  echo kernel.apparmor_restrict_unprivileged_userns=0 >/etc/sysctl.d/90-userns.conf && sysctl --system\nOr load an AppArmor profile with the rule \"userns,\" on the nodes and name it in the pod spec, on this container:\n  securityContext:\n    appArmorProfile: {type: Localhost, localhostProfile: NAME}",
+    remedy: "On the node, as root:\n  echo kernel.apparmor_restrict_unprivileged_userns=0 >/etc/sysctl.d/90-userns.conf && sysctl --system\nOr load an AppArmor profile with the rule \"userns,\" on the nodes and name it in the pod spec, on this container:\n  securityContext:\n    appArmorProfile: {type: Localhost, localhostProfile: NAME}",
 };
-const CONFINED: Case = Case {
+const CONFINED: Finding = Finding {
     name: "confined",
     status: Status::Fail,
     means: "The node's security module ({module}) confines this container and forbids what every build without root has to do.",
-    cure: "AppArmor, in the pod spec, on this container (Kubernetes 1.30 and later):\n  securityContext:\n    appArmorProfile: {type: Unconfined}\nSELinux, in the same place:\n  securityContext:\n    seLinuxOptions: {type: container_engine_t}\nWith podman: --security-opt apparmor=unconfined, or --security-opt label=type:container_engine_t",
+    remedy: "AppArmor, in the pod spec, on this container (Kubernetes 1.30 and later):\n  securityContext:\n    appArmorProfile: {type: Unconfined}\nSELinux, in the same place:\n  securityContext:\n    seLinuxOptions: {type: container_engine_t}\nWith podman: --security-opt apparmor=unconfined, or --security-opt label=type:container_engine_t",
 };
-const CHROOTED: Case = Case {
+const CHROOTED: Finding = Finding {
     name: "chrooted",
     status: Status::Fail,
     means: "The kernel makes no user namespace for a process whose root directory was changed with chroot(2). Sandboxes that use chroot in place of a mount namespace do that.",
-    cure: "Run this image by a container runtime that uses pivot_root. With runc, crun and containerd: leave out --no-pivot (no_pivot = false).",
+    remedy: "Run this image by a container runtime that uses pivot_root. With runc, crun and containerd: leave out --no-pivot (no_pivot = false).",
 };
-const REFUSED: Case = Case {
+const REFUSED: Finding = Finding {
     name: "refused",
     status: Status::Fail,
     means: "Builds without root need a user namespace, and the kernel refuses it although no sysctl and no filter that can be seen from here forbids it: a security module of the node, or a sandbox around the container.",
-    cure: "On the node, as root, right after this message:\n  dmesg | tail -n 20; journalctl -k -n 20 | grep -iE 'apparmor|selinux|avc|userns'",
+    remedy: "On the node, as root, right after this message:\n  dmesg | tail -n 20; journalctl -k -n 20 | grep -iE 'apparmor|selinux|avc|userns'",
 };
-const NO_MOUNT: Case = Case {
+const NO_MOUNT: Finding = Finding {
     name: "no-mount",
     status: Status::Fail,
     means: "A user namespace can be made, but nothing may be mounted in it, and every build mounts.",
-    cure: REFUSED.cure,
+    remedy: REFUSED.remedy,
 };
 
-fn create(_: &Scene) -> Finding {
+fn create(_: &Context) -> Observation {
     match ask(rooms::MAKE, false) {
-        Ok(()) => Finding::ok("made one"),
+        Ok(()) => Observation::ok("made one"),
         Err(refusal) => why_not(&refusal),
     }
 }
 
-fn why_not(refusal: &Refusal) -> Finding {
+fn why_not(refusal: &Refusal) -> Observation {
     let told = refusal.told();
     match refusal.errno {
         Errno::ENOSPC | Errno::EUSERS => {
             let limit = sysctl("user.max_user_namespaces");
             let case = if limit == Some(0) { OFF } else { USED_UP };
             let limit = limit.map_or("unknown".to_owned(), |limit| limit.to_string());
-            Finding::case(case, format!("user.max_user_namespaces = {limit}; {told}"))
+            Observation::problem(case, format!("user.max_user_namespaces = {limit}; {told}"))
         }
-        _ if sysctl("kernel.unprivileged_userns_clone") == Some(0) => Finding::case(
+        _ if sysctl("kernel.unprivileged_userns_clone") == Some(0) => Observation::problem(
             CLONE_OFF,
             format!("kernel.unprivileged_userns_clone = 0; {told}"),
         ),
         errno => restricted(errno, &told).unwrap_or_else(|| {
             let case = if chrooted() { CHROOTED } else { REFUSED };
-            Finding::case(case, told)
+            Observation::problem(case, told)
         }),
     }
 }
 
 /// A security module that is seen to stand in the way.
-fn restricted(errno: Errno, told: &str) -> Option<Finding> {
+fn restricted(errno: Errno, told: &str) -> Option<Observation> {
     if let Some(label) = confinement(errno) {
         let found = format!("{told}; confined by {label}");
-        return Some(Finding::case(CONFINED, found).fill("module", label));
+        return Some(Observation::problem(CONFINED, found).fill("module", label));
     }
     (sysctl("kernel.apparmor_restrict_unprivileged_userns") == Some(1)).then(|| {
         let found = format!("kernel.apparmor_restrict_unprivileged_userns = 1; {told}");
-        Finding::case(UBUNTU, found)
+        Observation::problem(UBUNTU, found)
     })
 }
 
@@ -162,22 +162,22 @@ fn chrooted() -> bool {
     !text.is_empty() && !points.into_iter().any(|point| point == "/")
 }
 
-fn mount(_: &Scene) -> Finding {
+fn mount(_: &Context) -> Observation {
     let Err(refusal) = ask(rooms::MOUNT, false) else {
-        return Finding::ok("mount, umount2 and chroot work");
+        return Observation::ok("mount, umount2 and chroot work");
     };
     let told = refusal.told();
     if refusal.call == rooms::UMOUNT {
-        return Finding::ok(format!(
+        return Observation::ok(format!(
             "mount and chroot work; refused, but not needed: {told}"
         ));
     }
-    restricted(refusal.errno, &told).unwrap_or_else(|| Finding::case(NO_MOUNT, told))
+    restricted(refusal.errno, &told).unwrap_or_else(|| Observation::problem(NO_MOUNT, told))
 }
 
-fn proc(_: &Scene) -> Finding {
+fn proc(_: &Context) -> Observation {
     match ask(rooms::PROC, false) {
-        Ok(()) => Finding::ok("isolation chroot, rootless and oci").value("oci"),
+        Ok(()) => Observation::ok("isolation chroot, rootless and oci").value("oci"),
         Err(refusal) => {
             let why = match refusal.call.as_str() {
                 "mount(proc)" => ", for parts of /proc are masked here, as in most pods",
@@ -187,7 +187,7 @@ fn proc(_: &Scene) -> Finding {
             let found = format!(
                 "isolation chroot, which this image uses; not oci or rootless: {told}{why}"
             );
-            Finding::ok(found).value("chroot")
+            Observation::ok(found).value("chroot")
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A program on a leash: it and all that it started are ended when whoever holds the other end is gone.
+//! Runs a program and kills it with all its descendants when the other end of stdin is closed.
 //!
-//! Buildah starts processes of its own, in namespaces of their own; a signal to itself alone would leave them behind.
+//! Buildah starts processes of its own, in namespaces of their own. A signal to Buildah alone would not end them.
 
 use std::ffi::{OsStr, OsString};
 use std::io::stdin;
@@ -14,16 +14,16 @@ use linux::process;
 use linux::ready::{self, Want};
 use report::exit;
 
-/// The name of the trial that runs a program so.
-pub const NAME: &str = "leash";
+/// The name of the probe that runs a program in this way.
+pub const NAME: &str = "kill-on-disconnect";
 
-/// Runs `program` until it ends or stdin does; then nobody of its descendants is left. Returns its exit code.
+/// Runs `program` until it or stdin ends, then kills what is left of its descendants. Returns its exit code.
 #[must_use]
 pub fn child(program: &OsStr, arguments: &[OsString]) -> u8 {
-    let deaf: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+    let blocked: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
-    if process::become_subreaper().is_err() || deaf.thread_block().is_err() {
+    if process::become_subreaper().is_err() || blocked.thread_block().is_err() {
         return exit::INTERNAL;
     }
     let spawned = Command::new(program)
@@ -37,7 +37,7 @@ pub fn child(program: &OsStr, arguments: &[OsString]) -> u8 {
         if let Ok(Some(status)) = child.try_wait() {
             break status.code().and_then(|code| u8::try_from(code).ok());
         }
-        if let_go() {
+        if is_disconnected() {
             break None;
         }
     };
@@ -45,9 +45,9 @@ pub fn child(program: &OsStr, arguments: &[OsString]) -> u8 {
     code.unwrap_or(exit::INTERNAL)
 }
 
-/// Waits a moment; true where the other end of stdin was closed.
-fn let_go() -> bool {
+/// Waits 5 ms; true if the other end of stdin is closed.
+fn is_disconnected() -> bool {
     let moment = Instant::now() + Duration::from_millis(5);
-    // Nobody ever writes: readable means closed.
+    // No process ever writes to it, so readable means closed.
     ready::wait(&stdin(), Want::Read, Some(moment)) == Ok(true)
 }

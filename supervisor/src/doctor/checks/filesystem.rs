@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
-use super::trials::told;
+use super::probes::told;
 use crate::config::Driver;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
-use crate::doctor::scene::{self, Scene};
+use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::context::{self, Context};
 use crate::storage::in_memory;
 use linux::program;
 use linux::scratch::{Scratch, existing};
@@ -19,47 +19,47 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "filesystem.root",
         title: "The container's root can be written",
-        how: "Reads the flags of the mount at /.",
+        method: "Reads the flags of the mount at /.",
         duty: Duty::Builds,
-        look: root,
-        cases: &[ROOT_READ_ONLY],
-        ..Check::NEW
+        run: root,
+        findings: &[ROOT_READ_ONLY],
+        ..Check::DEFAULT
     },
     Check {
         id: "filesystem.runtime",
         title: "The supervisor's own files have a place in memory",
-        how: "Makes a directory in runtime_directory, or where it would be made, and reads what kind of file system it is.",
+        method: "Makes a directory in runtime_directory, or where it would be made, and reads what kind of file system it is.",
         preflight: true,
-        look: runtime,
-        cases: &[NO_RUNTIME, ON_DISK],
-        ..Check::NEW
+        run: runtime,
+        findings: &[NO_RUNTIME, ON_DISK],
+        ..Check::DEFAULT
     },
     Check {
         id: "filesystem.passwd-home",
         title: "This user's home directory is there",
-        how: "Looks for the directory that /etc/passwd names. The supervisor makes the one on the workspace.",
+        method: "Looks for the directory that /etc/passwd names. The supervisor makes the one on the workspace.",
         duty: Duty::Builds,
         preflight: true,
-        look: passwd_home,
-        cases: &[NO_HOME],
-        ..Check::NEW
+        run: passwd_home,
+        findings: &[NO_HOME],
+        ..Check::DEFAULT
     },
     Check {
         id: "filesystem.home",
         title: "HOME, TMPDIR and XDG_RUNTIME_DIR can be written",
-        how: "Asks access(2) of each that is set. The job itself gets its own, on the workspace.",
-        look: home,
-        cases: &[NOT_WRITABLE],
-        ..Check::NEW
+        method: "Asks access(2) of each that is set. The job itself gets its own, on the workspace.",
+        run: home,
+        findings: &[NOT_WRITABLE],
+        ..Check::DEFAULT
     },
     Check {
         id: "filesystem.fuse",
         title: "fuse-overlayfs could step in",
-        how: "Where the kernel's own overlay does not work: opens /dev/fuse for reading and writing, and looks for fuse-overlayfs in PATH and asks it for its version.",
+        method: "Where the kernel's own overlay does not work: opens /dev/fuse for reading and writing, and looks for fuse-overlayfs in PATH and asks it for its version.",
         duty: Duty::Builds,
-        after: &["storage.driver"],
-        look: fuse,
-        cases: &[
+        needs: &["storage.driver"],
+        run: fuse,
+        findings: &[
             FUSE_MISSING,
             FUSE_FORBIDDEN,
             FUSE_MODE,
@@ -68,125 +68,125 @@ pub(super) const CHECKS: &[Check] = &[
             FUSE_OLD,
             FUSE_FAILS,
         ],
-        ..Check::NEW
+        ..Check::DEFAULT
     },
 ];
 
-const ROOT_READ_ONLY: Case = Case {
+const ROOT_READ_ONLY: Finding = Finding {
     name: "read-only",
     status: Status::Warn,
     means: "A build step under chroot isolation may be given parts of this root, and buildah may not change how they are mounted: some builds then fail with \"tweaking mount flags on host root directory\".",
-    cure: "In the pod spec, on this container (what is written there is gone with it):\n  securityContext:\n    readOnlyRootFilesystem: false\nWith podman: leave out --read-only",
+    remedy: "In the pod spec, on this container (what is written there is gone with it):\n  securityContext:\n    readOnlyRootFilesystem: false\nWith podman: leave out --read-only",
 };
-const NO_RUNTIME: Case = Case {
+const NO_RUNTIME: Finding = Finding {
     name: "not-writable",
     status: Status::Fail,
     means: "Credentials and Buildah's configuration lie there, for this user alone, and it cannot be written.",
-    cure: "In the pod spec:\n  volumes: [{name: run, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: run, mountPath: {runtime}}]\nWith podman: --mount type=tmpfs,destination={runtime},tmpfs-mode=0700,U=true",
+    remedy: "In the pod spec:\n  volumes: [{name: run, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: run, mountPath: {runtime}}]\nWith podman: --mount type=tmpfs,destination={runtime},tmpfs-mode=0700,U=true",
 };
-const ON_DISK: Case = Case {
+const ON_DISK: Finding = Finding {
     name: "on-disk",
     status: Status::Warn,
     means: "Credentials that lie there for the time of the job would reach the node's disk.",
-    cure: NO_RUNTIME.cure,
+    remedy: NO_RUNTIME.remedy,
 };
-const NO_HOME: Case = Case {
+const NO_HOME: Finding = Finding {
     name: "missing",
     status: Status::Fail,
     means: "Within a build's RUN step Buildah looks into the home directory that /etc/passwd names for this user, whatever HOME says, and ends where that is not there: \"cannot resolve\".",
-    cure: "In the image's Containerfile, either of:\n  RUN usermod --home {workspace}/home {user}\n  RUN install -d -o {uid} -g {gid} {home}",
+    remedy: "In the image's Containerfile, either of:\n  RUN usermod --home {workspace}/home {user}\n  RUN install -d -o {uid} -g {gid} {home}",
 };
-const NOT_WRITABLE: Case = Case {
+const NOT_WRITABLE: Finding = Finding {
     name: "not-writable",
     status: Status::Warn,
     means: "Programs that are started here by hand, buildah among them, keep their files there and fail: \"mkdir …: permission denied\". `supervisor run` gives the job its own.",
-    cure: "export HOME={workspace}/home TMPDIR={workspace}/tmp XDG_RUNTIME_DIR={runtime} && mkdir -p \"$HOME\" \"$TMPDIR\"",
+    remedy: "export HOME={workspace}/home TMPDIR={workspace}/tmp XDG_RUNTIME_DIR={runtime} && mkdir -p \"$HOME\" \"$TMPDIR\"",
 };
 const FUSE_CURE: &str = "A device plugin on the nodes (generic-device-plugin), and in the pod spec, on this container:\n  resources:\n    limits: {squat.ai/fuse: 1}\nWith podman: --device /dev/fuse";
-const FUSE_MISSING: Case = Case {
+const FUSE_MISSING: Finding = Finding {
     name: "missing",
     status: Status::Warn,
     means: "The kernel's own overlay does not work on this graph root, and what could step in for it, fuse-overlayfs, needs a device that this container was not given.",
-    cure: FUSE_CURE,
+    remedy: FUSE_CURE,
 };
-const FUSE_FORBIDDEN: Case = Case {
+const FUSE_FORBIDDEN: Finding = Finding {
     name: "forbidden",
     means: "The device is there, but the container's runtime forbids to open it (the device cgroup): a hostPath or a device file in an image is no right to it.",
     ..FUSE_MISSING
 };
-const FUSE_MODE: Case = Case {
+const FUSE_MODE: Finding = Finding {
     name: "mode",
     means: "The device is there, and its mode keeps the user away that this container runs as.",
-    cure: "On the node, as root:\n  chmod 0666 /dev/fuse\nWith podman: a copy with another mode, --device PATH:/dev/fuse",
+    remedy: "On the node, as root:\n  chmod 0666 /dev/fuse\nWith podman: a copy with another mode, --device PATH:/dev/fuse",
     ..FUSE_MISSING
 };
-const FUSE_ODD: Case = Case {
+const FUSE_ODD: Finding = Finding {
     name: "unusable",
     means: "The device is there and cannot be opened: the kernel has no FUSE, or what lies there is something else.",
-    cure: "On the node, as root:\n  modprobe fuse",
+    remedy: "On the node, as root:\n  modprobe fuse",
     ..FUSE_MISSING
 };
-const FUSE_PROGRAM: Case = Case {
+const FUSE_PROGRAM: Finding = Finding {
     name: "no-program",
     means: "The kernel's own overlay does not work on this graph root, and fuse-overlayfs, which could step in for it, is not in this image.",
-    cure: "In the image's Containerfile:\n  RUN apt-get update && apt-get install --yes fuse-overlayfs",
+    remedy: "In the image's Containerfile:\n  RUN apt-get update && apt-get install --yes fuse-overlayfs",
     ..FUSE_MISSING
 };
 
-const FUSE_OLD: Case = Case {
+const FUSE_OLD: Finding = Finding {
     name: "old",
     means: "fuse-overlayfs, which could step in for the kernel's own overlay, is older than 0.7.8 here and loses whiteouts in user namespaces: deleted files come back.",
     ..FUSE_PROGRAM
 };
-const FUSE_FAILS: Case = Case {
+const FUSE_FAILS: Finding = Finding {
     name: "fails",
     means: "fuse-overlayfs and its device are here, and still a trial of it failed: storage.driver says at what.",
-    cure: "The kernel's own overlay is better anyway: see storage.driver.",
+    remedy: "The kernel's own overlay is better anyway: see storage.driver.",
     ..FUSE_MISSING
 };
 
-fn root(_: &Scene) -> Finding {
+fn root(_: &Context) -> Observation {
     let flags = statvfs("/").map(|found| found.flags());
     match flags {
         Ok(flags) if flags.contains(FsFlags::ST_RDONLY) => {
-            Finding::case(ROOT_READ_ONLY, "/ is mounted read-only")
+            Observation::problem(ROOT_READ_ONLY, "/ is mounted read-only")
         }
-        Ok(_) => Finding::ok("/ is mounted for writing"),
-        Err(errno) => Finding::skipped(format!("statvfs(/): {}", told(errno))),
+        Ok(_) => Observation::ok("/ is mounted for writing"),
+        Err(errno) => Observation::skipped(format!("statvfs(/): {}", told(errno))),
     }
 }
 
-fn runtime(scene: &Scene) -> Finding {
-    let path = &scene.config.runtime_directory;
+fn runtime(context: &Context) -> Observation {
+    let path = &context.config.runtime_directory;
     let shown = path.display();
-    let _guard = scene.guard(path);
+    let _guard = context.guard(path);
     match Scratch::beneath(path) {
         Ok(_) if in_memory(existing(path)) => {
-            Finding::ok(format!("{shown} can be written, in memory"))
+            Observation::ok(format!("{shown} can be written, in memory"))
         }
-        Ok(_) => Finding::case(ON_DISK, format!("{shown} does not lie in memory")),
+        Ok(_) => Observation::problem(ON_DISK, format!("{shown} does not lie in memory")),
         Err(error) => {
             let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-            Finding::case(NO_RUNTIME, format!("{shown}: {}", told(errno)))
+            Observation::problem(NO_RUNTIME, format!("{shown}: {}", told(errno)))
         }
     }
 }
 
-fn passwd_home(scene: &Scene) -> Finding {
-    let Some(home) = scene::home() else {
-        return Finding::ok("/etc/passwd names none");
+fn passwd_home(context: &Context) -> Observation {
+    let Some(home) = context::home() else {
+        return Observation::ok("/etc/passwd names none");
     };
     let shown = home.display().to_string();
-    if home == scene.config.workspace.home() {
-        return Finding::ok(format!("{shown}, on the workspace"));
+    if home == context.config.workspace.home() {
+        return Observation::ok(format!("{shown}, on the workspace"));
     }
     if home.is_dir() {
-        return Finding::ok(shown);
+        return Observation::ok(shown);
     }
-    Finding::case(NO_HOME, format!("{shown} is not there")).fill("home", shown)
+    Observation::problem(NO_HOME, format!("{shown} is not there")).fill("home", shown)
 }
 
-fn home(_: &Scene) -> Finding {
+fn home(_: &Context) -> Observation {
     let mut named = Vec::new();
     for name in ["HOME", "TMPDIR", "XDG_RUNTIME_DIR"] {
         let Some(path) = std::env::var_os(name).filter(|path| !path.is_empty()) else {
@@ -201,23 +201,25 @@ fn home(_: &Scene) -> Finding {
                 place.display(),
                 told(errno)
             );
-            return Finding::case(NOT_WRITABLE, found);
+            return Observation::problem(NOT_WRITABLE, found);
         }
         named.push(format!("{name}={}", path.display()));
     }
     if named.is_empty() {
-        return Finding::skipped("none is set");
+        return Observation::skipped("none is set");
     }
-    Finding::ok(named.join(", "))
+    Observation::ok(named.join(", "))
 }
 
-fn fuse(scene: &Scene) -> Finding {
-    if scene.config.storage.driver == Driver::Vfs {
-        return Finding::skipped("not needed: the configuration asks for vfs");
+fn fuse(context: &Context) -> Observation {
+    if context.config.storage.driver == Driver::Vfs {
+        return Observation::skipped("not needed: the configuration asks for vfs");
     }
-    match scene.values.get("storage.driver").map(String::as_str) {
-        Some("overlay") => return Finding::skipped("not needed: the kernel's own overlay works"),
-        Some("fuse-overlayfs") => return Finding::ok("fuse-overlayfs works"),
+    match context.values.get("storage.driver").map(String::as_str) {
+        Some("overlay") => {
+            return Observation::skipped("not needed: the kernel's own overlay works");
+        }
+        Some("fuse-overlayfs") => return Observation::ok("fuse-overlayfs works"),
         _ => {}
     }
     let device = "/dev/fuse";
@@ -229,14 +231,14 @@ fn fuse(scene: &Scene) -> Finding {
             Errno::EACCES => FUSE_MODE,
             _ => FUSE_ODD,
         };
-        return Finding::case(case, format!("open({device}): {}", told(errno)));
+        return Observation::problem(case, format!("open({device}): {}", told(errno)));
     }
     let Some(path) = program::find("fuse-overlayfs") else {
-        return Finding::case(FUSE_PROGRAM, "fuse-overlayfs is not in PATH");
+        return Observation::problem(FUSE_PROGRAM, "fuse-overlayfs is not in PATH");
     };
     match program::version(&path, Path::new("/")) {
-        Ok(version) if version.numbers < [0, 7, 8] => Finding::case(FUSE_OLD, version.text),
-        Ok(version) => Finding::case(FUSE_FAILS, version.text),
-        Err(error) => Finding::case(FUSE_FAILS, format!("{}: {error}", path.display())),
+        Ok(version) if version.numbers < [0, 7, 8] => Observation::problem(FUSE_OLD, version.text),
+        Ok(version) => Observation::problem(FUSE_FAILS, version.text),
+        Err(error) => Observation::problem(FUSE_FAILS, format!("{}: {error}", path.display())),
     }
 }

@@ -1,4 +1,4 @@
-//! What is looked at: the configuration, and what this container has to do.
+//! The input of every check: the configuration, and the work that this container has to do.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,27 +12,27 @@ use crate::secrets;
 use linux::guard::Guard;
 use linux::passwd;
 
-/// How the pod is made up.
+/// The shape of the pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
-    /// The runner asks a builder container to build.
+    /// The runner's container sends its builds to the builder's container.
     Split,
     /// One container runs the job and builds.
     Single,
 }
 
-/// Which container of the pod this is.
+/// The role of this container in the pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Runs the job.
     Runner,
-    /// Builds images for it.
+    /// Builds images for the job.
     Builder,
 }
 
-/// What the nodes allow.
+/// The kind of user namespace that the nodes offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
@@ -42,28 +42,28 @@ pub enum Profile {
     Rootless,
 }
 
-/// Everything that a check may look at. It reaches the check's child through a pipe.
+/// The input of every check. It reaches the child process through a pipe.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Scene {
+pub struct Context {
     /// The effective configuration.
     pub config: Config,
-    /// How the pod is made up.
+    /// The shape of the pod.
     pub shape: Shape,
-    /// Which container of it this is.
+    /// The role of this container.
     pub role: Role,
-    /// What the nodes are said to allow, if it was said.
+    /// What the nodes should offer, if the user named it.
     pub profile: Option<Profile>,
     /// Hosts that must be reachable, `HOST[:PORT]`.
     pub reach: Vec<String>,
-    /// Whether guards stand behind trials. Before a job none does: the time is short, the volume the job's own, and the
-    /// next trial sweeps what one that was killed left.
-    pub guarded: bool,
-    /// Values that earlier checks found, by id.
+    /// Whether a watchdog cleans up after each probe. Before a job there is none: time is short, and the volume is the
+    /// job's own. The next probe removes what a killed one left.
+    pub watchdogs: bool,
+    /// Values of earlier checks, by id.
     pub values: BTreeMap<String, String>,
 }
 
-impl Scene {
-    /// The scene of a configuration: without a storage driver nothing is built here.
+impl Context {
+    /// Returns the context for a configuration. Without a storage driver this container builds nothing.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let builds = config.storage.driver != Driver::None;
@@ -73,42 +73,42 @@ impl Scene {
             role: Role::Runner,
             profile: None,
             reach: Vec::new(),
-            guarded: true,
+            watchdogs: true,
             values: BTreeMap::new(),
         }
     }
 
-    /// Why a duty is none of this container's, if it is not.
+    /// Returns the reason why a duty does not apply to this container; `None` if it applies.
     pub(super) fn excused(&self, duty: Duty) -> Option<&'static str> {
         let builds = self.role == Role::Builder || self.shape == Shape::Single;
         match duty {
             Duty::Builds if !builds => {
                 Some("this container does not build images: the pod's builder does")
             }
-            // A builder that does not build is no excuse, but what storage.driver finds.
+            // `storage.driver = none` excuses a runner only. In a builder it is the finding of the check storage.driver.
             Duty::Builds
                 if self.config.storage.driver == Driver::None && self.role == Role::Runner =>
             {
-                Some("this container does not build images: storage.driver is none")
+                Some("this container does not build images: storage.driver = none")
             }
             Duty::Job if self.role == Role::Builder => Some("this container does not run the job"),
             _ => None,
         }
     }
 
-    /// Why staged secrets are not there to be looked at, in the container of a job that runs. Before a job its own would
-    /// be somebody else's.
+    /// Returns the reason why there are no staged secrets to check: a job in this container has them. Before a job it
+    /// returns `None`, because then the mark is an earlier job's.
     pub(super) fn secrets_taken(&self) -> Option<&'static str> {
-        let taken = self.guarded && secrets::are_taken(&self.config);
-        taken.then_some("taken in already, by the job that runs here")
+        let taken = self.watchdogs && secrets::are_taken(&self.config);
+        taken.then_some("already taken by the job that runs here")
     }
 
-    /// A guard over what a trial makes in `place`.
+    /// Starts a watchdog for what a probe makes in `place`.
     pub(super) fn guard(&self, place: &Path) -> Option<Guard> {
-        self.guarded.then(|| Guard::of(place))
+        self.watchdogs.then(|| Guard::of(place))
     }
 
-    /// What every cure may name.
+    /// The names that every remedy may use, with their values.
     pub(super) fn fills(&self) -> impl Iterator<Item = (&'static str, String)> {
         let show = |path: &Path| path.display().to_string();
         [
@@ -124,13 +124,13 @@ impl Scene {
     }
 }
 
-/// Our name, or our number where nobody has it.
+/// Returns our user name, or our uid if /etc/passwd does not have it.
 pub(super) fn user() -> String {
     let found = passwd::user(getuid().as_raw());
     found.map_or_else(|| getuid().to_string(), |user| user.name)
 }
 
-/// The home that /etc/passwd names for us.
+/// Returns our home directory as /etc/passwd has it.
 pub(super) fn home() -> Option<std::path::PathBuf> {
     passwd::user(getuid().as_raw()).map(|user| user.home)
 }
@@ -141,19 +141,19 @@ mod tests {
     use crate::workspace::Private;
 
     #[test]
-    fn secrets_are_taken_once_the_job_has_them_but_never_before_a_job() {
+    fn secrets_count_as_taken_in_a_job_but_not_before_it() {
         let runtime = tempfile::tempdir().unwrap();
         let config = Config {
             runtime_directory: runtime.path().join("run"),
             ..Config::default()
         };
-        let scene = Scene::of(&config);
-        assert_eq!(scene.secrets_taken(), None);
+        let context = Context::of(&config);
+        assert_eq!(context.secrets_taken(), None);
         secrets::note_taken(&Private::of(&config));
-        assert!(scene.secrets_taken().is_some());
-        let preflight = Scene {
-            guarded: false,
-            ..scene
+        assert!(context.secrets_taken().is_some());
+        let preflight = Context {
+            watchdogs: false,
+            ..context
         };
         assert_eq!(preflight.secrets_taken(), None);
     }
