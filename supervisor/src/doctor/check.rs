@@ -46,6 +46,40 @@ pub(crate) struct Finding {
     pub remedy: &'static str,
 }
 
+impl Finding {
+    /// A finding that fails its check. Its texts are added with [`Self::means`] and [`Self::remedy`].
+    pub(crate) const fn fails(name: &'static str) -> Self {
+        Self::new(name, Status::Fail)
+    }
+
+    /// A finding that only warns.
+    pub(crate) const fn warns(name: &'static str) -> Self {
+        Self::new(name, Status::Warn)
+    }
+
+    const fn new(name: &'static str, status: Status) -> Self {
+        Self {
+            name,
+            status,
+            means: "",
+            remedy: "",
+        }
+    }
+
+    /// The same status and texts under another name.
+    pub(crate) const fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    pub(crate) const fn means(self, means: &'static str) -> Self {
+        Self { means, ..self }
+    }
+
+    pub(crate) const fn remedy(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
+}
+
 /// One check.
 #[derive(Debug)]
 pub(crate) struct Check {

@@ -1,4 +1,4 @@
-//! The proof of it all: the real buildah builds an image of two steps, from nothing, as a job would.
+//! The proof: the real buildah builds an image of two steps, as a job would.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::config::{Config, Driver};
-use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::check::{Check, Duty, Finding, Observation};
 use crate::doctor::context::{self, Context};
 use crate::doctor::kill_on_disconnect;
 use crate::{storage, workspace};
@@ -15,13 +15,13 @@ use linux::program;
 use linux::scratch::Scratch;
 use linux::trial;
 
-/// The check that proves what the others suggest.
+/// The check that proves what the other checks suggest.
 pub(in crate::doctor) const PROOF: &str = "storage.build";
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: PROOF,
     title: "An image can be built",
-    method: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image, for another owner, and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
+    method: "Builds an image FROM scratch in a directory of its own on the graph root. The first step copies this program for another owner, the second step runs it. It uses buildah, the driver found and isolation chroot.",
     duty: Duty::Builds,
     needs: &[
         "storage.driver",
@@ -38,24 +38,25 @@ pub(super) const CHECKS: &[Check] = &[Check {
     ..Check::DEFAULT
 }];
 
-const FAILED: Finding = Finding {
-    name: "failed",
-    status: Status::Fail,
-    means: "Everything that was looked at is as it should be, and still buildah cannot build. What it said last stands above.",
-    remedy: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
-};
+const FAILED: Finding = Finding::fails("failed")
+    .means(
+        "All checks before this one passed, but buildah cannot build. Its last messages are above.",
+    )
+    .remedy(
+        "supervisor doctor --json    # open an issue with this output: the cause is not known yet",
+    );
 
-/// A file of another owner: where buildah fell back to a single id, it shows here.
+/// A file of another owner fails if buildah fell back to a single id.
 const CONTAINERFILE: &str = "FROM scratch\nCOPY --chown=33:33 supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
 const OWN: &str = "/proc/self/exe";
 
 fn build(context: &Context) -> Observation {
     let Some(buildah) = program::find("buildah") else {
-        return Observation::skipped("there is no buildah");
+        return Observation::skipped("buildah is not in PATH");
     };
     if !program::is_static(Path::new(OWN)) {
         return Observation::skipped(
-            "this supervisor is not linked statically, so no image FROM scratch can run it",
+            "this supervisor is not linked statically, so it cannot run in an image FROM scratch",
         );
     }
     let driver = context.values.get("storage.driver").map(String::as_str);
@@ -64,13 +65,13 @@ fn build(context: &Context) -> Observation {
             let driver = driver.unwrap_or("the configured driver");
             Observation::ok(format!("two steps, with {driver} and isolation chroot"))
         }
-        Err(said) => Observation::problem(FAILED, said),
+        Err(error) => Observation::problem(FAILED, error),
     }
 }
 
 fn attempt(context: &Context, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
     let place = context.config.graph_root();
-    let _guard = Guard::with(&place, &strays(context));
+    let _guard = Guard::with(&place, &leftovers(context));
     make_home(context)?;
     let scratch = Scratch::beneath(&place).map_err(|error| error.to_string())?;
     let config = within(&context.config, scratch.path(), driver);
@@ -78,8 +79,8 @@ fn attempt(context: &Context, buildah: &Path, driver: Option<&str>) -> Result<()
     run(buildah, &config.workspace.work(), environment)
 }
 
-/// A step's own Buildah sees none of our variables: it makes these, and they stay behind empty.
-fn strays(context: &Context) -> Vec<PathBuf> {
+/// Directories that Buildah makes in a step and leaves behind empty. There, our variables are not set.
+fn leftovers(context: &Context) -> Vec<PathBuf> {
     let run = PathBuf::from(format!("/tmp/storage-run-{}", nix::unistd::getuid()));
     let mut directories = vec![run.join("containers"), run.join("libpod"), run];
     if let Some(home) = context::home() {
@@ -91,7 +92,7 @@ fn strays(context: &Context) -> Vec<PathBuf> {
     directories
 }
 
-/// It wants the home that /etc/passwd names, which is there in a job where it lies on the workspace.
+/// Makes the home directory of /etc/passwd, which Buildah needs. In a job it exists if it is on the workspace.
 fn make_home(context: &Context) -> Result<(), String> {
     let home = context.config.workspace.home();
     if context::home().as_ref() != Some(&home) {
@@ -100,19 +101,21 @@ fn make_home(context: &Context) -> Result<(), String> {
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))
 }
 
-/// The configuration, moved to a place of its own.
+/// Returns the configuration with all its directories beneath `place`.
 fn within(config: &Config, place: &Path, driver: Option<&str>) -> Config {
     let mut config = config.clone();
     config.storage.graph_root = None;
     config.workspace.path = place.join("workspace");
     config.runtime_directory = place.join("run");
-    config.storage.driver = (driver.and_then(Driver::named)).unwrap_or(config.storage.driver);
+    if let Some(driver) = driver.and_then(Driver::named) {
+        config.storage.driver = driver;
+    }
     config
 }
 
 type Environment = Vec<(OsString, OsString)>;
 
-/// As `supervisor run` does it before a job, with the context in place of the job's files.
+/// Prepares workspace and storage as `supervisor run` does before a job. The build context replaces the job's files.
 fn prepare(config: &Config) -> Result<Environment, String> {
     workspace::prepare(config).map_err(|error| error.to_string())?;
     let prepared = storage::prepare(config, None).map_err(|error| error.to_string())?;
@@ -131,9 +134,12 @@ fn prepare(config: &Config) -> Result<Environment, String> {
     Ok(environment)
 }
 
-/// What buildah said last, where it failed. It and its processes end with us.
+/// Runs buildah. It and its processes end when this process does.
+///
+/// # Errors
+/// The last lines of buildah's output.
 fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), String> {
-    let kill_on_disconnect = trial::again(kill_on_disconnect::NAME)
+    let child = trial::again(kill_on_disconnect::NAME)
         .arg(buildah)
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(context)
@@ -144,18 +150,18 @@ fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), S
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
-    let mut kill_on_disconnect = kill_on_disconnect.map_err(|error| error.to_string())?;
-    // wait_with_output would close it, and so let go.
-    let held = kill_on_disconnect.stdin.take();
-    let output = kill_on_disconnect
+    let mut child = child.map_err(|error| error.to_string())?;
+    // `wait_with_output` would close stdin, and that would kill buildah.
+    let stdin = child.stdin.take();
+    let output = child
         .wait_with_output()
         .map_err(|error| error.to_string())?;
-    drop(held);
+    drop(stdin);
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = said
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();

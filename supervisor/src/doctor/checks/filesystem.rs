@@ -1,4 +1,4 @@
-//! Directories and devices beside the workspace: the root, our own files, HOME and its kind, /dev/fuse.
+//! Directories and devices beside the workspace: the root, the runtime directory, HOME, TMPDIR, /dev/fuse.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -7,9 +7,9 @@ use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
-use super::probes::told;
+use super::probes::errno_text;
 use crate::config::Driver;
-use crate::doctor::check::{Check, Duty, Finding, Observation, Status};
+use crate::doctor::check::{Check, Duty, Finding, Observation};
 use crate::doctor::context::{self, Context};
 use crate::storage::in_memory;
 use linux::program;
@@ -18,7 +18,7 @@ use linux::scratch::{Scratch, existing};
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "filesystem.root",
-        title: "The container's root can be written",
+        title: "The container's root is writable",
         method: "Reads the flags of the mount at /.",
         duty: Duty::Builds,
         run: root,
@@ -27,8 +27,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         id: "filesystem.runtime",
-        title: "The supervisor's own files have a place in memory",
-        method: "Makes a directory in runtime_directory, or where it would be made, and reads what kind of file system it is.",
+        title: "The supervisor's private files are in memory",
+        method: "Makes a directory in runtime_directory, or in its nearest existing parent. Reads the kind of its file system.",
         preflight: true,
         run: runtime,
         findings: &[NO_RUNTIME, ON_DISK],
@@ -36,8 +36,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         id: "filesystem.passwd-home",
-        title: "This user's home directory is there",
-        method: "Looks for the directory that /etc/passwd names. The supervisor makes the one on the workspace.",
+        title: "This user's home directory exists",
+        method: "Looks for the directory that /etc/passwd names. The supervisor creates it if it is on the workspace.",
         duty: Duty::Builds,
         preflight: true,
         run: passwd_home,
@@ -46,16 +46,16 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         id: "filesystem.home",
-        title: "HOME, TMPDIR and XDG_RUNTIME_DIR can be written",
-        method: "Asks access(2) of each that is set. The job itself gets its own, on the workspace.",
+        title: "HOME, TMPDIR and XDG_RUNTIME_DIR are writable",
+        method: "Calls access(2) for each variable that is set. The job itself gets directories of its own, on the workspace.",
         run: home,
         findings: &[NOT_WRITABLE],
         ..Check::DEFAULT
     },
     Check {
         id: "filesystem.fuse",
-        title: "fuse-overlayfs could step in",
-        method: "Where the kernel's own overlay does not work: opens /dev/fuse for reading and writing, and looks for fuse-overlayfs in PATH and asks it for its version.",
+        title: "fuse-overlayfs can replace the kernel's overlay",
+        method: "Runs only if the kernel's overlay does not work. Opens /dev/fuse for reading and writing. Runs fuse-overlayfs --version.",
         duty: Duty::Builds,
         needs: &["storage.driver"],
         run: fuse,
@@ -72,78 +72,42 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-const ROOT_READ_ONLY: Finding = Finding {
-    name: "read-only",
-    status: Status::Warn,
-    means: "A build step under chroot isolation may be given parts of this root, and buildah may not change how they are mounted: some builds then fail with \"tweaking mount flags on host root directory\".",
-    remedy: "In the pod spec, on this container (what is written there is gone with it):\n  securityContext:\n    readOnlyRootFilesystem: false\nWith podman: leave out --read-only",
-};
-const NO_RUNTIME: Finding = Finding {
-    name: "not-writable",
-    status: Status::Fail,
-    means: "Credentials and Buildah's configuration lie there, for this user alone, and it cannot be written.",
-    remedy: "In the pod spec:\n  volumes: [{name: run, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: run, mountPath: {runtime}}]\nWith podman: --mount type=tmpfs,destination={runtime},tmpfs-mode=0700,U=true",
-};
-const ON_DISK: Finding = Finding {
-    name: "on-disk",
-    status: Status::Warn,
-    means: "Credentials that lie there for the time of the job would reach the node's disk.",
-    remedy: NO_RUNTIME.remedy,
-};
-const NO_HOME: Finding = Finding {
-    name: "missing",
-    status: Status::Fail,
-    means: "Within a build's RUN step Buildah looks into the home directory that /etc/passwd names for this user, whatever HOME says, and ends where that is not there: \"cannot resolve\".",
-    remedy: "In the image's Containerfile, either of:\n  RUN usermod --home {workspace}/home {user}\n  RUN install -d -o {uid} -g {gid} {home}",
-};
-const NOT_WRITABLE: Finding = Finding {
-    name: "not-writable",
-    status: Status::Warn,
-    means: "Programs that are started here by hand, buildah among them, keep their files there and fail: \"mkdir …: permission denied\". `supervisor run` gives the job its own.",
-    remedy: "export HOME={workspace}/home TMPDIR={workspace}/tmp XDG_RUNTIME_DIR={runtime} && mkdir -p \"$HOME\" \"$TMPDIR\"",
-};
-const FUSE_CURE: &str = "A device plugin on the nodes (generic-device-plugin), and in the pod spec, on this container:\n  resources:\n    limits: {squat.ai/fuse: 1}\nWith podman: --device /dev/fuse";
-const FUSE_MISSING: Finding = Finding {
-    name: "missing",
-    status: Status::Warn,
-    means: "The kernel's own overlay does not work on this graph root, and what could step in for it, fuse-overlayfs, needs a device that this container was not given.",
-    remedy: FUSE_CURE,
-};
-const FUSE_FORBIDDEN: Finding = Finding {
-    name: "forbidden",
-    means: "The device is there, but the container's runtime forbids to open it (the device cgroup): a hostPath or a device file in an image is no right to it.",
-    ..FUSE_MISSING
-};
-const FUSE_MODE: Finding = Finding {
-    name: "mode",
-    means: "The device is there, and its mode keeps the user away that this container runs as.",
-    remedy: "On the node, as root:\n  chmod 0666 /dev/fuse\nWith podman: a copy with another mode, --device PATH:/dev/fuse",
-    ..FUSE_MISSING
-};
-const FUSE_ODD: Finding = Finding {
-    name: "unusable",
-    means: "The device is there and cannot be opened: the kernel has no FUSE, or what lies there is something else.",
-    remedy: "On the node, as root:\n  modprobe fuse",
-    ..FUSE_MISSING
-};
-const FUSE_PROGRAM: Finding = Finding {
-    name: "no-program",
-    means: "The kernel's own overlay does not work on this graph root, and fuse-overlayfs, which could step in for it, is not in this image.",
-    remedy: "In the image's Containerfile:\n  RUN apt-get update && apt-get install --yes fuse-overlayfs",
-    ..FUSE_MISSING
-};
+const ROOT_READ_ONLY: Finding = Finding::warns("read-only")
+    .means("A build step under chroot isolation can get parts of this root, and buildah cannot change their mount flags. Some builds then fail with \"tweaking mount flags on host root directory\".")
+    .remedy("In the pod spec, on this container (files there disappear with the container):\n  securityContext:\n    readOnlyRootFilesystem: false\nWith podman: leave out --read-only");
+const NO_RUNTIME: Finding = Finding::fails("not-writable")
+    .means("This directory has credentials and Buildah's configuration, for this user alone. It is not writable.")
+    .remedy("In the pod spec:\n  volumes: [{name: run, emptyDir: {medium: Memory}}]\nand on this container:\n  volumeMounts: [{name: run, mountPath: {runtime}}]\nWith podman: --mount type=tmpfs,destination={runtime},tmpfs-mode=0700,U=true");
+const ON_DISK: Finding = Finding::warns("on-disk")
+    .means("This directory has credentials while the job runs. They would be written to the node's disk.")
+    .remedy(NO_RUNTIME.remedy);
+const NO_HOME: Finding = Finding::fails("missing")
+    .means("In a RUN step, Buildah opens the home directory that /etc/passwd names for this user, even if HOME is set. If it does not exist, the build fails: \"cannot resolve\".")
+    .remedy("In the image's Containerfile, either of:\n  RUN usermod --home {workspace}/home {user}\n  RUN install -d -o {uid} -g {gid} {home}");
+const NOT_WRITABLE: Finding = Finding::warns("not-writable")
+    .means("Programs that you start here by hand, buildah included, write there and fail: \"mkdir …: permission denied\". `supervisor run` gives the job directories of its own.")
+    .remedy("export HOME={workspace}/home TMPDIR={workspace}/tmp XDG_RUNTIME_DIR={runtime} && mkdir -p \"$HOME\" \"$TMPDIR\"");
+const FUSE_REMEDY: &str = "Install a device plugin on the nodes (generic-device-plugin). In the pod spec, on this container:\n  resources:\n    limits: {squat.ai/fuse: 1}\nWith podman: --device /dev/fuse";
+const FUSE_MISSING: Finding = Finding::warns("missing")
+    .means("The kernel's overlay does not work on this graph root. fuse-overlayfs could replace it, but this container does not have the device that it needs.")
+    .remedy(FUSE_REMEDY);
+const FUSE_FORBIDDEN: Finding = FUSE_MISSING.named("forbidden")
+    .means("The device exists, but the container runtime forbids opening it (the device cgroup). A hostPath or a device file in an image gives no right to it.");
+const FUSE_MODE: Finding = FUSE_MISSING.named("mode")
+    .means("The device exists, but its mode does not allow this container's user to open it.")
+    .remedy("On the node, as root:\n  chmod 0666 /dev/fuse\nWith podman: pass a copy that has another mode, --device PATH:/dev/fuse");
+const FUSE_ODD: Finding = FUSE_MISSING.named("unusable")
+    .means("The file exists but cannot be opened: the kernel has no FUSE, or the file is not the FUSE device.")
+    .remedy("On the node, as root:\n  modprobe fuse");
+const FUSE_PROGRAM: Finding = FUSE_MISSING.named("no-program")
+    .means("The kernel's overlay does not work on this graph root. fuse-overlayfs could replace it, but it is not in this image.")
+    .remedy("In the image's Containerfile:\n  RUN apt-get update && apt-get install --yes fuse-overlayfs");
 
-const FUSE_OLD: Finding = Finding {
-    name: "old",
-    means: "fuse-overlayfs, which could step in for the kernel's own overlay, is older than 0.7.8 here and loses whiteouts in user namespaces: deleted files come back.",
-    ..FUSE_PROGRAM
-};
-const FUSE_FAILS: Finding = Finding {
-    name: "fails",
-    means: "fuse-overlayfs and its device are here, and still a trial of it failed: storage.driver says at what.",
-    remedy: "The kernel's own overlay is better anyway: see storage.driver.",
-    ..FUSE_MISSING
-};
+const FUSE_OLD: Finding = FUSE_PROGRAM.named("old")
+    .means("fuse-overlayfs could replace the kernel's overlay, but here it is older than 0.7.8. It loses whiteouts in user namespaces: deleted files come back.");
+const FUSE_FAILS: Finding = FUSE_MISSING.named("fails")
+    .means("fuse-overlayfs and its device exist, but its probe failed. The check storage.driver names the call that failed.")
+    .remedy("Use the kernel's overlay, which is faster: see the remedy of storage.driver.");
 
 fn root(_: &Context) -> Observation {
     let flags = statvfs("/").map(|found| found.flags());
@@ -152,7 +116,7 @@ fn root(_: &Context) -> Observation {
             Observation::problem(ROOT_READ_ONLY, "/ is mounted read-only")
         }
         Ok(_) => Observation::ok("/ is mounted for writing"),
-        Err(errno) => Observation::skipped(format!("statvfs(/): {}", told(errno))),
+        Err(errno) => Observation::skipped(format!("statvfs(/): {}", errno_text(errno))),
     }
 }
 
@@ -162,19 +126,19 @@ fn runtime(context: &Context) -> Observation {
     let _guard = context.guard(path);
     match Scratch::beneath(path) {
         Ok(_) if in_memory(existing(path)) => {
-            Observation::ok(format!("{shown} can be written, in memory"))
+            Observation::ok(format!("{shown} is writable, in memory"))
         }
-        Ok(_) => Observation::problem(ON_DISK, format!("{shown} does not lie in memory")),
+        Ok(_) => Observation::problem(ON_DISK, format!("{shown} is not in memory")),
         Err(error) => {
             let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-            Observation::problem(NO_RUNTIME, format!("{shown}: {}", told(errno)))
+            Observation::problem(NO_RUNTIME, format!("{shown}: {}", errno_text(errno)))
         }
     }
 }
 
 fn passwd_home(context: &Context) -> Observation {
     let Some(home) = context::home() else {
-        return Observation::ok("/etc/passwd names none");
+        return Observation::ok("/etc/passwd names no home directory");
     };
     let shown = home.display().to_string();
     if home == context.config.workspace.home() {
@@ -183,7 +147,7 @@ fn passwd_home(context: &Context) -> Observation {
     if home.is_dir() {
         return Observation::ok(shown);
     }
-    Observation::problem(NO_HOME, format!("{shown} is not there")).fill("home", shown)
+    Observation::problem(NO_HOME, format!("{shown} does not exist")).fill("home", shown)
 }
 
 fn home(_: &Context) -> Observation {
@@ -199,25 +163,25 @@ fn home(_: &Context) -> Observation {
                 "{name}={}: {}: {}",
                 path.display(),
                 place.display(),
-                told(errno)
+                errno_text(errno)
             );
             return Observation::problem(NOT_WRITABLE, found);
         }
         named.push(format!("{name}={}", path.display()));
     }
     if named.is_empty() {
-        return Observation::skipped("none is set");
+        return Observation::skipped("no variable is set");
     }
     Observation::ok(named.join(", "))
 }
 
 fn fuse(context: &Context) -> Observation {
     if context.config.storage.driver == Driver::Vfs {
-        return Observation::skipped("not needed: the configuration asks for vfs");
+        return Observation::skipped("not needed: storage.driver = vfs");
     }
     match context.values.get("storage.driver").map(String::as_str) {
         Some("overlay") => {
-            return Observation::skipped("not needed: the kernel's own overlay works");
+            return Observation::skipped("not needed: the kernel's overlay works");
         }
         Some("fuse-overlayfs") => return Observation::ok("fuse-overlayfs works"),
         _ => {}
@@ -225,13 +189,13 @@ fn fuse(context: &Context) -> Observation {
     let device = "/dev/fuse";
     if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        let case = match errno {
+        let finding = match errno {
             Errno::ENOENT => FUSE_MISSING,
             Errno::EPERM => FUSE_FORBIDDEN,
             Errno::EACCES => FUSE_MODE,
             _ => FUSE_ODD,
         };
-        return Observation::problem(case, format!("open({device}): {}", told(errno)));
+        return Observation::problem(finding, format!("open({device}): {}", errno_text(errno)));
     }
     let Some(path) = program::find("fuse-overlayfs") else {
         return Observation::problem(FUSE_PROGRAM, "fuse-overlayfs is not in PATH");

@@ -1,31 +1,31 @@
-//! What credentials tell of themselves: when a JWT ends, also one within JSON, in Base64 or not; and whose they are.
+//! Reads the validity of a JWT, alone or in a JIT configuration, and the server of a JIT configuration.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// Seconds since 1970.
+/// The validity of a JWT, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
-    /// Not valid any more from then on.
+    /// The first second in which it is no longer valid.
     pub(super) expires: Option<i64>,
-    /// Not valid before.
+    /// The first second in which it is valid.
     pub(super) begins: Option<i64>,
 }
 
-/// The file that every JIT configuration has.
+/// A file that every JIT configuration has.
 const RUNNER: &str = ".runner";
-/// Deep enough for a JIT configuration: Base64 of JSON whose values are Base64 of JSON.
+/// The nesting of a JIT configuration: Base64 of JSON whose values are Base64 of JSON.
 const DEPTH: u8 = 4;
 
-/// The times of a token, or of the first in a JIT configuration that tells any. What else a secret holds is its owner's:
-/// many a file of credentials has a token in it that is renewed from the file.
+/// Returns the validity of a JWT, or of the first JWT in a JIT configuration. Other secrets are not searched: a file of
+/// credentials may have an expired token and the means to renew it.
 pub(super) fn times(text: &str) -> Option<Times> {
     let text = text.trim();
     of_token(text).or_else(|| within(&jit(text)?, DEPTH))
 }
 
-fn look(text: &str, depth: u8) -> Option<Times> {
+fn of_text(text: &str, depth: u8) -> Option<Times> {
     let depth = depth.checked_sub(1)?;
     of_token(text).or_else(|| within(&json(text)?, depth))
 }
@@ -39,7 +39,7 @@ fn of_token(text: &str) -> Option<Times> {
     })
 }
 
-/// The files of a JIT configuration by name.
+/// Parses a JIT configuration: its files by name.
 fn jit(text: &str) -> Option<Value> {
     json(text).filter(|files| files.get(RUNNER).is_some())
 }
@@ -49,7 +49,7 @@ fn json(text: &str) -> Option<Value> {
     plain.or_else(|| serde_json::from_slice(&base64(text)?).ok())
 }
 
-/// Where the runner of a JIT configuration belongs: actions/runner's file .runner, in Base64 within it.
+/// Returns the server of a JIT configuration. Its file .runner, in Base64, has the URL.
 pub(super) fn server(text: &str) -> Option<String> {
     let files = jit(text.trim())?;
     let settings = json(files.get(RUNNER)?.as_str()?)?;
@@ -59,14 +59,14 @@ pub(super) fn server(text: &str) -> Option<String> {
 
 fn within(value: &Value, depth: u8) -> Option<Times> {
     match value {
-        Value::String(text) => look(text, depth),
+        Value::String(text) => of_text(text, depth),
         Value::Array(values) => values.iter().find_map(|value| within(value, depth)),
         Value::Object(fields) => fields.values().find_map(|value| within(value, depth)),
         _ => None,
     }
 }
 
-/// The claims of a JWT, RFC 7519: HEADER.CLAIMS.SIGNATURE, each in Base64.
+/// Parses the claims of a JWT, RFC 7519: HEADER.CLAIMS.SIGNATURE, each in Base64.
 fn claims(text: &str) -> Option<Value> {
     let parts: Vec<&str> = text.split('.').collect();
     let [header, claims, _] = parts.as_slice() else {
@@ -77,7 +77,7 @@ fn claims(text: &str) -> Option<Value> {
     object(claims)
 }
 
-/// Base64 of either alphabet, RFC 4648, padded or not.
+/// Decodes Base64 of either alphabet, RFC 4648, padded or not.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let letter = |letter: char| match letter {
         '+' => '-',
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_tells_its_times_alone_or_in_a_jit_configuration() {
+    fn jwt_is_read_alone_and_in_a_jit_configuration() {
         assert_eq!(times(JWT), Some(TIMES));
         assert_eq!(times(&format!("{JWT}\n")), Some(TIMES));
         let credentials = encode(&format!(r#"{{"data":{{"token":"{JWT}"}}}}"#));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_within_another_secret_is_not_the_secret() {
+    fn jwt_in_another_secret_is_ignored() {
         let file = format!(r#"{{"access_token":"{JWT}","refresh_token":"x"}}"#);
         assert_eq!(times(&file), None);
         assert_eq!(times(&encode(&file)), None);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jit_configuration_tells_its_server() {
+    fn server_is_read_from_a_jit_configuration() {
         let settings = encode(r#"{"gitHubUrl":"https://github.example/o/r"}"#);
         let jit = encode(&format!(
             r#"{{".runner":"{settings}",".credentials":"e30="}}"#
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn other_secrets_tell_nothing() {
+    fn other_secrets_have_no_times() {
         for text in [
             "",
             "ghp_0123456789",

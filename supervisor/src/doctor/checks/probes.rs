@@ -1,4 +1,4 @@
-//! Asking a trial, and telling its answer.
+//! Runs probes and describes their results.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use nix::errno::Errno;
 use linux::rooms;
 use linux::trial::{self, Trial, TrialError, Verdict};
 
-/// A refused call.
+/// A system call that the kernel or a filter refused.
 pub(super) struct Refusal {
     pub(super) call: String,
     pub(super) errno: Errno,
 }
 
 impl Refusal {
-    /// For people: the call and errno(3)'s name and text.
-    pub(super) fn told(&self) -> String {
+    /// The call, and errno(3)'s name and text.
+    pub(super) fn text(&self) -> String {
         match self.errno {
             Errno::UnknownErrno => self.call.clone(),
-            errno => format!("{}: {}", self.call, told(errno)),
+            errno => format!("{}: {}", self.call, errno_text(errno)),
         }
     }
 }
 
-/// errno(3)'s name and text: `EPERM (Operation not permitted)`.
-pub(super) fn told(errno: Errno) -> String {
+/// Returns errno(3)'s name and text: `EPERM (Operation not permitted)`.
+pub(super) fn errno_text(errno: Errno) -> String {
     format!("{errno:?} ({})", errno.desc())
 }
 
-/// Runs a trial without arguments. The check's own limit is longer than this one.
-pub(super) fn ask(name: &'static str, mapped: bool) -> Result<(), Refusal> {
+/// Runs a probe without arguments. Its limit is shorter than the timeout of a check.
+pub(super) fn probe(name: &'static str, mapped: bool) -> Result<(), Refusal> {
     let trial = Trial {
         name,
         arguments: Vec::new(),
@@ -37,12 +37,12 @@ pub(super) fn ask(name: &'static str, mapped: bool) -> Result<(), Refusal> {
         mapped,
         limit: Duration::from_secs(4),
     };
-    judge(trial.run())
+    refusal(trial.run())
 }
 
-/// The refusal in a trial's answer, if there is one.
-pub(super) fn judge(answer: Result<Verdict, TrialError>) -> Result<(), Refusal> {
-    match answer {
+/// Returns the refusal in a probe's result as the error.
+pub(super) fn refusal(result: Result<Verdict, TrialError>) -> Result<(), Refusal> {
+    match result {
         Ok(Verdict::Works) => Ok(()),
         Ok(Verdict::Refused { call, errno }) => Err(Refusal {
             call,
@@ -55,7 +55,7 @@ pub(super) fn judge(answer: Result<Verdict, TrialError>) -> Result<(), Refusal> 
     }
 }
 
-/// A sysctl's number, if the kernel has it.
+/// Returns a sysctl's number, if the kernel has it.
 pub(super) fn sysctl(name: &str) -> Option<u64> {
     let path = format!("/proc/sys/{}", name.replace('.', "/"));
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
