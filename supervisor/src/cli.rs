@@ -1,15 +1,13 @@
-//! Which subcommand. Each has a file of its own in `commands`, a thin call into the library.
+//! The command line: which subcommand runs. Each has a module of its own in `commands`, a thin call into the library.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use figment::value::Value;
+use clap::{Parser, Subcommand};
 use report::exit;
-use supervisor::config::{Flag, Layers};
 
 use crate::commands;
+use crate::commands::settings::Settings;
 
 #[derive(Parser)]
 #[command(name = "supervisor", version, about, long_about = None)]
@@ -23,20 +21,20 @@ struct Cli {
 enum Command {
     /// Run one job: check, set up, start the runner, wipe, report
     Run(Settings),
-    /// Build for another container, until SIGTERM
+    /// Build images for another container, until SIGTERM
     ServeBuilds(Settings),
-    /// Say whether rootless builds work here, and the cure where they do not
+    /// Check whether rootless builds work here, and print the remedy if not
     Doctor(commands::doctor::Arguments),
     /// Empty directories, whatever is in them
     Wipe(commands::wipe::Arguments),
-    /// Print the effective configuration and where each value came from
+    /// Print the effective configuration and the source of each value
     Config(commands::config::Arguments),
     /// Copy keys of a mounted Secret to a memory volume: the program of the pod's init container
     StageSecrets(commands::stage_secrets::Arguments),
-    /// What a runner calls when its job starts and ends
+    /// The hook that a runner calls when its job starts and ends
     #[command(hide = true)]
     Hook(commands::hook::Arguments),
-    /// What a runner puts in front of a task
+    /// The command that a runner puts in front of a task
     #[command(hide = true)]
     Task(commands::hook::Task),
     /// Our own child processes
@@ -48,87 +46,6 @@ enum Command {
     },
 }
 
-/// Settings as flags: the strongest layer of the configuration.
-#[derive(Args, Default)]
-pub(crate) struct Settings {
-    /// Configuration file [default: /etc/supervisor/config.toml, if it exists]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Which runner to start: github, circleci, local, exec
-    #[arg(long, value_name = "NAME")]
-    flavor: Option<String>,
-    /// Time between the graceful signal and SIGTERM
-    #[arg(long, value_name = "DURATION")]
-    grace: Option<String>,
-    /// The job's own maximum
-    #[arg(long, value_name = "DURATION")]
-    deadline: Option<String>,
-    /// The ephemeral volume
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<String>,
-    /// auto, overlay, fuse-overlayfs, vfs, none
-    #[arg(long, value_name = "NAME")]
-    storage_driver: Option<String>,
-    /// Directory with one file a secret
-    #[arg(long, value_name = "DIR")]
-    secrets: Option<String>,
-    /// Where the report is written for the kubelet
-    #[arg(long, value_name = "FILE")]
-    report_file: Option<String>,
-    /// auto, human, json
-    #[arg(long, value_name = "NAME")]
-    log_format: Option<String>,
-    /// error, warn, info, debug
-    #[arg(long, value_name = "NAME")]
-    log_level: Option<String>,
-    /// Start the job without checks
-    #[arg(long)]
-    no_preflight: bool,
-    /// End when the parent process ends
-    #[arg(long, short = 'p')]
-    die_with_parent: bool,
-    /// Program and arguments of the flavor exec
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<String>,
-}
-
-impl Settings {
-    pub(crate) fn layers(self) -> Layers {
-        let texts = [
-            ("--flavor", "flavor", self.flavor),
-            ("--grace", "grace", self.grace),
-            ("--deadline", "deadline", self.deadline),
-            ("--workspace", "workspace.path", self.workspace),
-            ("--storage-driver", "storage.driver", self.storage_driver),
-            ("--secrets", "secrets.directory", self.secrets),
-            ("--report-file", "report.file", self.report_file),
-            ("--log-format", "log.format", self.log_format),
-            ("--log-level", "log.level", self.log_level),
-        ];
-        let mut flags: Vec<Flag> = texts
-            .into_iter()
-            .filter_map(|(name, key, text)| {
-                let value = Value::from(text?);
-                Some(Flag { name, key, value })
-            })
-            .collect();
-        let mut set = |name, key, value: Value| flags.push(Flag { name, key, value });
-        if self.no_preflight {
-            set("--no-preflight", "preflight.enabled", Value::from(false));
-        }
-        if self.die_with_parent {
-            set("--die-with-parent", "die_with_parent", Value::from(true));
-        }
-        if !self.command.is_empty() {
-            set("--", "exec.command", Value::from(self.command));
-        }
-        Layers {
-            file: self.config,
-            flags,
-        }
-    }
-}
-
 /// `supervisor run` by itself.
 #[derive(Parser)]
 #[command(name = "supervisor run")]
@@ -137,8 +54,8 @@ struct Run {
     settings: Settings,
 }
 
-/// The settings of a plain `supervisor run`: a container's start waits for it, and making the flags of all the other
-/// subcommands takes as long as the rest of the command line. What is wrong with it, [`Cli`] says.
+/// Parses a plain `supervisor run`, because the start of a container waits for it. Building the flags of all other
+/// subcommands would double the time. If it returns `None`, [`Cli`] parses again and prints the error.
 fn run_alone() -> Option<Settings> {
     let mut arguments = std::env::args_os().skip(1).peekable();
     arguments.next_if(|name| name == "run")?;
@@ -151,20 +68,20 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::from(code);
     }
     if let Some(settings) = run_alone() {
-        return ExitCode::from(commands::run::main(settings));
+        return ExitCode::from(commands::run(settings));
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { exit::USAGE } else { 0 };
-            // A closed stdout or stderr is no reason to fail otherwise.
+            // The exit code stays the same if stdout or stderr is closed.
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
     ExitCode::from(match cli.command {
-        Command::Run(settings) => commands::run::main(settings),
-        Command::ServeBuilds(settings) => commands::serve_builds::main(settings),
+        Command::Run(settings) => commands::run(settings),
+        Command::ServeBuilds(settings) => commands::serve_builds(settings),
         Command::Doctor(arguments) => commands::doctor::main(arguments),
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),

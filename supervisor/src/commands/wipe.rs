@@ -15,7 +15,7 @@ use wipe::{self, Request};
 #[derive(Args)]
 #[command(
     after_help = "Exit codes: 0 nothing is left, 64 a path is refused and nothing was touched, 75 something \
-    is left, or with --dry-run cannot be looked into, named on stderr"
+    is left, or with --dry-run cannot be read; stderr names it"
 )]
 pub(crate) struct Arguments {
     /// Directories to wipe, absolute, without symlinks
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Count what is there and remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Empty the directories, but leave themselves
+    /// Empty the directories, but keep the directories themselves
     #[arg(long)]
     keep_root: bool,
     /// One line of JSON on stdout
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     budget: Option<Duration>,
 }
 
-/// Any text: an empty one is refused by the wipe itself, and with the others.
+/// Accepts any text. The wipe itself refuses an empty path, together with other bad paths.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
@@ -74,10 +74,10 @@ fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
     } else {
         sentence(arguments, wiped, took)
     };
-    // Whoever closes our stdout has seen enough.
+    // A reader that closes stdout needs no more output.
     let _ = writeln!(std::io::stdout(), "{line}");
     let what = if arguments.dry_run {
-        "could not be looked into"
+        "could not be read"
     } else {
         "left behind"
     };

@@ -103,7 +103,7 @@ fn a_dry_run_says_what_it_could_not_look_into() {
     seen.assert_left(&closed, "EACCES");
     assert_eq!(seen.count("files"), 1);
     assert!(
-        seen.stderr.contains("could not be looked into: "),
+        seen.stderr.contains("could not be read: "),
         "{}",
         seen.stderr
     );

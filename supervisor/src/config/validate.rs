@@ -1,39 +1,39 @@
-//! Values that are well-formed but impossible: found before anything is started.
+//! Finds values that are well-formed but impossible, before anything starts.
 
 use std::path::Path;
 
 use super::{Config, Driver, FlavorName, reserved};
 
-/// A key and what is wrong with its value.
-pub(super) struct Impossible {
+/// A key and the problem with its value.
+pub(super) struct InvalidValue {
     pub(super) key: &'static str,
     pub(super) problem: String,
 }
 
-/// The first impossible value, if any.
-pub(super) fn first(config: &Config) -> Option<Impossible> {
+/// Returns the first impossible value.
+pub(super) fn first_invalid(config: &Config) -> Option<InvalidValue> {
     paths(config)
-        .or_else(|| wiped(config))
+        .or_else(|| wiped_paths(config))
         .or_else(|| times(config))
         .or_else(|| flavor(config))
 }
 
-fn impossible(key: &'static str, problem: impl Into<String>) -> Option<Impossible> {
-    Some(Impossible {
+fn invalid(key: &'static str, problem: impl Into<String>) -> Option<InvalidValue> {
+    Some(InvalidValue {
         key,
         problem: problem.into(),
     })
 }
 
-/// An absolute path without `..`, other than `/`.
-fn usable(path: &Path) -> bool {
+/// Whether `path` is absolute, without `..`, and not `/`.
+fn is_usable(path: &Path) -> bool {
     let plain = path
         .components()
         .all(|part| !matches!(part, std::path::Component::ParentDir));
     path.is_absolute() && plain && path != Path::new("/")
 }
 
-fn paths(config: &Config) -> Option<Impossible> {
+fn paths(config: &Config) -> Option<InvalidValue> {
     let graph_root = config.graph_root();
     let mut absolute = vec![
         ("workspace.path", config.workspace.path.as_path()),
@@ -44,16 +44,14 @@ fn paths(config: &Config) -> Option<Impossible> {
         ("builder.socket", &config.builder.socket),
         ("builder.volume", &config.builder.volume),
     ];
-    absolute.extend(
-        (config.builder.image_store.iter()).map(|path| ("builder.image_store", path.as_path())),
-    );
-    absolute.extend(
-        (config.workspace.also_wipe.iter()).map(|path| ("workspace.also_wipe", path.as_path())),
-    );
+    let image_store = config.builder.image_store.iter();
+    absolute.extend(image_store.map(|path| ("builder.image_store", path.as_path())));
+    let also_wipe = config.workspace.also_wipe.iter();
+    absolute.extend(also_wipe.map(|path| ("workspace.also_wipe", path.as_path())));
     for (key, path) in absolute {
-        if !usable(path) {
+        if !is_usable(path) {
             let found = path.display();
-            return impossible(
+            return invalid(
                 key,
                 format!("found \"{found}\", expected an absolute path without \"..\", not \"/\""),
             );
@@ -61,7 +59,7 @@ fn paths(config: &Config) -> Option<Impossible> {
     }
     let workspace = config.workspace.path.display();
     if config.storage.driver != Driver::None && !config.in_workspace(&graph_root) {
-        return impossible(
+        return invalid(
             "storage.graph_root",
             format!(
                 "found \"{}\", expected a directory beneath the workspace \"{workspace}\", so that it is wiped with it",
@@ -76,7 +74,7 @@ fn paths(config: &Config) -> Option<Impossible> {
         ("builder.socket", &config.builder.socket),
     ] {
         if config.in_workspace(path) {
-            return impossible(
+            return invalid(
                 key,
                 format!(
                     "found \"{}\", expected a directory outside the workspace \"{workspace}\", where the job's files are",
@@ -88,11 +86,11 @@ fn paths(config: &Config) -> Option<Impossible> {
     None
 }
 
-/// Scratch directories of the container: wiped where somebody says so, but no place for what is ours.
+/// Scratch directories of the container. A user can have them wiped, but the supervisor's directories must not be there.
 const SCRATCH: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"];
 
-/// What is wiped must be the job's own, and nothing that the wipe itself would refuse.
-fn wiped(config: &Config) -> Option<Impossible> {
+/// Directories that are wiped must be the job's own, and the wipe must accept them.
+fn wiped_paths(config: &Config) -> Option<InvalidValue> {
     let own = [
         ("workspace.path", config.workspace.path.as_path()),
         ("runtime_directory", &config.runtime_directory),
@@ -102,9 +100,9 @@ fn wiped(config: &Config) -> Option<Impossible> {
         let shared = SCRATCH.iter().any(|scratch| Path::new(scratch) == path);
         shared.then_some((key, path, "a scratch directory of the container".to_owned()))
     });
-    let also =
-        (config.workspace.also_wipe.iter()).map(|path| ("workspace.also_wipe", path.as_path()));
-    let mut all = own.into_iter().chain(also);
+    let also_wipe = config.workspace.also_wipe.iter();
+    let also_wipe = also_wipe.map(|path| ("workspace.also_wipe", path.as_path()));
+    let mut all = own.into_iter().chain(also_wipe);
     let refused = || {
         all.find_map(|(key, path)| {
             let refusal = wipe::acceptable(path).err()?;
@@ -113,7 +111,7 @@ fn wiped(config: &Config) -> Option<Impossible> {
     };
     let (key, path, reason) = scratch.or_else(refused)?;
     let found = path.display();
-    impossible(
+    invalid(
         key,
         format!(
             "found \"{found}\", which is wiped ({reason}); expected a directory of the job's own, for example a mounted volume"
@@ -121,10 +119,10 @@ fn wiped(config: &Config) -> Option<Impossible> {
     )
 }
 
-fn times(config: &Config) -> Option<Impossible> {
+fn times(config: &Config) -> Option<InvalidValue> {
     let show = humantime::format_duration;
     if config.wipe.reserve >= config.termination_grace_period {
-        return impossible(
+        return invalid(
             "wipe.reserve",
             format!(
                 "found {}, expected less than termination_grace_period ({})",
@@ -134,7 +132,7 @@ fn times(config: &Config) -> Option<Impossible> {
         );
     }
     if config.grace > config.kill_after() {
-        return impossible(
+        return invalid(
             "grace",
             format!(
                 "found {}, expected at most {} (termination_grace_period less wipe.reserve)",
@@ -144,24 +142,29 @@ fn times(config: &Config) -> Option<Impossible> {
         );
     }
     if config.deadline.is_some_and(|deadline| deadline.is_zero()) {
-        return impossible("deadline", "found 0s, expected more, or none");
+        return invalid(
+            "deadline",
+            "found 0s, expected more than 0s, or none for no deadline",
+        );
     }
     if config.wipe.budget.is_zero() {
-        return impossible("wipe.budget", "found 0s, expected more");
+        return invalid("wipe.budget", "found 0s, expected more than 0s");
     }
     None
 }
 
-fn flavor(config: &Config) -> Option<Impossible> {
-    if let Some(bad) = (config.exec.command.iter()).find(|argument| argument.contains('\0')) {
-        return impossible("exec.command", format!("found a NUL byte in {bad:?}"));
+fn flavor(config: &Config) -> Option<InvalidValue> {
+    let mut arguments = config.exec.command.iter();
+    if let Some(bad) = arguments.find(|argument| argument.contains('\0')) {
+        let problem = format!("found {bad:?}, expected no NUL byte");
+        return invalid("exec.command", problem);
     }
     if config.flavor == FlavorName::Local && config.local.labels.is_empty() {
-        return impossible("local.labels", "found none, expected at least one label");
+        return invalid("local.labels", "found no label, expected at least one");
     }
-    // act would take it for one of its own options.
+    // act would parse it as an option.
     if config.local.event.is_empty() || config.local.event.starts_with('-') {
-        return impossible(
+        return invalid(
             "local.event",
             format!(
                 "found {:?}, expected the name of an event, such as push",
@@ -174,7 +177,7 @@ fn flavor(config: &Config) -> Option<Impossible> {
     }
     for (name, key) in &config.secrets.environment {
         if !is_variable(name) {
-            return impossible(
+            return invalid(
                 "secrets.environment",
                 format!(
                     "found {name:?}, expected the name of an environment variable for the key {key:?}"
@@ -185,12 +188,13 @@ fn flavor(config: &Config) -> Option<Impossible> {
     None
 }
 
-fn runner(config: &Config) -> Option<Impossible> {
-    if let Some(name) = (config.runner.env.keys()).find(|name| reserved(config.flavor, name)) {
-        return impossible(
+fn runner(config: &Config) -> Option<InvalidValue> {
+    let mut names = config.runner.env.keys();
+    if let Some(name) = names.find(|name| reserved(config.flavor, name)) {
+        return invalid(
             "runner.env",
             format!(
-                "found {name:?}, expected no variable that the supervisor or the runner takes its own settings from; the tables [github] and [circleci] have them, the Secret the tokens"
+                "found {name:?}, expected a variable from which neither the supervisor nor the runner reads its settings; use the tables [github] and [circleci], and the Secret for tokens"
             ),
         );
     }
@@ -199,7 +203,7 @@ fn runner(config: &Config) -> Option<Impossible> {
     }
     for (name, value) in &config.runner.env {
         if !is_variable(name) || value.contains('\0') {
-            return impossible(
+            return invalid(
                 "runner.env",
                 format!(
                     "found {name:?}, expected the name of an environment variable and its value"
@@ -217,9 +221,9 @@ fn runner(config: &Config) -> Option<Impossible> {
         ),
         ("circleci.program", Some(config.circleci.program.as_path())),
     ] {
-        if let Some(path) = path.filter(|path| !usable(path)) {
+        if let Some(path) = path.filter(|path| !is_usable(path)) {
             let found = path.display();
-            return impossible(
+            return invalid(
                 key,
                 format!("found \"{found}\", expected an absolute path without \"..\""),
             );
@@ -228,31 +232,31 @@ fn runner(config: &Config) -> Option<Impossible> {
     None
 }
 
-/// What `Runner.Listener configure` is given: it passes over values that begin with a dash (actions/runner,
-/// `CommandLineParser.cs`), and refuses a runner without any label.
-fn registration(config: &Config) -> Option<Impossible> {
+/// Checks the arguments of `Runner.Listener configure`. It ignores values that start with a dash (actions/runner,
+/// `CommandLineParser.cs`), and refuses a runner without labels.
+fn registration(config: &Config) -> Option<InvalidValue> {
     let github = &config.github;
-    let labels = (github.labels.iter()).map(|label| ("github.labels", label));
+    let labels = github.labels.iter().map(|label| ("github.labels", label));
     let group = github.group.iter().map(|group| ("github.group", group));
     let mut values = labels.chain(group);
     if let Some((key, value)) =
         values.find(|(_, value)| value.starts_with('-') || value.contains('\0'))
     {
-        return impossible(
+        return invalid(
             key,
-            format!("found {value:?}, expected no dash at its start"),
+            format!("found {value:?}, expected a value that does not start with a dash"),
         );
     }
     if github.no_default_labels && github.labels.is_empty() {
-        return impossible(
+        return invalid(
             "github.labels",
-            "found none, expected at least one, since github.no_default_labels is set",
+            "found no label, expected at least one, because github.no_default_labels is set",
         );
     }
     None
 }
 
-/// A name that every shell can use (POSIX, Base Definitions 8.1).
+/// Whether every shell can use a variable of this name (POSIX, Base Definitions 8.1).
 fn is_variable(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let digit = |byte: &u8| byte.is_ascii_digit();
@@ -264,11 +268,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_others_use_is_never_wiped() {
+    fn shared_directory_is_never_wiped() {
         let refused = |set: fn(&mut Config)| {
             let mut config = Config::default();
             set(&mut config);
-            first(&config).map(|impossible| impossible.key)
+            first_invalid(&config).map(|invalid| invalid.key)
         };
         let workspace = |config: &mut Config| config.workspace.path = "/tmp".into();
         assert_eq!(refused(workspace), Some("workspace.path"));
@@ -281,14 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_vendors_runner_would_misread_is_refused() {
+    fn value_that_the_runner_would_misread_is_refused() {
         let refused = |flavor, set: &dyn Fn(&mut Config)| {
             let mut config = Config {
                 flavor,
                 ..Config::default()
             };
             set(&mut config);
-            first(&config).map(|impossible| impossible.key)
+            first_invalid(&config).map(|invalid| invalid.key)
         };
         let variable = |name: &'static str| {
             move |config: &mut Config| {
@@ -316,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_wipe_would_refuse_is_refused_before_the_job() {
+    fn path_that_the_wipe_refuses_is_refused_before_the_job() {
         for path in [
             "/bin/zz",
             "/dev/zz",
@@ -333,12 +337,12 @@ mod tests {
                     "runtime_directory" => config.runtime_directory = path.into(),
                     _ => config.workspace.also_wipe = vec![path.into()],
                 }
-                let found = first(&config).map(|impossible| impossible.key);
+                let found = first_invalid(&config).map(|invalid| invalid.key);
                 assert_eq!(found, Some(key), "{path}");
             }
         }
         let mut config = Config::default();
         config.workspace.path = "/mnt//zz/".into();
-        assert!(first(&config).is_none());
+        assert!(first_invalid(&config).is_none());
     }
 }

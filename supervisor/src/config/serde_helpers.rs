@@ -1,7 +1,6 @@
-//! Reading values as people write them: durations as `90s`, lists as `a,b`.
+//! Deserializes values as people write them: durations as `90s`, lists as `a,b`.
 //!
-//! An environment variable holds text only, so a list must be writable as one string,
-//! and `SUPERVISOR_LOCAL__EVENT=1` must stay the text `1`.
+//! An environment variable is always text. So a list can be one string, and `SUPERVISOR_LOCAL__EVENT=1` stays the text `1`.
 
 use std::fmt;
 use std::time::Duration;
@@ -145,7 +144,7 @@ impl Visitor<'_> for TextVisitor {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("text")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -173,7 +172,7 @@ impl Visitor<'_> for TextVisitor {
     }
 }
 
-/// A text or nothing.
+/// A text, or nothing.
 pub(super) mod optional_text {
     use super::{Deserializer, Serializer, TextVisitor};
     use serde::Serialize;
