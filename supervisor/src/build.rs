@@ -4,7 +4,6 @@ pub mod children;
 pub mod client;
 pub mod containerfile;
 pub mod credentials;
-pub mod docker;
 mod door;
 mod environment;
 pub mod flags;

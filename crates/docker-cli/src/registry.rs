@@ -1,11 +1,12 @@
 //! `docker push`, `pull`, `login` and `logout`.
 
-use super::Unavailable;
 use super::answer::Answer;
 use super::arguments::Parsed;
 use super::plan::{Command, Hidden, Input, Output, Planner, Step, command, push_list};
 use super::reference;
-use super::table::{Does, Flag, Translation, Verb, switch, value};
+use super::table::{Translation, Verb};
+use super::types::Unavailable;
+use super::types::{Does, Flag, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {

@@ -3,8 +3,10 @@
 use super::arguments::Parsed;
 use super::images;
 use super::plan::{Command, Hidden, Input, Output, Plan, Planner, Step, command, push_list};
-use super::table::{Does, Flag, Translation, Verb, switch, value};
-use super::{Unavailable, reference, registry, system};
+use super::table::{Translation, Verb};
+use super::types::Unavailable;
+use super::types::{Does, Flag, switch, value};
+use super::{reference, registry, system};
 
 const SAME: &str = "the same of Buildah, with all its flags";
 

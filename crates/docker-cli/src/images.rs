@@ -1,13 +1,13 @@
 //! `docker images`, `inspect`, `tag`, `rmi`, `save`, `load` and `prune`.
 
-use super::Unavailable;
-use super::answer::Answer;
+use super::answer::{Answer, Listing};
 use super::arguments::Parsed;
-use super::listing::Listing;
 use super::plan::{Output, Planner, Step, command, text};
 use super::reference;
-use super::table::{Does, Flag, Translation, Verb, switch, value};
+use super::table::{Translation, Verb};
 use super::template::Template;
+use super::types::Unavailable;
+use super::types::{Does, Flag, switch, value};
 
 const FORMAT: Does =
     Does::Ours("Go's template over Docker's fields, which are made from what Buildah says");
@@ -156,7 +156,7 @@ const PRUNE: &[Flag] = &[
         Does::Given("what is removed is always shown"),
     ),
     switch("volumes", None, Does::Given("there are no volumes")),
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
+    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
 ];
 
 fn images(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::Unavailable;
 use super::answer::Answer;
 use super::git::Source;
+use super::types::Unavailable;
 
 /// A value that no log shows.
 #[derive(Clone, PartialEq, Eq)]

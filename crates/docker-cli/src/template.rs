@@ -1,20 +1,17 @@
 //! Go's templates, as far as `--format` needs them: fields, pipes, if, with, range, and the functions that Docker adds.
 
+mod error;
 mod functions;
 mod parse;
 
 use serde_json::Value;
 
+pub(super) use error::TemplateError;
 use parse::{Node, Term};
 
 /// A template that was understood.
 #[derive(Debug)]
 pub(super) struct Template(Vec<Node>);
-
-/// What is wrong with a template.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the template {0}")]
-pub(super) struct TemplateError(String);
 
 /// The value of the action around it, and the whole.
 #[derive(Clone, Copy)]

@@ -2,19 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::answer::AnswerError;
+use super::answer::{AnswerError, Listing};
 use super::reference;
 use super::template::Template;
-
-/// How images are listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    pub(super) format: Option<String>,
-    pub(super) wanted: Option<String>,
-    pub(super) quiet: bool,
-    pub(super) whole: bool,
-    pub(super) digests: bool,
-}
 
 /// The name as Docker shows it: Docker Hub and this machine are not mentioned.
 pub(super) fn familiar(name: &str) -> &str {

@@ -1,7 +1,7 @@
 //! The flags of `docker build`.
 
-use super::super::ONE_BUILDER;
-use super::super::table::{Does, Flag, switch, value};
+use super::super::types::ONE_BUILDER;
+use super::super::types::{Does, Flag, switch, value};
 
 const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, since Buildah keeps one tag a step and needs a repository of its own";
 const NO_ATTESTATIONS: Does = Does::Ours(

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::Unavailable;
 use super::arguments::{Parsed, truth};
 use super::attributes::Attributes;
 use super::plan::{Output, Planner, Step, command, push_list, text};
 use super::reference;
+use super::types::Unavailable;
 
 /// What a build leaves in Buildah's storage.
 pub(super) struct Built {

@@ -1,11 +1,11 @@
 //! What goes into a build: context, files, arguments, secrets; and what is asked for that cannot be had.
 
-use super::super::Unavailable;
 use super::super::arguments::{Parsed, truth};
 use super::super::attributes::Attributes;
 use super::super::git::Source;
 use super::super::plan::{Hidden, Planner, Step, text};
 use super::super::reference;
+use super::super::types::Unavailable;
 
 const ATTEST_LATER: &str =
     "actions/attest-build-provenance, anchore/sbom-action or cosign on the pushed digest";

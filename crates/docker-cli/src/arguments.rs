@@ -1,7 +1,7 @@
 //! Command lines as Docker reads them: pflag's rules, and what each flag that was found turns into.
 
-use super::Unavailable;
-use super::table::{Does, Flag, Takes};
+use super::types::Unavailable;
+use super::types::{Does, Flag, Takes};
 
 /// A verb's arguments, taken apart.
 #[derive(Debug, Default)]
@@ -190,7 +190,7 @@ pub(super) fn truth(text: &str) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::{Does, switch, value};
+    use super::super::types::{Does, switch, value};
     use super::*;
 
     const FLAGS: &[Flag] = &[

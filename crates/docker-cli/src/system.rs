@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::answer::{Answer, AnswerError, present};
 use super::arguments::Parsed;
 use super::plan::Planner;
-use super::table::{Does, Flag, Translation, Verb, switch, value};
+use super::table::{Translation, Verb};
 use super::template::Template;
-use super::{Program, Unavailable};
+use super::types::{Does, Flag, switch, value};
+use super::types::{Program, Unavailable};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {

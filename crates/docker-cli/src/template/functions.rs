@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
     let few = || TemplateError(format!("calls {name} with too few arguments"));

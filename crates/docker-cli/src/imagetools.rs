@@ -1,12 +1,13 @@
 //! `docker buildx imagetools`: what `docker manifest` does, in one go and without a local list.
 
-use super::Unavailable;
 use super::answer::Answer;
 use super::arguments::Parsed;
 use super::manifest::{line, show};
 use super::plan::{Output, Planner, Step, command, push_list};
 use super::reference;
-use super::table::{Does, Flag, Translation, Verb, switch, value};
+use super::table::{Translation, Verb};
+use super::types::Unavailable;
+use super::types::{Does, Flag, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -34,7 +35,7 @@ const CREATE: &[Flag] = &[
         None,
         Does::Ours("the tag's own images come first"),
     ),
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
+    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
     switch("debug", Some('D'), Does::Given("it changes no result")),
     switch(
         "dry-run",
@@ -66,7 +67,7 @@ const CREATE: &[Flag] = &[
 ];
 
 const INSPECT: &[Flag] = &[
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
+    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
     switch("debug", Some('D'), Does::Given("it changes no result")),
     value(
         "format",

@@ -1,10 +1,11 @@
 //! `docker buildx create`, `use`, `inspect`, `ls` and the like: there is one builder, and we speak for it.
 
-use super::Unavailable;
 use super::arguments::Parsed;
 use super::plan::Planner;
 use super::system;
-use super::table::{Does, Flag, Translation, Verb, switch, value};
+use super::table::{Translation, Verb};
+use super::types::Unavailable;
+use super::types::{Does, Flag, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -66,11 +67,11 @@ const CREATE: &[Flag] = &[
     value("buildkitd-flags", None, NO_BUILDKIT),
     value("config", None, NO_BUILDKIT),
     switch("debug", Some('D'), NO_RESULT),
-    value("driver", None, Does::Given(super::ONE_BUILDER)),
+    value("driver", None, Does::Given(super::types::ONE_BUILDER)),
     value("driver-opt", None, NO_BUILDKIT),
     switch("leave", None, ONE_NODE),
     value("name", None, Does::Ours("printed")),
-    value("node", None, Does::Given(super::ONE_BUILDER)),
+    value("node", None, Does::Given(super::types::ONE_BUILDER)),
     value(
         "platform",
         None,
@@ -101,17 +102,17 @@ const LIST: &[Flag] = &[
 ];
 
 const USE: &[Flag] = &[
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
+    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
     switch("debug", Some('D'), NO_RESULT),
-    switch("default", None, Does::Given(super::ONE_BUILDER)),
-    switch("global", None, Does::Given(super::ONE_BUILDER)),
+    switch("default", None, Does::Given(super::types::ONE_BUILDER)),
+    switch("global", None, Does::Given(super::types::ONE_BUILDER)),
 ];
 
 const LIVES_ON: Does = Does::Given("the builder lives as long as the pod");
 
 const REMOVE: &[Flag] = &[
     switch("all-inactive", None, Does::Given("the builder is active")),
-    value("builder", None, Does::Given(super::ONE_BUILDER)),
+    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
     switch("debug", Some('D'), NO_RESULT),
     switch("force", Some('f'), Does::Given("nobody is asked")),
     switch("keep-daemon", None, LIVES_ON),

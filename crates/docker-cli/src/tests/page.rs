@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PAGE: &str = include_str!("../../../../../docs/docker-commands.md");
+const PAGE: &str = include_str!("../../../../docs/docker-commands.md");
 
 fn does(flag: &Flag) -> String {
     match flag.does {

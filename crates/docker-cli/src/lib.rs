@@ -1,6 +1,6 @@
 //! `docker` and `podman` in a job: their command lines, translated into Buildah's.
 //!
-//! The translation is pure: it says what to run, `perform` runs it. What each verb and flag becomes is data, and
+//! The translation is pure: [`translate`] says what to run, [`perform`] runs it. What each verb and flag becomes is data, and
 //! docs/docker-commands.md is held to it.
 
 mod answer;
@@ -18,11 +18,13 @@ mod missing;
 pub mod perform;
 mod plan;
 mod podman;
+mod printing;
 mod reference;
 mod registry;
 mod system;
 mod table;
 mod template;
+mod types;
 
 #[cfg(test)]
 mod tests;
@@ -30,71 +32,17 @@ mod tests;
 pub use answer::Answer;
 pub use git::Source;
 pub use plan::{Call, Command, Hidden, Input, Output, Plan, Step};
+pub use types::{Program, Unavailable};
 
 use arguments::{Until, parse};
 use plan::Planner;
-use table::{Does, Flag, Takes, Translation, Verb, named, switch, value};
+use table::{Translation, Verb, named};
+use types::{Does, Flag, ONE_BUILDER, Takes, switch, value};
 
 /// The exit code of a command line that cannot be carried out: Docker's own.
 pub const REFUSED: u8 = 125;
 
-/// Why a command line is not carried out.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
-    /// There is no such thing here.
-    #[error("{what} is not available, because {because}; use {instead}")]
-    Refused {
-        /// Command and flag.
-        what: String,
-        /// Why not.
-        because: String,
-        /// What to use.
-        instead: String,
-    },
-    /// The command line is wrong.
-    #[error("{command}: {what}; docs/docker-commands.md lists what there is")]
-    Usage {
-        /// The command.
-        command: String,
-        /// What is wrong.
-        what: String,
-    },
-}
-
-impl Unavailable {
-    fn refused(what: &str, because: &str, instead: &str) -> Self {
-        Self::Refused {
-            what: what.to_owned(),
-            because: because.to_owned(),
-            instead: instead.to_owned(),
-        }
-    }
-
-    fn usage(command: &str, what: &str) -> Self {
-        Self::Usage {
-            command: command.to_owned(),
-            what: what.to_owned(),
-        }
-    }
-}
-
-/// As which program we were called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// `docker`.
-    Docker,
-    /// `podman`.
-    Podman,
-}
-
 impl Program {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-        }
-    }
-
     fn verbs(self) -> Vec<&'static [Verb]> {
         match self {
             Self::Docker => vec![
@@ -110,8 +58,6 @@ impl Program {
         }
     }
 }
-
-const ONE_BUILDER: &str = "a pod has one builder, whatever it is called";
 
 /// Flags before the verb. `--builder` belongs to `docker buildx`.
 const GLOBAL: &[Flag] = &[

@@ -3,12 +3,12 @@
 mod flags;
 mod inputs;
 
-use super::Unavailable;
 use super::answer::Answer;
 use super::arguments::Parsed;
 use super::export::{Built, Exports};
 use super::plan::{Output, Planner, Step, command, text};
 use super::table::{Translation, Verb};
+use super::types::Unavailable;
 
 pub(super) const VERBS: &[Verb] = &[Verb {
     names: &[
