@@ -2,7 +2,6 @@
 
 pub mod children;
 pub mod client;
-pub mod containerfile;
 pub mod credentials;
 mod door;
 mod environment;
@@ -14,7 +13,6 @@ pub mod operation;
 pub mod paths;
 pub mod policy;
 pub mod protocol;
-pub mod reference;
 mod room;
 pub mod sandbox;
 pub mod server;

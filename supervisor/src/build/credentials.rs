@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::reference::Reference;
 use crate::config::{Config, Driver};
+use dockerfile::Reference;
 
 /// The most that an authfile written by `buildah login` may have, in bytes.
 const LIMIT: usize = 256 * 1024;

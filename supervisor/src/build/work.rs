@@ -15,8 +15,8 @@ use super::operation::{Input, Operation, Output, Places, Private, Stdin};
 use super::paths::Workspace;
 use super::policy::{Action, COMMON, GLOBAL, MISSING, VERBS, Verb};
 use super::protocol::Hello;
-use super::reference::{Reference, is_registry};
 use crate::config::Config;
+use dockerfile::{Reference, is_registry};
 
 /// The most that all private files of one operation hold, in bytes.
 const FILES: usize = 8 * 1024 * 1024;

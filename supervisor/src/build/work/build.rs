@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::build::containerfile::{Arguments, Given};
 use crate::build::credentials::Owner;
 use crate::build::operation::{Input, Stdin};
 use crate::build::paths::problem;
 use crate::build::variables::{PROXIES, SETTINGS};
+use dockerfile::{Arguments, Given};
 
 /// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
 const NO_LAYERS: &str = "--layers=false";

@@ -1,7 +1,7 @@
 //! The platforms of a build: a FROM may name another image for each.
 
 use super::{Operation, Parsed, Reference};
-use crate::build::containerfile::{self, Given};
+use dockerfile::Given;
 
 /// The images that the Containerfiles name, for all platforms together.
 pub(super) fn images(
@@ -13,7 +13,7 @@ pub(super) fn images(
     let mut images: Vec<Reference> = Vec::new();
     for platform in platforms(parsed, asked.as_deref()) {
         given.builtin = platform.variables().into();
-        for image in containerfile::images(texts, &given)? {
+        for image in dockerfile::images(texts, &given)? {
             if !images.contains(&image) {
                 images.push(image);
             }
