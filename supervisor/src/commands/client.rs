@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::io::{Write, sink, stderr, stdout};
 use std::path::Path;
 
+use builder::client::{self, Streams};
 use docker_cli::perform::{Builder, Ended, respond};
 use docker_cli::{Command, Input, Output, Program};
 use report::exit;
-use supervisor::build::client::{self, Streams};
 
 /// The exit code, where we were called by a name of the client's.
 pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {

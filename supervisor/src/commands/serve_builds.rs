@@ -1,7 +1,6 @@
 //! `supervisor serve-builds`: the builder's container, from start to end.
 
-use supervisor::build::server;
-use supervisor::{lifecycle, log};
+use supervisor::{lifecycle, log, serve_builds};
 
 use crate::cli::Settings;
 
@@ -10,7 +9,7 @@ pub(crate) fn main(settings: Settings) -> u8 {
     match layers.load() {
         Ok(loaded) => {
             log::start(&loaded.config.log);
-            server::serve(&loaded.config)
+            serve_builds::serve(&loaded.config)
         }
         Err(error) => {
             let (voice, report) = layers.voice();
