@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod hook;
 pub(crate) mod run;
 pub(crate) mod serve_builds;
+pub(crate) mod settings;
 pub(crate) mod stage_secrets;
 pub(crate) mod trial;
 pub(crate) mod wipe;

@@ -3,48 +3,22 @@
 //! Layers, weakest first: defaults, a TOML file, the environment, the command line.
 
 mod checks;
+mod defaults;
 mod lenient;
-mod load;
-mod reserved;
+pub mod load;
+mod origin;
+pub mod reserved;
 mod runners;
-mod show;
+pub mod show;
 
-pub use load::{Flag, Layers, Loaded};
-pub use reserved::reserved;
+pub use origin::{ConfigError, ENV_PREFIX, Origin};
 pub use runners::{Circleci, Github, RunnerSettings};
-pub use show::{Origin, Row};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
-/// Prefix of the environment variables that set a key; `__` stands for the dot in it.
-pub const ENV_PREFIX: &str = "SUPERVISOR_";
-
-/// Why a configuration cannot be used. Every text names the key, its source and the expectation.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// One value is wrong: unknown key, wrong type, or impossible.
-    #[error("{key} from {origin}: {problem}")]
-    Value {
-        /// Dotted key, for example `storage.driver`.
-        key: String,
-        /// The layer that set it.
-        origin: Origin,
-        /// What was found and what was expected.
-        problem: String,
-    },
-    /// The configuration file cannot be read or is not TOML.
-    #[error("configuration file {}: {problem}", path.display())]
-    File {
-        /// The file asked for.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
 
 /// Everything `supervisor run` can be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -299,80 +273,6 @@ pub enum LogLevel {
     Info,
     /// Everything.
     Debug,
-}
-
-/// Labels of GitHub's hosted Linux runners, and `self-hosted`.
-const DEFAULT_LABELS: &[&str] = &[
-    "ubuntu-latest",
-    "ubuntu-24.04",
-    "ubuntu-22.04",
-    "ubuntu-24.04-arm",
-    "ubuntu-22.04-arm",
-    "self-hosted",
-    "linux",
-];
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            flavor: FlavorName::Exec,
-            grace: Duration::from_secs(10),
-            termination_grace_period: Duration::from_secs(30),
-            deadline: None,
-            die_with_parent: false,
-            runtime_directory: PathBuf::from("/run/supervisor"),
-            workspace: Workspace {
-                path: PathBuf::from("/workspace"),
-                also_wipe: Vec::new(),
-            },
-            preflight: Preflight { enabled: true },
-            storage: Storage {
-                driver: Driver::Auto,
-                graph_root: None,
-                insecure_registries: Vec::new(),
-            },
-            secrets: Secrets {
-                directory: PathBuf::from("/run/secrets/supervisor"),
-                required: Vec::new(),
-                environment: BTreeMap::new(),
-            },
-            runner: RunnerSettings::default(),
-            github: Github::default(),
-            circleci: Circleci::default(),
-            local: Local {
-                repository: PathBuf::from("/repository"),
-                event: "push".to_owned(),
-                job: None,
-                labels: DEFAULT_LABELS.iter().map(ToString::to_string).collect(),
-            },
-            exec: Exec {
-                command: Vec::new(),
-            },
-            builder: Builder {
-                socket: PathBuf::from("/run/builder/socket"),
-                volume: PathBuf::from("/var/lib/builder"),
-                client_uid: 1000,
-                parallel: 4,
-                cache: None,
-                cache_write: false,
-                image_store: None,
-                push: Push {
-                    allow: vec!["*".to_owned()],
-                },
-            },
-            wipe: Wipe {
-                budget: Duration::from_secs(600),
-                reserve: Duration::from_secs(10),
-            },
-            report: Report {
-                file: PathBuf::from(report::DEFAULT_FILE),
-            },
-            log: Log {
-                format: LogFormat::Auto,
-                level: LogLevel::Info,
-            },
-        }
-    }
 }
 
 impl Config {

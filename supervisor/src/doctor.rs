@@ -7,7 +7,9 @@ mod check;
 mod checks;
 pub mod child;
 mod clearing;
+mod duty;
 mod engine;
+mod examine;
 mod explain;
 pub mod leash;
 mod preflight;
@@ -17,26 +19,12 @@ mod scene;
 mod selection;
 
 pub use check::{Outcome, Status};
+pub use examine::examine;
 pub use explain::explain;
 pub use preflight::{Fatal, Found, preflight};
 pub use report::{Report, SCHEMA};
 pub use scene::{Profile, Role, Scene, Shape};
 pub use selection::{Selection, Unknown};
-
-use std::os::fd::AsFd;
-
-/// Runs the selected checks; `None` where `interrupt` became readable before they were done.
-#[must_use]
-pub fn examine(
-    scene: &Scene,
-    selection: &Selection,
-    interrupt: Option<&dyn AsFd>,
-) -> Option<Report> {
-    let began = std::time::Instant::now();
-    let outcomes = engine::examine(scene.clone(), selection.with_needed(), interrupt)?;
-    let shown = selection.shown(outcomes);
-    Some(Report::new(scene, shown, began.elapsed()))
-}
 
 /// Why a secret of this key, not yet staged, is of no use: what the check `secrets.content` would fail for.
 #[must_use]

@@ -4,9 +4,9 @@ use std::io::Write;
 
 use clap::Args;
 use report::exit;
-use supervisor::config::Row;
+use supervisor::config::show::Row;
 
-use crate::cli::Settings;
+use super::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Arguments {

@@ -8,7 +8,7 @@ use nix::sys::signalfd::SignalFd;
 use report::exit;
 use supervisor::doctor::{self, Profile, Report, Role, Scene, Selection, Shape, render};
 
-use crate::cli::Settings;
+use super::settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Arguments {

@@ -3,7 +3,7 @@
 use init::signals::Signals;
 use supervisor::{lifecycle, log};
 
-use crate::cli::Settings;
+use super::settings::Settings;
 
 pub(crate) fn main(settings: Settings) -> u8 {
     let signals = Signals::block();

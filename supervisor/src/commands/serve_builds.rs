@@ -2,7 +2,7 @@
 
 use supervisor::{lifecycle, log, serve_builds};
 
-use crate::cli::Settings;
+use super::settings::Settings;
 
 pub(crate) fn main(settings: Settings) -> u8 {
     let layers = settings.layers();

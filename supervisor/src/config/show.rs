@@ -1,62 +1,11 @@
 //! `supervisor config`: the effective values and the layer that set each.
 
-use std::fmt;
 
 use figment::value::Value;
-use figment::{Figment, Source};
 use serde::Serialize;
 
-use super::{ENV_PREFIX, Loaded};
-
-/// The layer that set a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// A configuration file.
-    File(String),
-    /// An environment variable, by name.
-    Environment(String),
-    /// A command line flag, by name.
-    Flag(String),
-}
-
-impl Origin {
-    pub(super) fn of(figment: &Figment, key: &str) -> Self {
-        let Some(metadata) = figment.find_metadata(key) else {
-            return Self::Default;
-        };
-        if let Some(Source::File(path)) = &metadata.source {
-            return Self::File(path.display().to_string());
-        }
-        if let Some(name) = metadata.name.strip_prefix("flag ") {
-            return Self::Flag(name.to_owned());
-        }
-        if metadata.name.contains("environment") {
-            let name = key.replace('.', "__").to_ascii_uppercase();
-            return Self::Environment(format!("{ENV_PREFIX}{name}"));
-        }
-        Self::Default
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "file {path}"),
-            Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
-
-impl From<Origin> for String {
-    fn from(origin: Origin) -> Self {
-        origin.to_string()
-    }
-}
+use super::load::Loaded;
+use super::origin::Origin;
 
 /// One line of `supervisor config`.
 #[derive(Debug, Serialize)]
@@ -112,7 +61,7 @@ fn masked(key: &str, value: serde_json::Value) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Layers;
+    use crate::config::load::Layers;
     use figment::Jail;
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::duty::Duty;
 use super::scene::Scene;
 
 /// How a check ends.
@@ -18,19 +19,6 @@ pub enum Status {
     Fail,
     /// Not looked at, for the reason given.
     Skipped,
-}
-
-/// What a container must have to do for a check to matter to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Duty {
-    /// Every container.
-    Any,
-    /// Builds images itself.
-    Builds,
-    /// Runs the job.
-    Job,
-    /// Holds staged secrets.
-    Secrets,
 }
 
 /// One way in which a check goes wrong. `{name}` in its texts is filled in by what was found.

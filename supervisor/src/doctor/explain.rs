@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::check::{Check, Duty, GROUPS, Status};
+use super::check::{Check, GROUPS, Status};
 use super::checks;
+use super::duty::Duty;
 use super::selection::Unknown;
 
 /// The check of this id, or `all` of them, as Markdown that reads well on a terminal too.

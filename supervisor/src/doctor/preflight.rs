@@ -5,9 +5,10 @@ use std::fmt;
 use tracing::warn;
 
 use super::check::{Outcome, Status};
+use super::examine::examine;
+use super::render;
 use super::scene::Scene;
 use super::selection::Selection;
-use super::{examine, render};
 use crate::config::{Config, Driver};
 
 /// Fatal checks that failed.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::check::{Duty, Outcome, Status};
+use super::check::{Outcome, Status};
+use super::duty::Duty;
 use super::scene::{Profile, Role, Scene, Shape};
 use report::exit;
 

@@ -6,7 +6,8 @@ use caps::{CapSet, Capability};
 use nix::unistd::{getgid, getuid};
 
 use super::trials::ask;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::{Scene, user};
 use linux::idmap::{Kind, Range, parse_map, subordinate_ranges};
 use linux::program;

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::getuid;
 
 use super::trials::sysctl;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use linux::filesystem::{self, Kind};
 

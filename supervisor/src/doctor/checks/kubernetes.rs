@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::{Profile, Scene};
 use linux::idmap::parse_map;
 

@@ -9,7 +9,8 @@ use nix::unistd::{AccessFlags, access};
 
 use super::trials::told;
 use crate::config::Driver;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
 use linux::program;

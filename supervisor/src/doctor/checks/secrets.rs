@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::tokens;
 use super::trials::told;
 use crate::config::FlavorName;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use crate::flavor;
 

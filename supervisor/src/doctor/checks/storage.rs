@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::trials::{Refusal, judge};
 use crate::config::Driver;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use crate::storage::{on_container_root, probe};
 use linux::filesystem::{self, Kind};

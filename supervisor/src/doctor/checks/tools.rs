@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::config::FlavorName;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use crate::flavor;
 use linux::program::{self, Version};

@@ -3,7 +3,8 @@
 use nix::errno::Errno;
 
 use super::trials::{Refusal, ask, sysctl};
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use linux::rooms;
 

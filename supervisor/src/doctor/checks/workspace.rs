@@ -8,7 +8,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getgid, getuid};
 
 use super::trials::told;
-use crate::doctor::check::{Case, Check, Duty, Finding, Status};
+use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use linux::scratch::{Scratch, existing};
 
