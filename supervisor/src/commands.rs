@@ -10,9 +10,8 @@ pub(crate) mod trial;
 pub(crate) mod wipe;
 
 use init::signals::Signals;
-use supervisor::build::server;
 use supervisor::config::Config;
-use supervisor::{lifecycle, log};
+use supervisor::{lifecycle, log, serve_builds};
 
 use settings::Settings;
 
@@ -24,7 +23,7 @@ pub(crate) fn run(settings: Settings) -> u8 {
 
 /// `supervisor serve-builds`: the builder's container from start to end.
 pub(crate) fn serve_builds(settings: Settings) -> u8 {
-    with_config(settings, server::serve)
+    with_config(settings, serve_builds::serve)
 }
 
 /// Loads the configuration, starts the log and calls `serve`. If the configuration is invalid, reports that.

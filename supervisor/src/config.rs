@@ -3,18 +3,17 @@
 //! The layers, weakest first: defaults, a TOML file, the environment, the command line.
 
 mod defaults;
-mod load;
+pub mod load;
 mod names;
 mod origin;
-mod reserved;
+pub(crate) mod reserved;
 mod runners;
 mod serde_helpers;
+pub mod show;
 mod validate;
 
-pub use load::{Flag, Layers, Loaded};
 pub use names::{Driver, FlavorName, LogFormat, LogLevel};
-pub use origin::{Origin, Row};
-pub(crate) use reserved::reserved;
+pub use origin::{ConfigError, ENV_PREFIX, Origin};
 pub use runners::{Circleci, Github, RunnerSettings};
 
 use std::collections::BTreeMap;
@@ -22,32 +21,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
-/// Prefix of the environment variables that set a key; `__` stands for the dot in it.
-pub const ENV_PREFIX: &str = "SUPERVISOR_";
-
-/// A configuration is invalid. Every message names the key, its source and the expected value.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The key is unknown, or the value has a wrong type or is impossible.
-    #[error("{key} from {origin}: {problem}")]
-    Value {
-        /// Dotted key, for example `storage.driver`.
-        key: String,
-        /// The layer that set it.
-        origin: Origin,
-        /// The value that was found and the one that was expected.
-        problem: String,
-    },
-    /// The configuration file is not readable or is not TOML.
-    #[error("configuration file {}: {problem}", path.display())]
-    File {
-        /// The file that the user named.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ mod check;
 mod checks;
 mod cleanup;
 mod context;
+mod duty;
 mod engine;
+mod examine;
 mod explain;
 pub mod kill_on_disconnect;
 mod preflight;
@@ -17,25 +19,11 @@ mod selection;
 
 pub use check::{CheckResult, Status};
 pub use context::{Context, Profile, Role, Shape};
+pub use examine::examine;
 pub use explain::explain;
 pub use preflight::{PreflightError, preflight};
 pub use report::Report;
 pub use selection::{Selection, UnknownName};
-
-use std::os::fd::AsFd;
-
-/// Runs the selected checks. Returns `None` if `interrupt` became readable before they were done.
-#[must_use]
-pub fn examine(
-    context: &Context,
-    selection: &Selection,
-    interrupt: Option<&dyn AsFd>,
-) -> Option<Report> {
-    let started = std::time::Instant::now();
-    let results = engine::examine(context.clone(), selection.with_needed(), interrupt)?;
-    let shown = selection.shown(results);
-    Some(Report::new(context, shown, started.elapsed()))
-}
 
 /// Returns the reason why the value of `key`, not yet staged, is of no use; `None` if it can be staged. It is the reason
 /// for which the check `secrets.content` would fail later.

@@ -3,6 +3,7 @@
 mod certificates;
 mod circleci;
 mod environment;
+mod error;
 mod events;
 mod exec;
 mod github;
@@ -15,34 +16,11 @@ mod user_hooks;
 
 use std::ffi::OsString;
 
+pub use error::FlavorError;
 pub use runner::{Next, Runner, Verdict};
 
 use crate::config::{Config, FlavorName};
-use crate::secrets::{self, SecretsError, Store};
-
-/// Why a flavor has nothing to start.
-#[derive(Debug, thiserror::Error)]
-pub enum FlavorError {
-    /// A setting is missing or leads nowhere.
-    #[error("flavor {flavor}: {problem}")]
-    Setting {
-        /// The flavor.
-        flavor: &'static str,
-        /// What is wrong, and the cure.
-        problem: String,
-    },
-    /// A secret is missing, or not what it should be. Never quotes it.
-    #[error("secret {key}: {problem}")]
-    Token {
-        /// Its key.
-        key: String,
-        /// What is wrong, and the cure.
-        problem: String,
-    },
-    /// The secrets cannot be handed over.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
-}
+use crate::secrets::{self, Store};
 
 /// The runner of this configuration; nothing is started yet.
 ///

@@ -2,7 +2,6 @@
 //!
 //! `lifecycle` tells the story of one run; every module it calls imports only from below it.
 
-pub mod build;
 pub mod config;
 pub mod doctor;
 pub mod flavor;
@@ -12,5 +11,6 @@ pub mod outcome;
 mod publish;
 pub mod rounds;
 pub mod secrets;
+pub mod serve_builds;
 pub mod storage;
 pub mod workspace;

@@ -151,11 +151,6 @@ pub fn in_memory(path: &Path) -> bool {
     filesystem::kind(path) == Ok(filesystem::Kind::Memory)
 }
 
-/// The directory of Buildah's files beneath the private one.
-pub(crate) fn private_files(config: &Config) -> PathBuf {
-    config.runtime_directory.join("containers")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,8 +19,7 @@ fn json(text: &str) -> Value {
 #[test]
 fn every_flag_that_is_emitted_exists_in_the_runner_images_buildah() {
     let lab = Lab::start("flags");
-    let list =
-        std::fs::read_to_string(root().join("supervisor/src/build/docker/buildah.flags")).unwrap();
+    let list = std::fs::read_to_string(root().join("crates/docker-cli/src/buildah.flags")).unwrap();
     let mut help = std::collections::BTreeMap::new();
     let mut looked_at = 0;
     for line in list.lines().filter(|line| !line.starts_with('#')) {

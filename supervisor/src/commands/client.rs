@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::io::{Write, sink, stderr, stdout};
 use std::path::Path;
 
+use builder::client::{self, Streams};
+use docker_cli::perform::{Builder, Ended, respond};
+use docker_cli::{Command, Input, Output, Program};
 use report::exit;
-use supervisor::build::client::{self, Streams};
-use supervisor::build::docker::perform::{Builder, Ended, respond};
-use supervisor::build::docker::{Command, Input, Output, Program};
 
 /// Runs the build client if this program was called by one of its names. Returns the exit code.
 pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use report::exit;
-use supervisor::config::Row;
+use supervisor::config::show::Row;
 
 use super::settings::Settings;
 

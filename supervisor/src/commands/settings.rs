@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use figment::value::Value;
-use supervisor::config::{Flag, Layers};
+use supervisor::config::load::{Flag, Layers};
 
 /// The flags of every subcommand that reads the configuration.
 #[derive(Args, Default)]

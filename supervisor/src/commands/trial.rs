@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use builder::sandbox;
 use linux::trial::{self, Verdict};
 use linux::{guard, rooms, scratch, syscalls, userns};
-use supervisor::build::sandbox;
 use supervisor::doctor;
 use supervisor::storage::probe;
 

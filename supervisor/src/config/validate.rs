@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Config, Driver, FlavorName, reserved};
+use super::reserved::reserved;
+use super::{Config, Driver, FlavorName};
 
 /// A key and the problem with its value.
 pub(super) struct InvalidValue {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
+use super::duty::Duty;
 
 /// The status of a check, or of a whole report: that of its worst check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,19 +19,6 @@ pub enum Status {
     Fail,
     /// The check did not run; its result has the reason.
     Skipped,
-}
-
-/// The work that a container must do for a check to apply to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Duty {
-    /// Every container.
-    Any,
-    /// Builds images itself.
-    Builds,
-    /// Runs the job.
-    Job,
-    /// Has staged secrets.
-    Secrets,
 }
 
 /// One way in which a check can go wrong. The observation fills in each `{name}` in the texts.

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::unistd::{getgid, getuid};
 use serde::{Deserialize, Serialize};
 
-use super::check::Duty;
+use super::duty::Duty;
 use crate::config::{Config, Driver};
 use crate::secrets;
 use linux::guard::Guard;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::check::{Check, Duty, GROUPS, Status};
+use super::check::{Check, GROUPS, Status};
 use super::checks;
+use super::duty::Duty;
 use super::selection::UnknownName;
 
 /// Returns the explanation of the check `id`, or of `all` checks, as Markdown that also reads well on a terminal.

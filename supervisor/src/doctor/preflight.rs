@@ -6,8 +6,9 @@ use tracing::warn;
 
 use super::check::{CheckResult, Status};
 use super::context::Context;
+use super::examine::examine;
+use super::render;
 use super::selection::Selection;
-use super::{examine, render};
 use crate::config::{Config, Driver};
 
 /// One or more checks failed: the job would fail.

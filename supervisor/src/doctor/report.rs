@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::check::{CheckResult, Duty, Status};
+use super::check::{CheckResult, Status};
 use super::context::{Context, Profile, Role, Shape};
+use super::duty::Duty;
 use report::exit;
 
 /// Name and version of the schema.

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::FlavorError;
+use super::error::FlavorError;
 use crate::config::Config;
 use crate::secrets::SecretsError;
 use crate::workspace::Private;

@@ -14,9 +14,10 @@ use tracing::warn;
 
 use self::configuration::Configuration;
 use super::environment::Environment;
+use super::error::FlavorError;
 use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
-use super::{FlavorError, tokens};
+use super::tokens;
 use crate::config::Config;
 use crate::secrets::{Secret, Store};
 use init::guide::Guide;

@@ -6,8 +6,10 @@ use std::ffi::OsString;
 
 use tracing::info;
 
-use super::{FlavorError, certificates};
-use crate::config::{Config, ENV_PREFIX, reserved};
+use super::certificates;
+use super::error::FlavorError;
+use crate::config::reserved::reserved;
+use crate::config::{Config, ENV_PREFIX};
 
 /// Variables by name.
 pub(super) type Environment = Vec<(OsString, OsString)>;

@@ -13,8 +13,8 @@ use nix::sys::stat::Mode;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::flavor::FlavorError;
 use crate::flavor::environment::{Environment, set};
+use crate::flavor::error::FlavorError;
 use crate::flavor::hook::{Event, Told, script};
 use crate::flavor::user_hooks;
 use crate::secrets::SecretsError;

@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use super::FlavorError;
 use super::environment::{Environment, set};
+use super::error::FlavorError;
 use super::runner::Once;
 use crate::config::Config;
 use crate::secrets::Store;

@@ -8,8 +8,8 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use zeroize::Zeroizing;
 
-use super::FlavorError;
 use super::environment::{Environment, set};
+use super::error::FlavorError;
 use super::runner::Once;
 use crate::config::Config;
 use crate::secrets::{Store, read_once};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::FlavorError;
+use super::error::FlavorError;
 use init::guide::Guide;
 use init::reap::Ended;
 use init::spawn::Start;

@@ -4,15 +4,14 @@
 
 mod encoded;
 mod expiry;
+mod form;
 mod github;
 
-use super::FlavorError;
+use super::error::FlavorError;
 use crate::secrets::{Secret, Store};
 
+use form::{Check, kind, one_word};
 pub(super) use github::{jit, registration};
-
-/// A fault, as a sentence.
-type Check = Result<(), String>;
 
 /// Takes a secret out of the store and checks it.
 ///
@@ -52,42 +51,6 @@ fn unspoilt(token: &str) -> Check {
         return Err("stands in quotes; they became part of it, leave them out".to_owned());
     }
     Ok(())
-}
-
-/// One word of printable characters.
-fn one_word(token: &str) -> Check {
-    if token.chars().all(|character| character.is_ascii_graphic()) {
-        Ok(())
-    } else {
-        Err(
-            "holds white space or characters that no token has; was more than the token copied?"
-                .to_owned(),
-        )
-    }
-}
-
-/// Kinds of tokens that are told by their beginning.
-const KINDS: [(&str, &str); 11] = [
-    ("ghp_", "a personal access token"),
-    ("github_pat_", "a fine-grained personal access token"),
-    ("gho_", "an OAuth access token"),
-    ("ghu_", "a GitHub App's user token"),
-    ("ghs_", "an installation token of a GitHub App"),
-    ("ghr_", "a refresh token"),
-    ("-----BEGIN", "a private key or certificate (PEM)"),
-    ("CCIPAT_", "a personal API token of CircleCI"),
-    ("CCIPRJ_", "a project API token of CircleCI"),
-    ("glrt-", "a runner token of GitLab"),
-    ("eyJ", "a JSON web token"),
-];
-
-/// What a token is by its beginning, if that tells.
-fn kind(token: &str) -> Option<&'static str> {
-    let known = KINDS.iter().find(|(start, _)| token.starts_with(start));
-    // Base64 of any JSON object begins like a web token, whose parts are separated by dots.
-    known
-        .filter(|(start, _)| *start != "eyJ" || token.contains('.'))
-        .map(|(_, kind)| *kind)
 }
 
 /// CircleCI's resource-class token: opaque, so only what it is not can be told.

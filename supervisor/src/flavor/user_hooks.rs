@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
-use crate::flavor::FlavorError;
 use crate::flavor::environment::Environment;
+use crate::flavor::error::FlavorError;
 use crate::flavor::hook::Event;
 
 /// The runner's own variable for a hook (docs/adrs/1751-runner-job-hooks.md).

@@ -7,7 +7,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 use zeroize::Zeroizing;
 
-use super::SecretsError;
+use super::read::SecretsError;
 
 /// The reading end of a pipe that holds everything already.
 ///

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
-use super::{Secret, Store};
+use super::store::{Secret, Store};
 use crate::config::Config;
 use crate::storage::in_memory;
 use crate::workspace::WorkspaceError;
@@ -180,7 +180,7 @@ pub(super) fn read_file(path: &Path) -> Result<Secret, SecretsError> {
         return Err(unusable("is empty"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| unusable("is not UTF-8"))?;
-    Ok(Secret(Zeroizing::new(text.to_owned())))
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// Removes the staged files. Only a memory volume holds staged copies: anything else is a user's own directory.

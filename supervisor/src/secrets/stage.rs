@@ -6,8 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::read::read_file;
-use super::{DOCKER_CONFIG, Secret, SecretsError, registries};
+use super::read::{SecretsError, read_file};
+use super::registries;
+use super::store::{DOCKER_CONFIG, Secret};
 use crate::storage::in_memory;
 
 /// What is to be copied, and where to.

@@ -4,7 +4,7 @@
 //! containers-policy.json(5).
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -43,12 +43,17 @@ pub(super) fn write(
     .into())
 }
 
+/// The directory of Buildah's files beneath the private one.
+fn private_files(config: &Config) -> PathBuf {
+    config.runtime_directory.join("containers")
+}
+
 /// No variable names the policy: it is looked up in HOME, so a link there leads to ours.
 fn offer_policy(config: &Config) -> Result<(), WorkspaceError> {
     let link = config.workspace.home().join(".config/containers");
     let parent = link.parent().unwrap_or(&link);
     std::fs::create_dir_all(parent)
-        .and_then(|()| std::os::unix::fs::symlink(super::private_files(config), &link))
+        .and_then(|()| std::os::unix::fs::symlink(private_files(config), &link))
         .map_err(|source| WorkspaceError::Job {
             volume: config.workspace.path.clone(),
             uid: Identity::of_files().uid,

@@ -5,6 +5,7 @@
 mod exercise;
 
 pub use exercise::child;
+use exercise::{FUSE_OVERLAYFS, OVERLAY};
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,11 +15,6 @@ use nix::errno::Errno;
 use linux::filesystem::{self, Kind};
 use linux::scratch::Scratch;
 use linux::trial::{self, Trial, TrialError, Verdict};
-
-/// The trial of the kernel's overlay file system.
-pub const OVERLAY: &str = "overlay";
-/// The trial of fuse-overlayfs.
-pub const FUSE_OVERLAYFS: &str = "fuse-overlayfs";
 
 /// Generous: a trial takes some 20 ms, and a loaded node is no broken one.
 const LIMIT: Duration = Duration::from_secs(5);

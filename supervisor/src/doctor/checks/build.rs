@@ -6,8 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::config::{Config, Driver};
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::{self, Context};
+use crate::doctor::duty::Duty;
 use crate::doctor::kill_on_disconnect;
 use crate::{storage, workspace};
 use linux::guard::Guard;

@@ -9,8 +9,9 @@ use nix::unistd::{AccessFlags, access};
 
 use super::probes::errno_text;
 use crate::config::Driver;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::{self, Context};
+use crate::doctor::duty::Duty;
 use crate::storage::in_memory;
 use linux::program;
 use linux::scratch::{Scratch, existing};

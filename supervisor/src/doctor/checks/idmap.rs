@@ -6,8 +6,9 @@ mod subordinate;
 use nix::unistd::getuid;
 
 use super::probes::probe;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use linux::rooms;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::getuid;
 
 use super::probes::sysctl;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use linux::filesystem::{self, Kind};
 
 pub(super) const CHECKS: &[Check] = &[

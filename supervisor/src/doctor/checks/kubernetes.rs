@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::{Context, Profile};
+use crate::doctor::duty::Duty;
 use linux::idmap::parse_map;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -8,8 +8,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::getuid;
 
 use super::probes::errno_text;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use linux::fork;
 
 /// Every other check needs this one, because each runs in a process of its own.

@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 use super::jwt;
 use super::probes::errno_text;
 use crate::config::FlavorName;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use crate::flavor;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::probes::{Refusal, refusal};
 use crate::config::Driver;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use crate::storage::{on_container_root, probe};
 use linux::filesystem::{self, Kind};
 use linux::scratch::existing;

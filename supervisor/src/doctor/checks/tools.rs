@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::config::FlavorName;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use crate::flavor;
 use linux::program::{self, Version};
 use linux::scratch::Scratch;

@@ -3,8 +3,9 @@
 use nix::errno::Errno;
 
 use super::probes::{Refusal, probe, sysctl};
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use linux::rooms;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -8,8 +8,9 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getgid, getuid};
 
 use super::probes::errno_text;
-use crate::doctor::check::{Check, Duty, Finding, Observation};
+use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
+use crate::doctor::duty::Duty;
 use linux::scratch::{Scratch, existing};
 
 pub(super) const CHECKS: &[Check] = &[

@@ -10,7 +10,8 @@ use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::flavor::{FlavorError, name};
+use crate::flavor::error::FlavorError;
+use crate::flavor::name;
 use crate::secrets::{Secret, SecretsError};
 use crate::workspace::Private;
 

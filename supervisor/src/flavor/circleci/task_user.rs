@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, chown};
 use tracing::info;
 
 use crate::config::Config;
-use crate::flavor::FlavorError;
+use crate::flavor::error::FlavorError;
 
 /// The user of the runner image.
 const TASK_ID: u32 = 1000;

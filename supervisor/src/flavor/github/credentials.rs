@@ -1,7 +1,8 @@
 //! How the runner gets its identity: a JIT configuration, or a registration token and where to register.
 
 use crate::config::Config;
-use crate::flavor::{FlavorError, tokens};
+use crate::flavor::error::FlavorError;
+use crate::flavor::tokens;
 use crate::secrets::{Secret, Store};
 
 /// The Secret's keys.

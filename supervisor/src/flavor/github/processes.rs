@@ -2,7 +2,8 @@
 
 use super::Github;
 use crate::flavor::environment::{Environment, set};
-use crate::flavor::{FlavorError, name};
+use crate::flavor::error::FlavorError;
+use crate::flavor::name;
 use crate::secrets::Secret;
 
 /// The longest name that GitHub takes.

@@ -17,7 +17,7 @@ use nix::unistd::{AccessFlags, access};
 use tracing::debug;
 
 use crate::config::Config;
-use crate::flavor::FlavorError;
+use crate::flavor::error::FlavorError;
 
 /// The program, beneath the root.
 pub(super) const LISTENER: &str = "bin/Runner.Listener";

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{encoded, expiry, kind, one_word};
+use super::form::{kind, one_word};
+use super::{encoded, expiry};
 
 const JIT_BELONGS: &str =
     "a JIT configuration belongs (encoded_jit_config of the API's answer to generate-jitconfig)";

@@ -13,9 +13,13 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
-use super::{FUSE_OVERLAYFS, OVERLAY};
 use linux::trial::{self, Verdict};
 use linux::{idmap, userns};
+
+/// The trial of the kernel's overlay file system.
+pub(super) const OVERLAY: &str = "overlay";
+/// The trial of fuse-overlayfs.
+pub(super) const FUSE_OVERLAYFS: &str = "fuse-overlayfs";
 
 /// How long fuse-overlayfs may take to mount.
 const MOUNTING: Duration = Duration::from_secs(3);

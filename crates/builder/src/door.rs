@@ -1,0 +1,81 @@
+//! The socket, and who is let in.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use tracing::warn;
+
+use super::error::ServeError;
+use super::session;
+use super::settings::Settings;
+use super::state::Builder;
+use init::is_pid_1;
+
+/// Clients at once: each costs some threads and no more.
+const CLIENTS: usize = 64;
+
+/// Makes the socket anew.
+pub(super) fn listen(settings: &Settings) -> Result<UnixListener, ServeError> {
+    let socket = &settings.socket;
+    let failed = |source| ServeError {
+        what: "the socket (builder.socket, in a volume that runner and builder mount)",
+        source,
+    };
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    // Who may speak is decided by the kernel's word on who it is.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Who may speak: the job's user, in another PID namespace than ours. A RUN step is in ours, and has a pid.
+pub(super) fn accept(stream: UnixStream, builder: &Arc<Builder>) {
+    let peer = match getsockopt(&stream, PeerCredentials) {
+        Ok(peer) => peer,
+        Err(errno) => return warn!(%errno, "a peer without credentials"),
+    };
+    let inside = peer.pid() != 0 && is_pid_1();
+    if inside || peer.uid() != builder.settings.client_uid {
+        return warn!(
+            pid = peer.pid(),
+            uid = peer.uid(),
+            "refused a peer that is not the job"
+        );
+    }
+    if stream.set_nonblocking(false).is_err() {
+        return;
+    }
+    let Some(place) = Place::taken(builder) else {
+        return warn!("{CLIENTS} clients are connected: one more is refused");
+    };
+    let spawned = std::thread::Builder::new()
+        .stack_size(256 * 1024)
+        .spawn(move || session::serve(stream, &place.0));
+    if let Err(error) = spawned {
+        warn!(%error, "no thread for a client");
+    }
+}
+
+/// One of the places for clients, free again however it goes with the client.
+struct Place(Arc<Builder>);
+
+impl Place {
+    fn taken(builder: &Arc<Builder>) -> Option<Self> {
+        let place = Self(Arc::clone(builder));
+        (builder.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}

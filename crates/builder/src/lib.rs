@@ -1,0 +1,37 @@
+//! Builds asked for in one container and done in another: the protocol, the client, and the builder.
+//!
+//! [`client`] is `buildah` in the runner's container. [`server`] is PID 1 of the builder's container: it takes clients, plans
+//! what each asks for, and runs Buildah in a [`sandbox`] of its own. What it is told comes as [`Settings`].
+
+mod children;
+pub mod client;
+mod credentials;
+mod door;
+mod environment;
+mod error;
+mod flags;
+mod identity;
+mod isolation;
+mod namespace;
+mod operation;
+mod paths;
+mod policy;
+mod protocol;
+mod room;
+pub mod sandbox;
+pub mod server;
+mod session;
+mod settings;
+mod state;
+mod stdio;
+mod sweeper;
+mod terminal;
+mod turns;
+mod variables;
+mod watch;
+mod work;
+
+pub use credentials::Credentials;
+pub use error::ServeError;
+pub use paths::Workspace;
+pub use settings::{Settings, Storage};

@@ -1,0 +1,161 @@
+//! The builder from its first client to its wipe: PID 1 of its container, once its storage is there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::credentials::Credentials;
+use super::error::ServeError;
+use super::isolation::Proof;
+use super::paths::Workspace;
+use super::room::Rooms;
+use super::session::trial;
+use super::settings::Settings;
+use super::state::Builder;
+use super::turns::Turns;
+use super::{environment, identity, isolation, watch};
+use dockerfile::Reference;
+use init::signals::Signals;
+use init::{is_pid_1, survivors};
+use linux::process;
+use report::{Reason, Report, Step};
+
+/// How serving ended.
+#[derive(Debug)]
+pub struct Served {
+    /// What happened, but for [`Served::error`].
+    pub report: Report,
+    /// Why it ended, where it was not asked to.
+    pub error: Option<ServeError>,
+}
+
+/// Makes this process fit to be the builder: blocks all signals, takes the user that no build has, and hides from others.
+/// Comes before anything is made, so that files belong to that user.
+///
+/// # Errors
+/// [`ServeError`] where the kernel refuses.
+pub fn take_over(client_uid: u32) -> Result<Signals, ServeError> {
+    let signals = Signals::block().map_err(ServeError::kernel("signals cannot be read"))?;
+    identity::take(client_uid)?;
+    process::hide().map_err(ServeError::kernel("prctl(PR_SET_DUMPABLE)"))?;
+    if !is_pid_1() {
+        process::become_subreaper().map_err(ServeError::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
+    }
+    Ok(signals)
+}
+
+/// Serves until SIGTERM, then ends what runs and wipes what it left. The report's exit code is 0, or
+/// [`report::exit::WIPE`] where something is left; that of an error is the caller's to choose.
+#[must_use]
+pub fn serve(
+    settings: Settings,
+    signals: &Signals,
+    workspace: Workspace,
+    credentials: Credentials,
+) -> Served {
+    let mut report = Report::new(Some("builder"));
+    let error = match prepare(settings, workspace, credentials) {
+        Err(error) => Some(error),
+        Ok(builder) => {
+            let builder = Arc::new(builder);
+            let served = watch::until_asked(signals, &builder);
+            report.isolation = builder
+                .isolation
+                .known()
+                .map(|isolation| isolation.name().to_owned());
+            builder.children.close();
+            end(&builder.settings, served, &mut report).err()
+        }
+    };
+    Served { report, error }
+}
+
+/// Nobody is let in any more, what runs is ended, and what it left is wiped. The workspace is the job's, which may still
+/// run where the end was not asked for.
+fn end(
+    settings: &Settings,
+    served: Result<(), ServeError>,
+    report: &mut Report,
+) -> Result<(), ServeError> {
+    process::take_descriptors();
+    // A client finds nobody, rather than somebody who does not answer.
+    let _ = std::fs::remove_file(&settings.socket);
+    let survivors = survivors::end_all(Some(settings.termination_grace_period));
+    if !survivors.remaining.is_empty() {
+        warn!(
+            processes = survivors.remaining.join(", "),
+            "could not be ended"
+        );
+    }
+    let own = [settings.runtime_directory.clone(), settings.volume.clone()];
+    match served {
+        Ok(()) => {
+            report.message = Some("asked to end by SIGTERM".to_owned());
+            let also = settings.also_wipe.iter().cloned();
+            let all = own.into_iter().chain([settings.workspace.clone()]);
+            wipe_all(settings, &all.chain(also).collect::<Vec<_>>(), report);
+            Ok(())
+        }
+        Err(error) => {
+            wipe_all(settings, &own, report);
+            Err(error)
+        }
+    }
+}
+
+fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
+    let began = Instant::now();
+    let wiped = wipe::empty(&wipe::Emptying {
+        paths: roots,
+        files_first: &[],
+        budget: settings.wipe_budget,
+        hurry: &|| None,
+        before: None,
+    })
+    .wiped;
+    report.took(Step::Wipe, began.elapsed());
+    report.reason = Reason::Completed;
+    for leftover in &wiped.leftovers {
+        warn!("left behind: {leftover}");
+    }
+    let left = wiped.leftover_count > 0;
+    report.wiped = Some(wiped);
+    if left {
+        report.reason = Reason::Leftovers;
+        report.exit_code = report::exit::WIPE;
+    }
+}
+
+fn prepare(
+    settings: Settings,
+    workspace: Workspace,
+    credentials: Credentials,
+) -> Result<Builder, ServeError> {
+    let rooms = Rooms::prepare(&settings.runtime_directory, &settings.volume);
+    let rooms = rooms.map_err(ServeError::kernel(
+        "the directories of operations, beneath runtime_directory and builder.volume",
+    ))?;
+    info!(registries = credentials.count(), "registry credentials");
+    let cache = settings.cache.as_deref();
+    let cache = cache.and_then(|cache| Reference::parse(cache).ok());
+    if cache.is_some_and(|cache| !credentials.may_be_in_builds(&settings.storage, &cache)) {
+        warn!(
+            "builder.cache is left out: with fuse-overlayfs, a build could show its credentials to the job"
+        );
+    }
+    Ok(Builder {
+        workspace,
+        credentials,
+        children: Arc::default(),
+        environment: environment::of_buildah(&settings),
+        turns: Turns::new(settings.parallel.max(1)),
+        rooms,
+        clients: AtomicUsize::new(0),
+        isolation: Proof::new(isolation::own_proc()),
+        attempt: trial::run,
+        settings,
+    })
+}

@@ -1,0 +1,46 @@
+//! What all sessions share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::children::Children;
+use super::credentials::Credentials;
+use super::isolation::{Isolation, Proof};
+use super::paths::Workspace;
+use super::room::Rooms;
+use super::settings::Settings;
+use super::turns::Turns;
+
+/// Tries a way to isolate RUN steps; the reason where it does not work.
+pub(super) type Attempt = fn(&Arc<Builder>, Isolation) -> Result<(), String>;
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(super) struct Builder {
+    pub(super) settings: Settings,
+    pub(super) workspace: Workspace,
+    pub(super) credentials: Credentials,
+    pub(super) children: Arc<Children>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) turns: Turns,
+    pub(super) rooms: Rooms,
+    pub(super) clients: AtomicUsize,
+    pub(super) isolation: Proof,
+    /// Given rather than called by name: the attempt is a session, and a session asks for the isolation.
+    pub(super) attempt: Attempt,
+}
+
+impl Builder {
+    /// How RUN steps are isolated: who asks first waits for the trials.
+    pub(super) fn isolation(self: &Arc<Self>) -> Isolation {
+        self.isolation
+            .of(|isolation| (self.attempt)(self, isolation))
+    }
+
+    /// What no process of Buildah sees.
+    pub(super) fn hidden(&self) -> Vec<PathBuf> {
+        let socket = self.settings.socket.parent().unwrap_or(Path::new("/"));
+        vec![self.settings.secrets_directory.clone(), socket.to_owned()]
+    }
+}

@@ -1,0 +1,139 @@
+//! Which of the job's variables a command line is about: no other one leaves the job's container.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::flags::parse;
+use super::policy::{Action, COMMON, GLOBAL, find};
+
+/// Settings of Buildah's that a job may have in its environment: variable, flag.
+pub(super) const SETTINGS: &[(&str, &str)] =
+    &[("BUILDAH_LAYERS", "layers"), ("BUILDAH_FORMAT", "format")];
+/// Variables of the job that a build has too.
+pub(super) const PROXIES: &[&str] = &[
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+];
+/// Where the job's ssh-agent listens.
+pub(super) const AGENT: &str = "SSH_AUTH_SOCK";
+
+/// Of all variables, those that the builder needs for this command line.
+pub(super) fn wanted(
+    arguments: &[String],
+    all: impl Iterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
+    // What cannot be understood is refused by the builder too.
+    let names = names(arguments).unwrap_or_default();
+    all.filter(|(name, _)| names.contains(name)).collect()
+}
+
+fn names(arguments: &[String]) -> Result<BTreeSet<String>, String> {
+    let globals = parse(&[GLOBAL], arguments, true)?;
+    let Some((verb, rest)) = find(&globals.positional)? else {
+        return Ok(BTreeSet::new());
+    };
+    if verb.action != Action::Build {
+        return Ok(BTreeSet::new());
+    }
+    let parsed = parse(&[verb.flags, COMMON], rest, false)?;
+    let settings = SETTINGS.iter().map(|(variable, _)| *variable);
+    let mut names: BTreeSet<&str> = settings.chain(PROXIES.iter().copied()).collect();
+    if parsed.values("ssh").next().is_some() {
+        names.insert(AGENT);
+    }
+    for flag in ["build-arg", "env"] {
+        names.extend(parsed.values(flag).filter(|given| !given.contains('=')));
+    }
+    names.extend(
+        parsed
+            .values("secret")
+            .filter_map(|given| Secret::of(given).variable()),
+    );
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+/// The value of `--secret`, taken apart.
+pub(super) struct Secret<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) file: Option<&'a str>,
+    env: Option<&'a str>,
+    kind: Option<&'a str>,
+}
+
+impl<'a> Secret<'a> {
+    pub(super) fn of(given: &'a str) -> Self {
+        let part = |names: &[&str]| {
+            let mut parts = given.split(',').filter_map(|part| part.split_once('='));
+            let found = parts.find(|(name, _)| names.contains(&name.trim()));
+            found.map(|(_, value)| value.trim())
+        };
+        Self {
+            id: part(&["id"]),
+            file: part(&["src", "source"]),
+            env: part(&["env"]),
+            kind: part(&["type"]),
+        }
+    }
+
+    /// The variable that may hold it: the one named, or where no file is named the one of its id.
+    pub(super) fn variable(&self) -> Option<&'a str> {
+        self.env.or(match (self.file, self.kind) {
+            (None, None | Some("env")) => self.id,
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(line: &str) -> Vec<String> {
+        let all = "TOKEN A B C no_proxy BUILDAH_LAYERS SSH_AUTH_SOCK PATH AWS_SECRET_ACCESS_KEY";
+        let all = all.split(' ').map(|name| (name.to_owned(), "x".to_owned()));
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        wanted(&arguments, all).into_keys().collect()
+    }
+
+    #[test]
+    fn a_build_is_sent_what_it_names_and_no_more() {
+        let always = ["BUILDAH_LAYERS", "no_proxy"];
+        assert_eq!(sent("build ."), always);
+        assert_eq!(
+            sent("bud --build-arg A=1 --build-arg=B ."),
+            ["B", "BUILDAH_LAYERS", "no_proxy"]
+        );
+        assert_eq!(sent("build --env C ."), ["BUILDAH_LAYERS", "C", "no_proxy"]);
+        assert_eq!(
+            sent("build --secret id=x,env=TOKEN ."),
+            ["BUILDAH_LAYERS", "TOKEN", "no_proxy"]
+        );
+        assert_eq!(
+            sent("build --secret id=TOKEN ."),
+            ["BUILDAH_LAYERS", "TOKEN", "no_proxy"]
+        );
+        assert_eq!(sent("build --secret id=TOKEN,src=f ."), always);
+        assert_eq!(
+            sent("build --ssh default ."),
+            ["BUILDAH_LAYERS", "SSH_AUTH_SOCK", "no_proxy"]
+        );
+    }
+
+    #[test]
+    fn nothing_else_is_sent_any() {
+        for line in [
+            "",
+            "version",
+            "push TOKEN",
+            "login --username A TOKEN",
+            "build --unknown TOKEN",
+        ] {
+            assert!(sent(line).is_empty(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What every part of the translation speaks of: the program, its flags, and why a command line is refused.
+
+/// Why a command line is not carried out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// There is no such thing here.
+    #[error("{what} is not available, because {because}; use {instead}")]
+    Refused {
+        /// Command and flag.
+        what: String,
+        /// Why not.
+        because: String,
+        /// What to use.
+        instead: String,
+    },
+    /// The command line is wrong.
+    #[error("{command}: {what}; docs/docker-commands.md lists what there is")]
+    Usage {
+        /// The command.
+        command: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Unavailable {
+    pub(super) fn refused(what: &str, because: &str, instead: &str) -> Self {
+        Self::Refused {
+            what: what.to_owned(),
+            because: because.to_owned(),
+            instead: instead.to_owned(),
+        }
+    }
+
+    pub(super) fn usage(command: &str, what: &str) -> Self {
+        Self::Usage {
+            command: command.to_owned(),
+            what: what.to_owned(),
+        }
+    }
+}
+
+/// As which program we were called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// `docker`.
+    Docker,
+    /// `podman`.
+    Podman,
+}
+
+impl Program {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+}
+
+/// Why flags that choose a builder change nothing.
+pub(super) const ONE_BUILDER: &str = "a pod has one builder, whatever it is called";
+
+/// Whether a flag has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// One, glued or as the next argument.
+    Value,
+    /// None, unless glued: `--push=false`.
+    Switch,
+}
+
+/// What becomes of a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    /// Buildah has it too.
+    Passed,
+    /// Buildah has it under another name.
+    Renamed(&'static str),
+    /// The verb's own function sees to it; the text says how.
+    Ours(&'static str),
+    /// What it asks for is always so here; the text says why.
+    Given(&'static str),
+    /// It changes nothing here, and a line on stderr says so.
+    Ignored(&'static str),
+    /// Because of what, and what to use instead.
+    Unavailable(&'static str, &'static str),
+}
+
+/// One flag.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flag {
+    pub(super) long: &'static str,
+    pub(super) short: Option<char>,
+    pub(super) takes: Takes,
+    pub(super) does: Does,
+}
+
+/// A flag with a value.
+pub(super) const fn value(long: &'static str, short: Option<char>, does: Does) -> Flag {
+    Flag {
+        long,
+        short,
+        takes: Takes::Value,
+        does,
+    }
+}
+
+/// A flag without.
+pub(super) const fn switch(long: &'static str, short: Option<char>, does: Does) -> Flag {
+    Flag {
+        long,
+        short,
+        takes: Takes::Switch,
+        does,
+    }
+}
