@@ -186,7 +186,7 @@ pub struct Builder {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Push {
-    /// `REGISTRY/REPOSITORY`, where `*` stands for any text.
+    /// Names of the form `REGISTRY/REPOSITORY`; `*` stands for any text.
     #[serde(with = "serde_helpers::list")]
     pub allow: Vec<String>,
 }

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, ConfigError};
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::rounds::{self, Rounds};
-use crate::workspace::Private;
+use crate::workspace::RuntimeDir;
 use crate::{doctor, flavor, publish, secrets, storage, workspace};
 use init::is_pid_1;
 use init::reap::Ended;
@@ -104,10 +104,10 @@ impl<'a> Run<'a> {
         let (environment, secrets) = self.step(Step::Secrets, &signals, || {
             let mut environment = storage.environment;
             let secrets = secrets::read(config)?;
-            if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
+            if let Some(path) = secrets::write_authfile(&secrets, &RuntimeDir::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            secrets::note_taken(&Private::of(config));
+            secrets::mark_taken(&RuntimeDir::of(config));
             Ok((environment, secrets))
         })?;
         let mut runner = None;

@@ -15,6 +15,7 @@ pub mod passwd;
 pub mod posix_spawn;
 pub mod pre_exec;
 pub mod printable;
+pub mod private_file;
 pub mod process;
 pub mod program;
 pub mod raw;

@@ -192,7 +192,7 @@ pub(super) mod optional_text {
     }
 }
 
-/// A text, even one that looks like a number.
+/// A text, even if it has the form of a number.
 pub(super) mod text {
     use super::{Deserializer, Serializer, TextVisitor};
 

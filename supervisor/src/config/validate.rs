@@ -78,7 +78,7 @@ fn paths(config: &Config) -> Option<InvalidValue> {
             return invalid(
                 key,
                 format!(
-                    "found \"{}\", expected a directory outside the workspace \"{workspace}\", where the job's files are",
+                    "found \"{}\", expected a directory outside the workspace \"{workspace}\", which has the job's files",
                     path.display()
                 ),
             );
@@ -145,7 +145,7 @@ fn times(config: &Config) -> Option<InvalidValue> {
     if config.deadline.is_some_and(|deadline| deadline.is_zero()) {
         return invalid(
             "deadline",
-            "found 0s, expected more than 0s, or none for no deadline",
+            "found 0s, expected more than 0s, or \"none\" for no deadline",
         );
     }
     if config.wipe.budget.is_zero() {

@@ -138,7 +138,7 @@ pub(super) fn home() -> Option<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::Private;
+    use crate::workspace::RuntimeDir;
 
     #[test]
     fn secrets_count_as_taken_in_a_job_but_not_before_it() {
@@ -149,7 +149,7 @@ mod tests {
         };
         let context = Context::of(&config);
         assert_eq!(context.secrets_taken(), None);
-        secrets::note_taken(&Private::of(&config));
+        secrets::mark_taken(&RuntimeDir::of(&config));
         assert!(context.secrets_taken().is_some());
         let preflight = Context {
             watchdogs: false,

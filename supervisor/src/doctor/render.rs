@@ -61,7 +61,7 @@ fn summary(report: &Report) -> String {
         (Role::Runner, Shape::Single) => "the job and its builds",
     };
     let conclusion = match (fail, warn) {
-        (0, _) if !is_proven(report) => "nothing wrong in what was checked".to_owned(),
+        (0, _) if !is_proven(report) => "no problem found by the checks that ran".to_owned(),
         (0, 0) => format!("{what} will work here"),
         (0, _) => format!("{what} will work here, with the limits that the warnings name"),
         _ => format!("{what} will not work here: apply the first remedy and run this again"),
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn summary_claims_no_more_than_was_checked() {
-        let nothing = "nothing wrong in what was checked.";
+        let nothing = "no problem found by the checks that ran.";
         let all = |driver, built| conclusion(driver, None, built);
         assert_eq!(
             all(Driver::Auto, Status::Ok),

@@ -43,7 +43,7 @@ pub(super) struct Circleci {
 
 /// Program and token, without starting anything.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, FlavorError> {
-    let token = tokens::take(secrets, TOKEN, tokens::resource_class)?;
+    let token = tokens::remove_checked(secrets, TOKEN, tokens::resource_class)?;
     let token = token.ok_or_else(|| FlavorError::Token {
         key: TOKEN.to_owned(),
         problem: format!(

@@ -1,4 +1,4 @@
-//! Handing values to a program that wants a file: through a pipe, which can be read only once.
+//! Passes a secret to a program that needs a file: through a pipe, which can be read only once.
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -9,19 +9,17 @@ use zeroize::Zeroizing;
 
 use super::read::SecretsError;
 
-/// The reading end of a pipe that holds everything already.
-///
-/// Whoever reads it first gets all, whoever comes later gets nothing.
+/// The read end of a pipe that contains the whole secret. The first reader gets all of it, a later reader nothing.
 #[derive(Debug)]
-pub struct ReadOnce(pub OwnedFd);
+pub(crate) struct SecretPipe(pub(crate) OwnedFd);
 
-/// Fills a pipe with `content` and closes its writing end.
+/// Fills a pipe with `content` and closes its write end.
 ///
 /// # Errors
-/// [`SecretsError::Handover`] where the pipe cannot hold it (`/proc/sys/fs/pipe-max-size`).
-pub fn read_once(content: &Zeroizing<Vec<u8>>) -> Result<ReadOnce, SecretsError> {
+/// [`SecretsError::Pipe`] if `content` is larger than a pipe may be (`/proc/sys/fs/pipe-max-size`).
+pub(crate) fn pipe_secret(content: &Zeroizing<Vec<u8>>) -> Result<SecretPipe, SecretsError> {
     let size = content.len();
-    let failed = |source: std::io::Error| SecretsError::Handover { size, source };
+    let failed = |source: std::io::Error| SecretsError::Pipe { size, source };
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
     if size > 64 * 1024 {
         let wanted = i32::try_from(size).unwrap_or(i32::MAX);
@@ -30,7 +28,7 @@ pub fn read_once(content: &Zeroizing<Vec<u8>>) -> Result<ReadOnce, SecretsError>
     std::fs::File::from(writer)
         .write_all(content)
         .map_err(failed)?;
-    Ok(ReadOnce(reader))
+    Ok(SecretPipe(reader))
 }
 
 #[cfg(test)]
@@ -39,9 +37,9 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn what_was_written_is_read_once() {
+    fn pipe_is_read_once_and_then_empty() {
         let content = Zeroizing::new(vec![b'x'; 200_000]);
-        let mut reader = std::fs::File::from(read_once(&content).unwrap().0);
+        let mut reader = std::fs::File::from(pipe_secret(&content).unwrap().0);
         let mut read = Vec::new();
         reader.read_to_end(&mut read).unwrap();
         assert_eq!(read.len(), 200_000);

@@ -3,8 +3,6 @@
 mod helpers;
 mod subordinate;
 
-use nix::unistd::getuid;
-
 use super::probes::probe;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
@@ -60,8 +58,4 @@ fn map(_: &Context) -> Observation {
         Ok(()) => Observation::ok("a child process made one and became root in it"),
         Err(refusal) => Observation::problem(UNMAPPED, refusal.text()),
     }
-}
-
-fn is_root() -> bool {
-    getuid().is_root()
 }

@@ -1,4 +1,4 @@
-//! User namespaces: whether one can be made, and what works in it.
+//! User namespaces: whether one can be made, and whether mounts work in it.
 
 use nix::errno::Errno;
 

@@ -1,6 +1,6 @@
-//! The child's side of the driver trials: what a build does to a layer, on a layer of its own.
+//! The child's side of the driver probes: does to a layer of its own what a build does to a layer.
 //!
-//! Every directory belongs to the namespace's root, our own user outside, so that we can remove it all.
+//! Every directory belongs to root of the namespace, which is our own user outside. So this process can remove it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,15 +16,15 @@ use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 use linux::trial::{self, Verdict};
 use linux::{idmap, userns};
 
-/// The trial of the kernel's overlay file system.
+/// The name of the probe of the kernel's overlay file system.
 pub(super) const OVERLAY: &str = "overlay";
-/// The trial of fuse-overlayfs.
+/// The name of the probe of fuse-overlayfs.
 pub(super) const FUSE_OVERLAYFS: &str = "fuse-overlayfs";
 
-/// How long fuse-overlayfs may take to mount.
-const MOUNTING: Duration = Duration::from_secs(3);
+/// The time that fuse-overlayfs has to mount.
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The verdict of the driver trial `name` in the empty directory `path`; `None` for other trials.
+/// Runs the driver probe `name` in the empty directory `path`. Returns `None` if `name` is another probe.
 #[must_use]
 pub fn child(name: &str, path: &Path) -> Option<Verdict> {
     let layers = Layers::at(path);
@@ -56,7 +56,7 @@ impl Layers {
 
     fn try_kernel(&self) -> Result<(), Verdict> {
         self.fill()?;
-        // As builds mount it; and unmounted, it would else write back all that is still to be written of its disk.
+        // The options of a build. Without `volatile`, unmounting would sync the whole disk.
         let options = format!("{},userxattr,volatile", self.options());
         mount(
             Some("overlay"),
@@ -66,7 +66,7 @@ impl Layers {
             Some(options.as_str()),
         )
         .map_err(|errno| Verdict::refused("mount(overlay, userxattr)", errno))?;
-        self.exercise()?;
+        self.test()?;
         umount2(&self.merged, MntFlags::empty())
             .map_err(|errno| Verdict::refused("umount2(overlay)", errno))
     }
@@ -76,14 +76,12 @@ impl Layers {
             .read(true)
             .write(true)
             .open("/dev/fuse");
-        told("open(/dev/fuse, O_RDWR)", device)?;
+        refusal("open(/dev/fuse, O_RDWR)", device)?;
         self.fill()?;
         let mut server = self.start_fuse()?;
-        let done = self
-            .wait_for_fuse(&mut server)
-            .and_then(|()| self.exercise());
+        let done = self.wait_for_fuse(&mut server).and_then(|()| self.test());
         let unmounted = umount2(&self.merged, MntFlags::MNT_DETACH);
-        // It would end by itself now; this is sooner.
+        // It would end by itself after the unmount; this is faster.
         let _ = server.kill();
         let _ = server.wait();
         done?;
@@ -96,7 +94,7 @@ impl Layers {
         format!("lowerdir={lower},upperdir={upper},workdir={work}")
     }
 
-    /// In the foreground and bound to our life, so that it ends with the trial.
+    /// Starts fuse-overlayfs in the foreground. It ends when this process ends.
     fn start_fuse(&self) -> Result<Child, Verdict> {
         let spawned = trial::again(userns::BOUND)
             .args([FUSE_OVERLAYFS, "-f", "-o"])
@@ -105,16 +103,16 @@ impl Layers {
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn();
-        told("exec(fuse-overlayfs)", spawned)
+        refusal("exec(fuse-overlayfs)", spawned)
     }
 
     fn wait_for_fuse(&self, server: &mut Child) -> Result<(), Verdict> {
-        let end = Instant::now() + MOUNTING;
+        let end = Instant::now() + MOUNT_TIMEOUT;
         while Instant::now() < end {
             if statfs(&self.merged).is_ok_and(|found| found.filesystem_type() == FUSE_SUPER_MAGIC) {
                 return Ok(());
             }
-            if let Some(status) = told("wait(fuse-overlayfs)", server.try_wait())? {
+            if let Some(status) = refusal("wait(fuse-overlayfs)", server.try_wait())? {
                 let missing = status.code() == Some(i32::from(report::exit::NOT_FOUND));
                 let errno = if missing { Errno::ENOENT } else { Errno::EPERM };
                 let call = if missing { "exec" } else { "mount" };
@@ -125,18 +123,18 @@ impl Layers {
         Err(Verdict::refused("mount(fuse-overlayfs)", Errno::ETIMEDOUT))
     }
 
-    /// A layer as an image brings it: files of several owners.
+    /// Fills the lower layer as an image does: with files of several owners.
     fn fill(&self) -> Result<(), Verdict> {
         for path in [&self.lower, &self.upper, &self.work, &self.merged] {
-            told("mkdir", fs::create_dir(path))?;
+            refusal("mkdir", fs::create_dir(path))?;
         }
-        told("mkdir", fs::create_dir(self.lower.join("directory")))?;
+        refusal("mkdir", fs::create_dir(self.lower.join("directory")))?;
         for name in ["removed", "changed", "directory/file"] {
-            told("write", fs::write(self.lower.join(name), "lower"))?;
+            refusal("write", fs::write(self.lower.join(name), "lower"))?;
         }
         if has_subordinate_ids() {
             let file = self.lower.join("changed");
-            told(
+            refusal(
                 "chown(1:1)",
                 std::os::unix::fs::chown(file, Some(1), Some(1)),
             )?;
@@ -144,55 +142,56 @@ impl Layers {
         Ok(())
     }
 
-    /// Whiteout, opaque directory, rename, copy-up, and a second look at each.
-    fn exercise(&self) -> Result<(), Verdict> {
+    /// Makes a whiteout and an opaque directory, renames, copies a file up, and verifies each.
+    fn test(&self) -> Result<(), Verdict> {
         let path = |name: &str| self.merged.join(name);
-        told("unlink in the overlay", fs::remove_file(path("removed")))?;
-        told(
+        refusal("unlink in the overlay", fs::remove_file(path("removed")))?;
+        refusal(
             "rmdir in the overlay",
             fs::remove_dir_all(path("directory")),
         )?;
-        told("mkdir in the overlay", fs::create_dir(path("directory")))?;
-        told("mkdir in the overlay", fs::create_dir(path("made")))?;
-        told(
+        refusal("mkdir in the overlay", fs::create_dir(path("directory")))?;
+        refusal("mkdir in the overlay", fs::create_dir(path("made")))?;
+        refusal(
             "rename in the overlay",
             fs::rename(path("made"), path("renamed")),
         )?;
         let changed = fs::OpenOptions::new().append(true).open(path("changed"));
-        let mut changed = told("open in the overlay", changed)?;
-        told("write in the overlay", changed.write_all(b"+upper"))?;
+        let mut changed = refusal("open in the overlay", changed)?;
+        refusal("write in the overlay", changed.write_all(b"+upper"))?;
         drop(changed);
         self.verify()
     }
 
     fn verify(&self) -> Result<(), Verdict> {
         let path = |name: &str| self.merged.join(name);
-        let empty = told("read the overlay", fs::read_dir(path("directory")))?
+        let empty = refusal("read the overlay", fs::read_dir(path("directory")))?
             .next()
             .is_none();
-        let text = told("read the overlay", fs::read_to_string(path("changed")))?;
+        let text = refusal("read the overlay", fs::read_to_string(path("changed")))?;
         let right =
             empty && text == "lower+upper" && !path("removed").exists() && path("renamed").is_dir();
         if right {
             return Ok(());
         }
         Err(Verdict::refused(
-            "the overlay shows other files than were made",
+            "the overlay has other files than the test made",
             Errno::EIO,
         ))
     }
 }
 
-/// Degraded namespaces map our own id only; owners cannot be tried there.
+/// Whether more than our own id is mapped. Otherwise the test cannot change owners.
 fn has_subordinate_ids() -> bool {
     let map = fs::read_to_string(idmap::Kind::User.map_file("self")).unwrap_or_default();
-    let ids: u64 = (idmap::parse_map(&map).iter())
+    let ids: u64 = idmap::parse_map(&map)
+        .iter()
         .map(|line| u64::from(line.count))
         .sum();
     ids > 1
 }
 
-fn told<T>(call: &str, result: std::io::Result<T>) -> Result<T, Verdict> {
+fn refusal<T>(call: &str, result: std::io::Result<T>) -> Result<T, Verdict> {
     result.map_err(|error| {
         let errno = error
             .raw_os_error()

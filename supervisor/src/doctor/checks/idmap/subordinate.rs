@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 
 use nix::unistd::{getgid, getuid};
 
-use super::is_root;
 use crate::doctor::check::{Finding, Observation};
 use crate::doctor::context::{Context, user};
 use linux::idmap::{Kind, Range, parse_map, subordinate_ranges};
@@ -96,10 +95,10 @@ fn granted(kind: Kind) -> Result<Option<u64>, Problem> {
     let file = kind.subordinate_file();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if is_root() && error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if getuid().is_root() && error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err((NO_FILE, format!("{file}: {error}"))),
     };
-    if is_root() && subordinate_ranges(&text, Some(&user()), 0).is_empty() {
+    if getuid().is_root() && subordinate_ranges(&text, Some(&user()), 0).is_empty() {
         return Ok(None);
     }
     let map = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
@@ -179,6 +178,7 @@ fn is_covered(range: Range, inside: &[Range]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::check::Check;
 
     const POD: [Range; 1] = [Range {
         start: 0,
@@ -214,12 +214,14 @@ mod tests {
 
     #[test]
     fn remedy_has_a_line_each_for_user_and_group() {
-        let check = &super::super::CHECKS[1];
         let observation = Observation::problem(OWN_ID, "")
             .fill("subuids", suggested_ranges("runner", 1000))
             .fill("subgids", suggested_ranges("runner", 2000));
         let context = Context::of(&crate::config::Config::default());
-        let remedy = observation.into_result(check, &context).remedy.unwrap();
+        let remedy = observation
+            .into_result(&Check::DEFAULT, &context)
+            .remedy
+            .unwrap();
         let line = "RUN printf 'runner:1:999\\nrunner:1001:64535\\n' >/etc/subuid && printf 'runner:1:1999\\nrunner:2001:63535\\n' >/etc/subgid";
         assert!(remedy.contains(line), "{remedy}");
     }
