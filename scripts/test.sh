@@ -14,7 +14,7 @@ Lints, builds the images, and runs all tests: those of the code, of the supervis
 whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
 Needs root or sudo. FILTER runs the tests whose names contain it.
 
-  --lint             only formatting, clippy and shellcheck
+  --lint             only formatting, clippy, shellcheck, and how crates and files depend on each other
   --unit             only the tests that need no container image
   --end-to-end       only those that do
   --cluster          only those that need a Kubernetes cluster, and never otherwise: of one node, which is this machine and has
@@ -65,8 +65,10 @@ lint() {
     scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
-    logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster --locked --target "$TRIPLE" -- -D warnings ||
-        die 1 "clippy found something."
+    logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster,end-to-end/structure --locked \
+        --target "$TRIPLE" -- -D warnings || die 1 "clippy found something."
+    logged toolchain_cargo test --locked --target "$TRIPLE" --package end-to-end --features end-to-end/structure --test structure ||
+        die 1 "crates, files or functions are not as CONTRIBUTING.md draws them."
 }
 
 # compile CARGO-FLAG…: sets TESTS to a line a test program: package's directory, tab, program.
@@ -133,9 +135,9 @@ test_main() {
     prepare_toolchain
     if runs lint; then lint; fi
     if runs unit; then
-        step "compile the supervisor's and the launcher's tests"
-        compile --package supervisor --package launcher
-        step "tests of the supervisor and the launcher"
+        step "compile the tests of all crates"
+        compile --workspace --exclude end-to-end
+        step "tests of all crates"
         run_tests
         [[ -n $FILTER ]] || run_examples
     fi

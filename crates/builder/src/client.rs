@@ -15,7 +15,7 @@ use init::signals::{Meaning, Signals};
 use report::exit;
 
 /// Names the socket where it is not at its usual place.
-pub const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";
+pub(crate) const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";
 const SOCKET: &str = "/run/builder/socket";
 
 /// Why there is no answer from the builder.

@@ -44,7 +44,7 @@ pub(crate) type Authfile = Zeroizing<Vec<u8>>;
 
 /// Whose entry it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// The builder's.
     Builder,
     /// The job's.
@@ -78,7 +78,7 @@ impl Credentials {
 
     /// Whose credentials a pull or a push of `reference` takes: the builder's before the job's.
     #[must_use]
-    pub fn owner(&self, reference: &Reference) -> Option<Owner> {
+    pub(crate) fn owner(&self, reference: &Reference) -> Option<Owner> {
         if self.own.find(reference).is_some() {
             return Some(Owner::Builder);
         }
@@ -88,13 +88,13 @@ impl Credentials {
     /// Whether a build may hold the credentials for this, its cache. With fuse-overlayfs, an image's name out of a base image
     /// can have Buildah run a program of the job, and its policy cannot tell: the storage that it names is the builder's.
     #[must_use]
-    pub fn may_be_in_builds(&self, storage: &Storage, cache: &Reference) -> bool {
+    pub(crate) fn may_be_in_builds(&self, storage: &Storage, cache: &Reference) -> bool {
         !storage.mount_program || self.owner(cache) != Some(Owner::Builder)
     }
 
     /// An authfile with the entry of each reference, and with no other.
     #[must_use]
-    pub fn for_references(&self, references: &[Reference]) -> Authfile {
+    pub(crate) fn for_references(&self, references: &[Reference]) -> Authfile {
         let mut chosen = Auths::default();
         for reference in references {
             let entry = self.own.find(reference).cloned();
@@ -109,7 +109,7 @@ impl Credentials {
     /// What a build may have: the job's own, and the entries of these references, its cache. No key is more specific than
     /// the name of a repository: none of the job's stands before one of these, nor do these open another repository.
     #[must_use]
-    pub fn for_build(&self, references: &[Reference]) -> Authfile {
+    pub(crate) fn for_build(&self, references: &[Reference]) -> Authfile {
         let mut chosen = self.with_job(|job| job.clone());
         for reference in references {
             let entry = self.own.find(reference).cloned();
@@ -131,7 +131,7 @@ impl Credentials {
     ///
     /// # Errors
     /// A sentence where it is no authfile.
-    pub fn change_job(&self, before: &[u8], file: &[u8]) -> Result<(), String> {
+    pub(crate) fn change_job(&self, before: &[u8], file: &[u8]) -> Result<(), String> {
         if file.len() > LIMIT {
             return Err(too_much());
         }

@@ -112,7 +112,7 @@ impl Workspace {
     ///
     /// # Errors
     /// As openat2(2) and mkdirat(2).
-    pub fn create_directory(&self, relative: &Path) -> Result<()> {
+    pub(crate) fn create_directory(&self, relative: &Path) -> Result<()> {
         if relative == Path::new(".") {
             return Ok(());
         }

@@ -8,13 +8,11 @@ use super::template::{Template, TemplateError};
 
 /// A text for standard output or a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// This text.
     Text(String),
     /// What a file says, and the end of the line.
     File(PathBuf),
-    /// What the last command said, as it is.
-    Said,
     /// `TAG: digest: SHA256`, the last line of `docker push`.
     Pushed {
         /// The tag.
@@ -57,7 +55,7 @@ pub enum Answer {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
+pub(crate) enum AnswerError {
     /// A file of Buildah's could not be read.
     #[error("{}, which Buildah was to write: {source}", path.display())]
     Read {
@@ -82,7 +80,7 @@ impl From<TemplateError> for AnswerError {
 
 /// How images are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
+pub(crate) struct Listing {
     pub(super) format: Option<String>,
     pub(super) wanted: Option<String>,
     pub(super) quiet: bool,

@@ -3,6 +3,8 @@
 mod flags;
 mod inputs;
 
+use std::path::PathBuf;
+
 use super::answer::Answer;
 use super::arguments::Parsed;
 use super::export::{Built, Exports};
@@ -100,6 +102,25 @@ fn finish(
         name_list(parsed, built, &iid, to);
     }
     exports.send(built, &digest, to)?;
+    files(parsed, built, exports, (&iid, digest), to);
+    if quiet && !to_stdout {
+        to.say(Answer::File(iid));
+    }
+    if built.is_list() && !built.names.is_empty() {
+        let remove = ["manifest", "rm", &built.image];
+        to.step(Step::Try(command(remove, Output::Dropped)));
+    }
+    Ok(())
+}
+
+/// What the job wants to have in files: the image's ID, and the metadata.
+fn files(
+    parsed: &Parsed,
+    built: &Built,
+    exports: &Exports,
+    (iid, digest): (&PathBuf, PathBuf),
+    to: &mut Planner<'_>,
+) {
     if let Some(path) = parsed.last("iidfile") {
         to.step(Step::Deliver {
             from: iid.clone(),
@@ -116,14 +137,6 @@ fn finish(
             to: Some(path.into()),
         });
     }
-    if quiet && !to_stdout {
-        to.say(Answer::File(iid));
-    }
-    if built.is_list() && !built.names.is_empty() {
-        let remove = ["manifest", "rm", &built.image];
-        to.step(Step::Try(command(remove, Output::Dropped)));
-    }
-    Ok(())
 }
 
 /// A list is built under a name of its own: Buildah would add to one that is there already.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// What to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub(crate) struct Source {
     /// The repository.
     pub url: String,
     /// Branch, tag, commit or full reference; the remote's HEAD where there is none.

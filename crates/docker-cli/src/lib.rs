@@ -1,6 +1,6 @@
 //! `docker` and `podman` in a job: their command lines, translated into Buildah's.
 //!
-//! The translation is pure: [`translate`] says what to run, [`perform`] runs it. What each verb and flag becomes is data, and
+//! The translation is pure: `translate` says what to run, [`perform`] runs it. What each verb and flag becomes is data, and
 //! docs/docker-commands.md is held to it.
 
 mod answer;
@@ -29,18 +29,16 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
-pub use git::Source;
-pub use plan::{Call, Command, Hidden, Input, Output, Plan, Step};
-pub use types::{Program, Unavailable};
+pub use plan::{Command, Hidden, Input, Output};
+pub use types::Program;
 
 use arguments::{Until, parse};
-use plan::Planner;
+use plan::{Call, Plan, Planner};
 use table::{Translation, Verb, named};
-use types::{Does, Flag, ONE_BUILDER, Takes, switch, value};
+use types::{Does, Flag, ONE_BUILDER, Takes, Unavailable, switch, value};
 
 /// The exit code of a command line that cannot be carried out: Docker's own.
-pub const REFUSED: u8 = 125;
+pub(crate) const REFUSED: u8 = 125;
 
 impl Program {
     fn verbs(self) -> Vec<&'static [Verb]> {
@@ -144,7 +142,7 @@ const COMMON: &[Flag] = &[switch("help", Some('h'), Does::Ours("lists what there
 ///
 /// # Errors
 /// [`Unavailable`], whose text is for the user, where the command line is wrong or cannot be had here.
-pub fn translate(
+pub(crate) fn translate(
     program: Program,
     arguments: &[String],
     call: Call<'_>,

@@ -31,7 +31,7 @@ pub struct Ended {
 
 /// Why a plan could not be carried out.
 #[derive(Debug, thiserror::Error)]
-pub enum PerformError {
+pub(crate) enum PerformError {
     /// Buildah could not be run.
     #[error("buildah {verb}: {source}")]
     Builder {
@@ -90,7 +90,7 @@ fn scratch() -> PathBuf {
 ///
 /// # Errors
 /// [`PerformError`], for the user.
-pub fn perform(
+pub(crate) fn perform(
     plan: &Plan,
     scratch: &Path,
     builder: &mut dyn Builder,

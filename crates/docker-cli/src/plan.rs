@@ -63,7 +63,7 @@ pub struct Command {
 
 /// One step. The first that fails ends the plan with its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Buildah runs.
     Run(Command),
     /// Buildah runs; whether it succeeds does not matter.
@@ -124,7 +124,7 @@ pub enum Step {
 
 /// All that a command line turns into.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Lines for standard error, before anything runs: what is left out, and why.
     pub notes: Vec<String>,
     /// The steps, in order.
@@ -133,7 +133,7 @@ pub struct Plan {
 
 /// What the translation may know of the job.
 #[derive(Clone, Copy)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// A directory that job and builder share, for this call alone. It need not exist yet.
     pub scratch: &'a Path,
     /// The job's environment.
@@ -229,7 +229,7 @@ pub(super) fn push_list(
 impl Command {
     /// The same with `--digestfile`, which goes before what is not a flag.
     #[must_use]
-    pub fn with_digest(&self, file: &Path) -> Self {
+    pub(crate) fn with_digest(&self, file: &Path) -> Self {
         let mut command = self.clone();
         let verb = command.arguments.iter().position(|word| word == "push");
         let at = verb.map_or(0, |verb| verb + 1);

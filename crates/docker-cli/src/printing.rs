@@ -13,12 +13,11 @@ impl Answer {
     ///
     /// # Errors
     /// [`AnswerError`], for the user.
-    pub fn text(&self, said: &[String]) -> Result<String, AnswerError> {
+    pub(crate) fn text(&self, said: &[String]) -> Result<String, AnswerError> {
         let last = said.last().map_or("", String::as_str);
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::File(path) => Ok(format!("{}\n", read(path)?)),
-            Self::Said => Ok(last.to_owned()),
             Self::Pushed { tag, digest } => Ok(format!("{tag}: digest: {}\n", read(digest)?)),
             Self::Metadata { iid, digest, names } => metadata(iid, digest, names),
             Self::ImageId { name } => {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::answer::Answer;
+use super::plan::Step;
 use super::*;
 
 mod actions;

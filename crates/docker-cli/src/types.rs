@@ -2,7 +2,7 @@
 
 /// Why a command line is not carried out.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
+pub(crate) enum Unavailable {
     /// There is no such thing here.
     #[error("{what} is not available, because {because}; use {instead}")]
     Refused {

@@ -71,7 +71,7 @@ impl Identity {
     }
 
     /// From here on files are this one's to this thread.
-    pub fn work_with_files(self) {
+    pub(crate) fn work_with_files(self) {
         // The group first: changing it is a user's right. With CAP_SETUID and CAP_SETGID neither is refused.
         setfsgid(Gid::from_raw(self.gid));
         setfsuid(Uid::from_raw(self.uid));
@@ -79,7 +79,7 @@ impl Identity {
 }
 
 /// Does something with the files of who this process is, `/proc` of its children for example.
-pub fn as_oneself<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn as_oneself<T>(work: impl FnOnce() -> T) -> T {
     let (files, own) = (Identity::of_files(), Identity::effective());
     if files == own {
         return work();
@@ -145,7 +145,7 @@ fn become_keeping(own: Identity, kept: &caps::CapsHashSet) -> Result<(), caps::e
 
 /// Whether this process may write the id maps of the namespaces that its children make.
 #[must_use]
-pub fn is_mapper() -> bool {
+pub(crate) fn is_mapper() -> bool {
     may_map(CapSet::Effective)
 }
 

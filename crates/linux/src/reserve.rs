@@ -16,7 +16,7 @@ const SIZE: usize = 16 << 20;
 
 /// The system's allocator with a reserve behind it.
 #[derive(Debug)]
-pub struct Reserve {
+pub(crate) struct Reserve {
     bytes: Bytes,
     used: AtomicUsize,
 }

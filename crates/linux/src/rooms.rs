@@ -21,7 +21,7 @@ pub const UMOUNT: &str = "umount2(tmpfs)";
 /// What a container runtime needs beyond that: pivot_root, and a /proc of one's own.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
-pub const PROC_INSIDE: &str = "userns-proc-inside";
+pub(crate) const PROC_INSIDE: &str = "userns-proc-inside";
 /// Making one and having its ids mapped.
 pub const MAPPED: &str = "idmap";
 

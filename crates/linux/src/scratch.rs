@@ -109,7 +109,7 @@ pub fn remove_here(path: &Path) -> std::io::Result<()> {
 }
 
 /// Removes what earlier trials left in `place` because they were killed.
-pub fn sweep(place: &Path) {
+pub(crate) fn sweep(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else {
         return;
     };

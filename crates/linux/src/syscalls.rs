@@ -98,7 +98,7 @@ fn print(heard: &Heard) {
 
 /// Asks for pivot_root(2) where we have every capability. How it is refused, if it is.
 #[must_use]
-pub fn pivot_root_refused() -> Option<Errno> {
+pub(crate) fn pivot_root_refused() -> Option<Errno> {
     let probe = PROBES.iter().find(|probe| probe.name == "pivot_root")?;
     refusal(probe)
 }

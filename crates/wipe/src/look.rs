@@ -284,17 +284,21 @@ impl Look<'_> {
                 }
                 Err(Errno::NOENT) => {}
                 Err(_) if excused => state.excused = true,
-                Err(Errno::XDEV) if self.is_root(path, name) => {
-                    state.excused = true;
-                    self.apart.push(joined(path, name));
-                }
-                Err(errno) => {
-                    state.entries = true;
-                    self.seen.directories += 1;
-                    self.name(&[path, b"/", name.to_bytes()], Some(errno));
-                }
+                Err(errno) => self.closed(path, name, errno, state),
             }
         }
+    }
+
+    /// A directory that cannot be looked into.
+    fn closed(&mut self, path: &[u8], name: &CStr, errno: Errno, state: &mut State) {
+        if errno == Errno::XDEV && self.is_root(path, name) {
+            state.excused = true;
+            self.apart.push(joined(path, name));
+            return;
+        }
+        state.entries = true;
+        self.seen.directories += 1;
+        self.name(&[path, b"/", name.to_bytes()], Some(errno));
     }
 
     fn kind(&self, dir: &OwnedFd, name: &CStr, listed: FileType) -> (bool, u64) {

@@ -8,7 +8,7 @@ use super::super::git::Source;
 
 /// Why a repository was not fetched.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+pub(crate) enum FetchError {
     /// git could not be started.
     #[error("git: {0}; the context is a Git repository, which the job fetches itself")]
     Start(#[source] io::Error),

@@ -1,4 +1,5 @@
 //! Verbs and flags as people use them.
+//! Long because: one table of command lines, subject by subject.
 
 use super::*;
 

@@ -54,6 +54,17 @@ impl Planner<'_> {
             context.join(".containerignore"),
             context.join(".dockerignore"),
         ]);
+        self.ignore_file(parsed, ignore, operation)?;
+        Ok(texts)
+    }
+
+    /// A copy of the first of these that is there, unless one is named.
+    fn ignore_file(
+        &self,
+        parsed: &Parsed,
+        mut ignore: Vec<PathBuf>,
+        operation: &mut Operation,
+    ) -> Result<(), String> {
         if let Some(path) = parsed.last("ignorefile") {
             ignore = vec![self.relative(path)?];
         }
@@ -66,7 +77,7 @@ impl Planner<'_> {
             (None, None) => self.keep(operation, "ignore", Vec::new())?,
         };
         operation.arguments.push(format!("--ignorefile={place}"));
-        Ok(texts)
+        Ok(())
     }
 
     /// A Containerfile's path: from the working directory, else from the context.

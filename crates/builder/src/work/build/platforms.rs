@@ -1,7 +1,8 @@
 //! The platforms of a build: a FROM may name another image for each.
 
-use super::{Operation, Parsed, Reference};
-use dockerfile::Given;
+use crate::flags::Parsed;
+use crate::operation::Operation;
+use dockerfile::{Given, Reference};
 
 /// The images that the Containerfiles name, for all platforms together.
 pub(super) fn images(
