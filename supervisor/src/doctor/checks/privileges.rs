@@ -13,7 +13,7 @@ use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::sys::idmap::parse_map;
 use crate::sys::syscalls::{self, Heard};
-use crate::sys::trial::Trial;
+use crate::sys::trial::{Trial, TrialError};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -56,7 +56,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-const SECCOMP: Case = Case {
+pub(super) const SECCOMP: Case = Case {
     name: "refused",
     status: Status::Fail,
     means: "A build unpacks image layers and runs steps in a small container of its own. The filter of this container's runtime forbids the system calls that make one.",
@@ -119,7 +119,7 @@ fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }
 
-fn syscalls(_: &Scene) -> Finding {
+fn probe_syscalls() -> Result<Heard, TrialError> {
     let trial = Trial {
         name: syscalls::NAME,
         arguments: Vec::new(),
@@ -130,7 +130,18 @@ fn syscalls(_: &Scene) -> Finding {
         mapped: false,
         limit: Duration::from_secs(4),
     };
-    let heard: Heard = match trial.ask() {
+    trial.ask()
+}
+
+/// Whether the seccomp filter answers this system call with an error, or kills the process that makes it.
+pub(super) fn is_filtered(call: &str) -> bool {
+    probe_syscalls().is_ok_and(|heard| {
+        heard.asking.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
+    })
+}
+
+fn syscalls(_: &Scene) -> Finding {
+    let heard = match probe_syscalls() {
         Ok(heard) => heard,
         Err(error) => return Finding::case(SECCOMP_KILLS, error.to_string()),
     };
