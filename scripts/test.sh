@@ -49,6 +49,7 @@ need_for_tests() {
     need_for_run
     need shellcheck shellcheck "lints the scripts"
     need readelf binutils "looks into the supervisor's binary"
+    need catatonit catatonit "is the init of podman run --init, which the doctor recognises"
     need strace strace "counts the supervisor's system calls while it is idle"
     need_for_kubernetes
     need openssl openssl "makes a certificate authority of the tests' own"

@@ -49,10 +49,7 @@ fn filters() {
             .finds("idmap.map", "fail openat2", PROFILE),
         row(
             "openat2 answered with ENOSYS",
-            good().filter(
-                "openat2",
-                r#""action": "SCMP_ACT_ERRNO", "errnoRet": 38"#,
-            ),
+            good().filter("openat2", r#""action": "SCMP_ACT_ERRNO", "errnoRet": 38"#),
         )
         .finds(SYSCALLS, "ok", "")
         .finds("idmap.map", "fail openat2", PROFILE),
