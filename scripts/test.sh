@@ -5,6 +5,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
 # shellcheck source=scripts/lib/kubernetes.sh
 source "$ROOT/scripts/lib/kubernetes.sh"
+# shellcheck source=scripts/lib/prose.sh
+source "$ROOT/scripts/lib/prose.sh"
 
 test_usage() {
     cat <<'HELP'
@@ -12,9 +14,9 @@ Usage: scripts/test.sh [--lint | --unit | --end-to-end | --cluster] [--refresh] 
 
 Lints, builds the images, and runs all tests: those of the code, of the supervisor in real PID and user namespaces, and of
 whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
-Needs root or sudo. FILTER runs the tests whose names contain it.
+Needs root or sudo. With FILTER only the tests with it in their names run.
 
-  --lint             only formatting, clippy and shellcheck
+  --lint             only formatting, clippy, shellcheck and the words of sentences
   --unit             only the tests that need no container image
   --end-to-end       only those that do
   --cluster          only those that need a Kubernetes cluster, and never otherwise: of one node, which is this machine and has
@@ -63,8 +65,9 @@ need_for_tests() {
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
+    lint_prose "$ROOT"
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
     logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster --locked --target "$TRIPLE" -- -D warnings ||
         die 1 "clippy found something."
@@ -151,7 +154,7 @@ test_main() {
     fi
     if [[ $PART == cluster ]]; then cluster_tests; fi
     step_table
-    # Nobody is to believe that the manifests were on a cluster.
+    # The last lines say that no manifest was tried on a cluster.
     [[ $PART != all ]] || warn "the tests on a Kubernetes cluster, of the manifests and of the launcher, did not run: they need KUBECONFIG and --cluster."
     [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
     ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"

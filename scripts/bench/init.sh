@@ -33,7 +33,7 @@ main() {
     BARE="$CI_CD_AGENTS_BINARY run --flavor exec --no-preflight --storage-driver none --"
     FULL="$CI_CD_AGENTS_BINARY run --flavor exec --"
     PEERS=("tini --" "dumb-init --" "catatonit --")
-    printf '%-52s %12s %12s %7s %7s\n' what ours "best peer" ratio target
+    printf '%-52s %12s %12s %7s %7s\n' what supervisor "best peer" ratio target
     starts
     memory
     orphans
