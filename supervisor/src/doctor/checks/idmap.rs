@@ -3,6 +3,9 @@
 mod helpers;
 mod subordinate;
 
+use nix::unistd::getuid;
+
+use super::privileges;
 use super::probes::probe;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
@@ -44,7 +47,7 @@ pub(super) const CHECKS: &[Check] = &[
         ],
         preflight: true,
         run: map,
-        findings: &[UNMAPPED],
+        findings: &[UNMAPPED, NO_OPENAT2],
         ..Check::DEFAULT
     },
 ];
@@ -52,10 +55,17 @@ pub(super) const CHECKS: &[Check] = &[
 const UNMAPPED: Finding = Finding::fails("refused")
     .means("All checks of the id map passed, but mapping the ids failed. Buildah will fail with \"newuidmap: write to uid_map failed\", or go on with a single id and fail later.")
     .remedy("supervisor doctor --json    # open an issue with this output: the cause is not known yet");
+const NO_OPENAT2: Finding = Finding::fails("openat2")
+    .means("newuidmap opens the id map with openat2(2), and does not fall back to open(2) (shadow 4.17.4-2+deb13u1, Debian 13). The seccomp filter of this container refuses openat2(2).")
+    .remedy(privileges::SECCOMP.remedy);
 
 fn map(_: &Context) -> Observation {
     match probe(rooms::MAPPED, true) {
         Ok(()) => Observation::ok("a child process made one and became root in it"),
+        // Root maps the ids itself, with open(2).
+        Err(refusal) if !getuid().is_root() && privileges::is_filtered("openat2") => {
+            Observation::problem(NO_OPENAT2, refusal.text())
+        }
         Err(refusal) => Observation::problem(UNMAPPED, refusal.text()),
     }
 }

@@ -14,7 +14,7 @@ use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
 use linux::idmap::parse_map;
 use linux::syscalls::{self, Heard};
-use linux::trial::Trial;
+use linux::trial::{Trial, TrialError};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -57,7 +57,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-const SECCOMP: Finding = Finding::fails("refused")
+pub(super) const SECCOMP: Finding = Finding::fails("refused")
     .means("A build unpacks image layers and runs steps in a small container of its own. The seccomp filter of this container forbids the system calls that make one.")
     .remedy("Install k8s/seccomp/buildah.json on every node (kubectl apply -k k8s/seccomp). In the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json");
 const SECCOMP_KILLS: Finding = SECCOMP.named("killed")
@@ -93,7 +93,7 @@ fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }
 
-fn syscalls(_: &Context) -> Observation {
+fn probe_syscalls() -> Result<Heard, TrialError> {
     let trial = Trial {
         name: syscalls::NAME,
         arguments: Vec::new(),
@@ -104,7 +104,18 @@ fn syscalls(_: &Context) -> Observation {
         mapped: false,
         limit: Duration::from_secs(4),
     };
-    let heard: Heard = match trial.ask() {
+    trial.ask()
+}
+
+/// Whether the seccomp filter refuses this system call, or kills the process that makes it.
+pub(super) fn is_filtered(call: &str) -> bool {
+    probe_syscalls().is_ok_and(|heard| {
+        heard.asking.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
+    })
+}
+
+fn syscalls(_: &Context) -> Observation {
+    let heard = match probe_syscalls() {
         Ok(heard) => heard,
         Err(error) => return Observation::problem(SECCOMP_KILLS, error.to_string()),
     };
