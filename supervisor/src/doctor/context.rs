@@ -55,7 +55,7 @@ pub struct Context {
     pub profile: Option<Profile>,
     /// Hosts that must be reachable, `HOST[:PORT]`.
     pub reach: Vec<String>,
-    /// Whether a watchdog cleans up after each probe. Before a job there is none: time is short, and the volume is the
+    /// Whether a watchdog cleans up after each probe. Before a job there is no watchdog: time is short, and the volume is the
     /// job's own. The next probe removes what a killed one left.
     pub watchdogs: bool,
     /// Values of earlier checks, by id.
