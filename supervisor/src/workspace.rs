@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
-use linux::private_file;
+use linux::files::private_file;
 use linux::process::Identity;
 
 /// A directory or file could not be made.
@@ -117,7 +117,7 @@ impl RuntimeDir {
         if let Some(parent) = path.parent() {
             make_directory(parent).map_err(|source| self.error(parent, source))?;
         }
-        private_file::create(&path, 0o600)
+        private_file(&path, 0o600)
             .and_then(|mut file| file.write_all(content))
             .map_err(|source| self.error(&path, source))?;
         Ok(path)
@@ -130,7 +130,7 @@ impl RuntimeDir {
     pub(crate) fn link(&self, name: &str, target: &str) -> Result<PathBuf, WorkspaceError> {
         let path = self.root.join(name);
         let made = make_directory(&self.root)
-            .and_then(|()| private_file::remove_if_present(&path))
+            .and_then(|()| remove_if_present(&path))
             .and_then(|()| std::os::unix::fs::symlink(target, &path));
         made.map_err(|source| self.error(&path, source))?;
         Ok(path)
@@ -152,6 +152,13 @@ fn make_directory(path: &Path) -> std::io::Result<()> {
         // A mount point of root is fine too if our group may write to it.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => check_writable(path),
         other => other,
+    }
+}
+
+fn remove_if_present(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

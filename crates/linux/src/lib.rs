@@ -4,6 +4,7 @@
 //! The only crate with `unsafe`: what it exports is safe to call. It knows nothing of runners, builds or configuration.
 
 pub mod errno;
+pub mod files;
 pub mod filesystem;
 pub mod footprint;
 pub mod fork;
@@ -15,7 +16,6 @@ pub mod passwd;
 pub mod posix_spawn;
 pub mod pre_exec;
 pub mod printable;
-pub mod private_file;
 pub mod process;
 pub mod program;
 pub mod raw;

@@ -9,7 +9,7 @@ use super::read::{SecretsError, read_file};
 use super::registries;
 use super::store::{DOCKER_CONFIG, Secret};
 use crate::storage::in_memory;
-use linux::private_file;
+use linux::files::private_file;
 
 /// The keys to copy, their source and their target.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ fn validate(key: &str) -> Result<(), StageError> {
 }
 
 fn write(path: &Path, secret: &Secret) -> std::io::Result<()> {
-    let mut file = private_file::create(path, 0o400)?;
+    let mut file = private_file(path, 0o400)?;
     file.write_all(secret.expose().as_bytes())?;
     // The reader drops one newline. A value that ends with a newline keeps its own.
     file.write_all(b"\n")
