@@ -25,7 +25,7 @@ use init::reap::Ended;
 use init::signals::Signals;
 use init::survivors::{self, Survivors};
 use init::terminal::Terminal;
-use linux::{process, reserve, scrub};
+use linux::{emergency_alloc, proc_scrub, process};
 use report::exit;
 use report::{Reason, Report, Runner, Step, Wiped};
 use wiping::Asked;
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
         let rounds = self.step(Step::Runner, &signals, || {
             let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
             // The runner has its own copy; nobody is to read ours.
-            scrub::start();
+            proc_scrub::overwrite_environment_and_command();
             rounds::all(config, prepared.as_mut(), &signals)
         });
         if let Some(runner) = runner {
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
         // A job that has run keeps its end; one that has not is not begun on the last of the memory.
         let done = done.and_then(|done| match step {
             Step::Runner => Ok(done),
-            _ if reserve::in_use() => Err(Failure::Memory),
+            _ if emergency_alloc::in_use() => Err(Failure::Memory),
             _ => Ok(done),
         });
         self.report.took(step, began.elapsed());
@@ -300,9 +300,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
 
 /// Out of the job's reach, and the parent of all that it leaves.
 fn become_init(config: &Config) -> Result<(), Failure> {
-    process::hide().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
+    process::set_undumpable().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     let dropped = if nix::unistd::getuid().is_root() {
-        process::drop_tracing()
+        process::drop_cap_sys_ptrace()
     } else {
         process::drop_capabilities()
     };
@@ -314,7 +314,7 @@ fn become_init(config: &Config) -> Result<(), Failure> {
         process::become_subreaper().map_err(Failure::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
     if config.die_with_parent {
-        process::end_with_parent().map_err(Failure::kernel("prctl(PR_SET_PDEATHSIG)"))?;
+        process::terminate_with_parent().map_err(Failure::kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ pub fn prepare(config: &Config) -> Result<(), WorkspaceError> {
     for path in [workspace.work(), workspace.home(), workspace.temporary()] {
         make_directory(&path).map_err(|source| WorkspaceError::Job {
             volume: workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
             path,
         })?;
@@ -136,7 +136,7 @@ impl Private {
         WorkspaceError::Private {
             path: path.to_owned(),
             volume: self.root.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
         }
     }

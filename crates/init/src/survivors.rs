@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::getpid;
 
 use super::{is_pid_1, reap};
-use linux::raw;
+use linux::libc_ext;
 
 /// How long processes have between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -103,23 +103,23 @@ fn gone(survivors: &mut Survivors) -> bool {
         return round.childless;
     }
     // A process that was entered from outside is nobody's child here: kill(-1) sees it all the same.
-    round.childless && raw::kill(-1, 0) == Err(Errno::ESRCH)
+    round.childless && libc_ext::kill(-1, 0) == Err(Errno::ESRCH)
 }
 
 fn signal_all(signal: Signal) {
     if is_pid_1() {
-        let _ = raw::kill(-1, signal as i32);
+        let _ = libc_ext::kill(-1, signal as i32);
         return;
     }
     // kill(-1) would reach the whole machine here.
     for process in others().unwrap_or_default() {
-        let _ = raw::kill(process.pid, signal as i32);
+        let _ = libc_ext::kill(process.pid, signal as i32);
     }
 }
 
 /// Whether we may signal nobody of those who are left: kill(2) on -1 says 0 then.
 fn none_is_ours() -> bool {
-    let refused = |process: &Process| raw::kill(process.pid, 0) == Err(Errno::EPERM);
+    let refused = |process: &Process| libc_ext::kill(process.pid, 0) == Err(Errno::EPERM);
     others().is_some_and(|others| {
         let mut alive = others.iter().filter(|process| !process.zombie).peekable();
         alive.peek().is_some() && alive.all(refused)

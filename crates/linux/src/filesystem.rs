@@ -7,7 +7,7 @@ use nix::sys::statfs::{Statfs, statfs};
 
 /// File systems that a build's storage cares about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FsType {
     /// overlayfs itself, aufs or ecryptfs: overlayfs does not stack on them.
     Stacked(&'static str),
     /// A network file system: no xattrs of its own or no foreign owners.
@@ -22,8 +22,8 @@ pub enum Kind {
 ///
 /// # Errors
 /// As statfs(2).
-pub fn kind(path: &Path) -> Result<Kind, Errno> {
-    statfs(path).map(|found| of_magic(magic(&found)))
+pub fn fs_type(path: &Path) -> Result<FsType, Errno> {
+    statfs(path).map(|found| from_magic(magic(&found)))
 }
 
 /// Whether files in `path` may have extended attributes of users, as an overlay in a user namespace needs them: tmpfs
@@ -41,27 +41,27 @@ fn magic(found: &Statfs) -> u64 {
     u64::from(number)
 }
 
-fn of_magic(magic: u64) -> Kind {
+fn from_magic(magic: u64) -> FsType {
     match magic {
-        0x794c_7630 => Kind::Stacked("overlay"),
-        0x6175_6673 => Kind::Stacked("aufs"),
-        0xf15f => Kind::Stacked("ecryptfs"),
-        0x0102_1994 | 0x8584_58f6 => Kind::Memory,
-        0x6969 => Kind::Network("NFS"),
-        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Kind::Network("SMB"),
-        0x00c3_6400 => Kind::Network("CephFS"),
-        0x0bd0_0bd0 => Kind::Network("Lustre"),
-        0x4750_4653 => Kind::Network("GPFS"),
-        0x5346_414f | 0x6b41_4653 => Kind::Network("AFS"),
-        0x564c => Kind::Network("NCP"),
-        0x7461_636f => Kind::Network("OCFS2"),
-        0xaad7_aaea => Kind::Network("PanFS"),
-        0x786f_4256 => Kind::Network("vboxsf"),
-        other => Kind::Other(other),
+        0x794c_7630 => FsType::Stacked("overlay"),
+        0x6175_6673 => FsType::Stacked("aufs"),
+        0xf15f => FsType::Stacked("ecryptfs"),
+        0x0102_1994 | 0x8584_58f6 => FsType::Memory,
+        0x6969 => FsType::Network("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => FsType::Network("SMB"),
+        0x00c3_6400 => FsType::Network("CephFS"),
+        0x0bd0_0bd0 => FsType::Network("Lustre"),
+        0x4750_4653 => FsType::Network("GPFS"),
+        0x5346_414f | 0x6b41_4653 => FsType::Network("AFS"),
+        0x564c => FsType::Network("NCP"),
+        0x7461_636f => FsType::Network("OCFS2"),
+        0xaad7_aaea => FsType::Network("PanFS"),
+        0x786f_4256 => FsType::Network("vboxsf"),
+        other => FsType::Other(other),
     }
 }
 
-impl Kind {
+impl FsType {
     /// Its name for people.
     #[must_use]
     pub fn name(self) -> String {
@@ -90,10 +90,13 @@ mod tests {
 
     #[test]
     fn magic_numbers_have_names() {
-        assert_eq!(of_magic(0x794c_7630), Kind::Stacked("overlay"));
-        assert_eq!(of_magic(0x6969), Kind::Network("NFS"));
-        assert_eq!(of_magic(0xef53).name(), "ext4");
-        assert_eq!(of_magic(1).name(), "file system 0x1");
-        assert!(matches!(kind(Path::new("/proc")), Ok(Kind::Other(0x9fa0))));
+        assert_eq!(from_magic(0x794c_7630), FsType::Stacked("overlay"));
+        assert_eq!(from_magic(0x6969), FsType::Network("NFS"));
+        assert_eq!(from_magic(0xef53).name(), "ext4");
+        assert_eq!(from_magic(1).name(), "file system 0x1");
+        assert!(matches!(
+            fs_type(Path::new("/proc")),
+            Ok(FsType::Other(0x9fa0))
+        ));
     }
 }

@@ -14,8 +14,8 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 
 use super::handshake::die_with_parent;
+use super::libc_ext;
 use super::process::Identity;
-use super::raw;
 use report::exit;
 
 /// Whether this process has one thread only, so that a child of fork(2) finds no lock held.
@@ -28,7 +28,7 @@ fn single_threaded() -> bool {
 ///
 /// # Errors
 /// As fork(2); of kind `Unsupported` where there is more than one thread.
-pub fn child(stdio: [BorrowedFd; 3], work: impl FnOnce() -> u8) -> io::Result<Pid> {
+pub fn fork_and_run(stdio: [BorrowedFd; 3], work: impl FnOnce() -> u8) -> io::Result<Pid> {
     if !single_threaded() {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -39,7 +39,7 @@ pub fn child(stdio: [BorrowedFd; 3], work: impl FnOnce() -> u8) -> io::Result<Pi
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
-            let code = if take(stdio) && live_with(parent) {
+            let code = if set_up_child(stdio) && bind_to_parent(parent) {
                 catch_unwind(AssertUnwindSafe(work)).unwrap_or(exit::INTERNAL)
             } else {
                 exit::INTERNAL
@@ -55,36 +55,36 @@ pub fn child(stdio: [BorrowedFd; 3], work: impl FnOnce() -> u8) -> io::Result<Pi
 ///
 /// # Errors
 /// As fork(2): `EAGAIN` where there may not be so many.
-pub fn crowd(count: usize) -> io::Result<()> {
+pub fn fork_many(count: usize) -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let mut children = Vec::with_capacity(count);
     let start = || {
-        child([null.as_fd(); 3], || {
+        fork_and_run([null.as_fd(); 3], || {
             pause();
             0
         })
     };
     let started = (0..count).try_for_each(|_| start().map(|pid| children.push(pid)));
     for pid in &children {
-        let _ = raw::kill(pid.as_raw(), libc::SIGKILL);
-        let _ = raw::wait(*pid);
+        let _ = libc_ext::kill(pid.as_raw(), libc::SIGKILL);
+        let _ = libc_ext::wait(*pid);
     }
     started
 }
 
 /// In the child: as after an execve(2).
-fn take(stdio: [BorrowedFd; 3]) -> bool {
+fn set_up_child(stdio: [BorrowedFd; 3]) -> bool {
     let moved = stdio.iter().zip(0..).all(|(from, to)| {
         // SAFETY: dup2 takes numbers, and the descriptors are open.
         unsafe { libc::dup2(from.as_raw_fd(), to) == to }
     });
-    close_others();
-    Identity::effective().work_with_files();
+    close_inherited();
+    Identity::effective().set_filesystem_ids();
     moved && SigSet::empty().thread_set_mask().is_ok()
 }
 
 /// The other end of a pipe of ours, held by ourselves, would never end.
-fn close_others() {
+fn close_inherited() {
     // SAFETY: nothing of ours uses a descriptor that it did not open after this.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     if closed == 0 {
@@ -99,6 +99,6 @@ fn close_others() {
 }
 
 /// Ends with the parent from here on, and is as open to it as after an execve(2): PID 1 hides itself.
-fn live_with(parent: Pid) -> bool {
+fn bind_to_parent(parent: Pid) -> bool {
     die_with_parent().is_ok() && getppid() == parent && prctl::set_dumpable(true).is_ok()
 }

@@ -12,7 +12,7 @@ pub const GO: &[u8] = b"go\n";
 /// What a trial's child says on its stdout, as one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum ProbeResult {
     /// It works.
     Works,
     /// The kernel refused.
@@ -24,7 +24,7 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl ProbeResult {
     /// The verdict on a refused call.
     #[must_use]
     pub fn refused(call: impl Into<String>, errno: Errno) -> Self {

@@ -13,14 +13,14 @@ use super::process::{self, Identity};
 
 /// User ids or group ids: each has its own map, file and helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum IdType {
     /// User ids.
     User,
     /// Group ids.
     Group,
 }
 
-impl Kind {
+impl IdType {
     /// The file with subordinate ranges, subuid(5) or subgid(5).
     #[must_use]
     pub fn subordinate_file(self) -> &'static str {
@@ -52,14 +52,14 @@ impl Kind {
 
 /// `count` consecutive ids from `start`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub struct IdRange {
     /// First id.
     pub start: u32,
     /// Number of ids.
     pub count: u32,
 }
 
-impl Range {
+impl IdRange {
     /// Whether all ids of `self` lie in `other`.
     #[must_use]
     pub fn within(self, other: Self) -> bool {
@@ -70,7 +70,7 @@ impl Range {
 
 /// One line of a map: `count` ids, `inside` the namespace and `outside` of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct IdMapping {
     /// First id inside.
     pub inside: u32,
     /// First id outside, as the parent namespace sees it.
@@ -95,7 +95,7 @@ pub enum MapError {
     Write {
         /// The helper, or the map's file when written directly.
         program: String,
-        /// What it said.
+        /// What it stderr.
         problem: String,
     },
 }
@@ -104,13 +104,13 @@ pub enum MapError {
 ///
 /// Malformed lines are passed over, as `newuidmap` does.
 #[must_use]
-pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<Range> {
+pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<IdRange> {
     let number = id.to_string();
     text.lines()
         .filter_map(|line| {
             let mut fields = line.trim().split(':');
             let owner = fields.next()?;
-            let range = Range {
+            let range = IdRange {
                 start: fields.next()?.parse().ok()?,
                 count: fields.next()?.parse().ok()?,
             };
@@ -122,11 +122,11 @@ pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<Range>
 
 /// The lines of a `uid_map` or `gid_map`.
 #[must_use]
-pub fn parse_map(text: &str) -> Vec<Line> {
+pub fn parse_map(text: &str) -> Vec<IdMapping> {
     text.lines()
         .filter_map(|line| {
             let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-            Some(Line {
+            Some(IdMapping {
                 inside: numbers.next()?.ok()?,
                 outside: numbers.next()?.ok()?,
                 count: numbers.next()?.ok()?,
@@ -137,15 +137,15 @@ pub fn parse_map(text: &str) -> Vec<Line> {
 
 /// The map that makes `id` root inside, and the ranges all ids after it.
 #[must_use]
-pub fn plan(id: u32, ranges: &[Range]) -> Vec<Line> {
-    let mut lines = vec![Line {
+fn build_map(id: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
+    let mut lines = vec![IdMapping {
         inside: 0,
         outside: id,
         count: 1,
     }];
     let mut inside = 1;
     for range in ranges {
-        lines.push(Line {
+        lines.push(IdMapping {
             inside,
             outside: range.start,
             count: range.count,
@@ -156,18 +156,18 @@ pub fn plan(id: u32, ranges: &[Range]) -> Vec<Line> {
 }
 
 /// Nobody's: between the ranges of containers and those of the kernel's own, systemd's UIDS-GIDS.md.
-const UNUSED: u32 = 1_900_000_000;
+const RESERVED_UID: u32 = 1_900_000_000;
 
 /// An id of ours that a `planned` map leaves out, so that nobody in it can have it. Where we have all ids there are, root
 /// is none to choose, and not asked for: it comes second.
 #[must_use]
-pub fn left_out(ours: &[Line], planned: &[Line]) -> Option<u32> {
+pub fn unmapped_id(ours: &[IdMapping], planned: &[IdMapping]) -> Option<u32> {
     let has = |first: u32, count: u32, id: u32| id >= first && id - first < count;
     let free = |id: &u32| {
         ours.iter().any(|line| has(line.inside, line.count, *id))
             && !(planned.iter()).any(|line| has(line.outside, line.count, *id))
     };
-    [UNUSED, 0].into_iter().find(free)
+    [RESERVED_UID, 0].into_iter().find(free)
 }
 
 /// The map for the user whose files this process works with: itself as root, its subordinate ids after it.
@@ -176,29 +176,29 @@ pub fn left_out(ours: &[Line], planned: &[Line]) -> Option<u32> {
 ///
 /// # Errors
 /// [`MapError::Read`] if the file with the ranges exists but cannot be read.
-pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
+pub fn wanted_map(kind: IdType) -> Result<Vec<IdMapping>, MapError> {
     let path = PathBuf::from(kind.subordinate_file());
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(MapError::Read { path, source }),
     };
-    let Identity { uid, gid } = Identity::of_files();
+    let Identity { uid, gid } = Identity::filesystem();
     let name = passwd::user(uid).map(|user| user.name);
     let ranges = subordinate_ranges(&text, name.as_deref(), uid);
     let id = match kind {
-        Kind::User => uid,
-        Kind::Group => gid,
+        IdType::User => uid,
+        IdType::Group => gid,
     };
     if uid == 0 && ranges.is_empty() {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
-        let identity = parse_map(&current).into_iter().map(|line| Line {
+        let identity = parse_map(&current).into_iter().map(|line| IdMapping {
             outside: line.inside,
             ..line
         });
         return Ok(identity.collect());
     }
-    Ok(plan(id, &ranges))
+    Ok(build_map(id, &ranges))
 }
 
 /// Runs a command to its end.
@@ -207,58 +207,63 @@ type Run<'a> = &'a (dyn Fn(&mut Command) -> std::io::Result<Output> + Sync);
 /// Writes both maps of process `pid`: directly with the right to, through the helpers otherwise.
 ///
 /// # Errors
-/// [`MapError`] with what the helper or the kernel said.
-pub fn write(pid: Pid) -> Result<(), MapError> {
-    write_one(pid, Kind::User, &Command::output)?;
-    write_one(pid, Kind::Group, &Command::output)
+/// [`MapError`] with what the helper or the kernel stderr.
+pub fn write_maps(pid: Pid) -> Result<(), MapError> {
+    write_map(pid, IdType::User, &Command::output)?;
+    write_map(pid, IdType::Group, &Command::output)
 }
 
 /// The same with both helpers at once; `run` runs them, for a process whose children are reaped in one place.
 ///
 /// # Errors
-/// [`MapError`] with what the helper or the kernel said.
-pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
-    let both = |kind| write_one(pid, kind, run);
-    if !by_helper() {
-        return both(Kind::User).and_then(|()| both(Kind::Group));
+/// [`MapError`] with what the helper or the kernel stderr.
+pub fn write_maps_with(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
+    let both = |kind| write_map(pid, kind, run);
+    if !needs_helper() {
+        return both(IdType::User).and_then(|()| both(IdType::Group));
     }
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, || both(Kind::Group));
-        both(Kind::User)?;
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || both(IdType::Group));
+        both(IdType::User)?;
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(done)) => done,
             // There was no thread to be had.
-            _ => both(Kind::Group),
+            _ => both(IdType::Group),
         }
     })
 }
 
-fn by_helper() -> bool {
+fn needs_helper() -> bool {
     !(getuid().is_root() || process::is_mapper())
 }
 
-fn write_one(pid: Pid, kind: Kind, run: Run<'_>) -> Result<(), MapError> {
-    let lines = planned(kind)?;
-    if !by_helper() {
+fn write_map(pid: Pid, kind: IdType, run: Run<'_>) -> Result<(), MapError> {
+    let lines = wanted_map(kind)?;
+    if !needs_helper() {
         write_directly(pid, kind, &lines)
     } else {
         write_by_helper(pid, kind, &lines, run)
     }
 }
 
-fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+fn write_directly(pid: Pid, kind: IdType, lines: &[IdMapping]) -> Result<(), MapError> {
     let path = kind.map_file(&pid.to_string());
     let text: String = lines
         .iter()
         .map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count))
         .collect();
-    process::as_oneself(|| std::fs::write(&path, text)).map_err(|error| MapError::Write {
+    process::with_effective_ids(|| std::fs::write(&path, text)).map_err(|error| MapError::Write {
         program: path.display().to_string(),
         problem: error.to_string(),
     })
 }
 
-fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result<(), MapError> {
+fn write_by_helper(
+    pid: Pid,
+    kind: IdType,
+    lines: &[IdMapping],
+    run: Run<'_>,
+) -> Result<(), MapError> {
     let failed = |problem: String| MapError::Write {
         program: kind.helper().to_owned(),
         problem,
@@ -274,8 +279,8 @@ fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(said.trim().to_owned()))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(failed(stderr.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -289,11 +294,11 @@ mod tests {
     fn ranges_are_found_by_name_and_by_number() {
         let ranges = subordinate_ranges(SUBUID, Some("runner"), 1000);
         let expected = [
-            Range {
+            IdRange {
                 start: 1,
                 count: 999,
             },
-            Range {
+            IdRange {
                 start: 1001,
                 count: 64535,
             },
@@ -304,14 +309,14 @@ mod tests {
 
     #[test]
     fn the_user_becomes_root_and_its_ranges_follow() {
-        let lines = plan(
+        let lines = build_map(
             1000,
             &[
-                Range {
+                IdRange {
                     start: 1,
                     count: 999,
                 },
-                Range {
+                IdRange {
                     start: 1001,
                     count: 9,
                 },
@@ -325,17 +330,20 @@ mod tests {
 
     #[test]
     fn an_id_is_chosen_that_nobody_in_a_build_has() {
-        let line = |inside, outside, count| Line {
+        let line = |inside, outside, count| IdMapping {
             inside,
             outside,
             count,
         };
         let planned = [line(0, 1000, 1), line(1, 1, 999), line(1000, 1001, 64535)];
         let node = [line(0, 0, u32::MAX)];
-        assert_eq!(left_out(&node, &planned), Some(UNUSED));
-        assert_eq!(left_out(&[line(0, 100_000, 65536)], &planned), Some(0));
-        assert_eq!(left_out(&[line(0, 5, 65536)], &[line(0, 0, 65536)]), None);
-        assert_eq!(left_out(&node, &node), None);
+        assert_eq!(unmapped_id(&node, &planned), Some(RESERVED_UID));
+        assert_eq!(unmapped_id(&[line(0, 100_000, 65536)], &planned), Some(0));
+        assert_eq!(
+            unmapped_id(&[line(0, 5, 65536)], &[line(0, 0, 65536)]),
+            None
+        );
+        assert_eq!(unmapped_id(&node, &node), None);
     }
 
     #[test]
@@ -343,7 +351,7 @@ mod tests {
         let lines = parse_map("         0          0 4294967295\n");
         assert_eq!(
             lines,
-            [Line {
+            [IdMapping {
                 inside: 0,
                 outside: 0,
                 count: u32::MAX
@@ -353,19 +361,19 @@ mod tests {
 
     #[test]
     fn a_range_lies_within_another_or_not() {
-        let pod = Range {
+        let pod = IdRange {
             start: 0,
             count: 65536,
         };
         assert!(
-            Range {
+            IdRange {
                 start: 1001,
                 count: 64535
             }
             .within(pod)
         );
         assert!(
-            !Range {
+            !IdRange {
                 start: 100_000,
                 count: 65536
             }

@@ -3,26 +3,25 @@
 //!
 //! The only crate with `unsafe`: what it exports is safe to call. It knows nothing of runners, builds or configuration.
 
+pub mod cleanup_watchdog;
+pub mod emergency_alloc;
 pub mod errno;
 pub mod filesystem;
-pub mod footprint;
 pub mod fork;
-pub mod guard;
 pub mod handshake;
 pub mod idmap;
+pub mod libc_ext;
+pub mod memory_trim;
 pub mod output;
 pub mod passwd;
+pub mod poll;
 pub mod posix_spawn;
 pub mod pre_exec;
-pub mod printable;
+pub mod probe;
+pub mod proc_scrub;
 pub mod process;
 pub mod program;
-pub mod raw;
-pub mod ready;
-pub mod reserve;
-pub mod rooms;
 pub mod scratch;
-pub mod scrub;
 pub mod syscalls;
-pub mod trial;
 pub mod userns;
+pub mod userns_probe;

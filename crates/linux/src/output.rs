@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::ready::{self, Want};
+use super::poll::{self, Interest};
 
 /// What poll(2) calls writable takes so much without blocking, `PIPE_BUF` in pipe(7).
 const CHUNK: usize = 4096;
 
-/// Writes everything, or gives up when nothing more is taken for as long as `patience`.
+/// Writes everything, or gives up when nothing more is taken for as long as `timeout`.
 ///
 /// # Errors
 /// `TimedOut`, else as write(2).
-pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result<()> {
+pub fn write_all(to: &impl AsFd, bytes: &[u8], timeout: Duration) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
-        ready::wait_until(to, Want::Write, Instant::now() + patience)?;
+        poll::wait_until(to, Interest::Write, Instant::now() + timeout)?;
         let chunk = &left[..left.len().min(CHUNK)];
         match nix::unistd::write(to, chunk) {
             Ok(written) => left = &left[written..],
@@ -30,6 +30,30 @@ pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result
         }
     }
     Ok(())
+}
+
+/// Whether a character moves a terminal's cursor, or reorders or hides the text around it.
+#[must_use]
+pub fn is_unprintable(character: char) -> bool {
+    let invisible = matches!(
+        character,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    character.is_control() || invisible
+}
+
+/// The text with such characters escaped, but for those in `kept`.
+#[must_use]
+pub fn escape_unprintable(text: &str, kept: &[char]) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unprintable(character) && !kept.contains(&character) {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
 }
 
 #[cfg(test)]
@@ -66,5 +90,12 @@ mod tests {
         write_all(&writer, &text, Duration::from_secs(30)).unwrap();
         drop(writer);
         assert_eq!(slow.join().unwrap(), text.len());
+    }
+
+    #[test]
+    fn escape_unprintable_keeps_only_the_given_characters() {
+        let text = "ä\u{1b}[31m\n\u{202e}";
+        assert_eq!(escape_unprintable(text, &[]), "ä\\u{1b}[31m\\n\\u{202e}");
+        assert_eq!(escape_unprintable(text, &['\n']), "ä\\u{1b}[31m\n\\u{202e}");
     }
 }

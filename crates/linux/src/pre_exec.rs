@@ -33,7 +33,7 @@ const OPENAT2: u32 = 437;
 
 /// Answers openat2(2) with ENOSYS, as Linux before 5.6 does, for `command` and its children: seccomp(2). The tests of the
 /// wipe see with it what such a kernel does.
-pub fn without_openat2(command: &mut Command) {
+pub fn deny_openat2(command: &mut Command) {
     #[allow(clippy::cast_possible_truncation, reason = "BPF's codes have 16 bits")]
     let statement = |code: u32, jt, jf, k| libc::sock_filter {
         code: code as u16,
@@ -74,7 +74,7 @@ pub fn without_openat2(command: &mut Command) {
 }
 
 /// Lowers the number of descriptors that `command` may have, setrlimit(2) `RLIMIT_NOFILE`.
-pub fn limit_files(command: &mut Command, number: u64) {
+pub fn limit_open_files(command: &mut Command, number: u64) {
     let limit = libc::rlimit {
         rlim_cur: number,
         rlim_max: number,

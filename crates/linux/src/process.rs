@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, setfsgid, setfsuid, setresgid, setresuid};
 ///
 /// # Errors
 /// As prctl(2).
-pub fn hide() -> Result<(), Errno> {
+pub fn set_undumpable() -> Result<(), Errno> {
     nix::sys::prctl::set_dumpable(false)
 }
 
@@ -54,7 +54,7 @@ impl Identity {
     /// Whose files this process works with: its own, but for [`become_mapper`]. setfsuid(2): an id that is none changes
     /// nothing, and gives the present one.
     #[must_use]
-    pub fn of_files() -> Self {
+    pub fn filesystem() -> Self {
         Self {
             uid: setfsuid(Uid::from_raw(u32::MAX)).as_raw(),
             gid: setfsgid(Gid::from_raw(u32::MAX)).as_raw(),
@@ -71,7 +71,7 @@ impl Identity {
     }
 
     /// From here on files are this one's to this thread.
-    pub fn work_with_files(self) {
+    pub fn set_filesystem_ids(self) {
         // The group first: changing it is a user's right. With CAP_SETUID and CAP_SETGID neither is refused.
         setfsgid(Gid::from_raw(self.gid));
         setfsuid(Uid::from_raw(self.uid));
@@ -79,15 +79,15 @@ impl Identity {
 }
 
 /// Does something with the files of who this process is, `/proc` of its children for example.
-pub fn as_oneself<T>(work: impl FnOnce() -> T) -> T {
-    let (files, own) = (Identity::of_files(), Identity::effective());
+pub fn with_effective_ids<T>(work: impl FnOnce() -> T) -> T {
+    let (files, own) = (Identity::filesystem(), Identity::effective());
     if files == own {
         return work();
     }
     let open = nix::sys::prctl::get_dumpable().unwrap_or(false);
-    own.work_with_files();
+    own.set_filesystem_ids();
     let done = work();
-    files.work_with_files();
+    files.set_filesystem_ids();
     // Each change sets it anew, to fs.suid_dumpable.
     let _ = nix::sys::prctl::set_dumpable(open);
     done
@@ -115,8 +115,8 @@ pub fn become_mapper(own: Identity, files: Identity) -> Result<(), caps::errors:
     }
     caps::set(None, CapSet::Effective, &kept)?;
     become_keeping(own, &kept)?;
-    files.work_with_files();
-    match Identity::of_files() == files {
+    files.set_filesystem_ids();
+    match Identity::filesystem() == files {
         true => Ok(()),
         false => Err(caps::errors::CapsError::from(format!(
             "the files of user {}: refused",
@@ -129,7 +129,7 @@ pub fn become_mapper(own: Identity, files: Identity) -> Result<(), caps::errors:
 ///
 /// # Errors
 /// What the kernel said.
-pub fn become_killer(user: Identity) -> Result<(), caps::errors::CapsError> {
+pub fn become_user_with_cap_kill(user: Identity) -> Result<(), caps::errors::CapsError> {
     become_keeping(user, &[Capability::CAP_KILL].into())
 }
 
@@ -161,7 +161,7 @@ fn may_map(set: CapSet) -> bool {
 ///
 /// # Errors
 /// What the kernel said.
-pub fn drop_tracing() -> Result<(), caps::errors::CapsError> {
+pub fn drop_cap_sys_ptrace() -> Result<(), caps::errors::CapsError> {
     let right = Capability::CAP_SYS_PTRACE;
     for set in [CapSet::Bounding, CapSet::Ambient, CapSet::Inheritable] {
         if caps::has_cap(None, set, right)? {
@@ -175,7 +175,7 @@ pub fn drop_tracing() -> Result<(), caps::errors::CapsError> {
 ///
 /// # Errors
 /// As prctl(2) and kill(2).
-pub fn end_with_parent() -> Result<(), Errno> {
+pub fn terminate_with_parent() -> Result<(), Errno> {
     let parent = nix::unistd::getppid();
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
     if nix::unistd::getppid() == parent {
@@ -185,7 +185,7 @@ pub fn end_with_parent() -> Result<(), Errno> {
 }
 
 /// Takes as many descriptors as the hard limit has, whatever was made of the soft one.
-pub fn take_descriptors() {
+pub fn raise_nofile_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // Up to the hard limit it is always allowed.
@@ -194,11 +194,11 @@ pub fn take_descriptors() {
 }
 
 /// What this process has, memory and descriptors, does not leave it by way of those that it starts.
-pub fn keep_to_itself() {
-    no_core_dumps();
+pub fn isolate_from_children() {
+    disable_core_dumps();
     for descriptor in descriptors().into_iter().filter(|number| *number > 2) {
         // One that is closed meanwhile is not inherited either.
-        let _ = super::raw::close_on_exec(descriptor);
+        let _ = super::libc_ext::close_on_exec(descriptor);
     }
 }
 
@@ -214,7 +214,7 @@ fn descriptors() -> Vec<i32> {
 /// No memory of this process or of those it starts is ever written down: setrlimit(2), `RLIMIT_CORE`. 0 would still feed a
 /// core_pattern that is a pipe, as systemd-coredump's and apport's are; 1 is what the kernel refuses to both, core(5) and
 /// `do_coredump` in fs/coredump.c.
-fn no_core_dumps() {
+fn disable_core_dumps() {
     use nix::sys::resource::{Resource, setrlimit};
     // Lowering a limit is always allowed; where it is 0 already, that stays.
     let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);

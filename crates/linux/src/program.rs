@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{trial, userns};
+use super::{probe, userns};
 
 /// The program `name` in our PATH, or at its path.
 #[must_use]
@@ -40,25 +40,25 @@ pub struct Version {
 /// Asks a program for its version. It ends with us, and HOME is `home`: even for that, buildah writes there.
 ///
 /// # Errors
-/// That it could not be run, or what it said in place of a version.
+/// That it could not be run, or what it stderr in place of a version.
 pub fn version(path: &Path, home: &Path) -> std::io::Result<Version> {
-    let output = trial::again(userns::BOUND)
+    let output = probe::command(userns::BOUND)
         .arg(path)
         .arg("--version")
         .envs(["HOME", "TMPDIR", "XDG_RUNTIME_DIR"].map(|name| (name, home)))
         .stdin(Stdio::null())
         .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().last().unwrap_or_default().to_owned();
-    let wrong = || std::io::Error::other(format!("--version: {}: {said}", output.status));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stderr = stderr.lines().last().unwrap_or_default().to_owned();
+    let wrong = || std::io::Error::other(format!("--version: {}: {stderr}", output.status));
     if !output.status.success() {
         return Err(wrong());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().find_map(told).ok_or_else(wrong)
+    text.lines().find_map(parse_version_line).ok_or_else(wrong)
 }
 
-fn told(line: &str) -> Option<Version> {
+fn parse_version_line(line: &str) -> Option<Version> {
     let mut words = line.split_whitespace().filter(|word| word.contains('.'));
     let numbers = words.find_map(version_numbers)?;
     let text = line.trim().to_owned();
@@ -129,7 +129,7 @@ fn machine_name(machine: u16) -> String {
 
 /// What a program's file adds to the rights of who runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rights {
+pub struct FilePrivileges {
     /// The set-user-id bit, and root as the owner.
     pub setuid_root: bool,
     /// Permitted capabilities of the file, a bit each.
@@ -144,14 +144,14 @@ pub struct Rights {
 ///
 /// # Errors
 /// As stat(2).
-pub fn rights(path: &Path) -> std::io::Result<Rights> {
+pub fn file_privileges(path: &Path) -> std::io::Result<FilePrivileges> {
     let metadata = std::fs::metadata(path)?;
     let mut buffer = [0; 24];
     let length = rustix::fs::getxattr(path, "security.capability", &mut buffer[..]);
     let (permitted, effective) =
         length.map_or((0, false), |length| file_capabilities(&buffer[..length]));
     let flags = statvfs(path).map_or(FsFlags::empty(), |found| found.flags());
-    Ok(Rights {
+    Ok(FilePrivileges {
         setuid_root: metadata.permissions().mode() & 0o4000 != 0 && metadata.uid() == 0,
         permitted,
         effective,

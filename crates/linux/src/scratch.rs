@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::trial::Trial;
+use super::probe::Probe;
 
-const PREFIX: &str = ".supervisor-trial.";
+const PREFIX: &str = ".supervisor-probe.";
 /// Between mkdtemp(3) and flock(2) a directory of another process looks abandoned.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -33,10 +33,10 @@ impl Scratch {
     ///
     /// # Errors
     /// As mkdtemp(3).
-    pub fn beneath(place: &Path) -> std::io::Result<Self> {
-        let place = existing(place);
-        sweep(place);
-        let path = nix::unistd::mkdtemp(&place.join(format!("{}XXXXXX", prefix(&maker()))))?;
+    pub fn create_in(place: &Path) -> std::io::Result<Self> {
+        let place = nearest_existing(place);
+        remove_abandoned(place);
+        let path = nix::unistd::mkdtemp(&place.join(format!("{}XXXXXX", prefix(&owner()))))?;
         let lock = lock(&path);
         Ok(Self { path, _lock: lock })
     }
@@ -55,34 +55,34 @@ impl Drop for Scratch {
 }
 
 /// Who we are, among all the containers that a volume may be mounted in.
-pub(super) fn maker() -> String {
+pub(super) fn owner() -> String {
     let namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino());
     format!("{}-{namespace}", std::process::id())
 }
 
-/// How the names of a maker's directories begin.
-pub(super) fn prefix(maker: &str) -> String {
-    format!("{PREFIX}{maker}.")
+/// How the names of a owner's directories begin.
+pub(super) fn prefix(owner: &str) -> String {
+    format!("{PREFIX}{owner}.")
 }
 
 /// `place`, or the nearest directory above it that exists.
 #[must_use]
-pub fn existing(place: &Path) -> &Path {
+pub fn nearest_existing(place: &Path) -> &Path {
     let mut ancestors = place.ancestors();
     (ancestors.find(|path| path.is_dir())).unwrap_or(Path::new("/"))
 }
 
 /// Removes `path`: by ourselves, else from inside a user namespace where its subordinate owners are ours.
 pub fn remove(path: &Path) {
-    if remove_here(path).is_ok() {
+    if remove_directly(path).is_ok() {
         return;
     }
-    let removal = Trial {
+    let removal = Probe {
         name: REMOVE,
         arguments: vec![path.into()],
-        inside: None,
+        forked: None,
         mapped: true,
-        limit: Duration::from_secs(5),
+        timeout: Duration::from_secs(5),
     };
     if let Err(error) = removal.run() {
         tracing::warn!(directory = %path.display(), %error, "a trial's directory stays behind");
@@ -96,7 +96,7 @@ pub const REMOVE: &str = "remove";
 ///
 /// # Errors
 /// As rmdir(2) and unlink(2).
-pub fn remove_here(path: &Path) -> std::io::Result<()> {
+pub fn remove_directly(path: &Path) -> std::io::Result<()> {
     // overlayfs makes this one with mode 0, and nobody may list it then.
     let work = path.join("work/work");
     if work.is_dir() && !work.is_symlink() {
@@ -109,7 +109,7 @@ pub fn remove_here(path: &Path) -> std::io::Result<()> {
 }
 
 /// Removes what earlier trials left in `place` because they were killed.
-pub fn sweep(place: &Path) {
+pub fn remove_abandoned(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else {
         return;
     };
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn it_is_made_where_the_place_would_be_and_is_gone_afterwards() {
         let root = tempfile::tempdir().unwrap();
-        let scratch = Scratch::beneath(&root.path().join("not/yet")).unwrap();
+        let scratch = Scratch::create_in(&root.path().join("not/yet")).unwrap();
         let path = scratch.path().to_owned();
         assert_eq!(path.parent(), Some(root.path()));
         std::fs::create_dir_all(path.join("work/work/deep")).unwrap();
@@ -154,9 +154,9 @@ mod tests {
     #[test]
     fn only_settled_and_unlocked_directories_are_swept() {
         let root = tempfile::tempdir().unwrap();
-        let young = root.path().join(".supervisor-trial.young");
-        let old = root.path().join(".supervisor-trial.old");
-        let busy = root.path().join(".supervisor-trial.busy");
+        let young = root.path().join(".supervisor-probe.young");
+        let old = root.path().join(".supervisor-probe.old");
+        let busy = root.path().join(".supervisor-probe.busy");
         for path in [&young, &old, &busy] {
             std::fs::create_dir(path).unwrap();
         }
@@ -165,7 +165,7 @@ mod tests {
             File::open(path).unwrap().set_modified(long_ago).unwrap();
         }
         let held = lock(&busy);
-        sweep(root.path());
+        remove_abandoned(root.path());
         assert_eq!(
             [young.exists(), old.exists(), busy.exists()],
             [true, false, true]

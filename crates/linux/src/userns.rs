@@ -12,7 +12,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
-use super::handshake::{GO, READY, Verdict, die_with_parent};
+use super::handshake::{GO, ProbeResult, READY, die_with_parent};
 use report::exit;
 
 /// Makes a user and a mount namespace, has the parent map the ids, and becomes root in it.
@@ -21,8 +21,8 @@ use report::exit;
 ///
 /// # Errors
 /// The refused call, as a verdict.
-pub fn enter() -> Result<(), Verdict> {
-    enter_saying(|| {
+pub fn enter() -> Result<(), ProbeResult> {
+    enter_notifying(|| {
         let mut stdout = std::io::stdout();
         stdout
             .write_all(READY.as_bytes())
@@ -34,8 +34,8 @@ pub fn enter() -> Result<(), Verdict> {
 ///
 /// # Errors
 /// The refused call, as a verdict.
-pub fn enter_saying(say: impl FnOnce() -> std::io::Result<()>) -> Result<(), Verdict> {
-    let refused = |call: &'static str| move |errno| Verdict::refused(call, errno);
+pub fn enter_notifying(notify: impl FnOnce() -> std::io::Result<()>) -> Result<(), ProbeResult> {
+    let refused = |call: &'static str| move |errno| ProbeResult::refused(call, errno);
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(refused("unshare(CLONE_NEWUSER|CLONE_NEWNS)"))?;
     // New capabilities have cleared it.
@@ -43,11 +43,11 @@ pub fn enter_saying(say: impl FnOnce() -> std::io::Result<()>) -> Result<(), Ver
     // The parent opens what /proc has of us; a program with file capabilities, or another user now, is closed to it.
     let show = || nix::sys::prctl::set_dumpable(true).map_err(refused("prctl(PR_SET_DUMPABLE)"));
     show()?;
-    say().map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
+    notify().map_err(|_| ProbeResult::refused("write to the parent", Errno::EPIPE))?;
     let mut answer = [0; GO.len()];
     std::io::stdin()
         .read_exact(&mut answer)
-        .map_err(|_| Verdict::refused("read from the parent", Errno::EPIPE))?;
+        .map_err(|_| ProbeResult::refused("read from the parent", Errno::EPIPE))?;
     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
         .map_err(refused("setresgid(0)"))?;
     setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0))
@@ -69,7 +69,7 @@ pub const BOUND: &str = "bound";
 
 /// Becomes `program`, bound to the life of the parent. Returns only the code of a failure.
 #[must_use]
-pub fn become_bound(program: &OsStr, arguments: &[OsString]) -> u8 {
+pub fn exec_bound_to_parent(program: &OsStr, arguments: &[OsString]) -> u8 {
     if die_with_parent().is_err() {
         return exit::CANNOT_EXECUTE;
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::open::Opener;
 use super::tally::{Progress, Tally};
 use super::walk;
-use linux::trial::{Trial, Verdict};
+use linux::probe::{Probe, ProbeResult};
 use linux::userns;
 
 /// The child's name on our hidden command line.
@@ -32,7 +32,7 @@ enum Answer {
         /// There were more.
         forgot: bool,
     },
-    Not(Verdict),
+    Not(ProbeResult),
 }
 
 /// Whether a namespace of our own could give permissions that we do not have.
@@ -49,15 +49,15 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
     let left = tally.left().unwrap_or(LONGEST);
     let mut arguments = vec![OsString::from(left.as_millis().to_string())];
     arguments.extend(roots.iter().map(OsString::from));
-    let trial = Trial {
+    let probe = Probe {
         name: NAME,
         arguments,
-        inside: None,
+        forked: None,
         mapped: true,
-        limit: left + LAST_WORDS,
+        timeout: left + LAST_WORDS,
     };
     let mut counted = Progress::default();
-    let answer = trial.ask_while(&mut |said| {
+    let answer = probe.run_while(&mut |said| {
         count(tally, &mut counted, said);
         // The budget may have become smaller meanwhile; the child does not know.
         !(tally.over() && tally.over_by(LAST_WORDS))
@@ -72,11 +72,11 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
             tally.causes().learn(causes, forgot);
             Ok(())
         }
-        Answer::Not(Verdict::Refused { call, errno }) => {
+        Answer::Not(ProbeResult::Refused { call, errno }) => {
             let errno = nix::errno::Errno::from_raw(errno);
             Err(format!("{call}: {errno:?}"))
         }
-        Answer::Not(Verdict::Works) => Err("a child of ours said nothing".to_owned()),
+        Answer::Not(ProbeResult::Works) => Err("a child of ours said nothing".to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::causes::{Causes, Note};
-use linux::printable::is_unprintable;
+use linux::output::is_unprintable;
 
 /// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
 const LONGEST: usize = 4096;

@@ -42,9 +42,9 @@ pub(super) fn is_lost_and_found(root: &impl AsFd, name: &CStr) -> bool {
 const OVERFLOW: u32 = 65534;
 
 fn is_mapped(id: u32) -> bool {
-    static MAP: OnceLock<Vec<idmap::Line>> = OnceLock::new();
+    static MAP: OnceLock<Vec<idmap::IdMapping>> = OnceLock::new();
     let map = MAP.get_or_init(|| {
-        let text = std::fs::read_to_string(idmap::Kind::User.map_file("self"));
+        let text = std::fs::read_to_string(idmap::IdType::User.map_file("self"));
         idmap::parse_map(&text.unwrap_or_default())
     });
     map.iter()

@@ -25,7 +25,7 @@ pub(super) fn of_buildah(
     storage: &[(OsString, OsString)],
 ) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
-    let Identity { uid, gid } = Identity::of_files();
+    let Identity { uid, gid } = Identity::filesystem();
     let mut environment = vec![
         (
             "PATH".to_owned(),

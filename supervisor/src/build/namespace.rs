@@ -15,7 +15,7 @@ use tracing::warn;
 use super::children::Awaited;
 use init::is_pid_1;
 use init::reap::Ended;
-use linux::raw;
+use linux::libc_ext;
 
 /// How long the kernel may take to carry out SIGKILL; longer only in uninterruptible sleep.
 const DEATH: Duration = Duration::from_secs(10);
@@ -99,7 +99,7 @@ impl Namespace {
         let Ok(mut inner) = File::open(link(pid)) else {
             return false;
         };
-        while let Ok(outer) = raw::parent_namespace(&inner) {
+        while let Ok(outer) = libc_ext::parent_namespace(&inner) {
             inner = outer.into();
             if inner
                 .metadata()
@@ -115,7 +115,7 @@ impl Namespace {
 fn kill(pids: impl Iterator<Item = i32>) {
     for pid in pids {
         // It may have ended meanwhile.
-        let _ = raw::kill(pid, Signal::SIGKILL as i32);
+        let _ = libc_ext::kill(pid, Signal::SIGKILL as i32);
     }
 }
 
@@ -124,7 +124,7 @@ fn end_all() {
     warn!("what a build left cannot be told from other builds: all of them are ended");
     if is_pid_1() {
         // There may be nobody.
-        let _ = raw::kill(-1, Signal::SIGKILL as i32);
+        let _ = libc_ext::kill(-1, Signal::SIGKILL as i32);
     }
 }
 

@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use super::operation::Input;
 use super::paths::{Workspace, problem};
 use super::{room, sweeper};
-use linux::trial::Verdict;
-use linux::{fork, handshake, idmap, raw, userns};
+use linux::probe::ProbeResult;
+use linux::{fork, handshake, idmap, libc_ext, userns};
 use report::exit;
 
 /// The name of the child on our hidden command line.
@@ -75,7 +75,7 @@ pub struct Plan {
 pub fn child(arguments: &[OsString]) -> u8 {
     // What PID 1 blocks is not Buildah's business.
     let _ = SigSet::empty().thread_set_mask();
-    let done = match userns::enter_saying(|| to_parent(handshake::READY)) {
+    let done = match userns::enter_notifying(|| to_parent(handshake::READY)) {
         Ok(()) => arguments
             .first()
             .ok_or_else(|| "no plan".to_owned())
@@ -262,12 +262,12 @@ fn enter_second() -> Result<(), String> {
     let null = null.map_err(said("/dev/null"))?;
     let us = std::process::id();
     let stdio = [waiting.as_fd(), null.as_fd(), null.as_fd()];
-    let helper = fork::child(stdio, || map(us)).map_err(said("fork"))?;
+    let helper = fork::fork_and_run(stdio, || map(us)).map_err(said("fork"))?;
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(|errno| format!("unshare(CLONE_NEWUSER|CLONE_NEWNS), the second: {errno}"))?;
     // Closing its input is the sign.
     drop(sign);
-    match raw::wait(helper) {
+    match libc_ext::wait(helper) {
         Ok(0) => Ok(()),
         Ok(status) => Err(format!(
             "the maps of the second namespace: {}",
@@ -281,7 +281,7 @@ fn enter_second() -> Result<(), String> {
 /// Gives errno(3).
 fn map(pid: u32) -> u8 {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    for kind in [idmap::Kind::User, idmap::Kind::Group] {
+    for kind in [idmap::IdType::User, idmap::IdType::Group] {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
         let text: String = idmap::parse_map(&current)
             .iter()
@@ -295,12 +295,12 @@ fn map(pid: u32) -> u8 {
     0
 }
 
-fn refused(verdict: &Verdict) -> String {
+fn refused(verdict: &ProbeResult) -> String {
     match verdict {
-        Verdict::Refused { call, errno } => {
+        ProbeResult::Refused { call, errno } => {
             format!("{call}: {}", nix::errno::Errno::from_raw(*errno))
         }
-        Verdict::Works => String::new(),
+        ProbeResult::Works => String::new(),
     }
 }
 

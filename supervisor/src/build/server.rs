@@ -90,7 +90,7 @@ fn failed(failure: Failure, report: &mut Report) -> u8 {
 /// Nobody is let in any more, what runs is ended, and what it left is wiped. The workspace is the job's, which may still
 /// run where the end was not asked for.
 fn end(config: &Config, served: Result<(), Failure>, report: &mut Report) -> u8 {
-    process::take_descriptors();
+    process::raise_nofile_limit();
     // A client finds nobody, rather than somebody who does not answer.
     let _ = std::fs::remove_file(&config.builder.socket);
     let survivors = survivors::end_all(Some(config.termination_grace_period));
@@ -145,7 +145,7 @@ fn wipe_all(config: &Config, roots: &[PathBuf], report: &mut Report) -> u8 {
 fn start(config: &Config, report: &mut Report) -> Result<(Signals, Arc<Builder>), Failure> {
     let signals = Signals::block().map_err(Failure::kernel("signals cannot be read"))?;
     identity::take(config)?;
-    process::hide().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
+    process::set_undumpable().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     if !is_pid_1() {
         process::become_subreaper().map_err(Failure::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
@@ -160,7 +160,7 @@ fn prepare(config: &Config, report: &mut Report) -> Result<Builder, Failure> {
         storage::StorageError::from(WorkspaceError::Job {
             path: config.workspace.path.clone(),
             volume: config.workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
         })
     })?;

@@ -16,7 +16,7 @@ use super::namespace::Namespace;
 use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
-use linux::raw;
+use linux::libc_ext;
 use report::exit::of_signal;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
@@ -272,9 +272,9 @@ impl Link {
 
 /// To the process's group. One that makes a session of its own has none yet when it has just begun.
 fn send_signal(pid: i32, signal: Signal) {
-    if raw::kill(-pid, signal as i32).is_err() {
+    if libc_ext::kill(-pid, signal as i32).is_err() {
         // It may have ended meanwhile.
-        let _ = raw::kill(pid, signal as i32);
+        let _ = libc_ext::kill(pid, signal as i32);
     }
 }
 

@@ -14,8 +14,8 @@ use nix::unistd::{Pid, pipe2};
 use super::check::Check;
 use super::child;
 use super::scene::Scene;
-use linux::ready::{self, Want};
-use linux::{fork, raw, trial};
+use linux::poll::{self, Interest};
+use linux::{fork, libc_ext, probe};
 
 /// A child, and where it is with its checks.
 pub(super) struct Running {
@@ -39,12 +39,12 @@ pub(super) fn spawn(batch: &[&'static Check], scene: &Scene) -> std::io::Result<
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let (stdout, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let stdio = [null.as_fd(), writer.as_fd(), null.as_fd()];
-    match fork::child(stdio, || child::look(batch, scene)) {
+    match fork::fork_and_run(stdio, || child::look(batch, scene)) {
         Ok(child) => return Ok(running(child, stdout)),
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let mut child = trial::again(child::NAME)
+    let mut child = probe::command(child::NAME)
         .args(batch.iter().map(|check| check.id))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -74,7 +74,7 @@ pub(super) fn line(said: &mut Vec<u8>) -> Option<Vec<u8>> {
 pub(super) fn drain(running: &mut Running) -> bool {
     let mut buffer = [0; 16 * 1024];
     loop {
-        if ready::wait(&running.stdout, Want::Read, Some(Instant::now())) != Ok(true) {
+        if poll::wait(&running.stdout, Interest::Read, Some(Instant::now())) != Ok(true) {
             return false;
         }
         match running.stdout.read(&mut buffer) {
@@ -86,7 +86,7 @@ pub(super) fn drain(running: &mut Running) -> bool {
 
 /// Kills and reaps; a child in uninterruptible sleep is left to the kernel.
 pub(super) fn end(child: Pid) -> Option<i32> {
-    let reaped = || raw::reap(child).ok().flatten();
+    let reaped = || libc_ext::reap(child).ok().flatten();
     // One that has said all it had to say ends by itself, and its status is worth knowing.
     for pause in [0, 20, 50, 100, 200, 500, 1000, 2000, 5000] {
         std::thread::sleep(Duration::from_micros(pause));
@@ -94,7 +94,7 @@ pub(super) fn end(child: Pid) -> Option<i32> {
             return Some(status);
         }
     }
-    let _ = raw::kill(child.as_raw(), libc::SIGKILL);
+    let _ = libc_ext::kill(child.as_raw(), libc::SIGKILL);
     for _ in 0..20 {
         if let Some(status) = reaped() {
             return Some(status);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::leash;
 use init::reap;
-use linux::guard;
+use linux::cleanup_watchdog;
 
 /// A leash gives what it holds 1.5 s to end; then its guard looks for what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -34,8 +34,8 @@ fn is_one_left() -> bool {
 /// By the arguments that they are started with. A check is a copy of us and has ours, or is a trial of another name.
 fn clears_up(line: &[u8]) -> bool {
     let mut arguments = line.split(|byte| *byte == 0).skip(1);
-    let names = [guard::NAME.as_bytes(), leash::NAME.as_bytes()];
-    arguments.next() == Some(b"trial") && arguments.next().is_some_and(|name| names.contains(&name))
+    let names = [cleanup_watchdog::NAME.as_bytes(), leash::NAME.as_bytes()];
+    arguments.next() == Some(b"probe") && arguments.next().is_some_and(|name| names.contains(&name))
 }
 
 #[cfg(test)]
@@ -45,12 +45,12 @@ mod tests {
     #[test]
     fn a_check_that_hangs_is_nobody_to_wait_for() {
         assert!(clears_up(
-            b"/proc/self/exe\0trial\0guard\0maker\0/workspace\0"
+            b"/proc/self/exe\0probe\0cleanup-watchdog\0owner\0/workspace\0"
         ));
-        assert!(clears_up(b"/proc/self/exe\0trial\0leash\0buildah\0"));
+        assert!(clears_up(b"/proc/self/exe\0probe\0leash\0buildah\0"));
         assert!(!clears_up(b"supervisor\0doctor\0--json\0"));
         assert!(!clears_up(
-            b"/proc/self/exe\0trial\0check\0workspace.writable\0"
+            b"/proc/self/exe\0probe\0check\0workspace.writable\0"
         ));
         assert!(!clears_up(b""));
     }

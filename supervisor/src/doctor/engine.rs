@@ -16,8 +16,8 @@ use super::check::{Check, Outcome, Status};
 use super::checks::limits;
 use super::clearing;
 use super::scene::Scene;
-use linux::raw;
-use linux::ready::{self, Want};
+use linux::libc_ext;
+use linux::poll::{self, Interest};
 
 /// More at once would only wait for each other.
 const SIDE_BY_SIDE: usize = 8;
@@ -192,7 +192,7 @@ fn wait(
         .into_iter()
         .chain(running)
         .collect();
-    let Ok(ready) = ready::wait_any(&fds, Want::Read, Some(end)) else {
+    let Ok(ready) = poll::wait_any(&fds, Interest::Read, Some(end)) else {
         // Without poll(2) there is no waiting; the limits end it.
         std::thread::sleep(Duration::from_millis(1));
         return false;
@@ -300,7 +300,7 @@ fn clear(states: &mut BTreeMap<&str, State>, asked: bool) {
     for state in states.values_mut() {
         killed |= match state {
             State::Running(running) => {
-                let _ = raw::kill(running.child.as_raw(), libc::SIGKILL);
+                let _ = libc_ext::kill(running.child.as_raw(), libc::SIGKILL);
                 true
             }
             State::Done(outcome) => outcome.case.as_deref() == Some("timed-out"),

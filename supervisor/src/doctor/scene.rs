@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::check::Duty;
 use crate::config::{Config, Driver};
 use crate::secrets;
-use linux::guard::Guard;
+use linux::cleanup_watchdog::CleanupWatchdog;
 use linux::passwd;
 
 /// How the pod is made up.
@@ -104,8 +104,8 @@ impl Scene {
     }
 
     /// A guard over what a trial makes in `place`.
-    pub(super) fn guard(&self, place: &Path) -> Option<Guard> {
-        self.guarded.then(|| Guard::of(place))
+    pub(super) fn guard(&self, place: &Path) -> Option<CleanupWatchdog> {
+        self.guarded.then(|| CleanupWatchdog::start(place))
     }
 
     /// What every cure may name.

@@ -61,7 +61,7 @@ impl Circleci {
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
-        linux::process::keep_to_itself();
+        linux::process::isolate_from_children();
         Ok(Self {
             config: config.clone(),
             environment,

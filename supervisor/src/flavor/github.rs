@@ -85,7 +85,7 @@ impl Github {
         let credentials = Credentials::take(config, &mut secrets)?;
         root::require(config)?;
         user_hooks::require(config, &environment)?;
-        linux::process::keep_to_itself();
+        linux::process::isolate_from_children();
         let jit = credentials.is_jit();
         Ok(Self {
             events: Events::open(config)?,

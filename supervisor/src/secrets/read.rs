@@ -106,7 +106,7 @@ fn gather(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
         Err(source) => {
             return Err(SecretsError::Directory {
                 path: directory.clone(),
-                uid: Identity::of_files().uid,
+                uid: Identity::filesystem().uid,
                 source,
             });
         }

@@ -51,7 +51,7 @@ fn offer_policy(config: &Config) -> Result<(), WorkspaceError> {
         .and_then(|()| std::os::unix::fs::symlink(super::private_files(config), &link))
         .map_err(|source| WorkspaceError::Job {
             volume: config.workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             path: link,
             source,
         })

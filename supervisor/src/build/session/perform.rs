@@ -22,7 +22,7 @@ use crate::build::room::{self, Room, Side};
 use crate::build::sandbox::{self, Plan};
 use crate::build::terminal::{self, Terminal};
 use init::reap::Ended;
-use linux::{handshake, idmap, raw, trial};
+use linux::{handshake, idmap, libc_ext, probe};
 
 /// How long the child may take until Buildah starts.
 const START: Duration = Duration::from_secs(60);
@@ -80,7 +80,7 @@ impl Session<'_> {
         terminal: Option<Terminal>,
     ) -> Result<(Started, UnixStream, Option<File>), String> {
         let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
-        let mut command = trial::again(sandbox::NAME);
+        let mut command = probe::command(sandbox::NAME);
         let runtime = &self.builder.config.runtime_directory;
         command
             .arg(runtime.join(room::PARENT).join(room.name()))
@@ -140,7 +140,7 @@ impl Session<'_> {
     fn enter(&self, socket: &UnixStream, started: &mut Started) -> Result<Namespace, String> {
         self.let_in(socket, started.pid).map_err(|problem| {
             // It may have ended by itself.
-            let _ = raw::kill(started.pid, Signal::SIGKILL as i32);
+            let _ = libc_ext::kill(started.pid, Signal::SIGKILL as i32);
             let _ = started.end.recv();
             let mut said = String::new();
             if let Some(mut stderr) = started.child.stderr.take() {
@@ -159,7 +159,7 @@ impl Session<'_> {
             return Err("the sandbox is not ready".to_owned());
         }
         let children = &self.builder.children;
-        idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
+        idmap::write_maps_with(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(|error| error.to_string())?;
         socket
             .write_all(handshake::GO)

@@ -10,10 +10,10 @@ use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::leash;
 use crate::doctor::scene::{self, Scene};
 use crate::{storage, workspace};
-use linux::guard::Guard;
+use linux::cleanup_watchdog::CleanupWatchdog;
+use linux::probe;
 use linux::program;
 use linux::scratch::Scratch;
-use linux::trial;
 
 /// The check that proves what the others suggest.
 pub(in crate::doctor) const PROOF: &str = "storage.build";
@@ -70,9 +70,9 @@ fn build(scene: &Scene) -> Finding {
 
 fn attempt(scene: &Scene, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
     let place = scene.config.graph_root();
-    let _guard = Guard::with(&place, &strays(scene));
+    let _guard = CleanupWatchdog::start_with(&place, &strays(scene));
     make_home(scene)?;
-    let scratch = Scratch::beneath(&place).map_err(|error| error.to_string())?;
+    let scratch = Scratch::create_in(&place).map_err(|error| error.to_string())?;
     let config = within(&scene.config, scratch.path(), driver);
     let environment = prepare(&config)?;
     run(buildah, &config.workspace.work(), environment)
@@ -133,7 +133,7 @@ fn prepare(config: &Config) -> Result<Environment, String> {
 
 /// What buildah said last, where it failed. It and its processes end with us.
 fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), String> {
-    let leash = trial::again(leash::NAME)
+    let leash = probe::command(leash::NAME)
         .arg(buildah)
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(context)

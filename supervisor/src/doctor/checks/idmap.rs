@@ -8,9 +8,9 @@ use nix::unistd::{getgid, getuid};
 use super::trials::ask;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{Scene, user};
-use linux::idmap::{Kind, Range, parse_map, subordinate_ranges};
+use linux::idmap::{IdRange, IdType, parse_map, subordinate_ranges};
 use linux::program;
-use linux::rooms;
+use linux::userns_probe;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -141,7 +141,7 @@ fn helpers(_: &Scene) -> Finding {
     if is_root() {
         return Finding::skipped("root writes the map itself");
     }
-    let mut wrong: Vec<Finding> = [Kind::User, Kind::Group]
+    let mut wrong: Vec<Finding> = [IdType::User, IdType::Group]
         .into_iter()
         .filter_map(helper)
         .collect();
@@ -155,19 +155,19 @@ fn is_root() -> bool {
 }
 
 /// What is wrong with one helper.
-fn helper(kind: Kind) -> Option<Finding> {
+fn helper(kind: IdType) -> Option<Finding> {
     let name = kind.helper();
     let Some(path) = program::find(name) else {
         return Some(Finding::case(NO_HELPER, format!("{name} is not in PATH")));
     };
     let shown = path.display();
-    let rights = match program::rights(&path) {
+    let rights = match program::file_privileges(&path) {
         Ok(rights) => rights,
         Err(error) => return Some(Finding::case(NO_HELPER, format!("{shown}: {error}"))),
     };
     let capability = match kind {
-        Kind::User => Capability::CAP_SETUID,
-        Kind::Group => Capability::CAP_SETGID,
+        IdType::User => Capability::CAP_SETUID,
+        IdType::Group => Capability::CAP_SETGID,
     };
     if rights.nosuid {
         let directory = path.parent().unwrap_or(&path).display().to_string();
@@ -199,7 +199,7 @@ fn helper(kind: Kind) -> Option<Finding> {
 
 fn subordinate(_: &Scene) -> Finding {
     let mut totals = Vec::new();
-    for kind in [Kind::User, Kind::Group] {
+    for kind in [IdType::User, IdType::Group] {
         match ranges(kind) {
             Ok(Some(total)) => totals.push((kind.subordinate_file(), total)),
             Ok(None) => {}
@@ -227,15 +227,15 @@ fn subordinate(_: &Scene) -> Finding {
 fn wrong(case: Case, found: String) -> Finding {
     let name = user();
     Finding::case(case, found)
-        .fill("subuids", advice(&name, own(Kind::User)))
-        .fill("subgids", advice(&name, own(Kind::Group)))
+        .fill("subuids", advice(&name, own(IdType::User)))
+        .fill("subgids", advice(&name, own(IdType::Group)))
 }
 
 /// The id that becomes root of the build.
-fn own(kind: Kind) -> u32 {
+fn own(kind: IdType) -> u32 {
     match kind {
-        Kind::User => getuid().as_raw(),
-        Kind::Group => getgid().as_raw(),
+        IdType::User => getuid().as_raw(),
+        IdType::Group => getgid().as_raw(),
     }
 }
 
@@ -252,7 +252,7 @@ fn advice(user: &str, own: u32) -> String {
 }
 
 /// How many ids a file grants us, or what is wrong with it; `None` where root has no line and so needs none.
-fn ranges(kind: Kind) -> Result<Option<u64>, (Case, String)> {
+fn ranges(kind: IdType) -> Result<Option<u64>, (Case, String)> {
     let file = kind.subordinate_file();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -263,7 +263,7 @@ fn ranges(kind: Kind) -> Result<Option<u64>, (Case, String)> {
         return Ok(None);
     }
     let map = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
-    let inside = parse_map(&map).into_iter().map(|line| Range {
+    let inside = parse_map(&map).into_iter().map(|line| IdRange {
         start: line.inside,
         count: line.count,
     });
@@ -284,7 +284,7 @@ fn judge(
     name: &str,
     uid: u32,
     own: u32,
-    inside: &[Range],
+    inside: &[IdRange],
 ) -> Result<u64, (Case, String)> {
     let ranges = subordinate_ranges(text, Some(name), uid);
     let number = uid.to_string();
@@ -312,7 +312,7 @@ fn judge(
         }
         if overlap(
             *range,
-            Range {
+            IdRange {
                 start: own,
                 count: 1,
             },
@@ -336,18 +336,18 @@ fn judge(
     Ok(ranges.iter().map(|range| u64::from(range.count)).sum())
 }
 
-fn overlap(one: Range, other: Range) -> bool {
-    let end = |range: Range| u64::from(range.start) + u64::from(range.count);
+fn overlap(one: IdRange, other: IdRange) -> bool {
+    let end = |range: IdRange| u64::from(range.start) + u64::from(range.count);
     u64::from(one.start) < end(other) && u64::from(other.start) < end(one)
 }
 
 /// Whether every id of a range is in one of the others; the kernel wants each line of a map within one extent.
-fn covered(range: Range, inside: &[Range]) -> bool {
+fn covered(range: IdRange, inside: &[IdRange]) -> bool {
     inside.is_empty() || inside.iter().any(|extent| range.within(*extent))
 }
 
 fn map(_: &Scene) -> Finding {
-    match ask(rooms::MAPPED, true) {
+    match ask(userns_probe::MAPPED, true) {
         Ok(()) => Finding::ok("made one, and became root in it"),
         Err(refusal) => Finding::case(UNMAPPED, refusal.told()),
     }
@@ -357,7 +357,7 @@ fn map(_: &Scene) -> Finding {
 mod tests {
     use super::*;
 
-    const POD: [Range; 1] = [Range {
+    const POD: [IdRange; 1] = [IdRange {
         start: 0,
         count: 65536,
     }];

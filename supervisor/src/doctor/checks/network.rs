@@ -13,7 +13,7 @@ use super::trials::told;
 use crate::config::FlavorName;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use linux::{program, trial, userns};
+use linux::{probe, program, userns};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -145,7 +145,7 @@ fn start(host: &str) -> Option<Asked> {
     if let Ok(address) = host.parse() {
         return Some(Asked::Address(address));
     }
-    let child = trial::again(userns::BOUND)
+    let child = probe::command(userns::BOUND)
         .arg(program::find("getent")?)
         .args(["ahosts", "--", host])
         .stdin(Stdio::null())

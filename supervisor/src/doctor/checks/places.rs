@@ -13,7 +13,7 @@ use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::{self, Scene};
 use crate::storage::in_memory;
 use linux::program;
-use linux::scratch::{Scratch, existing};
+use linux::scratch::{Scratch, nearest_existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -160,8 +160,8 @@ fn runtime(scene: &Scene) -> Finding {
     let path = &scene.config.runtime_directory;
     let shown = path.display();
     let _guard = scene.guard(path);
-    match Scratch::beneath(path) {
-        Ok(_) if in_memory(existing(path)) => {
+    match Scratch::create_in(path) {
+        Ok(_) if in_memory(nearest_existing(path)) => {
             Finding::ok(format!("{shown} can be written, in memory"))
         }
         Ok(_) => Finding::case(ON_DISK, format!("{shown} does not lie in memory")),
@@ -193,7 +193,7 @@ fn home(_: &Scene) -> Finding {
             continue;
         };
         let path = Path::new(&path);
-        let place = existing(path);
+        let place = nearest_existing(path);
         if let Err(errno) = access(place, AccessFlags::W_OK | AccessFlags::X_OK) {
             let found = format!(
                 "{name}={}: {}: {}",

@@ -12,8 +12,8 @@ use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use linux::idmap::parse_map;
-use linux::syscalls::{self, Heard};
-use linux::trial::Trial;
+use linux::probe::Probe;
+use linux::syscalls::{self, FilterReport};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -120,21 +120,21 @@ fn is_spared(name: &str, errno: i32) -> bool {
 }
 
 fn syscalls(_: &Scene) -> Finding {
-    let trial = Trial {
+    let probe = Probe {
         name: syscalls::NAME,
         arguments: Vec::new(),
-        inside: Some(|_, _| {
-            syscalls::child();
+        forked: Some(|_, _| {
+            syscalls::run_in_child();
             0
         }),
         mapped: false,
-        limit: Duration::from_secs(4),
+        timeout: Duration::from_secs(4),
     };
-    let heard: Heard = match trial.ask() {
+    let heard: FilterReport = match probe.run_as() {
         Ok(heard) => heard,
         Err(error) => return Finding::case(SECCOMP_KILLS, error.to_string()),
     };
-    if let Some(name) = heard.asking {
+    if let Some(name) = heard.pending {
         return Finding::case(SECCOMP_KILLS, format!("{name}: the process was killed"));
     }
     let told = |refused: &[&(String, i32)]| {

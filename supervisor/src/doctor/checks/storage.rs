@@ -7,8 +7,8 @@ use crate::config::Driver;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
 use crate::storage::{on_container_root, probe};
-use linux::filesystem::{self, Kind};
-use linux::scratch::existing;
+use linux::filesystem::{self, FsType};
+use linux::scratch::nearest_existing;
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "storage.driver",
@@ -100,7 +100,7 @@ fn driver(scene: &Scene) -> Finding {
         return Finding::case(NONE, "storage.driver is none");
     }
     let graph_root = scene.config.graph_root();
-    if on_container_root(existing(&graph_root)) {
+    if on_container_root(nearest_existing(&graph_root)) {
         let found = format!("{} lies on the container's root", graph_root.display());
         return Finding::case(NO_VOLUME, found);
     }
@@ -132,8 +132,8 @@ fn automatic(
         return Finding::ok("overlay").value("overlay");
     };
     let why = format!("overlay: {}", overlay.told());
-    let place = existing(graph_root);
-    let kind = filesystem::kind(place).unwrap_or(Kind::Other(0));
+    let place = nearest_existing(graph_root);
+    let kind = filesystem::fs_type(place).unwrap_or(FsType::Other(0));
     let [with_fuse, without] = cases(kind, filesystem::has_user_attributes(place));
     let Err(fuse) = fuse() else {
         return Finding::case(with_fuse, why).value("fuse-overlayfs");
@@ -142,12 +142,12 @@ fn automatic(
 }
 
 /// What keeps the kernel's overlay from working is the place, where it is known to; with fuse-overlayfs, and with vfs.
-fn cases(kind: Kind, has_attributes: bool) -> [Case; 2] {
+fn cases(kind: FsType, has_attributes: bool) -> [Case; 2] {
     match kind {
-        Kind::Stacked(_) => [FUSE_STACKED, VFS_STACKED],
-        Kind::Network(_) => [FUSE_NETWORK, VFS_NETWORK],
-        Kind::Memory if !has_attributes => [FUSE_MEMORY, VFS_MEMORY],
-        Kind::Memory | Kind::Other(_) => [FUSE, VFS],
+        FsType::Stacked(_) => [FUSE_STACKED, VFS_STACKED],
+        FsType::Network(_) => [FUSE_NETWORK, VFS_NETWORK],
+        FsType::Memory if !has_attributes => [FUSE_MEMORY, VFS_MEMORY],
+        FsType::Memory | FsType::Other(_) => [FUSE, VFS],
     }
 }
 
@@ -158,13 +158,16 @@ mod tests {
     #[test]
     fn the_cure_fits_what_the_graph_root_lies_on() {
         let names = |kind, attributes| cases(kind, attributes).map(|case| case.name);
-        let overlay = Kind::Stacked("overlay");
+        let overlay = FsType::Stacked("overlay");
         assert_eq!(names(overlay, true), ["fuse-on-overlay", "on-overlay"]);
-        let nfs = Kind::Network("NFS");
+        let nfs = FsType::Network("NFS");
         assert_eq!(names(nfs, false), ["fuse-on-network", "on-network"]);
-        assert_eq!(names(Kind::Memory, false), ["fuse-on-memory", "on-memory"]);
-        assert_eq!(names(Kind::Memory, true), ["fuse", "vfs"]);
-        let ext4 = Kind::Other(0xef53);
+        assert_eq!(
+            names(FsType::Memory, false),
+            ["fuse-on-memory", "on-memory"]
+        );
+        assert_eq!(names(FsType::Memory, true), ["fuse", "vfs"]);
+        let ext4 = FsType::Other(0xef53);
         assert_eq!(names(ext4, true), ["fuse", "vfs"]);
         assert!(FUSE.cure.contains("5.11") && !FUSE.cure.contains("emptyDir"));
         assert!(VFS_MEMORY.cure.contains("Linux 6.6"));

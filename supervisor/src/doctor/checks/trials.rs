@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use linux::rooms;
-use linux::trial::{self, Trial, TrialError, Verdict};
+use linux::probe::{self, Probe, ProbeError, ProbeResult};
+use linux::userns_probe;
 
 /// A refused call.
 pub(super) struct Refusal {
@@ -30,21 +30,21 @@ pub(super) fn told(errno: Errno) -> String {
 
 /// Runs a trial without arguments. The check's own limit is longer than this one.
 pub(super) fn ask(name: &'static str, mapped: bool) -> Result<(), Refusal> {
-    let trial = Trial {
+    let probe = Probe {
         name,
         arguments: Vec::new(),
-        inside: Some(|name, _| trial::conclude(rooms::child(name))),
+        forked: Some(|name, _| probe::print_result(userns_probe::run_in_child(name))),
         mapped,
-        limit: Duration::from_secs(4),
+        timeout: Duration::from_secs(4),
     };
-    judge(trial.run())
+    judge(probe.run())
 }
 
 /// The refusal in a trial's answer, if there is one.
-pub(super) fn judge(answer: Result<Verdict, TrialError>) -> Result<(), Refusal> {
+pub(super) fn judge(answer: Result<ProbeResult, ProbeError>) -> Result<(), Refusal> {
     match answer {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Refused { call, errno }) => Err(Refusal {
+        Ok(ProbeResult::Works) => Ok(()),
+        Ok(ProbeResult::Refused { call, errno }) => Err(Refusal {
             call,
             errno: Errno::from_raw(errno),
         }),

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::trials::{Refusal, ask, sysctl};
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use linux::rooms;
+use linux::userns_probe;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -94,7 +94,7 @@ const NO_MOUNT: Case = Case {
 };
 
 fn create(_: &Scene) -> Finding {
-    match ask(rooms::MAKE, false) {
+    match ask(userns_probe::CREATE, false) {
         Ok(()) => Finding::ok("made one"),
         Err(refusal) => why_not(&refusal),
     }
@@ -163,11 +163,11 @@ fn chrooted() -> bool {
 }
 
 fn mount(_: &Scene) -> Finding {
-    let Err(refusal) = ask(rooms::MOUNT, false) else {
+    let Err(refusal) = ask(userns_probe::MOUNT, false) else {
         return Finding::ok("mount, umount2 and chroot work");
     };
     let told = refusal.told();
-    if refusal.call == rooms::UMOUNT {
+    if refusal.call == userns_probe::UMOUNT {
         return Finding::ok(format!(
             "mount and chroot work; refused, but not needed: {told}"
         ));
@@ -176,7 +176,7 @@ fn mount(_: &Scene) -> Finding {
 }
 
 fn proc(_: &Scene) -> Finding {
-    match ask(rooms::PROC, false) {
+    match ask(userns_probe::PROC, false) {
         Ok(()) => Finding::ok("isolation chroot, rootless and oci").value("oci"),
         Err(refusal) => {
             let why = match refusal.call.as_str() {

@@ -10,7 +10,7 @@ use nix::unistd::{getgid, getuid};
 use super::trials::told;
 use crate::doctor::check::{Case, Check, Duty, Finding, Status};
 use crate::doctor::scene::Scene;
-use linux::scratch::{Scratch, existing};
+use linux::scratch::{Scratch, nearest_existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -109,9 +109,12 @@ const NOSUID: Case = Case {
 fn writable(scene: &Scene) -> Finding {
     let path = &scene.config.workspace.path;
     let _guard = scene.guard(path);
-    match Scratch::beneath(path) {
-        Ok(_) => Finding::ok(format!("{} can be written", existing(path).display())),
-        Err(error) => refused(existing(path), &error),
+    match Scratch::create_in(path) {
+        Ok(_) => Finding::ok(format!(
+            "{} can be written",
+            nearest_existing(path).display()
+        )),
+        Err(error) => refused(nearest_existing(path), &error),
     }
 }
 
@@ -131,7 +134,7 @@ fn places(scene: &Scene) -> Vec<PathBuf> {
 fn space(scene: &Scene) -> Finding {
     let mut told = Vec::new();
     for place in places(scene) {
-        let place = existing(&place);
+        let place = nearest_existing(&place);
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         let free = found.blocks_available() * found.fragment_size() / MIB;
@@ -155,7 +158,7 @@ fn space(scene: &Scene) -> Finding {
 
 fn flags(scene: &Scene) -> Finding {
     for place in places(scene) {
-        let place = existing(&place);
+        let place = nearest_existing(&place);
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         if found.flags().contains(FsFlags::ST_NOEXEC) {

@@ -14,7 +14,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
 use super::{FUSE_OVERLAYFS, OVERLAY};
-use linux::trial::{self, Verdict};
+use linux::probe::{self, ProbeResult};
 use linux::{idmap, userns};
 
 /// How long fuse-overlayfs may take to mount.
@@ -22,14 +22,14 @@ const MOUNTING: Duration = Duration::from_secs(3);
 
 /// The verdict of the driver trial `name` in the empty directory `path`; `None` for other trials.
 #[must_use]
-pub fn child(name: &str, path: &Path) -> Option<Verdict> {
+pub fn child(name: &str, path: &Path) -> Option<ProbeResult> {
     let layers = Layers::at(path);
     let done = match name {
         OVERLAY => userns::enter().and_then(|()| layers.try_kernel()),
         FUSE_OVERLAYFS => userns::enter().and_then(|()| layers.try_fuse()),
         _ => return None,
     };
-    Some(done.err().unwrap_or(Verdict::Works))
+    Some(done.err().unwrap_or(ProbeResult::Works))
 }
 
 /// The four directories of one overlay mount.
@@ -50,7 +50,7 @@ impl Layers {
         }
     }
 
-    fn try_kernel(&self) -> Result<(), Verdict> {
+    fn try_kernel(&self) -> Result<(), ProbeResult> {
         self.fill()?;
         // As builds mount it; and unmounted, it would else write back all that is still to be written of its disk.
         let options = format!("{},userxattr,volatile", self.options());
@@ -61,13 +61,13 @@ impl Layers {
             MsFlags::empty(),
             Some(options.as_str()),
         )
-        .map_err(|errno| Verdict::refused("mount(overlay, userxattr)", errno))?;
+        .map_err(|errno| ProbeResult::refused("mount(overlay, userxattr)", errno))?;
         self.exercise()?;
         umount2(&self.merged, MntFlags::empty())
-            .map_err(|errno| Verdict::refused("umount2(overlay)", errno))
+            .map_err(|errno| ProbeResult::refused("umount2(overlay)", errno))
     }
 
-    fn try_fuse(&self) -> Result<(), Verdict> {
+    fn try_fuse(&self) -> Result<(), ProbeResult> {
         let device = fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -83,7 +83,7 @@ impl Layers {
         let _ = server.kill();
         let _ = server.wait();
         done?;
-        unmounted.map_err(|errno| Verdict::refused("umount2(fuse)", errno))
+        unmounted.map_err(|errno| ProbeResult::refused("umount2(fuse)", errno))
     }
 
     fn options(&self) -> String {
@@ -93,8 +93,8 @@ impl Layers {
     }
 
     /// In the foreground and bound to our life, so that it ends with the trial.
-    fn start_fuse(&self) -> Result<Child, Verdict> {
-        let spawned = trial::again(userns::BOUND)
+    fn start_fuse(&self) -> Result<Child, ProbeResult> {
+        let spawned = probe::command(userns::BOUND)
             .args([FUSE_OVERLAYFS, "-f", "-o"])
             .args([OsStr::new(&self.options()), self.merged.as_os_str()])
             .stdin(Stdio::null())
@@ -104,7 +104,7 @@ impl Layers {
         told("exec(fuse-overlayfs)", spawned)
     }
 
-    fn wait_for_fuse(&self, server: &mut Child) -> Result<(), Verdict> {
+    fn wait_for_fuse(&self, server: &mut Child) -> Result<(), ProbeResult> {
         let end = Instant::now() + MOUNTING;
         while Instant::now() < end {
             if statfs(&self.merged).is_ok_and(|found| found.filesystem_type() == FUSE_SUPER_MAGIC) {
@@ -114,15 +114,21 @@ impl Layers {
                 let missing = status.code() == Some(i32::from(report::exit::NOT_FOUND));
                 let errno = if missing { Errno::ENOENT } else { Errno::EPERM };
                 let call = if missing { "exec" } else { "mount" };
-                return Err(Verdict::refused(format!("{call}(fuse-overlayfs)"), errno));
+                return Err(ProbeResult::refused(
+                    format!("{call}(fuse-overlayfs)"),
+                    errno,
+                ));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Err(Verdict::refused("mount(fuse-overlayfs)", Errno::ETIMEDOUT))
+        Err(ProbeResult::refused(
+            "mount(fuse-overlayfs)",
+            Errno::ETIMEDOUT,
+        ))
     }
 
     /// A layer as an image brings it: files of several owners.
-    fn fill(&self) -> Result<(), Verdict> {
+    fn fill(&self) -> Result<(), ProbeResult> {
         for path in [&self.lower, &self.upper, &self.work, &self.merged] {
             told("mkdir", fs::create_dir(path))?;
         }
@@ -141,7 +147,7 @@ impl Layers {
     }
 
     /// Whiteout, opaque directory, rename, copy-up, and a second look at each.
-    fn exercise(&self) -> Result<(), Verdict> {
+    fn exercise(&self) -> Result<(), ProbeResult> {
         let path = |name: &str| self.merged.join(name);
         told("unlink in the overlay", fs::remove_file(path("removed")))?;
         told(
@@ -161,7 +167,7 @@ impl Layers {
         self.verify()
     }
 
-    fn verify(&self) -> Result<(), Verdict> {
+    fn verify(&self) -> Result<(), ProbeResult> {
         let path = |name: &str| self.merged.join(name);
         let empty = told("read the overlay", fs::read_dir(path("directory")))?
             .next()
@@ -172,7 +178,7 @@ impl Layers {
         if right {
             return Ok(());
         }
-        Err(Verdict::refused(
+        Err(ProbeResult::refused(
             "the overlay shows other files than were made",
             Errno::EIO,
         ))
@@ -181,18 +187,18 @@ impl Layers {
 
 /// Degraded namespaces map our own id only; owners cannot be tried there.
 fn has_subordinate_ids() -> bool {
-    let map = fs::read_to_string(idmap::Kind::User.map_file("self")).unwrap_or_default();
+    let map = fs::read_to_string(idmap::IdType::User.map_file("self")).unwrap_or_default();
     let ids: u64 = (idmap::parse_map(&map).iter())
         .map(|line| u64::from(line.count))
         .sum();
     ids > 1
 }
 
-fn told<T>(call: &str, result: std::io::Result<T>) -> Result<T, Verdict> {
+fn told<T>(call: &str, result: std::io::Result<T>) -> Result<T, ProbeResult> {
     result.map_err(|error| {
         let errno = error
             .raw_os_error()
             .map_or(Errno::UnknownErrno, Errno::from_raw);
-        Verdict::refused(call, errno)
+        ProbeResult::refused(call, errno)
     })
 }

@@ -13,7 +13,7 @@ const CHUNK: u64 = 0x8000;
 /// Returns free heap to the kernel, and unmaps the pages of code and constants that starting read.
 ///
 /// The latter stay in the page cache. What runs again is mapped again, at most [`CHUNK`] bytes with each fault.
-pub fn shrink() {
+pub fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim(3) touches free memory only.
     unsafe {

@@ -9,11 +9,11 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use super::handshake::Verdict;
-use super::{syscalls, trial, userns};
+use super::handshake::ProbeResult;
+use super::{probe, syscalls, userns};
 
 /// Making a user namespace.
-pub const MAKE: &str = "userns";
+pub const CREATE: &str = "userns";
 /// Mounting, unmounting and chroot in one.
 pub const MOUNT: &str = "userns-mount";
 /// The call that [`MOUNT`] makes last.
@@ -27,27 +27,27 @@ pub const MAPPED: &str = "idmap";
 
 /// The verdict of trial `name`; `None` for other trials.
 #[must_use]
-pub fn child(name: &str) -> Option<Verdict> {
+pub fn run_in_child(name: &str) -> Option<ProbeResult> {
     let done = match name {
-        MAKE => enter(CloneFlags::empty(), "unshare(CLONE_NEWUSER)"),
+        CREATE => enter(CloneFlags::empty(), "unshare(CLONE_NEWUSER)"),
         MOUNT => mounts(),
         PROC => proc(),
         PROC_INSIDE => mount_one("proc", "/proc"),
         MAPPED => userns::enter(),
         _ => return None,
     };
-    Some(done.err().unwrap_or(Verdict::Works))
+    Some(done.err().unwrap_or(ProbeResult::Works))
 }
 
-fn refused(call: &'static str) -> impl FnOnce(Errno) -> Verdict {
-    move |errno| Verdict::refused(call, errno)
+fn refused(call: &'static str) -> impl FnOnce(Errno) -> ProbeResult {
+    move |errno| ProbeResult::refused(call, errno)
 }
 
-fn enter(more: CloneFlags, call: &'static str) -> Result<(), Verdict> {
+fn enter(more: CloneFlags, call: &'static str) -> Result<(), ProbeResult> {
     unshare(CloneFlags::CLONE_NEWUSER | more).map_err(refused(call))
 }
 
-fn mounts() -> Result<(), Verdict> {
+fn mounts() -> Result<(), ProbeResult> {
     enter(
         CloneFlags::CLONE_NEWNS,
         "unshare(CLONE_NEWUSER|CLONE_NEWNS)",
@@ -66,7 +66,7 @@ fn mounts() -> Result<(), Verdict> {
     umount2(place, MntFlags::MNT_DETACH).map_err(refused(UMOUNT))
 }
 
-fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {
+fn mount_one(kind: &str, place: &str) -> Result<(), ProbeResult> {
     let mounted = mount(
         Some(kind),
         place,
@@ -74,30 +74,33 @@ fn mount_one(kind: &str, place: &str) -> Result<(), Verdict> {
         MsFlags::empty(),
         None::<&str>,
     );
-    mounted.map_err(|errno| Verdict::refused(format!("mount({kind})"), errno))
+    mounted.map_err(|errno| ProbeResult::refused(format!("mount({kind})"), errno))
 }
 
 /// The new PID namespace begins with the next child.
-fn proc() -> Result<(), Verdict> {
+fn proc() -> Result<(), ProbeResult> {
     let all = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
     let own = format!("0 {} 1", nix::unistd::geteuid());
     enter(all, "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)")?;
     // What is mounted belongs to root of the namespace, and without a map there is none.
     std::fs::write("/proc/self/uid_map", own).map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        Verdict::refused("write(uid_map)", errno)
+        ProbeResult::refused("write(uid_map)", errno)
     })?;
     if let Some(errno) = syscalls::pivot_root_refused() {
-        return Err(Verdict::refused("pivot_root", errno));
+        return Err(ProbeResult::refused("pivot_root", errno));
     }
-    let output = trial::again(PROC_INSIDE).stdin(Stdio::null()).output();
+    let output = probe::command(PROC_INSIDE).stdin(Stdio::null()).output();
     let output = output.map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        Verdict::refused("fork in a PID namespace", errno)
+        ProbeResult::refused("fork in a PID namespace", errno)
     })?;
     match serde_json::from_slice(&output.stdout) {
-        Ok(Verdict::Works) => Ok(()),
+        Ok(ProbeResult::Works) => Ok(()),
         Ok(verdict) => Err(verdict),
-        Err(_) => Err(Verdict::refused("fork in a PID namespace", Errno::ECHILD)),
+        Err(_) => Err(ProbeResult::refused(
+            "fork in a PID namespace",
+            Errno::ECHILD,
+        )),
     }
 }

@@ -14,7 +14,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
+pub enum Interest {
     /// Something can be read.
     Read,
     /// Something can be written.
@@ -26,16 +26,16 @@ pub enum Want {
 ///
 /// # Errors
 /// As poll(2) and select(2), less EINTR.
-pub fn wait(fd: &impl AsFd, want: Want, end: Option<Instant>) -> Result<bool, Errno> {
-    wait_any(&[fd.as_fd()], want, end).map(|ready| ready.contains(&true))
+pub fn wait(fd: &impl AsFd, interest: Interest, end: Option<Instant>) -> Result<bool, Errno> {
+    wait_any(&[fd.as_fd()], interest, end).map(|ready| ready.contains(&true))
 }
 
 /// The same, but it goes on waiting for as long as there is time.
 ///
 /// # Errors
 /// `TimedOut` at `end`; else as [`wait`].
-pub fn wait_until(fd: &impl AsFd, want: Want, end: Instant) -> io::Result<()> {
-    while !wait(fd, want, Some(end))? {
+pub fn wait_until(fd: &impl AsFd, interest: Interest, end: Instant) -> io::Result<()> {
+    while !wait(fd, interest, Some(end))? {
         if Instant::now() >= end {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -49,12 +49,12 @@ pub fn wait_until(fd: &impl AsFd, want: Want, end: Instant) -> io::Result<()> {
 /// As poll(2) and select(2), less EINTR.
 pub fn wait_any(
     fds: &[BorrowedFd<'_>],
-    want: Want,
+    interest: Interest,
     end: Option<Instant>,
 ) -> Result<Vec<bool>, Errno> {
     let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-    let ready = match by_poll(fds, want, left) {
-        Err(Errno::EINVAL) => by_select(fds, want, left),
+    let ready = match by_poll(fds, interest, left) {
+        Err(Errno::EINVAL) => by_select(fds, interest, left),
         other => other,
     };
     match ready {
@@ -63,10 +63,14 @@ pub fn wait_any(
     }
 }
 
-fn by_poll(fds: &[BorrowedFd<'_>], want: Want, left: Option<Duration>) -> Result<Vec<bool>, Errno> {
-    let events = match want {
-        Want::Read => PollFlags::POLLIN,
-        Want::Write => PollFlags::POLLOUT,
+fn by_poll(
+    fds: &[BorrowedFd<'_>],
+    interest: Interest,
+    left: Option<Duration>,
+) -> Result<Vec<bool>, Errno> {
+    let events = match interest {
+        Interest::Read => PollFlags::POLLIN,
+        Interest::Write => PollFlags::POLLOUT,
     };
     // Rounded up: a wait that ends a moment too early would be repeated at once.
     let timeout = left.map_or(PollTimeout::NONE, |left| {
@@ -81,7 +85,7 @@ fn by_poll(fds: &[BorrowedFd<'_>], want: Want, left: Option<Duration>) -> Result
 
 fn by_select(
     fds: &[BorrowedFd<'_>],
-    want: Want,
+    interest: Interest,
     left: Option<Duration>,
 ) -> Result<Vec<bool>, Errno> {
     let beyond = |fd: &BorrowedFd| usize::try_from(fd.as_raw_fd()).is_ok_and(|n| n >= FD_SETSIZE);
@@ -94,9 +98,9 @@ fn by_select(
         let microseconds = left.as_nanos().div_ceil(1000);
         TimeVal::microseconds(i64::try_from(microseconds).unwrap_or(i64::MAX))
     });
-    let (read, write) = match want {
-        Want::Read => (Some(&mut set), None),
-        Want::Write => (None, Some(&mut set)),
+    let (read, write) = match interest {
+        Interest::Read => (Some(&mut set), None),
+        Interest::Write => (None, Some(&mut set)),
     };
     select(None, read, write, None, timeout.as_mut())?;
     Ok(fds.iter().map(|fd| set.contains(*fd)).collect())
@@ -113,17 +117,17 @@ mod tests {
         let moment = Some(Duration::from_millis(1));
         let (reader, writer) = (&reader.as_fd(), &writer.as_fd());
         for way in [by_poll, by_select] {
-            assert_eq!(way(&[*reader], Want::Read, moment), Ok(vec![false]));
-            assert_eq!(way(&[*writer], Want::Write, None), Ok(vec![true]));
+            assert_eq!(way(&[*reader], Interest::Read, moment), Ok(vec![false]));
+            assert_eq!(way(&[*writer], Interest::Write, None), Ok(vec![true]));
         }
         write(writer, b"x").unwrap();
         for way in [by_poll, by_select] {
             assert_eq!(
-                way(&[*writer, *reader], Want::Read, None),
+                way(&[*writer, *reader], Interest::Read, None),
                 Ok(vec![false, true])
             );
         }
         let end = Some(Instant::now());
-        assert_eq!(wait(reader, Want::Read, end), Ok(true));
+        assert_eq!(wait(reader, Interest::Read, end), Ok(true));
     }
 }

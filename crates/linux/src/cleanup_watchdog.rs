@@ -12,37 +12,37 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getuid;
 
-use super::{scratch, trial};
+use super::{probe, scratch};
 
 /// Dropping it ends it.
 #[derive(Debug)]
-pub struct Guard(Option<Child>);
+pub struct CleanupWatchdog(Option<Child>);
 
-/// The trial that it is: `guard MAKER PLACE DIRECTORY…`, with the maker at the other end of stdin.
-pub const NAME: &str = "guard";
-/// What the maker says when it removed everything itself.
+/// The trial that it is: `guard MAKER PLACE DIRECTORY…`, with the owner at the other end of stdin.
+pub const NAME: &str = "cleanup-watchdog";
+/// What the owner says when it removed everything itself.
 const DONE: &[u8] = b"done";
-/// How long it looks for what those left who were killed with the maker, and may be about to die still.
+/// How long it looks for what those left who were killed with the owner, and may be about to die still.
 const QUIET: Duration = Duration::from_millis(200);
 /// How long at the most.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
-impl Guard {
+impl CleanupWatchdog {
     /// A guard over the scratch directories that this process makes for `place`. Where none can be started, the next
     /// trial there removes them.
     #[must_use]
-    pub fn of(place: &Path) -> Self {
-        Self::with(place, &[])
+    pub fn start(place: &Path) -> Self {
+        Self::start_with(place, &[])
     }
 
     /// The same, and over directories that others will make: those that are not there yet are removed if they are
     /// empty, in this order.
     #[must_use]
-    pub fn with(place: &Path, directories: &[PathBuf]) -> Self {
+    pub fn start_with(place: &Path, directories: &[PathBuf]) -> Self {
         let absent = directories.iter().filter(|path| !path.exists());
-        let child = trial::again(NAME)
-            .arg(scratch::maker())
-            .arg(scratch::existing(place))
+        let child = probe::command(NAME)
+            .arg(scratch::owner())
+            .arg(scratch::nearest_existing(place))
             .args(absent)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -52,7 +52,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for CleanupWatchdog {
     fn drop(&mut self) {
         let Some(child) = &mut self.0 else { return };
         if let Some(mut stdin) = child.stdin.take() {
@@ -64,18 +64,18 @@ impl Drop for Guard {
     }
 }
 
-/// The guard's side: waits until the maker is done or gone, then removes what it left.
-pub fn child(maker: &str, place: &Path, directories: &[OsString]) {
-    // A Ctrl-C that ends the maker must not end its guard.
-    let deaf: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+/// The guard's side: waits until the owner is done or gone, then removes what it left.
+pub fn run_in_child(owner: &str, place: &Path, directories: &[OsString]) {
+    // A Ctrl-C that ends the owner must not end its guard.
+    let ignored: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
-    let _ = deaf.thread_block();
-    let known = temporary();
-    let mut said = Vec::new();
-    let _ = std::io::stdin().read_to_end(&mut said);
-    if said != DONE {
-        remove_all(place, &scratch::prefix(maker), &known);
+    let _ = ignored.thread_block();
+    let known = empty_temporary_files();
+    let mut received = Vec::new();
+    let _ = std::io::stdin().read_to_end(&mut received);
+    if received != DONE {
+        remove_all(place, &scratch::prefix(owner), &known);
     }
     for directory in directories {
         // Not empty: in use by someone else by now.
@@ -87,12 +87,12 @@ pub fn child(maker: &str, place: &Path, directories: &[OsString]) {
 fn remove_all(place: &Path, prefix: &str, known: &BTreeSet<PathBuf>) {
     let began = Instant::now();
     let mut found = began;
-    while found.elapsed() < QUIET && began.elapsed() < PATIENCE {
+    while found.elapsed() < QUIET && began.elapsed() < MAX_WAIT {
         for path in scratch_directories(place, prefix) {
             scratch::remove(&path);
             found = Instant::now();
         }
-        for path in temporary().difference(known) {
+        for path in empty_temporary_files().difference(known) {
             let _ = std::fs::remove_file(path);
             found = Instant::now();
         }
@@ -111,7 +111,7 @@ fn scratch_directories(place: &Path, prefix: &str) -> Vec<PathBuf> {
 
 /// Empty files of ours that Buildah and crun make on their start and unlink at once, unless they are killed in between:
 /// `try_bindfd` in containers/storage, pkg/unshare/unshare.c, and in crun, src/libcrun/cloned_binary.c.
-fn temporary() -> BTreeSet<PathBuf> {
+fn empty_temporary_files() -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
     let named = entries.filter(|entry| {
         let name = entry.file_name();

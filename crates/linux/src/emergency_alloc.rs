@@ -16,7 +16,7 @@ const SIZE: usize = 16 << 20;
 
 /// The system's allocator with a reserve behind it.
 #[derive(Debug)]
-pub struct Reserve {
+pub struct EmergencyAllocator {
     bytes: Bytes,
     used: AtomicUsize,
 }
@@ -29,7 +29,7 @@ struct Bytes(UnsafeCell<[u8; SIZE]>);
 unsafe impl Sync for Bytes {}
 
 #[global_allocator]
-static ALLOCATOR: Reserve = Reserve {
+static ALLOCATOR: EmergencyAllocator = EmergencyAllocator {
     bytes: Bytes(UnsafeCell::new([0; SIZE])),
     used: AtomicUsize::new(0),
 };
@@ -40,7 +40,7 @@ pub fn in_use() -> bool {
     ALLOCATOR.used.load(Relaxed) > 0
 }
 
-impl Reserve {
+impl EmergencyAllocator {
     fn start(&self) -> usize {
         self.bytes.0.get() as usize
     }
@@ -77,7 +77,7 @@ impl Reserve {
 }
 
 // SAFETY: memory comes from the system, or from a part of the reserve that nobody else has; neither unwinds.
-unsafe impl GlobalAlloc for Reserve {
+unsafe impl GlobalAlloc for EmergencyAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's layout is passed on.
         let pointer = unsafe { System.alloc(layout) };
@@ -136,19 +136,19 @@ mod tests {
 
     #[test]
     fn parts_do_not_overlap_and_the_last_comes_back() {
-        static RESERVE: Reserve = Reserve {
+        static ALLOCATOR_UNDER_TEST: EmergencyAllocator = EmergencyAllocator {
             bytes: Bytes(UnsafeCell::new([0; SIZE])),
             used: AtomicUsize::new(0),
         };
         let layout = |size, align| Layout::from_size_align(size, align).unwrap();
-        let first = RESERVE.take(layout(10, 1)) as usize;
-        let second = RESERVE.take(layout(100, 64)) as usize;
+        let first = ALLOCATOR_UNDER_TEST.take(layout(10, 1)) as usize;
+        let second = ALLOCATOR_UNDER_TEST.take(layout(100, 64)) as usize;
         assert!(second >= first + 10 && second % 64 == 0);
-        RESERVE.give_back(first as *mut u8, 10);
-        assert_ne!(RESERVE.take(layout(1, 1)) as usize, first);
-        let third = RESERVE.take(layout(4096, 8));
-        RESERVE.give_back(third, 4096);
-        assert_eq!(RESERVE.take(layout(4096, 8)), third);
-        assert!(RESERVE.take(layout(SIZE, 1)).is_null());
+        ALLOCATOR_UNDER_TEST.give_back(first as *mut u8, 10);
+        assert_ne!(ALLOCATOR_UNDER_TEST.take(layout(1, 1)) as usize, first);
+        let third = ALLOCATOR_UNDER_TEST.take(layout(4096, 8));
+        ALLOCATOR_UNDER_TEST.give_back(third, 4096);
+        assert_eq!(ALLOCATOR_UNDER_TEST.take(layout(4096, 8)), third);
+        assert!(ALLOCATOR_UNDER_TEST.take(layout(SIZE, 1)).is_null());
     }
 }

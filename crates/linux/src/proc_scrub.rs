@@ -11,7 +11,7 @@ const KEPT: &[u8] = b"PATH=";
 
 /// Where the kernel keeps argv and environ, `arg_start` to `env_end` in proc_pid_stat(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Blocks {
+struct StackBlocks {
     arguments: Range<usize>,
     environment: Range<usize>,
 }
@@ -19,7 +19,7 @@ struct Blocks {
 /// Overwrites the environment but for PATH, and in argv what follows `--`. Variables set later are not touched.
 ///
 /// Needs a process of one thread: nobody else may read its environment meanwhile.
-pub fn start() {
+pub fn overwrite_environment_and_command() {
     let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else {
         tracing::warn!("the environment was not overwritten: there is no /proc/self/stat");
         return;
@@ -31,8 +31,8 @@ pub fn start() {
     // library's `environ` points there, and empty strings are as good to it as others.
     let (arguments, environment) =
         unsafe { (bytes(&blocks.arguments), bytes(&blocks.environment)) };
-    scrub_arguments(arguments);
-    scrub_environment(environment);
+    overwrite_command(arguments);
+    overwrite_environment(environment);
 }
 
 /// # Safety
@@ -42,7 +42,7 @@ unsafe fn bytes<'a>(range: &Range<usize>) -> &'a mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(range.start as *mut u8, range.len()) }
 }
 
-fn parse(stat: &str) -> Option<Blocks> {
+fn parse(stat: &str) -> Option<StackBlocks> {
     // The name in parentheses may hold blanks; field 3 comes after it.
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split_ascii_whitespace().skip(48 - 3);
@@ -51,13 +51,13 @@ fn parse(stat: &str) -> Option<Blocks> {
         let end = fields.next()?.parse().ok()?;
         (start != 0 && start <= end).then_some(start..end)
     };
-    Some(Blocks {
+    Some(StackBlocks {
         arguments: range()?,
         environment: range()?,
     })
 }
 
-fn scrub_arguments(block: &mut [u8]) {
+fn overwrite_command(block: &mut [u8]) {
     let separator = b"\0--\0";
     let at = block
         .windows(separator.len())
@@ -67,7 +67,7 @@ fn scrub_arguments(block: &mut [u8]) {
     }
 }
 
-fn scrub_environment(block: &mut [u8]) {
+fn overwrite_environment(block: &mut [u8]) {
     for variable in block.split_mut(|byte| *byte == 0) {
         if !variable.starts_with(KEPT) {
             variable.fill(0);
@@ -83,7 +83,7 @@ mod tests {
     fn the_blocks_are_found_whatever_the_name() {
         let fields: Vec<String> = (4..=52).map(|field| (field * 1000).to_string()).collect();
         let stat = format!("1 (a) b) S {}\n", fields.join(" "));
-        let expected = Blocks {
+        let expected = StackBlocks {
             arguments: 48_000..49_000,
             environment: 50_000..51_000,
         };
@@ -94,13 +94,13 @@ mod tests {
     #[test]
     fn the_jobs_command_and_all_variables_but_path_are_overwritten() {
         let mut arguments = *b"supervisor\0run\0--\0act\0--token\0x\0";
-        scrub_arguments(&mut arguments);
+        overwrite_command(&mut arguments);
         assert_eq!(
             &arguments,
             b"supervisor\0run\0--\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
         );
         let mut environment = *b"A=secret\0PATH=/bin\0XPATH=/s\0";
-        scrub_environment(&mut environment);
+        overwrite_environment(&mut environment);
         assert_eq!(
             &environment,
             b"\0\0\0\0\0\0\0\0\0PATH=/bin\0\0\0\0\0\0\0\0\0\0"
