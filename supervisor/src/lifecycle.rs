@@ -27,7 +27,7 @@ use init::survivors::{self, Survivors};
 use init::terminal::Terminal;
 use linux::{emergency_alloc, proc_scrub, process};
 use report::exit;
-use report::{Reason, Report, Runner, Step, Wiped};
+use report::{Reason, Report, RunnerReport, Step, WipeReport};
 use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
             _ if emergency_alloc::in_use() => Err(Failure::Memory),
             _ => Ok(done),
         });
-        self.report.took(step, began.elapsed());
+        self.report.add_duration(step, began.elapsed());
         done
     }
 
@@ -186,7 +186,7 @@ impl<'a> Run<'a> {
             Ended::Signaled(signal) => (None, Some(signal)),
         };
         info!(exit_code, signal, "the runner ended");
-        self.report.runner = Some(Runner {
+        self.report.runner = Some(RunnerReport {
             exit_code,
             signal,
             starts: rounds.starts,
@@ -244,13 +244,13 @@ impl<'a> Run<'a> {
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
-            Wiped {
+            WipeReport {
                 leftover_count: 1,
                 leftovers: vec![panic],
-                ..Wiped::default()
+                ..WipeReport::default()
             }
         });
-        self.report.took(Step::Wipe, began.elapsed());
+        self.report.add_duration(Step::Wipe, began.elapsed());
         info!(
             files = wiped.files,
             directories = wiped.directories,

@@ -21,7 +21,7 @@ impl Ended {
     pub fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Signaled(signal) => exit::of_signal(signal),
+            Self::Signaled(signal) => exit::from_signal(signal),
         }
     }
 }

@@ -23,7 +23,7 @@ pub const NOT_FOUND: u8 = 127;
 
 /// The code of a process that a signal ended: 128 + its number (POSIX shell, 2.8.2).
 #[must_use]
-pub fn of_signal(number: i32) -> u8 {
+pub fn from_signal(number: i32) -> u8 {
     u8::try_from(128 + number).unwrap_or(u8::MAX)
 }
 
@@ -33,8 +33,8 @@ mod tests {
 
     #[test]
     fn a_signal_becomes_128_plus_its_number() {
-        assert_eq!(of_signal(15), 143);
-        assert_eq!(of_signal(9), 137);
-        assert_eq!(of_signal(64), 192);
+        assert_eq!(from_signal(15), 143);
+        assert_eq!(from_signal(9), 137);
+        assert_eq!(from_signal(64), 192);
     }
 }

@@ -84,7 +84,7 @@ pub struct Timing {
 
 /// The runner's own end, never mixed up with ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Runner {
+pub struct RunnerReport {
     /// Its exit code, if it called exit(3).
     pub exit_code: Option<u8>,
     /// The signal that ended it otherwise.
@@ -137,7 +137,7 @@ pub enum Registration {
 
 /// What a wipe removed and what it could not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wiped {
+pub struct WipeReport {
     /// Files and other non-directories removed.
     pub files: u64,
     /// Directories removed.
@@ -168,7 +168,7 @@ pub struct Report {
     /// A sentence for people, if there is something to say.
     pub message: Option<String>,
     /// The runner's own end, if it was started.
-    pub runner: Option<Runner>,
+    pub runner: Option<RunnerReport>,
     /// The vendor's job, if there was one.
     #[serde(default)]
     pub job: Option<CiJob>,
@@ -181,9 +181,9 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<String>,
     /// What an earlier run had left and this one removed first.
-    pub found: Option<Wiped>,
+    pub found: Option<WipeReport>,
     /// The wipe at the end.
-    pub wiped: Option<Wiped>,
+    pub wiped: Option<WipeReport>,
     /// Durations in order.
     pub steps: Vec<Timing>,
 }
@@ -212,7 +212,7 @@ impl Report {
     }
 
     /// Notes how long a step, or a part of it, took.
-    pub fn took(&mut self, step: Step, duration: Duration) {
+    pub fn add_duration(&mut self, step: Step, duration: Duration) {
         let ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
         match self.steps.iter_mut().find(|timing| timing.step == step) {
             Some(timing) => timing.ms += ms,

@@ -41,7 +41,7 @@ use look::{Left, Look, Purpose, Seen};
 pub use mounts::{Mounts, mounted};
 use open::Opener;
 pub use refusal::{Refusal, Refused};
-use report::Wiped;
+use report::WipeReport;
 pub use tally::Hurry;
 use tally::{Tally, printable};
 
@@ -79,7 +79,7 @@ pub struct Emptying<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Emptied {
     /// For the report.
-    pub wiped: Wiped,
+    pub wiped: WipeReport,
     /// What is left behind, the first of each root; the report names the first of all.
     pub left: Vec<LeftBehind>,
 }
@@ -160,7 +160,7 @@ pub fn empty(emptying: &Emptying) -> Emptied {
 ///
 /// # Errors
 /// The first path that is refused; then nothing was touched.
-pub fn run(request: &Request) -> Result<Wiped, Refused> {
+pub fn run(request: &Request) -> Result<WipeReport, Refused> {
     let mounts = OnceCell::new();
     let roots: Result<Vec<PathBuf>, Refused> = (request.paths.iter())
         .map(|path| {
@@ -242,7 +242,7 @@ fn look_at(trees: &Trees, purpose: Purpose, tally: &Tally) -> Seen {
 }
 
 /// What a dry run cannot look into is left out of its counts, and said.
-fn preview(roots: &[PathBuf], tally: &Tally) -> Wiped {
+fn preview(roots: &[PathBuf], tally: &Tally) -> WipeReport {
     let trees = Trees {
         roots,
         strayed: Vec::new(),
@@ -252,7 +252,7 @@ fn preview(roots: &[PathBuf], tally: &Tally) -> Wiped {
     let closed: Vec<LeftBehind> = (seen.left.into_iter())
         .map(|left| named(left, tally))
         .collect();
-    Wiped {
+    WipeReport {
         files: seen.files,
         directories: seen.directories,
         bytes: seen.bytes,
@@ -264,7 +264,7 @@ fn preview(roots: &[PathBuf], tally: &Tally) -> Wiped {
 fn summary(tally: &Tally, seen: Seen) -> Emptied {
     let named = seen.left.into_iter().map(|left| named(left, tally));
     let left: Vec<LeftBehind> = named.collect();
-    let wiped = Wiped {
+    let wiped = WipeReport {
         files: tally.files.load(Relaxed),
         directories: tally.directories.load(Relaxed),
         bytes: tally.bytes.load(Relaxed),

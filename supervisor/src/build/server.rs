@@ -128,7 +128,7 @@ fn wipe_all(config: &Config, roots: &[PathBuf], report: &mut Report) -> u8 {
         before: None,
     })
     .wiped;
-    report.took(Step::Wipe, began.elapsed());
+    report.add_duration(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {
         warn!("left behind: {leftover}");

@@ -17,7 +17,7 @@ use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
 use linux::libc_ext;
-use report::exit::of_signal;
+use report::exit::from_signal;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
 pub(super) const REFUSED: u8 = 125;
@@ -103,7 +103,7 @@ impl Link {
 
     /// The exit code where a signal has ended all this before there was a process to get it.
     pub(super) fn interrupted(&self) -> Option<u8> {
-        self.state().asked.map(|signal| of_signal(signal as i32))
+        self.state().asked.map(|signal| from_signal(signal as i32))
     }
 
     /// Reads what the client says until it has gone; its process then ends with it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use report::{Wiped, exit};
+use report::{WipeReport, exit};
 use serde_json::json;
 use supervisor::config::Config;
 use supervisor::log;
@@ -65,7 +65,7 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
     }
 }
 
-fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
+fn print(arguments: &Arguments, wiped: &WipeReport, took: Duration) {
     let line = if arguments.json {
         let mut line = json!(wiped);
         line["dry_run"] = json!(arguments.dry_run);
@@ -92,7 +92,7 @@ fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
     }
 }
 
-fn sentence(arguments: &Arguments, wiped: &Wiped, took: Duration) -> String {
+fn sentence(arguments: &Arguments, wiped: &WipeReport, took: Duration) -> String {
     let done = if arguments.dry_run {
         "would remove"
     } else {

@@ -171,7 +171,7 @@ impl Runner for Circleci {
                 self.by_itself(watched.ended)
             }
             (Some(Cause::Deadline), ..) => {
-                Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32))
+                Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32))
             }
             _ => Verdict::terminated(),
         };

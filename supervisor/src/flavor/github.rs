@@ -203,7 +203,7 @@ impl Github {
 fn terminated(cause: Cause) -> Verdict {
     match cause {
         Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
-        Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
+        Cause::Deadline => Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32)),
         Cause::Asked => Verdict::terminated(),
     }
 }
