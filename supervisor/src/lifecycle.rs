@@ -64,7 +64,7 @@ struct Run<'a> {
     asked_at: Option<Instant>,
     terminal: Option<Terminal>,
     signals: Option<Arc<Signals>>,
-    mounts: Option<wipe::Mounts>,
+    mounts: Option<wipe::MountSnapshot>,
     #[cfg(debug_assertions)]
     defect: defect::Defect,
 }
@@ -159,7 +159,10 @@ impl<'a> Run<'a> {
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
         let asked = Asked::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
-        let wipe::Emptied { wiped: found, left } = self.step(Step::Preflight, signals, || {
+        let wipe::WipeOutcome {
+            report: found,
+            leftovers: left,
+        } = self.step(Step::Preflight, signals, || {
             Ok(wiping::found(config, mounts.as_ref(), &asked))
         })?;
         self.mounts = mounts;
@@ -173,7 +176,7 @@ impl<'a> Run<'a> {
             leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
-        let in_the_way = wiping::in_the_way(config, &left);
+        let in_the_way = wiping::blocking_leftovers(config, &left);
         self.report.found = Some(found);
         in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
@@ -240,7 +243,7 @@ impl<'a> Run<'a> {
         let work = || {
             #[cfg(debug_assertions)]
             self.defect.strike(Step::Wipe);
-            wiping::all(config, budget, self.mounts.as_ref(), &hurry).wiped
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry).report
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");

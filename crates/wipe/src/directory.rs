@@ -11,31 +11,31 @@ use std::time::Duration;
 use rustix::fs::{IFlags, Mode, fchmod, ioctl_getflags, ioctl_setflags};
 
 /// A directory that never gets empty, because somebody writes to it, is listed so often once more.
-const ROUNDS: u32 = 8;
+const MAX_ROUNDS: u32 = 8;
 /// A listing that is longer than this is held against what there is.
-const LONG: u64 = 1 << 16;
+const LONG_LISTING: u64 = 1 << 16;
 /// The later rounds together take no longer than the first one, and this.
-const LATER: Duration = Duration::from_secs(1);
+const MAX_LATER_ROUNDS: Duration = Duration::from_secs(1);
 /// The same where deep directories were moved into it: so often as no tree needs.
-const MOVES: u32 = 1 << 16;
+const MAX_MOVE_ROUNDS: u32 = 1 << 16;
 
 /// No time yet.
 const UNKNOWN: u64 = u64::MAX;
 
 /// What a listing has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Listed {
+pub(super) enum ListingSize {
     /// Nothing to wonder at.
-    Little,
+    Normal,
     /// So much that it is time to count what is there.
-    Much,
+    Large,
     /// More than can have been there, or for too long.
-    TooMuch,
+    TooLarge,
 }
 
 /// Where a directory stands in its tree.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// The directory that is emptied and stays.
     Root(PathBuf),
     /// Beneath another.
@@ -53,7 +53,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 pub(super) struct Directory {
     fd: OwnedFd,
-    place: Place,
+    position: Position,
     open: Arc<AtomicUsize>,
     /// Its own listing and the directories in it that are not done.
     pending: AtomicU32,
@@ -73,11 +73,11 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn new(fd: OwnedFd, place: Place, open: &Arc<AtomicUsize>) -> Arc<Self> {
+    pub(super) fn new(fd: OwnedFd, position: Position, open: &Arc<AtomicUsize>) -> Arc<Self> {
         open.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             fd,
-            place,
+            position,
             open: Arc::clone(open),
             pending: AtomicU32::new(1),
             rounds: AtomicU32::new(0),
@@ -94,8 +94,8 @@ impl Directory {
 
     /// The directory it is in, and its name there, if it is to be removed when empty.
     pub(super) fn to_remove(&self) -> Option<(&Arc<Self>, &CStr)> {
-        match &self.place {
-            Place::Below {
+        match &self.position {
+            Position::Below {
                 parent,
                 name,
                 keep: false,
@@ -105,9 +105,9 @@ impl Directory {
     }
 
     pub(super) fn parent(&self) -> Option<&Arc<Self>> {
-        match &self.place {
-            Place::Root(_) => None,
-            Place::Below { parent, .. } => Some(parent),
+        match &self.position {
+            Position::Root(_) => None,
+            Position::Below { parent, .. } => Some(parent),
         }
     }
 
@@ -117,14 +117,14 @@ impl Directory {
     }
 
     pub(super) fn is_root(&self) -> bool {
-        matches!(self.place, Place::Root(_))
+        matches!(self.position, Position::Root(_))
     }
 
     /// Its own path, as long as nobody moves anything.
     pub(super) fn path(&self) -> Vec<u8> {
-        match &self.place {
-            Place::Root(path) => path.as_os_str().as_bytes().to_vec(),
-            Place::Below { parent, name, .. } => parent.path_of(name),
+        match &self.position {
+            Position::Root(path) => path.as_os_str().as_bytes().to_vec(),
+            Position::Below { parent, name, .. } => parent.path_of(name),
         }
     }
 
@@ -133,12 +133,12 @@ impl Directory {
         let mut names = vec![name.to_bytes()];
         let mut here = self;
         loop {
-            match &here.place {
-                Place::Below { parent, name, .. } => {
+            match &here.position {
+                Position::Below { parent, name, .. } => {
                     names.push(name.to_bytes());
                     here = parent;
                 }
-                Place::Root(path) => {
+                Position::Root(path) => {
                     names.push(path.as_os_str().as_bytes());
                     break;
                 }
@@ -155,26 +155,26 @@ impl Directory {
     }
 
     /// Notes that one of them, or the listing, is done; true for the last.
-    pub(super) fn one_done(&self) -> bool {
+    pub(super) fn finish_one(&self) -> bool {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// Notes that the listing has `more` entries, and is not at its end, so long after the wipe began.
-    pub(super) fn listed(&self, more: usize, now: Duration) -> Listed {
+    pub(super) fn listed(&self, more: usize, now: Duration) -> ListingSize {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         let listed = self.listed.fetch_add(more, Ordering::Relaxed) + more;
         if self.rounds.load(Ordering::Relaxed) > 0 && self.is_late(now) {
-            return Listed::TooMuch;
+            return ListingSize::TooLarge;
         }
         let expected = self.expected.load(Ordering::Relaxed);
-        if listed < LONG {
-            Listed::Little
+        if listed < LONG_LISTING {
+            ListingSize::Normal
         } else if expected == 0 {
-            Listed::Much
+            ListingSize::Large
         } else if listed <= expected {
-            Listed::Little
+            ListingSize::Normal
         } else {
-            Listed::TooMuch
+            ListingSize::TooLarge
         }
     }
 
@@ -200,24 +200,25 @@ impl Directory {
     }
 
     /// Begins another round of listing, because it is not empty; false when there were enough.
-    pub(super) fn again(&self, now: Duration) -> bool {
+    pub(super) fn may_retry(&self, now: Duration) -> bool {
         if self.rounds.load(Ordering::Relaxed) == 0 {
             let now = milliseconds(now);
             let began = self.time.load(Ordering::Relaxed).min(now);
-            let end = now + (now - began) + milliseconds(LATER);
+            let end = now + (now - began) + milliseconds(MAX_LATER_ROUNDS);
             self.time.store(end, Ordering::Relaxed);
         } else if self.is_late(now) {
             return false;
         }
-        self.another(&self.rounds, ROUNDS)
+        self.start_round(&self.rounds, MAX_ROUNDS)
     }
 
     /// The same because deep directories were moved into it; false where there were none.
-    pub(super) fn again_for_moved(&self) -> bool {
-        self.moved_in.swap(false, Ordering::Relaxed) && self.another(&self.moves, MOVES)
+    pub(super) fn may_retry_for_moved(&self) -> bool {
+        self.moved_in.swap(false, Ordering::Relaxed)
+            && self.start_round(&self.moves, MAX_MOVE_ROUNDS)
     }
 
-    fn another(&self, rounds: &AtomicU32, limit: u32) -> bool {
+    fn start_round(&self, rounds: &AtomicU32, limit: u32) -> bool {
         if rounds.fetch_add(1, Ordering::Relaxed) >= limit {
             return false;
         }
@@ -229,22 +230,22 @@ impl Directory {
     }
 
     /// The directories above it, the outermost first, and itself.
-    pub(super) fn line(self: &Arc<Self>) -> Vec<Arc<Self>> {
-        let mut line = vec![Arc::clone(self)];
+    pub(super) fn ancestry(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut ancestry = vec![Arc::clone(self)];
         let mut here = self;
         while let Some(parent) = here.parent() {
-            line.push(Arc::clone(parent));
+            ancestry.push(Arc::clone(parent));
             here = parent;
         }
-        line.reverse();
-        line
+        ancestry.reverse();
+        ancestry
     }
 
     /// Takes away, once, what keeps its owner from removing entries: its mode and inode flags.
     pub(super) fn unlock(&self) {
         if !self.unlocked.swap(true, Ordering::Relaxed) {
             // Whoever may not do this gets the same error again from what it does next.
-            clear_flags(&self.fd);
+            clear_inode_flags(&self.fd);
             let _ = fchmod(&self.fd, Mode::RWXU);
         }
     }
@@ -267,7 +268,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// Makes a file or directory neither immutable nor append-only; gives the flags that it had, if they changed.
-pub(super) fn clear_flags(fd: &impl AsFd) -> Option<IFlags> {
+pub(super) fn clear_inode_flags(fd: &impl AsFd) -> Option<IFlags> {
     let bad = IFlags::IMMUTABLE | IFlags::APPEND;
     let flags = ioctl_getflags(fd).ok()?;
     let cleared = flags.intersects(bad) && ioctl_setflags(fd, flags - bad).is_ok();
@@ -277,12 +278,12 @@ pub(super) fn clear_flags(fd: &impl AsFd) -> Option<IFlags> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open::{self, Opener};
+    use crate::openat::{self, Opener};
 
     fn directory() -> (tempfile::TempDir, Arc<Directory>) {
         let place = tempfile::tempdir().unwrap();
-        let fd = open::root(Opener::find(), place.path()).unwrap();
-        let root = Place::Root(place.path().to_owned());
+        let fd = openat::open_root(Opener::find(), place.path()).unwrap();
+        let root = Position::Root(place.path().to_owned());
         let directory = Directory::new(fd, root, &Arc::new(AtomicUsize::new(0)));
         (place, directory)
     }
@@ -292,15 +293,15 @@ mod tests {
     #[test]
     fn a_listing_ends_when_it_is_longer_than_what_was_there() {
         let (_place, dir) = directory();
-        let long = usize::try_from(LONG).unwrap();
-        assert_eq!(dir.listed(long - 1, SECOND), Listed::Little);
-        assert_eq!(dir.listed(1, SECOND), Listed::Much);
+        let long = usize::try_from(LONG_LISTING).unwrap();
+        assert_eq!(dir.listed(long - 1, SECOND), ListingSize::Normal);
+        assert_eq!(dir.listed(1, SECOND), ListingSize::Large);
         dir.expect(1000);
-        assert_eq!(dir.listed(1000, 1000 * SECOND), Listed::Little);
-        assert_eq!(dir.listed(1, SECOND), Listed::TooMuch);
+        assert_eq!(dir.listed(1000, 1000 * SECOND), ListingSize::Normal);
+        assert_eq!(dir.listed(1, SECOND), ListingSize::TooLarge);
         // The next round begins anew.
-        assert!(dir.again(SECOND));
-        assert_eq!(dir.listed(1000, SECOND), Listed::Little);
+        assert!(dir.may_retry(SECOND));
+        assert_eq!(dir.listed(1000, SECOND), ListingSize::Normal);
     }
 
     #[test]
@@ -308,18 +309,18 @@ mod tests {
         let (_place, dir) = directory();
         dir.begins(10 * SECOND);
         dir.begins(12 * SECOND);
-        assert!(dir.again(13 * SECOND));
-        assert_eq!(dir.listed(1, 17 * SECOND), Listed::Little);
-        assert!(dir.again(17 * SECOND));
-        assert_eq!(dir.listed(1, 18 * SECOND), Listed::TooMuch);
-        assert!(!dir.again(18 * SECOND));
+        assert!(dir.may_retry(13 * SECOND));
+        assert_eq!(dir.listed(1, 17 * SECOND), ListingSize::Normal);
+        assert!(dir.may_retry(17 * SECOND));
+        assert_eq!(dir.listed(1, 18 * SECOND), ListingSize::TooLarge);
+        assert!(!dir.may_retry(18 * SECOND));
     }
 
     #[test]
     fn rounds_are_few_however_short_they_are() {
         let (_place, dir) = directory();
         dir.begins(SECOND);
-        let rounds = (0..100).take_while(|_| dir.again(SECOND)).count();
+        let rounds = (0..100).take_while(|_| dir.may_retry(SECOND)).count();
         assert_eq!(rounds, 8);
     }
 }

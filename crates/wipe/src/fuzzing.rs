@@ -4,14 +4,14 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::tally::printable;
+use super::progress::printable;
 use super::{mounts, path};
 
 /// Takes the bytes for a path, as a user may type it.
 ///
 /// # Panics
 /// Where one is accepted that must not be.
-pub fn any_path(bytes: &[u8]) {
+pub fn check_any_path(bytes: &[u8]) {
     let text = printable(bytes);
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(text.len() < 5000);
@@ -36,7 +36,7 @@ pub fn any_path(bytes: &[u8]) {
 ///
 /// # Panics
 /// Where what the kernel escaped is not read as it was.
-pub fn any_mount(bytes: &[u8]) {
+pub fn check_any_mountinfo(bytes: &[u8]) {
     mounts::parse(bytes);
     let mut escaped = Vec::new();
     for &byte in bytes {
@@ -70,10 +70,10 @@ mod tests {
         for _ in 0..100_000 {
             let parts: Vec<&[u8]> = (0..next(8)).map(|_| PARTS[next(16)]).collect();
             let bytes = parts.concat();
-            any_path(&bytes);
-            any_mount(&bytes);
+            check_any_path(&bytes);
+            check_any_mountinfo(&bytes);
             let joined = [b"/".as_slice(), &parts.join(&b'/')].concat();
-            any_path(&joined);
+            check_any_path(&joined);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Mounts that a job left beneath a root: detached before anything is removed.
+//! MountSnapshot that a job left beneath a root: detached before anything is removed.
 //!
 //! Sources: mount_namespaces(7), umount(2), proc_pid_mountinfo(5).
 
@@ -16,67 +16,67 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
-use super::causes::Note;
-use super::kept::Kept;
-use super::open::{self, Opener};
+use super::failures::Explanation;
+use super::openat::{self, Opener};
 use super::path;
-use super::tally::Tally;
+use super::pinned_root::PinnedRoot;
+use super::progress::Progress;
 use linux::errno::name_of;
 
-/// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
-const ROUNDS: usize = 100_000;
+/// MountSnapshot on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
+const MAX_ROUNDS: usize = 100_000;
 /// Every mount of our namespace.
-const TABLE: &str = "/proc/self/mountinfo";
+const MOUNTINFO_PATH: &str = "/proc/self/mountinfo";
 /// What to do about a volume of the pod's own in the middle of what is wiped.
-const VOLUME: &str = "EXDEV (mounted before the job began, so not the job's: mount it outside, or name it in workspace.also_wipe)";
+const POD_VOLUME: &str = "EXDEV (mounted before the job began, so not the job's: mount it outside, or name it in workspace.also_wipe)";
 
 /// Where descriptors can be reached by a path: what a job mounted there goes too.
 const PROC: &str = "/proc";
 
 /// The mounts that were there before the job, a watch over them, and the directories to be wiped.
 #[derive(Debug, Default)]
-pub struct Mounts {
+pub struct MountSnapshot {
     /// By id.
     mounts: Vec<Mount>,
     /// The list, open since then: a job may put another in the place of /proc.
     table: Option<File>,
     changed: AtomicBool,
-    kept: Vec<Kept>,
+    pinned: Vec<PinnedRoot>,
 }
 
 /// The mounts that there are now; those of the directories `paths` that lie in no other, or are mount points, are
 /// held open.
 #[must_use]
-pub fn mounted(paths: &[PathBuf]) -> Mounts {
+pub fn snapshot_mounts(paths: &[PathBuf]) -> MountSnapshot {
     // What is mounted while the list is read counts as a change.
-    let table = File::open(TABLE).ok();
+    let table = File::open(MOUNTINFO_PATH).ok();
     let mut mounts = table.as_ref().map(read).unwrap_or_default();
     mounts.sort_by_key(|mount| mount.id);
-    Mounts {
-        kept: hold(&path::tidied(paths), &mounts),
+    MountSnapshot {
+        pinned: pin_roots(&path::normalize_all(paths), &mounts),
         mounts,
         table,
         changed: AtomicBool::new(false),
     }
 }
 
-fn hold(paths: &[PathBuf], mounts: &[Mount]) -> Vec<Kept> {
+fn pin_roots(paths: &[PathBuf], mounts: &[Mount]) -> Vec<PinnedRoot> {
     // Both are clean: bytes tell, many times sooner than names.
-    let is_volume = |path: &Path| {
+    let is_mount_point = |path: &Path| {
         let path = path.as_os_str();
         mounts.iter().any(|mount| mount.point.as_os_str() == path)
     };
     let outermost: Vec<&PathBuf> = path::outermost(paths).collect();
     let held = paths.iter().filter_map(|path| {
-        let volume = is_volume(path);
-        let wanted = volume || outermost.contains(&path);
+        let mounted = is_mount_point(path);
+        let wanted = mounted || outermost.contains(&path);
         // What is not there is not hidden either.
-        wanted.then(|| Kept::hold(Opener::find(), path, volume).ok())?
+        wanted.then(|| PinnedRoot::pin(Opener::find(), path, mounted).ok())?
     });
     held.collect()
 }
 
-impl Mounts {
+impl MountSnapshot {
     fn had(&self, id: u64) -> bool {
         self.mounts
             .binary_search_by_key(&id, |mount| mount.id)
@@ -93,14 +93,19 @@ impl Mounts {
     }
 
     /// The directories to which their paths do not lead any more, and that may be wiped.
-    pub(super) fn strayed(&self, opener: Opener) -> Vec<&Kept> {
-        let strayed = self.kept.iter().filter(|kept| kept.strayed(opener));
-        strayed.filter(|kept| kept.is_acceptable()).collect()
+    pub(super) fn path_changed(&self, opener: Opener) -> Vec<&PinnedRoot> {
+        let path_changed = self
+            .pinned
+            .iter()
+            .filter(|pinned| pinned.path_changed(opener));
+        path_changed
+            .filter(|pinned| pinned.may_be_wiped())
+            .collect()
     }
 
     /// Gives the directories the modes that they had.
     pub(super) fn restore_modes(&self) {
-        self.kept.iter().for_each(Kept::restore_mode);
+        self.pinned.iter().for_each(PinnedRoot::restore_mode);
     }
 
     /// Whether nothing was mounted, moved or detached since: poll(2) tells it once, proc_pid_mounts(5), and
@@ -128,31 +133,36 @@ pub(super) struct Mount {
 
 /// Detaches what is mounted beneath the roots, other than roots; knowing what was there before the job,
 /// what it mounted on the roots and above them too. What resists is noted with its cause.
-pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
-    detach_of(None, opener, roots, before, tally);
+pub(super) fn detach(
+    opener: Opener,
+    roots: &[PathBuf],
+    before: Option<&MountSnapshot>,
+    progress: &Progress,
+) {
+    detach_of(None, opener, roots, before, progress);
 }
 
 /// The same where the list was just read.
-pub(super) fn detach_listed(listed: Option<Vec<Mount>>, roots: &[PathBuf], tally: &Tally) {
-    detach_of(listed, Opener::find(), roots, None, tally);
+pub(super) fn detach_listed(listed: Option<Vec<Mount>>, roots: &[PathBuf], progress: &Progress) {
+    detach_of(listed, Opener::find(), roots, None, progress);
 }
 
 fn detach_of(
     mut listed: Option<Vec<Mount>>,
     opener: Opener,
     roots: &[PathBuf],
-    before: Option<&Mounts>,
-    tally: &Tally,
+    before: Option<&MountSnapshot>,
+    progress: &Progress,
 ) {
     if let Some(before) = before.filter(|before| before.unchanged()) {
-        note_volumes(&before.mounts, roots, before, tally);
+        explain_pod_volumes(&before.mounts, roots, before, progress);
         return;
     }
-    for round in 0..ROUNDS {
-        let now = || before.map_or_else(list, Mounts::now);
+    for round in 0..MAX_ROUNDS {
+        let now = || before.map_or_else(list, MountSnapshot::now);
         let mounts = listed.take().unwrap_or_else(now);
         if let (0, Some(before)) = (round, before) {
-            note_volumes(&mounts, roots, before, tally);
+            explain_pod_volumes(&mounts, roots, before, progress);
         }
         let mut detached = false;
         for mount in &foreign(mounts, roots, before) {
@@ -161,33 +171,38 @@ fn detach_of(
                 // Gone with one above it.
                 Err(Errno::STALE | Errno::NOENT) => {}
                 Err(errno) => {
-                    let note = Note {
+                    let explanation = Explanation {
                         text: format!("{} (a mount that cannot be detached)", name_of(errno)),
                         excused: false,
                     };
-                    tally.note(mount.point.as_os_str().as_bytes(), note);
+                    progress.explain(mount.point.as_os_str().as_bytes(), explanation);
                 }
             }
         }
-        if !detached || tally.over() {
+        if !detached || progress.is_over() {
             return;
         }
     }
 }
 
-fn note_volumes(mounts: &[Mount], roots: &[PathBuf], before: &Mounts, tally: &Tally) {
+fn explain_pod_volumes(
+    mounts: &[Mount],
+    roots: &[PathBuf],
+    before: &MountSnapshot,
+    progress: &Progress,
+) {
     let own = mounts.iter().filter(|mount| before.had(mount.id));
     for mount in own.filter(|mount| is_inside(mount, roots)) {
-        let note = Note {
-            text: VOLUME.to_owned(),
+        let explanation = Explanation {
+            text: POD_VOLUME.to_owned(),
             excused: true,
         };
-        tally.note(mount.point.as_os_str().as_bytes(), note);
+        progress.explain(mount.point.as_os_str().as_bytes(), explanation);
     }
 }
 
 pub(super) fn list() -> Vec<Mount> {
-    File::open(TABLE).map_or_else(|_| Vec::new(), |table| read(&table))
+    File::open(MOUNTINFO_PATH).map_or_else(|_| Vec::new(), |table| read(&table))
 }
 
 fn read(mut table: &File) -> Vec<Mount> {
@@ -243,8 +258,8 @@ fn is_needed(mount: &Mount, roots: &[PathBuf]) -> bool {
     roots.iter().any(|root| path::lies_in(root, &mount.point))
 }
 
-/// Mounts that are to be detached, the outermost first.
-fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Vec<Mount> {
+/// MountSnapshot that are to be detached, the outermost first.
+fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&MountSnapshot>) -> Vec<Mount> {
     let is_foreign = |mount: &Mount| match before {
         Some(before) => {
             let in_proc = || {
@@ -263,15 +278,15 @@ fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Ve
 
 /// Detaches a mount, after making sure that the path still leads to it and that nothing follows outside.
 fn detach_one(opener: Opener, mount: &Mount) -> Result<(), Errno> {
-    let pinned = match open::pin_any(opener, &mount.point) {
+    let pinned = match openat::pin_any(opener, &mount.point) {
         // A symlink in the path: what was mounted there is mounted elsewhere now.
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(Errno::STALE),
         pinned => pinned?,
     };
-    if open::mount_id(&pinned)? != mount.id {
+    if openat::mount_id(&pinned)? != mount.id {
         return Err(Errno::STALE);
     }
-    match open::link(&pinned) {
+    match openat::magic_link(&pinned) {
         Ok(link) => detach_privately(&link),
         // Something lies on /proc.
         Err(_) => from_inside(&pinned),
@@ -320,11 +335,11 @@ mod tests {
 
     fn points(roots: &[&str], before: Option<&[u64]>) -> Vec<PathBuf> {
         let roots: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
-        let before = before.map(|ids| Mounts {
+        let before = before.map(|ids| MountSnapshot {
             mounts: (parse(MOUNTINFO).into_iter())
                 .filter(|mount| ids.contains(&mount.id))
                 .collect(),
-            ..Mounts::default()
+            ..MountSnapshot::default()
         });
         let found = foreign(parse(MOUNTINFO), &roots, before.as_ref());
         found.into_iter().map(|mount| mount.point).collect()

@@ -5,8 +5,51 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::refusal::Refusal;
+use super::progress::printable;
 use linux::passwd;
+
+/// Why a path is not wiped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The text is empty.
+    #[error("the path is empty")]
+    Empty,
+    /// It depends on the working directory.
+    #[error("not an absolute path")]
+    Relative,
+    /// `.` or `..` in it.
+    #[error("`.` and `..` are not taken: give the path as it is")]
+    Dots,
+    /// A NUL byte.
+    #[error("a NUL byte in the path")]
+    Nul,
+    /// The file system's root, or a directory of the system.
+    #[error("a directory of the system")]
+    System,
+    /// HOME of root, or a directory that it is in.
+    #[error("HOME of root, or a directory above it")]
+    HomeOfRoot,
+    /// Removing a mount point is its owner's business.
+    #[error("a mount point; it can be emptied with --keep-root")]
+    MountPoint,
+    /// A symlink in the path, or no directory.
+    #[error("not a directory, or a symlink on the way to it: give the path that it leads to")]
+    NotADirectory,
+    /// It cannot be opened.
+    #[error("cannot be opened: {0}")]
+    Closed(String),
+}
+
+/// A path that is not wiped; none of the others was touched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {refusal}", printable(path.as_os_str().as_bytes()))]
+pub struct RefusedPath {
+    /// The path.
+    pub path: PathBuf,
+    /// The reason.
+    #[source]
+    pub refusal: Refusal,
+}
 
 /// Nothing in these belongs to a job, at any depth.
 pub(super) const SYSTEM_TREES: [&str; 13] = [
@@ -42,7 +85,7 @@ pub(super) const SYSTEM_DIRECTORIES: [&str; 16] = [
 /// # Errors
 /// The [`Refusal`] otherwise.
 pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
-    let clean = tidy(path)?;
+    let clean = normalize(path)?;
     let in_system = SYSTEM_TREES
         .iter()
         .any(|tree| lies_in(&clean, Path::new(tree)));
@@ -65,7 +108,7 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
 ///
 /// # Errors
 /// The [`Refusal`] of what is no absolute path, or has dots in it.
-pub(super) fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
+pub(super) fn normalize(path: &Path) -> Result<PathBuf, Refusal> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
         return Err(Refusal::Empty);
@@ -88,10 +131,10 @@ pub(super) fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(clean)
 }
 
-/// Several, tidied as far as they can be; those that cannot are refused later.
-pub(super) fn tidied(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let tidied = |path: &PathBuf| tidy(path).unwrap_or_else(|_| path.clone());
-    paths.iter().map(tidied).collect()
+/// Several, normalize_all as far as they can be; those that cannot are refused later.
+pub(super) fn normalize_all(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let normalize_all = |path: &PathBuf| normalize(path).unwrap_or_else(|_| path.clone());
+    paths.iter().map(normalize_all).collect()
 }
 
 /// Whether `path` is `root` or lies beneath it. Both are clean, so that bytes tell, many times sooner than

@@ -11,8 +11,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::directory::{Directory, clear_flags};
-use super::open;
+use super::directory::{Directory, clear_inode_flags};
+use super::openat;
 
 /// What became of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,10 +115,10 @@ fn unlock_file(dir: &impl AsFd, name: &CStr) -> Option<Unlocked> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
     }
-    let link = open::link(&pinned).ok()?;
+    let link = openat::magic_link(&pinned).ok()?;
     // A lease on it would be waited for otherwise, fcntl(2).
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(CWD, link, flags, Mode::empty()).ok()?;
-    let flags = clear_flags(&file)?;
+    let flags = clear_inode_flags(&file)?;
     Some(Unlocked { file, flags })
 }

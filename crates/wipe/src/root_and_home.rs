@@ -7,8 +7,7 @@ use linux::errno::name_of;
 use rustix::fs::{fstat, stat};
 use rustix::io::Errno;
 
-use super::path;
-use super::refusal::Refusal;
+use super::path::{self, Refusal};
 
 pub(super) fn closed(errno: Errno) -> Refusal {
     Refusal::Closed(name_of(errno))
@@ -18,7 +17,7 @@ pub(super) fn closed(errno: Errno) -> Refusal {
 ///
 /// # Errors
 /// The [`Refusal`] of `/` and HOME of root.
-pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
+pub(super) fn reject_root_and_home(pinned: &OwnedFd) -> Result<(), Refusal> {
     let own = fstat(pinned).map_err(closed)?;
     let is_own = |path: &Path| {
         stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))

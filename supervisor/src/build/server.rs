@@ -120,14 +120,14 @@ fn end(config: &Config, served: Result<(), Failure>, report: &mut Report) -> u8 
 
 fn wipe_all(config: &Config, roots: &[PathBuf], report: &mut Report) -> u8 {
     let began = Instant::now();
-    let wiped = wipe::empty(&wipe::Emptying {
+    let wiped = wipe::empty(&wipe::WipeRequest {
         paths: roots,
         files_first: &[],
         budget: config.wipe.budget,
-        hurry: &|| None,
+        deadline: &|| None,
         before: None,
     })
-    .wiped;
+    .report;
     report.add_duration(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {

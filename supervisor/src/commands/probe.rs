@@ -12,7 +12,7 @@ use supervisor::storage::probe as storage_probe;
 pub(crate) fn main(name: &str, arguments: &[OsString]) -> u8 {
     match (name, arguments) {
         (sandbox::NAME, _) => return sandbox::child(arguments),
-        (wipe::owned::NAME, _) => return wipe::owned::child(arguments),
+        (wipe::userns_wipe::NAME, _) => return wipe::userns_wipe::run_in_child(arguments),
         (userns::BOUND, [program, arguments @ ..]) => {
             return userns::exec_bound_to_parent(program, arguments);
         }

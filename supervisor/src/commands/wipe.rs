@@ -10,7 +10,7 @@ use report::{WipeReport, exit};
 use serde_json::json;
 use supervisor::config::Config;
 use supervisor::log;
-use wipe::{self, Request};
+use wipe::WipeCommand;
 
 #[derive(Args)]
 #[command(
@@ -42,14 +42,14 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 
 pub(crate) fn main(arguments: &Arguments) -> u8 {
     log::start(&Config::default().log);
-    let request = Request {
+    let command = WipeCommand {
         paths: arguments.paths.clone(),
         keep_root: arguments.keep_root,
         dry_run: arguments.dry_run,
         budget: arguments.budget,
     };
     let began = Instant::now();
-    match wipe::run(&request) {
+    match wipe::run(&command) {
         Ok(wiped) => {
             print(arguments, &wiped, began.elapsed());
             if wiped.leftover_count == 0 {

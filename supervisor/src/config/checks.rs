@@ -107,7 +107,7 @@ fn wiped(config: &Config) -> Option<Impossible> {
     let mut all = own.into_iter().chain(also);
     let refused = || {
         all.find_map(|(key, path)| {
-            let refusal = wipe::acceptable(path).err()?;
+            let refusal = wipe::check_path(path).err()?;
             Some((key, path, refusal.to_string()))
         })
     };

@@ -5,6 +5,6 @@ use libfuzzer_sys::fuzz_target;
 use wipe::fuzzing;
 
 fuzz_target!(|bytes: &[u8]| {
-    fuzzing::any_path(bytes);
-    fuzzing::any_mount(bytes);
+    fuzzing::check_any_path(bytes);
+    fuzzing::check_any_mountinfo(bytes);
 });

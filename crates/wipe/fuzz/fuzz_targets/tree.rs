@@ -7,7 +7,7 @@
 mod hostile;
 
 use libfuzzer_sys::fuzz_target;
-use wipe::Request;
+use wipe::WipeCommand;
 
 fuzz_target!(|bytes: &[u8]| {
     let place = tempfile::tempdir().unwrap();
@@ -18,9 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
         std::fs::write(canary.join(name), name).unwrap();
     }
     hostile::build(&root, &canary, bytes);
-    let request = Request {
+    let request = WipeCommand {
         paths: vec![root.clone()],
-        ..Request::default()
+        ..WipeCommand::default()
     };
     let wiped = wipe::run(&request).unwrap();
     assert_eq!(wiped.leftover_count, 0, "{wiped:?}");

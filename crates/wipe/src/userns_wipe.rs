@@ -9,8 +9,8 @@ use std::time::Duration;
 use caps::{CapSet, Capability};
 use serde::{Deserialize, Serialize};
 
-use super::open::Opener;
-use super::tally::{Progress, Tally};
+use super::openat::Opener;
+use super::progress::{Counts, Progress};
 use super::walk;
 use linux::probe::{Probe, ProbeResult};
 use linux::userns;
@@ -18,21 +18,21 @@ use linux::userns;
 /// The child's name on our hidden command line.
 pub const NAME: &str = "wipe";
 /// Without a budget the child still ends.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const MAX_BUDGET: Duration = Duration::from_secs(24 * 3600);
 /// What the child may take to say what it did, after its budget.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const REPORT_TIME: Duration = Duration::from_millis(300);
 
 /// What the child says at its end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Answer {
+enum ChildResult {
     Done {
-        done: Progress,
-        causes: Vec<(u64, String)>,
+        done: Counts,
+        failures: Vec<(u64, String)>,
         /// There were more.
-        forgot: bool,
+        incomplete: bool,
     },
-    Not(ProbeResult),
+    Refused(ProbeResult),
 }
 
 /// Whether a namespace of our own could give permissions that we do not have.
@@ -45,8 +45,8 @@ pub(super) fn would_help() -> bool {
 ///
 /// # Errors
 /// A sentence on why there was no such child, or why it did not come to its end.
-pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
-    let left = tally.left().unwrap_or(LONGEST);
+pub(super) fn empty(roots: &[PathBuf], progress: &Progress) -> Result<(), String> {
+    let left = progress.left().unwrap_or(MAX_BUDGET);
     let mut arguments = vec![OsString::from(left.as_millis().to_string())];
     arguments.extend(roots.iter().map(OsString::from));
     let probe = Probe {
@@ -54,37 +54,37 @@ pub(super) fn empty(roots: &[PathBuf], tally: &Tally) -> Result<(), String> {
         arguments,
         forked: None,
         mapped: true,
-        timeout: left + LAST_WORDS,
+        timeout: left + REPORT_TIME,
     };
-    let mut counted = Progress::default();
+    let mut counted = Counts::default();
     let answer = probe.run_while(&mut |said| {
-        count(tally, &mut counted, said);
+        count(progress, &mut counted, said);
         // The budget may have become smaller meanwhile; the child does not know.
-        !(tally.over() && tally.over_by(LAST_WORDS))
+        !(progress.is_over() && progress.is_over_by(REPORT_TIME))
     });
     match answer.map_err(|error| error.to_string())? {
-        Answer::Done {
+        ChildResult::Done {
             done,
-            causes,
-            forgot,
+            failures,
+            incomplete,
         } => {
-            tally.add(done.since(counted));
-            tally.causes().learn(causes, forgot);
+            progress.add(done.since(counted));
+            progress.failures().merge(failures, incomplete);
             Ok(())
         }
-        Answer::Not(ProbeResult::Refused { call, errno }) => {
+        ChildResult::Refused(ProbeResult::Refused { call, errno }) => {
             let errno = nix::errno::Errno::from_raw(errno);
             Err(format!("{call}: {errno:?}"))
         }
-        Answer::Not(ProbeResult::Works) => Err("a child of ours said nothing".to_owned()),
+        ChildResult::Refused(ProbeResult::Works) => Err("a child of ours said nothing".to_owned()),
     }
 }
 
 /// Adds what the child's last line of progress says beyond what was counted before.
-fn count(tally: &Tally, counted: &mut Progress, said: &str) {
+fn count(progress: &Progress, counted: &mut Counts, said: &str) {
     let last = said.trim_end().lines().next_back().unwrap_or_default();
-    if let Ok(done) = serde_json::from_str::<Progress>(last) {
-        tally.add(done.since(*counted));
+    if let Ok(done) = serde_json::from_str::<Counts>(last) {
+        progress.add(done.since(*counted));
         *counted = done;
     }
 }
@@ -93,10 +93,10 @@ fn count(tally: &Tally, counted: &mut Progress, said: &str) {
 ///
 /// The arguments are the budget in milliseconds and the roots.
 #[must_use]
-pub fn child(arguments: &[OsString]) -> u8 {
+pub fn run_in_child(arguments: &[OsString]) -> u8 {
     let answer = match userns::enter() {
         Ok(()) => as_root(arguments),
-        Err(verdict) => Answer::Not(verdict),
+        Err(verdict) => ChildResult::Refused(verdict),
     };
     match serde_json::to_string(&answer) {
         Ok(line) => println!("{line}"),
@@ -105,22 +105,22 @@ pub fn child(arguments: &[OsString]) -> u8 {
     0
 }
 
-fn as_root(arguments: &[OsString]) -> Answer {
+fn as_root(arguments: &[OsString]) -> ChildResult {
     let budget = arguments
         .first()
         .and_then(|text| text.to_str()?.parse().ok());
     let roots: Vec<PathBuf> = arguments.iter().skip(1).map(PathBuf::from).collect();
-    let tally = Tally::new(budget.map(Duration::from_millis), None).saying(print);
-    walk::empty_all(Opener::find(), &roots, &tally);
-    let causes = tally.causes();
-    Answer::Done {
-        done: tally.progress(),
-        causes: causes.list(),
-        forgot: causes.forgot,
+    let progress = Progress::new(budget.map(Duration::from_millis), None).reporting_to(print);
+    walk::empty_all(Opener::find(), &roots, &progress);
+    let failures = progress.failures();
+    ChildResult::Done {
+        done: progress.counts(),
+        failures: failures.list(),
+        incomplete: failures.incomplete,
     }
 }
 
-fn print(progress: Progress) {
+fn print(progress: Counts) {
     if let Ok(line) = serde_json::to_string(&progress) {
         println!("{line}");
     }

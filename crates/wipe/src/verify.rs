@@ -1,7 +1,7 @@
 //! Looking at a tree without touching it: the second look after a wipe, and `--dry-run`.
 //!
 //! Two descriptors whatever the depth: the way back up is `..`, checked against what was there before. Only from the
-//! last level it may be closed, so the directory above that stays open.
+//! last level it may be unlisted, so the directory above that stays open.
 
 use std::ffi::{CStr, OsString};
 use std::mem::MaybeUninit;
@@ -14,34 +14,34 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::kept::Kept;
-use super::open::{self, Opener};
+use super::mountpoint;
+use super::openat::{self, Opener};
 use super::path;
-use super::volume;
+use super::pinned_root::PinnedRoot;
 use linux::errno::name_of;
 
 /// So many paths are named of each root: the first ones must not hide what is in the next.
-pub(super) const NAMED: usize = 20;
-/// Deeper than this nothing is looked at, only said: what is kept for the way back must stay small.
-const DEPTH: usize = 1 << 16;
+pub(super) const MAX_NAMED: usize = 20;
+/// Deeper than this nothing is looked at, only said: what is pinned for the way back must stay small.
+const MAX_DEPTH: usize = 1 << 16;
 /// A path that is longer is not put together: its end is not named anyway.
-const PATH: usize = 16 * 1024;
+const MAX_PATH: usize = 16 * 1024;
 
 /// What is in one or more trees.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct TreeCount {
     pub(super) files: u64,
     pub(super) directories: u64,
     pub(super) bytes: u64,
     /// Of these, what could not be looked into.
-    pub(super) closed: u64,
+    pub(super) unlisted: u64,
     /// The first of them; directories only where they are empty or cannot be looked into. A preview names only these.
-    pub(super) left: Vec<Left>,
+    pub(super) unremoved: Vec<Unremoved>,
 }
 
 /// An entry by name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct Unremoved {
     /// Its path, the end cut off where it is very long.
     pub(super) path: Vec<u8>,
     /// The error's name, where the look went no further.
@@ -54,9 +54,9 @@ pub(super) enum Purpose {
     /// How much would be removed: bytes too, which takes a stat(2) a file.
     Preview,
     /// Whether a directory is empty.
-    Emptied,
+    CheckEmpty,
     /// Whether it is gone itself.
-    Removed,
+    CheckRemoved,
 }
 
 /// A directory on the way from the root to where the look is.
@@ -81,17 +81,17 @@ struct State {
 }
 
 /// A look under way.
-pub(super) struct Look<'a> {
+pub(super) struct Verifier<'a> {
     pub(super) opener: Opener,
     /// Roots of the request: what is mounted there is looked at by itself.
     pub(super) roots: &'a [PathBuf],
     pub(super) purpose: Purpose,
     pub(super) expired: &'a dyn Fn() -> bool,
-    pub(super) seen: Seen,
+    pub(super) count: TreeCount,
     /// How many may be named before the next root.
     pub(super) limit: usize,
     /// Roots that are mounted in another one: looked at by themselves.
-    pub(super) apart: Vec<PathBuf>,
+    pub(super) separate_roots: Vec<PathBuf>,
 }
 
 enum Next {
@@ -104,67 +104,67 @@ enum Next {
     },
 }
 
-impl Look<'_> {
+impl Verifier<'_> {
     /// Counts what is in the roots. Nothing there is nothing found.
-    pub(super) fn at_all(&mut self) {
+    pub(super) fn visit_all(&mut self) {
         for root in path::outermost(self.roots) {
-            self.at(root);
+            self.visit(root);
         }
-        while let Some(root) = self.apart.pop() {
-            self.at(&root);
+        while let Some(root) = self.separate_roots.pop() {
+            self.visit(&root);
         }
     }
 
-    fn at(&mut self, path: &Path) {
-        match open::root(self.opener, path) {
+    fn visit(&mut self, path: &Path) {
+        match openat::open_root(self.opener, path) {
             Ok(fd) => {
-                let volume = volume::is_mount_point(self.opener, path, &fd).unwrap_or(false);
-                self.from(fd, path, volume);
+                let volume = mountpoint::is_mount_point(self.opener, path, &fd).unwrap_or(false);
+                self.visit_open(fd, path, volume);
             }
             Err(Errno::NOENT) => {}
             Err(errno) => {
-                self.limit = self.seen.left.len() + 1;
-                self.seen.files += 1;
+                self.limit = self.count.unremoved.len() + 1;
+                self.count.files += 1;
                 self.name(&[path.as_os_str().as_bytes()], Some(errno));
             }
         }
     }
 
     /// The same for a directory to which no path leads.
-    pub(super) fn at_kept(&mut self, kept: &Kept) {
-        match kept.list() {
-            Ok(fd) => self.from(fd, &kept.path, kept.volume),
+    pub(super) fn visit_pinned(&mut self, pinned: &PinnedRoot) {
+        match pinned.open() {
+            Ok(fd) => self.visit_open(fd, &pinned.path, pinned.is_mount_point),
             Err(errno) => {
-                self.limit = self.seen.left.len() + 1;
-                self.seen.directories += 1;
-                self.name(&[kept.path.as_os_str().as_bytes()], Some(errno));
+                self.limit = self.count.unremoved.len() + 1;
+                self.count.directories += 1;
+                self.name(&[pinned.path.as_os_str().as_bytes()], Some(errno));
             }
         }
     }
 
-    fn from(&mut self, fd: OwnedFd, path: &Path, volume: bool) {
+    fn visit_open(&mut self, fd: OwnedFd, path: &Path, volume: bool) {
         let mut name = path.as_os_str().as_bytes().to_vec();
-        self.limit = self.seen.left.len() + NAMED;
-        if self.purpose == Purpose::Emptied {
-            self.look_for_attributes(&fd, &name);
+        self.limit = self.count.unremoved.len() + MAX_NAMED;
+        if self.purpose == Purpose::CheckEmpty {
+            self.check_attributes(&fd, &name);
         }
-        let before = self.seen.files + self.seen.directories;
+        let before = self.count.files + self.count.directories;
         if let Err(errno) = self.walk(fd, &mut name, volume) {
-            self.seen.directories += 1;
+            self.count.directories += 1;
             self.name(&[&name], Some(errno));
-        } else if self.purpose == Purpose::Removed {
-            let empty = before == self.seen.files + self.seen.directories;
+        } else if self.purpose == Purpose::CheckRemoved {
+            let empty = before == self.count.files + self.count.directories;
             self.count_directory(&name, empty);
         }
     }
 
     /// A directory that stays can hide data in its attributes.
-    fn look_for_attributes(&mut self, dir: &OwnedFd, path: &[u8]) {
-        match volume::has_attributes(dir) {
+    fn check_attributes(&mut self, dir: &OwnedFd, path: &[u8]) {
+        match mountpoint::has_user_attributes(dir) {
             Ok(false) => {}
             Ok(true) => self.count_directory(path, true),
             Err(errno) => {
-                self.seen.directories += 1;
+                self.count.directories += 1;
                 self.name(&[path], Some(errno));
             }
         }
@@ -175,7 +175,7 @@ impl Look<'_> {
         let mut state = State::default();
         loop {
             let top = volume && above.is_empty();
-            let below = above.len() < DEPTH;
+            let below = above.len() < MAX_DEPTH;
             match self.list(&here, path, top, below, &mut state)? {
                 Next::Below {
                     fd,
@@ -196,7 +196,7 @@ impl Look<'_> {
                         path: path.len(),
                         state,
                     });
-                    if path.len() < PATH {
+                    if path.len() < MAX_PATH {
                         path.push(b'/');
                         path.extend(name);
                     }
@@ -211,8 +211,8 @@ impl Look<'_> {
                     };
                     if !state.excused {
                         self.count_directory(path, !state.entries);
-                    } else if self.purpose == Purpose::Emptied {
-                        self.look_for_attributes(&here, path);
+                    } else if self.purpose == Purpose::CheckEmpty {
+                        self.check_attributes(&here, path);
                     }
                     path.truncate(level.path);
                     state = State {
@@ -226,7 +226,7 @@ impl Look<'_> {
     }
 
     fn count_directory(&mut self, path: &[u8], empty: bool) {
-        self.seen.directories += 1;
+        self.count.directories += 1;
         if empty {
             self.name(&[path], None);
         }
@@ -245,7 +245,8 @@ impl Look<'_> {
         let mut raw = RawDir::new(dir, &mut buffer);
         loop {
             // What is left gets named first: there is little of it, or it is soon found.
-            let named = self.seen.left.len() >= self.limit || self.purpose == Purpose::Preview;
+            let named =
+                self.count.unremoved.len() >= self.limit || self.purpose == Purpose::Preview;
             if named && (self.expired)() {
                 return Err(Errno::TIMEDOUT);
             }
@@ -260,12 +261,12 @@ impl Look<'_> {
             let (directory, bytes) = self.kind(dir, name, found.file_type());
             if !directory {
                 state.entries = true;
-                self.seen.files += 1;
-                self.seen.bytes += bytes;
+                self.count.files += 1;
+                self.count.bytes += bytes;
                 self.name(&[path, b"/", name.to_bytes()], None);
                 continue;
             }
-            let excused = top && volume::is_lost_and_found(dir, name);
+            let excused = top && mountpoint::is_lost_and_found(dir, name);
             let opened = if below {
                 self.opener.child(dir, name)
             } else {
@@ -286,11 +287,11 @@ impl Look<'_> {
                 Err(_) if excused => state.excused = true,
                 Err(Errno::XDEV) if self.is_root(path, name) => {
                     state.excused = true;
-                    self.apart.push(joined(path, name));
+                    self.separate_roots.push(joined(path, name));
                 }
                 Err(errno) => {
                     state.entries = true;
-                    self.seen.directories += 1;
+                    self.count.directories += 1;
                     self.name(&[path, b"/", name.to_bytes()], Some(errno));
                 }
             }
@@ -315,10 +316,10 @@ impl Look<'_> {
     }
 
     fn name(&mut self, path: &[&[u8]], obstacle: Option<Errno>) {
-        self.seen.closed += u64::from(obstacle.is_some());
+        self.count.unlisted += u64::from(obstacle.is_some());
         let named = obstacle.is_some() || self.purpose != Purpose::Preview;
-        if named && self.seen.left.len() < self.limit {
-            self.seen.left.push(Left {
+        if named && self.count.unremoved.len() < self.limit {
+            self.count.unremoved.push(Unremoved {
                 path: path.concat(),
                 obstacle: obstacle.map(name_of),
             });

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{FileType, RawDir, SeekFrom, seek};
 use rustix::io::Errno;
 
-use super::tally::Tally;
+use super::progress::Progress;
 
 /// Bytes that the kernel fills at a time, as in the C library.
 const BUFFER: usize = 32 * 1024;
@@ -26,16 +26,16 @@ const DIRECTORY: u32 = 1 << 31;
 
 /// Where reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
+pub(super) enum Filled {
     /// There is nothing more.
-    AtEnd,
+    EndOfDirectory,
     /// The batch is full.
-    Full,
+    BatchFull,
 }
 
 /// How much a batch takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct BatchLimits {
     /// Bytes of entries and their names; one buffer more may come.
     pub(super) bytes: usize,
     /// Directories, exactly, and what may be some: not every file system tells.
@@ -46,14 +46,14 @@ pub(super) struct Limits {
 ///
 /// # Errors
 /// As getdents(2).
-pub(super) fn count(dir: &impl AsFd, tally: &Tally) -> Result<u64, Errno> {
+pub(super) fn count(dir: &impl AsFd, progress: &Progress) -> Result<u64, Errno> {
     let mut buffer = Vec::with_capacity(BUFFER);
     let mut raw = RawDir::new(dir, buffer.spare_capacity_mut());
     let mut found = 0;
     while let Some(entry) = raw.next() {
         entry?;
         found += 1;
-        if raw.is_buffer_empty() && tally.over() {
+        if raw.is_buffer_empty() && progress.is_over() {
             break;
         }
     }
@@ -73,7 +73,7 @@ impl Batch {
     ///
     /// # Errors
     /// As getdents(2) and lseek(2). A directory that somebody removed has come to its end.
-    pub(super) fn fill(&mut self, dir: &impl AsFd, limits: Limits) -> Result<Stopped, Errno> {
+    pub(super) fn fill(&mut self, dir: &impl AsFd, limits: BatchLimits) -> Result<Filled, Errno> {
         self.names.clear();
         self.entries.clear();
         let stopped = self.read(dir, limits)?;
@@ -82,7 +82,7 @@ impl Batch {
         Ok(stopped)
     }
 
-    fn read(&mut self, dir: &impl AsFd, limits: Limits) -> Result<Stopped, Errno> {
+    fn read(&mut self, dir: &impl AsFd, limits: BatchLimits) -> Result<Filled, Errno> {
         let mut directories = 0;
         self.buffer.clear();
         self.buffer.reserve_exact(BUFFER);
@@ -90,10 +90,10 @@ impl Batch {
         loop {
             let size = self.names.len() + self.entries.len() * size_of::<Entry>();
             if size >= limits.bytes && raw.is_buffer_empty() {
-                return Ok(Stopped::Full);
+                return Ok(Filled::BatchFull);
             }
             let found = match raw.next() {
-                None | Some(Err(Errno::NOENT)) => return Ok(Stopped::AtEnd),
+                None | Some(Err(Errno::NOENT)) => return Ok(Filled::EndOfDirectory),
                 Some(found) => found?,
             };
             let name = found.file_name();
@@ -113,7 +113,7 @@ impl Batch {
             if directories >= limits.directories {
                 // What the buffer still holds is read again next time.
                 seek(dir, SeekFrom::Start(found.next_entry_cookie()))?;
-                return Ok(Stopped::Full);
+                return Ok(Filled::BatchFull);
             }
         }
     }
@@ -132,12 +132,12 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// Names of everything that is no directory, or may be none.
+    /// UniqueNames of everything that is no directory, or may be none.
     pub(super) fn files(&self) -> impl Iterator<Item = &CStr> {
         self.of(false)
     }
 
-    /// Names of the directories.
+    /// UniqueNames of the directories.
     pub(super) fn directories(&self) -> impl DoubleEndedIterator<Item = &CStr> {
         self.of(true)
     }
@@ -159,7 +159,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::fs::File;
 
-    fn read_all(limits: Limits) -> (Vec<usize>, BTreeSet<String>) {
+    fn read_all(limits: BatchLimits) -> (Vec<usize>, BTreeSet<String>) {
         let place = tempfile::tempdir().unwrap();
         for number in 0..300 {
             std::fs::create_dir(place.path().join(format!("d{number}"))).unwrap();
@@ -173,7 +173,7 @@ mod tests {
             let all = batch.files().chain(batch.directories());
             names.extend(all.map(|name| name.to_str().unwrap().to_owned()));
             sizes.push(batch.directories().count());
-            if stopped == Stopped::AtEnd {
+            if stopped == Filled::EndOfDirectory {
                 return (sizes, names);
             }
         }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn small_batches_miss_nothing() {
         for directories in [1, 16, 1000] {
-            let limits = Limits {
+            let limits = BatchLimits {
                 bytes: 1000,
                 directories,
             };

@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::open::{self, Opener};
+use super::openat::{self, Opener};
 use linux::idmap;
 
 /// Whether `path`, open as `fd`, is where a file system is mounted.
@@ -22,8 +22,8 @@ pub(super) fn is_mount_point(opener: Opener, path: &Path, fd: &impl AsFd) -> Res
     let Some(parent) = path.parent() else {
         return Ok(true);
     };
-    let parent = open::pin(opener, parent)?;
-    Ok(open::mount_id(&parent)? != open::mount_id(fd)?)
+    let parent = openat::pin(opener, parent)?;
+    Ok(openat::mount_id(&parent)? != openat::mount_id(fd)?)
 }
 
 /// Whether `name` is the directory that mkfs.ext4 makes at the top of a volume, for e2fsck(8).
@@ -34,12 +34,13 @@ pub(super) fn is_lost_and_found(root: &impl AsFd, name: &CStr) -> bool {
     name == c"lost+found"
         && statat(root, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
             let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            directory && (stat.st_uid == 0 || (stat.st_uid == OVERFLOW && !is_mapped(OVERFLOW)))
+            directory
+                && (stat.st_uid == 0 || (stat.st_uid == OVERFLOW_UID && !is_mapped(OVERFLOW_UID)))
         })
 }
 
 /// What an id looks like that our map has no place for, kernel.overflowuid.
-const OVERFLOW: u32 = 65534;
+const OVERFLOW_UID: u32 = 65534;
 
 fn is_mapped(id: u32) -> bool {
     static MAP: OnceLock<Vec<idmap::IdMapping>> = OnceLock::new();
@@ -60,7 +61,7 @@ const NAMES: usize = 64 * 1024;
 ///
 /// # Errors
 /// `E2BIG` where the kernel does not list them, for there are too many; else as removexattr(2).
-pub(super) fn forget_attributes(dir: &impl AsFd) -> Result<(), Errno> {
+pub(super) fn remove_user_attributes(dir: &impl AsFd) -> Result<(), Errno> {
     for name in users(&attributes(dir)?) {
         match fremovexattr(dir, name) {
             Ok(()) | Err(Errno::NODATA) => {}
@@ -73,13 +74,13 @@ pub(super) fn forget_attributes(dir: &impl AsFd) -> Result<(), Errno> {
 /// Whether such an attribute is there.
 ///
 /// # Errors
-/// As [`forget_attributes`].
-pub(super) fn has_attributes(dir: &impl AsFd) -> Result<bool, Errno> {
+/// As [`remove_user_attributes`].
+pub(super) fn has_user_attributes(dir: &impl AsFd) -> Result<bool, Errno> {
     Ok(users(&attributes(dir)?).next().is_some())
 }
 
 /// The same by path and sooner, for a directory that mostly has none: true where it cannot be told.
-pub(super) fn may_have_attributes(path: &Path) -> bool {
+pub(super) fn may_have_user_attributes(path: &Path) -> bool {
     let mut names = Vec::with_capacity(1024);
     match llistxattr(path, spare_capacity(&mut names)) {
         Ok(_) => users(&names).next().is_some(),

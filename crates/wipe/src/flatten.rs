@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustix::fs::renameat;
 
 use super::directory::Directory;
-use super::open::Opener;
+use super::openat::Opener;
 
 /// What the names of such pieces begin with.
 const PREFIX: &str = ".wipe-moved-";
 
-/// Names that nobody can foresee and occupy.
+/// UniqueNames that nobody can foresee and occupy.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct UniqueNames {
     secret: RandomState,
     next: AtomicU64,
 }
 
-impl Names {
+impl UniqueNames {
     fn next(&self) -> String {
         let number = self.next.fetch_add(1, Relaxed);
         format!("{PREFIX}{:016x}", self.secret.hash_one(number))
@@ -30,11 +30,16 @@ impl Names {
 }
 
 /// Moves `name` of `parent` as far up as it may go; the directory that it is in then is listed again.
-pub(super) fn move_up(opener: Opener, names: &Names, parent: &Arc<Directory>, name: &CStr) -> bool {
-    let mut line = parent.line();
-    line.pop();
+pub(super) fn move_up(
+    opener: Opener,
+    names: &UniqueNames,
+    parent: &Arc<Directory>,
+    name: &CStr,
+) -> bool {
+    let mut ancestry = parent.ancestry();
+    ancestry.pop();
     let mut unlocked = false;
-    line.iter().any(|above| {
+    ancestry.iter().any(|above| {
         let rename = || renameat(parent, name, above, names.next());
         let moved = rename().or_else(|errno| {
             if unlocked {
@@ -55,8 +60,8 @@ pub(super) fn move_up(opener: Opener, names: &Names, parent: &Arc<Directory>, na
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::Place;
-    use crate::open;
+    use crate::directory::Position;
+    use crate::openat;
     use std::path::Path;
     use std::sync::atomic::AtomicUsize;
 
@@ -67,17 +72,17 @@ mod tests {
         let open = Arc::new(AtomicUsize::new(0));
         let opener = Opener::find();
         let top = |path: &Path| {
-            let fd = open::root(opener, path).unwrap();
-            Directory::new(fd, Place::Root(path.to_owned()), &open)
+            let fd = openat::open_root(opener, path).unwrap();
+            Directory::new(fd, Position::Root(path.to_owned()), &open)
         };
         let root = top(place.path());
-        let a = Place::Below {
+        let a = Position::Below {
             parent: Arc::clone(&root),
             name: c"a".into(),
             keep: false,
         };
         let a = Directory::new(opener.child(&root, c"a").unwrap(), a, &open);
-        let names = Names::default();
+        let names = UniqueNames::default();
         assert!(move_up(opener, &names, &a, c"b"));
         assert!(!place.path().join("a/b").exists());
         let moved = std::fs::read_dir(place.path()).unwrap().flatten();
@@ -86,7 +91,7 @@ mod tests {
             moved.iter().any(|path| path.join("c").is_dir()),
             "{moved:?}"
         );
-        assert!(root.again_for_moved() && !root.again_for_moved());
+        assert!(root.may_retry_for_moved() && !root.may_retry_for_moved());
         // From the root itself there is nowhere to go.
         assert!(!move_up(opener, &names, &root, c"a"));
     }

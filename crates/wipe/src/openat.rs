@@ -77,25 +77,25 @@ impl Opener {
     }
 }
 
-/// Opens `path`, absolute and clean, with no symlink anywhere in it. Mounts may be crossed on the way.
+/// Opens `path`, absolute and clean, with no symlink anywhere in it. MountSnapshot may be crossed on the way.
 ///
 /// # Errors
 /// `ELOOP` or `ENOTDIR` for a symlink or a file on the way, else as openat2(2).
-pub(super) fn root(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_root(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
     walk_to(opener, path, LIST)
 }
 
 /// Makes the directory `path` readable and writable for its owner.
 ///
 /// # Errors
-/// As [`root`], and chmod(2).
+/// As [`open_root`], and chmod(2).
 pub(super) fn unlock_root(opener: Opener, path: &Path) -> Result<(), Errno> {
     unlock(&pin(opener, path)?)
 }
 
 /// fchmod(2) refuses O_PATH descriptors.
 fn unlock(pinned: &OwnedFd) -> Result<(), Errno> {
-    chmodat(CWD, link(pinned)?, Mode::RWXU, AtFlags::empty())
+    chmodat(CWD, magic_link(pinned)?, Mode::RWXU, AtFlags::empty())
 }
 
 /// The magic link of a descriptor, which leads to what is pinned and nowhere else: the kernel's own, for a job
@@ -103,7 +103,7 @@ fn unlock(pinned: &OwnedFd) -> Result<(), Errno> {
 ///
 /// # Errors
 /// `ENOENT` where there is none, else as statfs(2).
-pub(super) fn link(fd: &impl AsFd) -> Result<String, Errno> {
+pub(super) fn magic_link(fd: &impl AsFd) -> Result<String, Errno> {
     let is_of_the_kernel = statfs("/proc/self/fd")?.f_type == PROC_SUPER_MAGIC;
     let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
     is_of_the_kernel.then_some(link).ok_or(Errno::NOENT)
@@ -113,7 +113,7 @@ pub(super) fn link(fd: &impl AsFd) -> Result<String, Errno> {
 ///
 /// # Errors
 /// As openat(2).
-pub(super) fn again(dir: &impl AsFd) -> Result<OwnedFd, Errno> {
+pub(super) fn reopen(dir: &impl AsFd) -> Result<OwnedFd, Errno> {
     openat(dir, c".", LIST, Mode::empty())
 }
 
@@ -122,10 +122,10 @@ pub(super) fn again(dir: &impl AsFd) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// As openat(2), and chmod(2).
 pub(super) fn list_pinned(pinned: &OwnedFd) -> Result<OwnedFd, Errno> {
-    match again(pinned) {
+    match reopen(pinned) {
         Err(Errno::ACCESS) => {
             unlock(pinned)?;
-            again(pinned)
+            reopen(pinned)
         }
         opened => opened,
     }
@@ -134,7 +134,7 @@ pub(super) fn list_pinned(pinned: &OwnedFd) -> Result<OwnedFd, Errno> {
 /// The same without the right to list.
 ///
 /// # Errors
-/// As [`root`].
+/// As [`open_root`].
 pub(super) fn pin(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
     walk_to(opener, path, PIN)
 }
@@ -142,7 +142,7 @@ pub(super) fn pin(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
 /// The same for anything, of whatever type: files can be mount points too.
 ///
 /// # Errors
-/// As [`root`].
+/// As [`open_root`].
 pub(super) fn pin_any(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
     walk_to(opener, path, PIN - OFlags::DIRECTORY)
 }
@@ -232,15 +232,15 @@ mod tests {
         std::fs::create_dir_all(&real).unwrap();
         symlink(place.path().join("real"), place.path().join("link")).unwrap();
         for opener in BOTH {
-            assert!(root(opener, &real).is_ok());
+            assert!(open_root(opener, &real).is_ok());
             for path in ["link", "link/below"] {
-                let error = root(opener, &place.path().join(path)).unwrap_err();
+                let error = open_root(opener, &place.path().join(path)).unwrap_err();
                 assert!(
                     [Errno::LOOP, Errno::NOTDIR].contains(&error),
                     "{opener:?} {path}: {error}"
                 );
             }
-            let dir = root(opener, place.path()).unwrap();
+            let dir = open_root(opener, place.path()).unwrap();
             assert!(opener.child(&dir, c"real").is_ok());
             assert!(opener.child(&dir, c"link").is_err());
         }
@@ -249,14 +249,14 @@ mod tests {
     #[test]
     fn a_mount_is_not_entered() {
         for opener in BOTH {
-            let dir = root(opener, Path::new("/")).unwrap();
+            let dir = open_root(opener, Path::new("/")).unwrap();
             assert_eq!(opener.child(&dir, c"proc").unwrap_err(), Errno::XDEV);
         }
     }
 
     #[test]
     fn both_sources_agree_on_a_mounts_id() {
-        let dir = root(Opener::find(), Path::new("/proc")).unwrap();
+        let dir = open_root(Opener::find(), Path::new("/proc")).unwrap();
         assert_eq!(mount_id(&dir), mount_id_of_fdinfo(dir.as_fd()));
     }
 
@@ -267,7 +267,7 @@ mod tests {
         std::fs::create_dir(&closed).unwrap();
         for opener in BOTH {
             std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o0)).unwrap();
-            let dir = root(opener, place.path()).unwrap();
+            let dir = open_root(opener, place.path()).unwrap();
             opener.unlock(&dir, c"closed").unwrap();
             let mode = std::fs::metadata(&closed).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700);
