@@ -2,10 +2,11 @@
 
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use linux::files::private_file;
 use linux::process::Identity;
 
 /// Why a directory or file of ours could not be made.
@@ -162,14 +163,7 @@ fn writable(path: &Path) -> std::io::Result<()> {
 
 /// A file left by a run that was killed is replaced, never written through: it could be a symlink.
 fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    remove_if_present(path)?;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)
+    private_file(path, 0o600)?.write_all(content)
 }
 
 fn remove_if_present(path: &Path) -> std::io::Result<()> {

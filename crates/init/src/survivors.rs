@@ -9,6 +9,7 @@ use nix::unistd::getpid;
 
 use super::{is_pid_1, reap};
 use linux::libc_ext;
+use linux::procfs::{self, Stat as Process};
 
 /// How long processes have between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -30,15 +31,6 @@ pub struct Survivors {
     pub remaining: Vec<String>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
-}
-
-/// Another process of this container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    name: String,
-    zombie: bool,
 }
 
 /// Ends every other process of the container; as a subreaper, every descendant.
@@ -159,30 +151,9 @@ fn descendants(all: &[Process], ancestor: i32) -> Vec<Process> {
 }
 
 fn read_processes() -> Option<Vec<Process>> {
-    let entries = std::fs::read_dir("/proc").ok()?;
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    // A process that ended meanwhile has no file to read.
-    let processes: Vec<Process> = pids
-        .filter_map(|pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
-        .collect();
-    // We are one ourselves: a list without anybody is none.
+    let processes: Vec<Process> = procfs::pids().ok()?.filter_map(procfs::stat).collect();
+    // This process is one itself, so an empty list is no list.
     (!processes.is_empty()).then_some(processes)
-}
-
-/// One line of `/proc/PID/stat`, proc_pid_stat(5): the name stands in parentheses and may hold any character.
-fn parse_stat(text: &str) -> Option<Process> {
-    let (pid, rest) = text.split_once(" (")?;
-    let (name, rest) = rest.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    Some(Process {
-        pid: pid.parse().ok()?,
-        parent: fields.next()?.parse().ok()?,
-        name: name.to_owned(),
-        zombie: state == "Z",
-    })
 }
 
 #[cfg(test)]
@@ -196,19 +167,6 @@ mod tests {
             name: String::new(),
             zombie: false,
         }
-    }
-
-    #[test]
-    fn a_name_with_parentheses_and_spaces_is_read_whole() {
-        let read = parse_stat("42 (a) R (b) Z 7 42 42 0 -1").unwrap();
-        let expected = Process {
-            pid: 42,
-            parent: 7,
-            name: "a) R (b".to_owned(),
-            zombie: true,
-        };
-        assert_eq!(read, expected);
-        assert_eq!(parse_stat("garbage"), None);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Trials: what can only be known by doing it is done in a child of our own, with a time limit.
+//! Probes: children that try an operation to prove that it works, with a time limit.
 //!
-//! The child is a copy of this process, or this program again (`supervisor trial NAME …`) where there are several
-//! threads; whatever it mounts or unshares ends with it.
+//! The child is a fork of this process. If there are several threads, it is this program again (`supervisor probe NAME …`).
+//! Its mounts and namespaces end with it.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,49 +15,49 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::unistd::{Pid, pipe2};
+use report::exit;
 use serde::de::DeserializeOwned;
 
 pub use super::handshake::ProbeResult;
-use super::handshake::{GO, READY};
+use super::handshake::{self, Handshake};
 use super::poll::{self, Interest};
 use super::{fork, idmap, libc_ext};
-use report::exit;
 
-/// How often a child that takes long is asked after.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a child may run between two calls of `keep_on`.
+const KEEP_ON_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why there is no result.
+/// The reason why a probe has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// The child could not be started, or its pipes broke.
-    #[error("trial {name} could not run: {source}")]
+    #[error("probe {name} could not run: {source}")]
     Io {
-        /// The trial.
+        /// The name of the probe.
         name: &'static str,
-        /// The reason.
+        /// The error of the kernel.
         source: std::io::Error,
     },
-    /// It took too long and was killed.
-    #[error("trial {name} was still not done after {} ms", limit.as_millis())]
+    /// The child was killed at the time limit.
+    #[error("probe {name} did not end within {} ms", timeout.as_millis())]
     TimedOut {
-        /// The trial.
+        /// The name of the probe.
         name: &'static str,
         /// The time limit.
-        limit: Duration,
+        timeout: Duration,
     },
-    /// It ended without a result.
-    #[error("trial {name} ended with {status} and without a result: {said}")]
-    Silent {
-        /// The trial.
+    /// The child ended without a result.
+    #[error("probe {name} ended with {status} and printed no result: {stderr}")]
+    NoResult {
+        /// The name of the probe.
         name: &'static str,
-        /// How it ended.
-        status: std::process::ExitStatus,
-        /// The end of its stderr.
-        said: String,
+        /// The exit status of the child.
+        status: ExitStatus,
+        /// The end of the child's stderr.
+        stderr: String,
     },
 }
 
-/// The command line of trial `name` in this very program; arguments may follow.
+/// Returns the command line of probe `name` in this same program; arguments may follow.
 #[must_use]
 pub fn command(name: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
@@ -65,10 +65,12 @@ pub fn command(name: &str) -> Command {
     command
 }
 
-/// A trial's child, by name and arguments: says what it found on stdout, and gives its exit code.
+/// The code of a probe's child. It gets the name and the arguments, prints its result on stdout and returns its exit code.
 pub type ProbeFn = fn(&str, &[OsString]) -> u8;
 
-/// How a child ends that has nothing but a result to say; `None` where there is no such trial.
+/// Prints a result as a child does, and returns the child's exit code.
+///
+/// `None` stands for an unknown name of a probe: nothing is printed, and the code is that of a wrong command line.
 #[must_use]
 pub fn print_result(result: Option<ProbeResult>) -> u8 {
     let Some(result) = result else {
@@ -78,44 +80,44 @@ pub fn print_result(result: Option<ProbeResult>) -> u8 {
     0
 }
 
-/// A trial to run.
+/// A probe that can be run.
 #[derive(Debug)]
 pub struct Probe {
-    /// Its name on our hidden command line.
+    /// The name on the hidden command line `supervisor probe NAME`.
     pub name: &'static str,
-    /// Its arguments.
+    /// The arguments of the child.
     pub arguments: Vec<OsString>,
-    /// What a copy of this process does; without it the child is always this program again.
+    /// The code of a forked child; without it the child is always this program again.
     pub forked: Option<ProbeFn>,
-    /// Whether the child makes a user namespace whose ids we map.
+    /// True if the child makes a user namespace whose ids the parent maps.
     pub mapped: bool,
-    /// Killed when it takes longer.
+    /// The child is killed after this time.
     pub timeout: Duration,
 }
 
 impl Probe {
-    /// Runs the trial and waits for its result.
+    /// Runs the probe and returns its result.
     ///
     /// # Errors
-    /// [`ProbeError`] where the trial proved nothing.
+    /// [`ProbeError`] if the probe proved nothing.
     pub fn run(&self) -> Result<ProbeResult, ProbeError> {
         self.run_as()
     }
 
-    /// The same for a child whose last line of JSON says more than a result.
+    /// Runs a probe whose last line of JSON is a `T`.
     ///
-    /// It must read a [`ProbeResult`] too: that is what is said where ids cannot be mapped.
+    /// `T` must be able to hold a [`ProbeResult`] too, which is the result if the ids cannot be mapped.
     ///
     /// # Errors
-    /// [`ProbeError`] where the child said no such thing.
+    /// [`ProbeError`] if the child printed no such line.
     pub fn run_as<T: DeserializeOwned>(&self) -> Result<T, ProbeError> {
         self.run_while(&mut |_| true)
     }
 
-    /// The same for a child that takes long: `keep_on` hears all that it has said, now and then, and may end it.
+    /// Runs a probe that takes long. `keep_on` gets the whole output so far every 100 ms and returns false to end the child.
     ///
     /// # Errors
-    /// As [`ask`](Self::ask).
+    /// As [`run_as`](Self::run_as); [`ProbeError::TimedOut`] if `keep_on` returned false.
     pub fn run_while<T: DeserializeOwned>(
         &self,
         keep_on: &mut dyn FnMut(&str) -> bool,
@@ -124,35 +126,35 @@ impl Probe {
         let io = |source| ProbeError::Io { name, source };
         let mut child = self.start().map_err(io)?;
         let end = Instant::now() + self.timeout;
-        let talked = self.exchange(&mut child, end, keep_on);
-        // Whatever was said, the child does not outlive its trial.
+        let output = self.exchange(&mut child, end, keep_on);
+        // The child does not outlive its probe, whatever it has printed.
         let _ = libc_ext::kill(child.pid.as_raw(), libc::SIGKILL);
-        let mut said = String::new();
-        // A grandchild may hold the pipe open: take what is there, wait for nothing.
+        let mut stderr = String::new();
+        // A grandchild may hold the pipe open: read what is there and wait no longer.
         let soon = Instant::now() + Duration::from_millis(10);
-        let _ = read_until(&mut child.stderr, soon, &mut said);
+        let _ = read_until(&mut child.stderr, soon, &mut stderr);
         let status = libc_ext::wait(child.pid).map_err(|errno| io(errno.into()))?;
-        let status = ExitStatus::from_raw(status);
-        let lines = match talked {
-            Ok(lines) => lines,
-            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-                let limit = self.timeout;
-                return Err(ProbeError::TimedOut { name, limit });
+        let output = match output {
+            Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                let timeout = self.timeout;
+                return Err(ProbeError::TimedOut { name, timeout });
             }
             Err(error) => return Err(io(error)),
         };
-        let result = lines
-            .lines()
-            .rev()
-            .find_map(|line| serde_json::from_str(line).ok());
-        let said = said.trim().to_owned();
-        result.ok_or(ProbeError::Silent { name, status, said })
+        let mut lines = output.lines().rev();
+        let result = lines.find_map(|line| serde_json::from_str(line).ok());
+        result.ok_or_else(|| ProbeError::NoResult {
+            name,
+            status: ExitStatus::from_raw(status),
+            stderr: stderr.trim().to_owned(),
+        })
     }
 
     fn start(&self) -> std::io::Result<Child> {
         if let Some(forked) = self.forked {
             match self.start_forked(forked) {
-                Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
                 started => return started,
             }
         }
@@ -170,61 +172,63 @@ impl Probe {
                 stdout: OwnedFd::from(stdout).into(),
                 stderr: OwnedFd::from(stderr).into(),
             }),
-            _ => Err(std::io::ErrorKind::BrokenPipe.into()),
+            _ => Err(ErrorKind::BrokenPipe.into()),
         }
     }
 
     fn start_forked(&self, forked: ProbeFn) -> std::io::Result<Child> {
-        let [input, output, errors] = [(); 3].map(|()| pipe2(OFlag::O_CLOEXEC));
-        let ((stdin, to), (from, stdout), (errors, stderr)) = (input?, output?, errors?);
-        let pid = fork::fork_and_run([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], || {
-            forked(self.name, &self.arguments)
-        })?;
+        let (child_stdin, stdin) = pipe2(OFlag::O_CLOEXEC)?;
+        let (stdout, child_stdout) = pipe2(OFlag::O_CLOEXEC)?;
+        let (stderr, child_stderr) = pipe2(OFlag::O_CLOEXEC)?;
+        let stdio = [
+            child_stdin.as_fd(),
+            child_stdout.as_fd(),
+            child_stderr.as_fd(),
+        ];
+        let pid = fork::fork_and_run(stdio, || forked(self.name, &self.arguments))?;
         Ok(Child {
             pid,
-            stdin: Some(to.into()),
-            stdout: from.into(),
-            stderr: errors.into(),
+            stdin: Some(stdin.into()),
+            stdout: stdout.into(),
+            stderr: stderr.into(),
         })
     }
 
-    /// Maps the child's ids when it asks for it, then reads all that it says.
+    /// Maps the child's ids once the child is ready, then reads all of its output.
     fn exchange(
         &self,
         child: &mut Child,
         end: Instant,
         keep_on: &mut dyn FnMut(&str) -> bool,
     ) -> std::io::Result<String> {
-        let mut said = String::new();
+        let mut output = String::new();
         let stdin = child.stdin.take();
-        let stdout = &mut child.stdout;
-        if self.mapped {
-            read_line(stdout, end, &mut said)?;
-            if said != READY {
-                return read_until(stdout, end, &mut said).map(|()| said);
+        if let (true, Some(stdin)) = (self.mapped, &stdin) {
+            let handshake = Handshake::new(&child.stdout, stdin);
+            let line = handshake.read_line(Some(end))?;
+            if !handshake::is_ready(&line) {
+                output = line;
+                return read_until(&mut child.stdout, end, &mut output).map(|()| output);
             }
-            said.clear();
             if let Err(error) = idmap::write_maps(child.pid) {
                 let refused = ProbeResult::refused(error.to_string(), Errno::EPERM);
                 return Ok(serde_json::to_string(&refused)?);
             }
-            if let Some(mut stdin) = stdin.as_ref() {
-                stdin.write_all(GO)?;
-            }
+            handshake.send_go()?;
         }
         drop(stdin);
-        while keep_on(&said) {
-            let pause = (Instant::now() + POLL_INTERVAL).min(end);
-            match read_until(&mut *stdout, pause, &mut said) {
-                Err(error) if error.kind() == std::io::ErrorKind::TimedOut && pause < end => {}
-                read => return read.map(|()| said),
+        while keep_on(&output) {
+            let pause = (Instant::now() + KEEP_ON_INTERVAL).min(end);
+            match read_until(&mut child.stdout, pause, &mut output) {
+                Err(error) if error.kind() == ErrorKind::TimedOut && pause < end => {}
+                read => return read.map(|()| output),
             }
         }
-        Err(std::io::ErrorKind::TimedOut.into())
+        Err(ErrorKind::TimedOut.into())
     }
 }
 
-/// A trial's child.
+/// A running child, and our ends of its pipes.
 struct Child {
     pid: Pid,
     stdin: Option<File>,
@@ -241,20 +245,4 @@ fn read_until(mut from: impl Read + AsFd, end: Instant, into: &mut String) -> st
             n => into.push_str(&String::from_utf8_lossy(&buffer[..n])),
         }
     }
-}
-
-fn read_line(
-    from: &mut (impl Read + AsFd),
-    end: Instant,
-    into: &mut String,
-) -> std::io::Result<()> {
-    let mut byte = [0];
-    while !into.ends_with('\n') {
-        poll::wait_until(from, Interest::Read, end)?;
-        if from.read(&mut byte)? == 0 {
-            break;
-        }
-        into.push(char::from(byte[0]));
-    }
-    Ok(())
 }

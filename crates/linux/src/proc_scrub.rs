@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::procfs::split_stat;
+
 /// What our children, `newuidmap` among them, still need.
 const KEPT: &[u8] = b"PATH=";
 
@@ -43,9 +45,9 @@ unsafe fn bytes<'a>(range: &Range<usize>) -> &'a mut [u8] {
 }
 
 fn parse(stat: &str) -> Option<StackBlocks> {
-    // The name in parentheses may hold blanks; field 3 comes after it.
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split_ascii_whitespace().skip(48 - 3);
+    let (_, _, fields) = split_stat(stat)?;
+    // The first one is field 3.
+    let mut fields = fields.skip(48 - 3);
     let mut range = || -> Option<Range<usize>> {
         let start = fields.next()?.parse().ok()?;
         let end = fields.next()?.parse().ok()?;

@@ -1,45 +1,48 @@
-//! The child's side of the namespace trials: what can be done in a user namespace that nobody maps.
+//! The children of the probes that try what works in a new user namespace.
 //!
-//! The first process of a new user namespace has every capability in it, mapped or not, user_namespaces(7).
+//! The first process of a user namespace has every capability in it, even if no id is mapped, user_namespaces(7).
 
 use std::path::Path;
 use std::process::Stdio;
 
 use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
 
+use super::errno::RawErrno;
 use super::handshake::ProbeResult;
 use super::{probe, syscalls, userns};
 
-/// Making a user namespace.
+/// The probe that makes a user namespace.
 pub const CREATE: &str = "userns";
-/// Mounting, unmounting and chroot in one.
+/// The probe that mounts, unmounts and calls chroot(2) in a user namespace.
 pub const MOUNT: &str = "userns-mount";
-/// The call that [`MOUNT`] makes last.
+/// The last call of [`MOUNT`].
 pub const UMOUNT: &str = "umount2(tmpfs)";
-/// What a container runtime needs beyond that: pivot_root, and a /proc of one's own.
+/// The probe for the other needs of a container runtime: pivot_root(2), and a `/proc` for a PID namespace.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
 pub const PROC_INSIDE: &str = "userns-proc-inside";
-/// Making one and having its ids mapped.
+/// The probe that makes a user namespace and has its ids mapped.
 pub const MAPPED: &str = "idmap";
 
-/// The verdict of trial `name`; `None` for other trials.
+/// Runs probe `name` in its child and returns the result; `None` for the name of another probe.
 #[must_use]
 pub fn run_in_child(name: &str) -> Option<ProbeResult> {
     let done = match name {
         CREATE => enter(CloneFlags::empty(), "unshare(CLONE_NEWUSER)"),
-        MOUNT => mounts(),
-        PROC => proc(),
-        PROC_INSIDE => mount_one("proc", "/proc"),
+        MOUNT => try_mounts(),
+        PROC => try_proc(),
+        PROC_INSIDE => mount_new("proc", "/proc"),
         MAPPED => userns::enter(),
         _ => return None,
     };
     Some(done.err().unwrap_or(ProbeResult::Works))
 }
 
-fn refused(call: &'static str) -> impl FnOnce(Errno) -> ProbeResult {
+fn refused<E: RawErrno>(call: &'static str) -> impl FnOnce(E) -> ProbeResult {
     move |errno| ProbeResult::refused(call, errno)
 }
 
@@ -47,57 +50,44 @@ fn enter(more: CloneFlags, call: &'static str) -> Result<(), ProbeResult> {
     unshare(CloneFlags::CLONE_NEWUSER | more).map_err(refused(call))
 }
 
-fn mounts() -> Result<(), ProbeResult> {
+fn try_mounts() -> Result<(), ProbeResult> {
     enter(
         CloneFlags::CLONE_NEWNS,
         "unshare(CLONE_NEWUSER|CLONE_NEWNS)",
     )?;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-        .map_err(refused("mount(/, MS_PRIVATE)"))?;
+    let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
+    mount_change("/", private).map_err(refused("mount(/, MS_PRIVATE)"))?;
     let place = if Path::new("/tmp").is_dir() {
         "/tmp"
     } else {
         "/"
     };
-    mount_one("tmpfs", place)?;
+    mount_new("tmpfs", place)?;
     nix::unistd::chroot("/").map_err(refused("chroot(/)"))?;
-    // Last, because builds can do without it.
-    umount2(place, MntFlags::MNT_DETACH).map_err(refused(UMOUNT))
+    // It comes last because builds can do without it.
+    unmount(place, UnmountFlags::DETACH).map_err(refused(UMOUNT))
 }
 
-fn mount_one(kind: &str, place: &str) -> Result<(), ProbeResult> {
-    let mounted = mount(
-        Some(kind),
-        place,
-        Some(kind),
-        MsFlags::empty(),
-        None::<&str>,
-    );
-    mounted.map_err(|errno| ProbeResult::refused(format!("mount({kind})"), errno))
+fn mount_new(kind: &str, place: &str) -> Result<(), ProbeResult> {
+    mount(kind, place, kind, MountFlags::empty(), None)
+        .map_err(|errno| ProbeResult::refused(format!("mount({kind})"), errno))
 }
 
-/// The new PID namespace begins with the next child.
-fn proc() -> Result<(), ProbeResult> {
-    let all = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
-    let own = format!("0 {} 1", nix::unistd::geteuid());
-    enter(all, "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)")?;
-    // What is mounted belongs to root of the namespace, and without a map there is none.
-    std::fs::write("/proc/self/uid_map", own).map_err(|error| {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        ProbeResult::refused("write(uid_map)", errno)
-    })?;
+/// The next child is the first process of the new PID namespace.
+fn try_proc() -> Result<(), ProbeResult> {
+    let flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+    let map = format!("0 {} 1", nix::unistd::geteuid());
+    enter(flags, "unshare(CLONE_NEWUSER|CLONE_NEWNS|CLONE_NEWPID)")?;
+    // A mount belongs to root of the namespace, which does not exist without a map.
+    std::fs::write("/proc/self/uid_map", map).map_err(refused("write(uid_map)"))?;
     if let Some(errno) = syscalls::pivot_root_refused() {
         return Err(ProbeResult::refused("pivot_root", errno));
     }
     let output = probe::command(PROC_INSIDE).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        ProbeResult::refused("fork in a PID namespace", errno)
-    })?;
+    let output = output.map_err(refused("fork in a PID namespace"))?;
     match serde_json::from_slice(&output.stdout) {
         Ok(ProbeResult::Works) => Ok(()),
-        Ok(verdict) => Err(verdict),
+        Ok(result) => Err(result),
         Err(_) => Err(ProbeResult::refused(
             "fork in a PID namespace",
             Errno::ECHILD,

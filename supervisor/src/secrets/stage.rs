@@ -3,7 +3,6 @@
 //! All keys are read and checked before the first is written, and what was written is taken back where one fails.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::read::read_file;
@@ -118,16 +117,7 @@ fn check(key: &str) -> Result<(), StageError> {
 
 /// A file that an earlier try of the init container left is replaced, never written through.
 fn write(path: &Path, secret: &Secret) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o400)
-        .open(path)?;
+    let mut file = linux::files::private_file(path, 0o400)?;
     file.write_all(secret.expose().as_bytes())?;
     // Reading drops one newline, and a value may end with one of its own.
     file.write_all(b"\n")

@@ -85,7 +85,7 @@ pub(super) fn version(text: &str) -> Option<(u32, u32)> {
 fn cgroups(_: &Scene) -> Finding {
     let root = std::path::Path::new("/sys/fs/cgroup");
     let kind = match filesystem::fs_type(root) {
-        Ok(FsType::Other(0x6367_7270)) => "v2",
+        Ok(FsType::CGROUP2) => "v2",
         Ok(_) if root.join("unified").is_dir() => "hybrid",
         Ok(FsType::Memory) => "v1",
         _ => return Finding::skipped("/sys/fs/cgroup is not mounted"),

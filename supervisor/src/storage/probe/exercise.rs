@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
 use super::{FUSE_OVERLAYFS, OVERLAY};
+use linux::filesystem::{self, FsType};
 use linux::probe::{self, ProbeResult};
 use linux::{idmap, userns};
 
@@ -107,7 +107,7 @@ impl Layers {
     fn wait_for_fuse(&self, server: &mut Child) -> Result<(), ProbeResult> {
         let end = Instant::now() + MOUNTING;
         while Instant::now() < end {
-            if statfs(&self.merged).is_ok_and(|found| found.filesystem_type() == FUSE_SUPER_MAGIC) {
+            if filesystem::fs_type(&self.merged) == Ok(FsType::FUSE) {
                 return Ok(());
             }
             if let Some(status) = told("wait(fuse-overlayfs)", server.try_wait())? {
