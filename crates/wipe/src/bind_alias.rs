@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::mounts::Mount;
+use super::mountinfo::Mount;
 use super::path::{self, Refusal, SHARED_MEMORY, SYSTEM_DIRECTORIES, SYSTEM_TREES, lies_in};
 
 /// A directory as its file system knows it, whatever it is mounted on.
@@ -73,7 +73,7 @@ fn location_on<'a>(mount: &'a Mount, path: &Path) -> Option<FsLocation<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mounts;
+    use crate::mountinfo;
 
     const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw - ext4 /dev/root rw\n\
         23 22 0:6 / /dev rw - devtmpfs devtmpfs rw\n\
@@ -87,7 +87,7 @@ mod tests {
         36 22 0:30 /below /mnt/memory rw - tmpfs tmpfs rw\n";
 
     fn refused(id: u64, path: &str) -> Option<Refusal> {
-        find_refusal(&mounts::parse(MOUNTINFO), id, Path::new(path))
+        find_refusal(&mountinfo::parse(MOUNTINFO), id, Path::new(path))
     }
 
     #[test]

@@ -49,26 +49,49 @@ pub(super) enum Position {
     },
 }
 
-/// A directory that is being emptied. Open as long as it lives.
+/// A directory that is being emptied. It is open as long as the value lives.
+///
+/// Several threads share it. One thread at a time lists it: the thread that has its `Task::List` or has just opened it.
+/// That thread is "the lister" below. A round ends when `pending` reaches 0; the thread that sees this, "the finisher",
+/// removes the directory or starts the next round.
+///
+/// | field | written by | read by | order |
+/// |---|---|---|---|
+/// | `pending` | the lister (more), each finished entry (less), the finisher (1 for the next round) | each finished entry | AcqRel: the finisher sees all that the round did |
+/// | `rounds`, `moves` | the finisher | the finisher; the lister (`rounds`) | set before the round is queued |
+/// | `listed`, `expected` | the lister; the finisher (0 for the next round) | the lister | one thread at a time |
+/// | `time` | the lister, once; the finisher, at the first retry | the lister, the finisher | one thread at a time |
+/// | `saw` | the lister (true), the finisher (false) | the finisher | before `pending` |
+/// | `stuck` | any thread (true); it is never reset | the finisher | before `pending` |
+/// | `moved_in` | any thread that moves a directory up (true), the finisher (false) | the finisher | before that thread's entry is finished |
+/// | `unlocked` | any thread, once | any thread | alone: swap decides which thread unlocks |
+///
+/// Relaxed is enough for all but `pending`: the queue's mutex and `pending` order them.
 #[derive(Debug)]
 pub(super) struct Directory {
     fd: OwnedFd,
     position: Position,
+    /// The number of open directories of the whole tree.
     open: Arc<AtomicUsize>,
-    /// Its own listing and the directories in it that are not done.
+    /// The listing, and the directories in it that are not finished.
     pending: AtomicU32,
+    /// Rounds that began because the directory was not empty.
     rounds: AtomicU32,
+    /// Rounds that began because directories were moved into it.
     moves: AtomicU32,
-    /// Entries of this round, and how many it may have.
+    /// Entries listed in this round.
     listed: AtomicU64,
+    /// Entries that this round may list; 0 if they have not been counted.
     expected: AtomicU64,
-    /// In milliseconds of the wipe: when its first listing began; after that, when the rounds end.
+    /// Milliseconds after the begin of the wipe: the begin of the first round, and from the first retry on the end of all.
     time: AtomicU64,
-    /// This round's listing found something.
+    /// This round's listing found an entry.
     pub(super) saw: AtomicBool,
-    /// Something in it cannot be removed.
+    /// An entry in it cannot be removed.
     pub(super) stuck: AtomicBool,
+    /// A directory was moved into it.
     moved_in: AtomicBool,
+    /// Its mode and inode flags have been changed.
     unlocked: AtomicBool,
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::progress::printable;
-use super::{mounts, path};
+use super::{mountinfo, path};
 
 /// Takes the bytes for a path, as a user may type it.
 ///
@@ -37,7 +37,7 @@ pub fn check_any_path(bytes: &[u8]) {
 /// # Panics
 /// Where what the kernel escaped is not read as it was.
 pub fn check_any_mountinfo(bytes: &[u8]) {
-    mounts::parse(bytes);
+    mountinfo::parse(bytes);
     let mut escaped = Vec::new();
     for &byte in bytes {
         if b" \t\n\\#".contains(&byte) {
@@ -46,7 +46,7 @@ pub fn check_any_mountinfo(bytes: &[u8]) {
             escaped.push(byte);
         }
     }
-    assert_eq!(mounts::unescape(&escaped), bytes);
+    assert_eq!(mountinfo::unescape(&escaped), bytes);
 }
 
 #[cfg(test)]

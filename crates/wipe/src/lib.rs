@@ -13,6 +13,7 @@ mod flatten;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod limits;
+mod mountinfo;
 mod mountpoint;
 mod mounts;
 mod openat;

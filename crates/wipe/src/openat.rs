@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use linux::filesystem::is_procfs;
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, chmodat, fstat, openat,
-    openat2, statfs, statx,
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, chmodat, fstat, openat, openat2, statx,
 };
 use rustix::io::Errno;
 
@@ -104,9 +104,12 @@ fn unlock(pinned: &OwnedFd) -> Result<(), Errno> {
 /// # Errors
 /// `ENOENT` where there is none, else as statfs(2).
 pub(super) fn magic_link(fd: &impl AsFd) -> Result<String, Errno> {
-    let is_of_the_kernel = statfs("/proc/self/fd")?.f_type == PROC_SUPER_MAGIC;
     let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
-    is_of_the_kernel.then_some(link).ok_or(Errno::NOENT)
+    if is_procfs(Path::new("/proc/self/fd"))? {
+        Ok(link)
+    } else {
+        Err(Errno::NOENT)
+    }
 }
 
 /// Opens a directory once more, at the begin of its listing.

@@ -10,8 +10,8 @@ use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use super::bind_alias;
+use super::mountinfo::{self, Mount};
 use super::mountpoint;
-use super::mounts::{self, Mount};
 use super::openat::{self, Opener};
 use super::path::{self, Refusal, RefusedPath};
 use super::progress::Progress;
@@ -72,7 +72,7 @@ pub(super) fn check(
     // Without a mount on the way a directory has one name.
     if top != Ok(mount) {
         if let Some(refusal) =
-            bind_alias::find_refusal(mounts.get_or_init(mounts::list), mount, &clean)
+            bind_alias::find_refusal(mounts.get_or_init(mountinfo::list), mount, &clean)
         {
             return Err(refusal);
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::openat::Opener;
 use super::progress::{Counts, Progress};
 use super::walk;
+use linux::errno::name_of;
 use linux::probe::{Probe, ProbeResult};
 use linux::userns;
 
@@ -73,8 +74,7 @@ pub(super) fn empty(roots: &[PathBuf], progress: &Progress) -> Result<(), String
             Ok(())
         }
         ChildResult::Refused(ProbeResult::Refused { call, errno }) => {
-            let errno = nix::errno::Errno::from_raw(errno);
-            Err(format!("{call}: {errno:?}"))
+            Err(format!("{call}: {}", name_of(errno)))
         }
         ChildResult::Refused(ProbeResult::Works) => Err("a child of ours said nothing".to_owned()),
     }

@@ -1,7 +1,7 @@
-//! Looking at a tree without touching it: the second look after a wipe, and `--dry-run`.
+//! Counts what is in a tree without changing it: after a wipe, and for `--dry-run`.
 //!
-//! Two descriptors whatever the depth: the way back up is `..`, checked against what was there before. Only from the
-//! last level it may be unlisted, so the directory above that stays open.
+//! It holds two descriptors at any depth. It goes back up through `..` and compares that directory with the one it came
+//! from. A directory may have been closed to us only at the last level, so the directory above that level stays open.
 
 use std::ffi::{CStr, OsString};
 use std::mem::MaybeUninit;
@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use linux::errno::name_of;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat, fstat, openat, seek, statat,
 };
@@ -18,94 +19,105 @@ use super::mountpoint;
 use super::openat::{self, Opener};
 use super::path;
 use super::pinned_root::PinnedRoot;
-use linux::errno::name_of;
 
-/// So many paths are named of each root: the first ones must not hide what is in the next.
+/// The paths that are named of each root. With a limit for each root, every root gets some names.
 pub(super) const MAX_NAMED: usize = 20;
-/// Deeper than this nothing is looked at, only said: what is pinned for the way back must stay small.
+/// A deeper directory is named and not listed: the way back up must take little memory.
 const MAX_DEPTH: usize = 1 << 16;
-/// A path that is longer is not put together: its end is not named anyway.
+/// The bytes after which a path grows no more. Its end is not named anyway.
 const MAX_PATH: usize = 16 * 1024;
 
-/// What is in one or more trees.
+/// The contents of one or more trees.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TreeCount {
     pub(super) files: u64,
     pub(super) directories: u64,
     pub(super) bytes: u64,
-    /// Of these, what could not be looked into.
+    /// The files and directories among them at which an error ended the count.
     pub(super) unlisted: u64,
-    /// The first of them; directories only where they are empty or cannot be looked into. A preview names only these.
+    /// The first entries by name: files, empty directories, and those that are unlisted. A preview names the last kind only.
     pub(super) unremoved: Vec<Unremoved>,
 }
 
-/// An entry by name.
+/// An entry that is named.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unremoved {
-    /// Its path, the end cut off where it is very long.
+    /// The path; the end of a very long one is cut off.
     pub(super) path: Vec<u8>,
-    /// The error's name, where the look went no further.
+    /// The name of the error that ended the count there.
     pub(super) obstacle: Option<String>,
 }
 
-/// What a look is for.
+/// The question that a count answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// How much would be removed: bytes too, which takes a stat(2) a file.
+    /// How much would be removed? The bytes take one stat(2) for each file.
     Preview,
-    /// Whether a directory is empty.
+    /// Are the roots empty?
     CheckEmpty,
-    /// Whether it is gone itself.
+    /// Are the roots gone?
     CheckRemoved,
 }
 
-/// A directory on the way from the root to where the look is.
+/// A directory between the root and the current one.
 struct Level {
     device: u64,
     inode: u64,
-    /// Only while we are right beneath it.
+    /// Open only while the current directory lies right beneath it.
     open: Option<OwnedFd>,
-    /// Where its listing goes on.
+    /// The position at which its listing goes on.
     position: u64,
-    /// How long the path is without the name below.
+    /// The length of its path in bytes.
     path: usize,
     state: State,
 }
 
-/// What the listing of a directory has found so far.
+/// What has been found in a directory so far.
 #[derive(Default, Clone, Copy)]
 struct State {
     entries: bool,
-    /// There is something in it that stays for a reason, so it stays itself.
+    /// An entry stays for a good reason, and so does the directory itself.
     excused: bool,
 }
 
-/// A look under way.
+/// The current directory's place in its tree.
+#[derive(Clone, Copy)]
+struct Depth {
+    /// It is the top of a mounted file system.
+    top_of_mount: bool,
+    /// Its directories are too deep to be listed.
+    deepest: bool,
+}
+
+/// A count in progress.
 pub(super) struct Verifier<'a> {
     pub(super) opener: Opener,
-    /// Roots of the request: what is mounted there is looked at by itself.
+    /// The roots of the request. A root that is mounted in another one is counted separately.
     pub(super) roots: &'a [PathBuf],
     pub(super) purpose: Purpose,
     pub(super) expired: &'a dyn Fn() -> bool,
     pub(super) count: TreeCount,
-    /// How many may be named before the next root.
+    /// How many entries may be named before the next root.
     pub(super) limit: usize,
-    /// Roots that are mounted in another one: looked at by themselves.
+    /// Roots that are mounted in another one and still have to be counted.
     pub(super) separate_roots: Vec<PathBuf>,
 }
 
 enum Next {
     End,
-    Below {
-        fd: OwnedFd,
-        name: Vec<u8>,
-        position: u64,
-        excused: bool,
-    },
+    Enter(Subdirectory),
+}
+
+struct Subdirectory {
+    fd: OwnedFd,
+    name: Vec<u8>,
+    /// The position of the listing after it.
+    position: u64,
+    excused: bool,
 }
 
 impl Verifier<'_> {
-    /// Counts what is in the roots. Nothing there is nothing found.
+    /// Counts the contents of all roots. A missing root counts as empty.
     pub(super) fn visit_all(&mut self) {
         for root in path::outermost(self.roots) {
             self.visit(root);
@@ -118,8 +130,8 @@ impl Verifier<'_> {
     fn visit(&mut self, path: &Path) {
         match openat::open_root(self.opener, path) {
             Ok(fd) => {
-                let volume = mountpoint::is_mount_point(self.opener, path, &fd).unwrap_or(false);
-                self.visit_open(fd, path, volume);
+                let mounted = mountpoint::is_mount_point(self.opener, path, &fd).unwrap_or(false);
+                self.visit_open(fd, path, mounted);
             }
             Err(Errno::NOENT) => {}
             Err(errno) => {
@@ -130,7 +142,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// The same for a directory to which no path leads.
+    /// Counts the contents of a root that is no longer at its path.
     pub(super) fn visit_pinned(&mut self, pinned: &PinnedRoot) {
         match pinned.open() {
             Ok(fd) => self.visit_open(fd, &pinned.path, pinned.is_mount_point),
@@ -142,14 +154,14 @@ impl Verifier<'_> {
         }
     }
 
-    fn visit_open(&mut self, fd: OwnedFd, path: &Path, volume: bool) {
+    fn visit_open(&mut self, fd: OwnedFd, path: &Path, mounted: bool) {
         let mut name = path.as_os_str().as_bytes().to_vec();
         self.limit = self.count.unremoved.len() + MAX_NAMED;
         if self.purpose == Purpose::CheckEmpty {
             self.check_attributes(&fd, &name);
         }
         let before = self.count.files + self.count.directories;
-        if let Err(errno) = self.walk(fd, &mut name, volume) {
+        if let Err(errno) = self.walk(fd, &mut name, mounted) {
             self.count.directories += 1;
             self.name(&[&name], Some(errno));
         } else if self.purpose == Purpose::CheckRemoved {
@@ -158,7 +170,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A directory that stays can hide data in its attributes.
+    /// Counts a directory that stays if data can be hidden in its attributes.
     fn check_attributes(&mut self, dir: &OwnedFd, path: &[u8]) {
         match mountpoint::has_user_attributes(dir) {
             Ok(false) => {}
@@ -170,39 +182,36 @@ impl Verifier<'_> {
         }
     }
 
-    fn walk(&mut self, mut here: OwnedFd, path: &mut Vec<u8>, volume: bool) -> Result<(), Errno> {
+    fn walk(&mut self, mut here: OwnedFd, path: &mut Vec<u8>, mounted: bool) -> Result<(), Errno> {
         let mut above: Vec<Level> = Vec::new();
         let mut state = State::default();
         loop {
-            let top = volume && above.is_empty();
-            let below = above.len() < MAX_DEPTH;
-            match self.list(&here, path, top, below, &mut state)? {
-                Next::Below {
-                    fd,
-                    name,
-                    position,
-                    excused,
-                } => {
+            let depth = Depth {
+                top_of_mount: mounted && above.is_empty(),
+                deepest: above.len() >= MAX_DEPTH,
+            };
+            match self.list(&here, path, depth, &mut state)? {
+                Next::Enter(below) => {
                     let stat = fstat(&here)?;
                     if let Some(level) = above.last_mut() {
                         level.open = None;
                     }
-                    let before = std::mem::replace(&mut here, fd);
+                    let before = std::mem::replace(&mut here, below.fd);
                     above.push(Level {
                         device: stat.st_dev,
                         inode: stat.st_ino,
                         open: Some(before),
-                        position,
+                        position: below.position,
                         path: path.len(),
                         state,
                     });
                     if path.len() < MAX_PATH {
                         path.push(b'/');
-                        path.extend(name);
+                        path.extend(below.name);
                     }
                     state = State {
                         entries: false,
-                        excused,
+                        excused: below.excused,
                     };
                 }
                 Next::End => {
@@ -219,7 +228,7 @@ impl Verifier<'_> {
                         entries: true,
                         excused: level.state.excused || state.excused,
                     };
-                    here = up(&here, level)?;
+                    here = go_up(&here, level)?;
                 }
             }
         }
@@ -232,19 +241,18 @@ impl Verifier<'_> {
         }
     }
 
-    /// Counts entries until there is a directory to go into.
+    /// Counts entries up to a directory that can be entered.
     fn list(
         &mut self,
         dir: &OwnedFd,
         path: &[u8],
-        top: bool,
-        below: bool,
+        depth: Depth,
         state: &mut State,
     ) -> Result<Next, Errno> {
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut raw = RawDir::new(dir, &mut buffer);
         loop {
-            // What is left gets named first: there is little of it, or it is soon found.
+            // Names come before the time limit: little is left, or it is found soon.
             let named =
                 self.count.unremoved.len() >= self.limit || self.purpose == Purpose::Preview;
             if named && (self.expired)() {
@@ -264,40 +272,50 @@ impl Verifier<'_> {
                 self.count.files += 1;
                 self.count.bytes += bytes;
                 self.name(&[path, b"/", name.to_bytes()], None);
-                continue;
-            }
-            let excused = top && mountpoint::is_lost_and_found(dir, name);
-            let opened = if below {
-                self.opener.child(dir, name)
-            } else {
-                Err(Errno::NAMETOOLONG)
-            };
-            match opened {
-                Ok(fd) => {
-                    let position = found.next_entry_cookie();
-                    let name = name.to_bytes().to_vec();
-                    return Ok(Next::Below {
-                        fd,
-                        name,
-                        position,
-                        excused,
-                    });
-                }
-                Err(Errno::NOENT) => {}
-                Err(_) if excused => state.excused = true,
-                Err(Errno::XDEV) if self.is_root(path, name) => {
-                    state.excused = true;
-                    self.separate_roots.push(joined(path, name));
-                }
-                Err(errno) => {
-                    state.entries = true;
-                    self.count.directories += 1;
-                    self.name(&[path, b"/", name.to_bytes()], Some(errno));
-                }
+            } else if let Some((fd, excused)) = self.open_child(dir, path, name, depth, state) {
+                return Ok(Next::Enter(Subdirectory {
+                    fd,
+                    name: name.to_bytes().to_vec(),
+                    position: found.next_entry_cookie(),
+                    excused,
+                }));
             }
         }
     }
 
+    /// Opens a directory, with whether it stays for a good reason. Counts it if it cannot be opened.
+    fn open_child(
+        &mut self,
+        dir: &OwnedFd,
+        path: &[u8],
+        name: &CStr,
+        depth: Depth,
+        state: &mut State,
+    ) -> Option<(OwnedFd, bool)> {
+        let excused = depth.top_of_mount && mountpoint::is_lost_and_found(dir, name);
+        let opened = if depth.deepest {
+            Err(Errno::NAMETOOLONG)
+        } else {
+            self.opener.child(dir, name)
+        };
+        match opened {
+            Ok(fd) => return Some((fd, excused)),
+            Err(Errno::NOENT) => {}
+            Err(_) if excused => state.excused = true,
+            Err(Errno::XDEV) if self.is_root(path, name) => {
+                state.excused = true;
+                self.separate_roots.push(joined(path, name));
+            }
+            Err(errno) => {
+                state.entries = true;
+                self.count.directories += 1;
+                self.name(&[path, b"/", name.to_bytes()], Some(errno));
+            }
+        }
+        None
+    }
+
+    /// Returns whether an entry is a directory, and its bytes if the purpose needs them.
     fn kind(&self, dir: &OwnedFd, name: &CStr, listed: FileType) -> (bool, u64) {
         if listed != FileType::Unknown
             && (listed == FileType::Directory || self.purpose != Purpose::Preview)
@@ -332,17 +350,18 @@ fn joined(path: &[u8], name: &CStr) -> PathBuf {
     PathBuf::from(OsString::from_vec(full))
 }
 
-/// The directory above, if that is still where we came from.
-fn up(here: &OwnedFd, to: Level) -> Result<OwnedFd, Errno> {
+/// Opens the directory above, with its listing where it stopped.
+fn go_up(here: &OwnedFd, to: Level) -> Result<OwnedFd, Errno> {
     let above = match to.open {
         Some(above) => above,
-        None => open_above(here, &to)?,
+        None => open_parent(here, &to)?,
     };
     seek(&above, SeekFrom::Start(to.position))?;
     Ok(above)
 }
 
-fn open_above(here: &OwnedFd, to: &Level) -> Result<OwnedFd, Errno> {
+/// Fails with `EAGAIN` if the directory was moved, so that its parent is another one now.
+fn open_parent(here: &OwnedFd, to: &Level) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let above = openat(here, c"..", flags, Mode::empty())?;
     let Stat { st_dev, st_ino, .. } = fstat(&above)?;

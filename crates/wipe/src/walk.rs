@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread::{Builder, Scope};
 
+use linux::filesystem;
 use rustix::io::Errno;
 
 use super::directory::{Directory, ListingSize, Position};
@@ -145,7 +146,7 @@ impl<'a> Walk<'a> {
             progress,
             roots,
             is_mount_point,
-            free_before: limits::free_memory(&fd),
+            free_before: filesystem::free_memory(&fd),
             large: AtomicBool::new(false),
             queue: Queue::new(),
             root: Directory::new(fd, Position::Root(path.to_owned()), &open),
@@ -162,7 +163,7 @@ impl<'a> Walk<'a> {
 
     /// A file system in memory knows at once what was freed; asking file by file takes as long as removing them.
     fn count_memory(&self) {
-        let after = limits::free_memory(&self.root);
+        let after = filesystem::free_memory(&self.root);
         if let (Some(before), Some(after)) = (self.free_before, after) {
             let freed = after.saturating_sub(before);
             self.progress.bytes.fetch_add(freed, Relaxed);
