@@ -1,4 +1,4 @@
-//! A process that removes what we made in a place, should we be killed before we could.
+//! A watchdog that removes a process's scratch directories if the process is killed.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,29 +14,31 @@ use nix::unistd::getuid;
 
 use super::{probe, scratch};
 
-/// Dropping it ends it.
+/// The watchdog of one directory. It ends when the value is dropped.
 #[derive(Debug)]
 pub struct CleanupWatchdog(Option<Child>);
 
-/// The trial that it is: `guard MAKER PLACE DIRECTORY…`, with the owner at the other end of stdin.
+/// The name of the probe that the watchdog is: `cleanup-watchdog OWNER PLACE DIRECTORY…`. The owner holds the other end
+/// of its stdin.
 pub const NAME: &str = "cleanup-watchdog";
-/// What the owner says when it removed everything itself.
+/// The message of an owner that has removed everything itself.
 const DONE: &[u8] = b"done";
-/// How long it looks for what those left who were killed with the owner, and may be about to die still.
+/// How long the watchdog goes on after its last find. Children of the owner may die later than the owner.
 const QUIET: Duration = Duration::from_millis(200);
-/// How long at the most.
+/// The longest time that it goes on.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 impl CleanupWatchdog {
-    /// A guard over the scratch directories that this process makes for `place`. Where none can be started, the next
-    /// trial there removes them.
+    /// Starts a watchdog over the scratch directories that this process makes in `place`.
+    ///
+    /// If it cannot be started, the next probe in `place` removes what a killed process leaves.
     #[must_use]
     pub fn start(place: &Path) -> Self {
         Self::start_with(place, &[])
     }
 
-    /// The same, and over directories that others will make: those that are not there yet are removed if they are
-    /// empty, in this order.
+    /// Starts a watchdog that also removes `directories`, in this order, if they do not exist yet and are empty at the
+    /// end.
     #[must_use]
     pub fn start_with(place: &Path, directories: &[PathBuf]) -> Self {
         let absent = directories.iter().filter(|path| !path.exists());
@@ -56,7 +58,7 @@ impl Drop for CleanupWatchdog {
     fn drop(&mut self) {
         let Some(child) = &mut self.0 else { return };
         if let Some(mut stdin) = child.stdin.take() {
-            // Who cannot be told finds nothing to remove.
+            // A failed write is harmless: the watchdog sees the end of its stdin and finds nothing left to remove.
             let _ = stdin.write_all(DONE);
         }
         // It ends by itself.
@@ -64,9 +66,9 @@ impl Drop for CleanupWatchdog {
     }
 }
 
-/// The guard's side: waits until the owner is done or gone, then removes what it left.
+/// The watchdog itself: waits until the owner is done or gone, then removes what it left.
 pub fn run_in_child(owner: &str, place: &Path, directories: &[OsString]) {
-    // A Ctrl-C that ends the owner must not end its guard.
+    // A Ctrl-C that ends the owner must not end its watchdog.
     let ignored: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
@@ -78,12 +80,12 @@ pub fn run_in_child(owner: &str, place: &Path, directories: &[OsString]) {
         remove_all(place, &scratch::prefix(owner), &known);
     }
     for directory in directories {
-        // Not empty: in use by someone else by now.
+        // A directory that is not empty is in use by another process.
         let _ = std::fs::remove_dir(directory);
     }
 }
 
-/// Until none has been found for a while.
+/// Removes directories until none has appeared for a while.
 fn remove_all(place: &Path, prefix: &str, known: &BTreeSet<PathBuf>) {
     let began = Instant::now();
     let mut found = began;
@@ -109,8 +111,9 @@ fn scratch_directories(place: &Path, prefix: &str) -> Vec<PathBuf> {
     left.map(|entry| entry.path()).collect()
 }
 
-/// Empty files of ours that Buildah and crun make on their start and unlink at once, unless they are killed in between:
-/// `try_bindfd` in containers/storage, pkg/unshare/unshare.c, and in crun, src/libcrun/cloned_binary.c.
+/// Lists our empty files that Buildah and crun make when they start and unlink at once. They stay if the program is
+/// killed in between. Sources: `try_bindfd` in containers/storage, pkg/unshare/unshare.c; crun,
+/// src/libcrun/cloned_binary.c.
 fn empty_temporary_files() -> BTreeSet<PathBuf> {
     let entries = std::fs::read_dir("/tmp").into_iter().flatten().flatten();
     let named = entries.filter(|entry| {

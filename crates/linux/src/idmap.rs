@@ -11,7 +11,7 @@ use super::passwd;
 
 use super::process::{self, Identity};
 
-/// User ids or group ids: each has its own map, file and helper.
+/// The type of an id: users and groups have their own maps, files and helpers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdType {
     /// User ids.
@@ -21,7 +21,7 @@ pub enum IdType {
 }
 
 impl IdType {
-    /// The file with subordinate ranges, subuid(5) or subgid(5).
+    /// Returns the file with the subordinate ranges, subuid(5) or subgid(5).
     #[must_use]
     pub fn subordinate_file(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl IdType {
         }
     }
 
-    /// The program that writes a map on behalf of an unprivileged user.
+    /// Returns the program that writes a map on behalf of an unprivileged user, newuidmap(1) or newgidmap(1).
     #[must_use]
     pub fn helper(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl IdType {
         }
     }
 
-    /// The map of process `pid` (a number or `self`).
+    /// Returns the path of the map of process `pid`, which is a number or `self`.
     #[must_use]
     pub fn map_file(self, pid: &str) -> PathBuf {
         let name = match self {
@@ -50,17 +50,17 @@ impl IdType {
     }
 }
 
-/// `count` consecutive ids from `start`.
+/// A range of `count` consecutive ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdRange {
-    /// First id.
+    /// The first id.
     pub start: u32,
-    /// Number of ids.
+    /// The number of ids.
     pub count: u32,
 }
 
 impl IdRange {
-    /// Whether all ids of `self` lie in `other`.
+    /// Returns whether all ids of `self` lie in `other`.
     #[must_use]
     pub fn within(self, other: Self) -> bool {
         let end = |range: Self| u64::from(range.start) + u64::from(range.count);
@@ -68,41 +68,41 @@ impl IdRange {
     }
 }
 
-/// One line of a map: `count` ids, `inside` the namespace and `outside` of it.
+/// One line of a map: `count` ids that are `inside` in the namespace and `outside` in its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdMapping {
-    /// First id inside.
+    /// The first id in the namespace.
     pub inside: u32,
-    /// First id outside, as the parent namespace sees it.
+    /// The first id in the parent namespace.
     pub outside: u32,
-    /// Number of ids.
+    /// The number of ids.
     pub count: u32,
 }
 
-/// Why an id map could not be made.
+/// The reason why an id map could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
-    /// The file with subordinate ranges is unreadable.
+    /// The file with the subordinate ranges cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// File that was read.
+        /// The path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The error of the kernel.
         source: std::io::Error,
     },
-    /// Writing the map failed.
+    /// The map could not be written.
     #[error("cannot map ids with {program}: {problem}")]
     Write {
-        /// The helper, or the map's file when written directly.
+        /// The helper, or the path of the map if it is written directly.
         program: String,
-        /// What it stderr.
+        /// The error of the kernel, or what the helper wrote to stderr.
         problem: String,
     },
 }
 
-/// The ranges that subuid(5) `text` grants to a user, by `name` or by numeric `id`.
+/// Returns the ranges that `text` in the form of subuid(5) grants to a user, by `name` or by numeric `id`.
 ///
-/// Malformed lines are passed over, as `newuidmap` does.
+/// Ignores malformed lines, as `newuidmap` does.
 #[must_use]
 pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<IdRange> {
     let number = id.to_string();
@@ -114,13 +114,13 @@ pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<IdRang
                 start: fields.next()?.parse().ok()?,
                 count: fields.next()?.parse().ok()?,
             };
-            let ours = Some(owner) == name || owner == number;
-            (ours && fields.next().is_none() && range.count > 0).then_some(range)
+            let matches = Some(owner) == name || owner == number;
+            (matches && fields.next().is_none() && range.count > 0).then_some(range)
         })
         .collect()
 }
 
-/// The lines of a `uid_map` or `gid_map`.
+/// Parses a `uid_map` or `gid_map`. Ignores malformed lines.
 #[must_use]
 pub fn parse_map(text: &str) -> Vec<IdMapping> {
     text.lines()
@@ -135,7 +135,7 @@ pub fn parse_map(text: &str) -> Vec<IdMapping> {
         .collect()
 }
 
-/// The map that makes `id` root inside, and the ranges all ids after it.
+/// Returns the map in which `id` is root and the ranges are the ids after it.
 #[must_use]
 fn build_map(id: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
     let mut lines = vec![IdMapping {
@@ -155,27 +155,30 @@ fn build_map(id: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
     lines
 }
 
-/// Nobody's: between the ranges of containers and those of the kernel's own, systemd's UIDS-GIDS.md.
+/// A uid that no range assigns: it lies between the container ranges and the kernel's (systemd, UIDS-GIDS.md).
 const RESERVED_UID: u32 = 1_900_000_000;
 
-/// An id of ours that a `planned` map leaves out, so that nobody in it can have it. Where we have all ids there are, root
-/// is none to choose, and not asked for: it comes second.
+/// Returns an id of this process's map `current` that the map `planned` does not contain, so that no process in it can
+/// have that id.
+///
+/// Prefers 1,900,000,000, which no range assigns. Falls back to 0 only if that id is not in `current`.
 #[must_use]
-pub fn unmapped_id(ours: &[IdMapping], planned: &[IdMapping]) -> Option<u32> {
+pub fn unmapped_id(current: &[IdMapping], planned: &[IdMapping]) -> Option<u32> {
     let has = |first: u32, count: u32, id: u32| id >= first && id - first < count;
     let free = |id: &u32| {
-        ours.iter().any(|line| has(line.inside, line.count, *id))
+        current.iter().any(|line| has(line.inside, line.count, *id))
             && !(planned.iter()).any(|line| has(line.outside, line.count, *id))
     };
     [RESERVED_UID, 0].into_iter().find(free)
 }
 
-/// The map for the user whose files this process works with: itself as root, its subordinate ids after it.
+/// Returns the map of a new namespace for the user with the current file system uid: itself as root, then its
+/// subordinate ids.
 ///
-/// Root of its own namespace with nothing in `/etc/subuid` keeps all ids that it has.
+/// Root of a namespace without entries in `/etc/subuid` keeps all ids that it has.
 ///
 /// # Errors
-/// [`MapError::Read`] if the file with the ranges exists but cannot be read.
+/// [`MapError::Read`] if the file with the ranges exists and cannot be read.
 pub fn wanted_map(kind: IdType) -> Result<Vec<IdMapping>, MapError> {
     let path = PathBuf::from(kind.subordinate_file());
     let text = match std::fs::read_to_string(&path) {
@@ -204,19 +207,19 @@ pub fn wanted_map(kind: IdType) -> Result<Vec<IdMapping>, MapError> {
 /// Runs a command to its end.
 type Run<'a> = &'a (dyn Fn(&mut Command) -> std::io::Result<Output> + Sync);
 
-/// Writes both maps of process `pid`: directly with the right to, through the helpers otherwise.
+/// Writes both maps of process `pid`: directly if this process has the right to, and through the helpers otherwise.
 ///
 /// # Errors
-/// [`MapError`] with what the helper or the kernel stderr.
+/// [`MapError`] with the message of the helper or the kernel.
 pub fn write_maps(pid: Pid) -> Result<(), MapError> {
     write_map(pid, IdType::User, &Command::output)?;
     write_map(pid, IdType::Group, &Command::output)
 }
 
-/// The same with both helpers at once; `run` runs them, for a process whose children are reaped in one place.
+/// Writes both maps with both helpers at once. `run` runs them, for a process that reaps its children in one place.
 ///
 /// # Errors
-/// [`MapError`] with what the helper or the kernel stderr.
+/// [`MapError`] with the message of the helper or the kernel.
 pub fn write_maps_with(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
     let both = |kind| write_map(pid, kind, run);
     if !needs_helper() {
@@ -227,7 +230,7 @@ pub fn write_maps_with(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
         both(IdType::User)?;
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(done)) => done,
-            // There was no thread to be had.
+            // The thread could not be started.
             _ => both(IdType::Group),
         }
     })
@@ -291,7 +294,7 @@ mod tests {
         "root:1:5\nrunner:1:999\n# comment\nrunner:bad:1\n1000:1001:64535\nrunner:7:0\n";
 
     #[test]
-    fn ranges_are_found_by_name_and_by_number() {
+    fn subordinate_ranges_match_name_and_uid() {
         let ranges = subordinate_ranges(SUBUID, Some("runner"), 1000);
         let expected = [
             IdRange {
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_becomes_root_and_its_ranges_follow() {
+    fn build_map_puts_the_user_first_and_its_ranges_after() {
         let lines = build_map(
             1000,
             &[
@@ -329,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_chosen_that_nobody_in_a_build_has() {
+    fn unmapped_id_is_outside_the_planned_map() {
         let line = |inside, outside, count| IdMapping {
             inside,
             outside,
@@ -347,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_read_as_the_kernel_prints_it() {
+    fn parse_map_reads_the_kernels_format() {
         let lines = parse_map("         0          0 4294967295\n");
         assert_eq!(
             lines,
@@ -360,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_lies_within_another_or_not() {
+    fn within_compares_both_ends_of_a_range() {
         let pod = IdRange {
             start: 0,
             count: 65536,

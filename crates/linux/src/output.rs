@@ -1,7 +1,7 @@
-//! Writing to a descriptor that others hold too, and that may never take anything again.
+//! Writes to a descriptor that other processes share and that may never accept data again.
 //!
-//! A job can make the shared stdout non-blocking (Node.js does), stop the terminal's output, or leave a
-//! reader that sleeps. PID 1 waits for none of them longer than it can afford.
+//! A job can make the shared stdout non-blocking (Node.js does), stop the terminal's output, or leave a reader that
+//! sleeps. PID 1 waits for it only for a limited time.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -11,10 +11,10 @@ use nix::errno::Errno;
 
 use super::poll::{self, Interest};
 
-/// What poll(2) calls writable takes so much without blocking, `PIPE_BUF` in pipe(7).
+/// A descriptor that poll(2) calls writable accepts this many bytes without blocking, `PIPE_BUF` in pipe(7).
 const CHUNK: usize = 4096;
 
-/// Writes everything, or gives up when nothing more is taken for as long as `timeout`.
+/// Writes all bytes. Gives up if nothing more is accepted for as long as `timeout`.
 ///
 /// # Errors
 /// `TimedOut`, else as write(2).
@@ -32,7 +32,7 @@ pub fn write_all(to: &impl AsFd, bytes: &[u8], timeout: Duration) -> io::Result<
     Ok(())
 }
 
-/// Whether a character moves a terminal's cursor, or reorders or hides the text around it.
+/// Returns whether a character moves a terminal's cursor, or reorders or hides the text around it.
 #[must_use]
 pub fn is_unprintable(character: char) -> bool {
     let invisible = matches!(
@@ -42,7 +42,7 @@ pub fn is_unprintable(character: char) -> bool {
     character.is_control() || invisible
 }
 
-/// The text with such characters escaped, but for those in `kept`.
+/// Returns the text with such characters escaped, except for those in `kept`.
 #[must_use]
 pub fn escape_unprintable(text: &str, kept: &[char]) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -64,7 +64,7 @@ mod tests {
     use std::io::ErrorKind;
 
     #[test]
-    fn a_reader_that_sleeps_is_waited_for_only_so_long() {
+    fn write_all_gives_up_on_a_sleeping_reader() {
         let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
         let text = vec![b'x'; 1 << 20];
         let stuck = write_all(&writer, &text, Duration::from_millis(20));
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_somebody_made_non_blocking_still_gets_it_all() {
+    fn write_all_completes_on_a_non_blocking_pipe() {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
         let text = vec![b'x'; 1 << 20];
         let slow = std::thread::spawn(move || {

@@ -1,7 +1,7 @@
-//! Waiting for a descriptor, whatever limits a job has put on us.
+//! Waits for descriptors even if a job has changed our limits.
 //!
-//! prlimit(2) lets every process of our user lower our `RLIMIT_NOFILE`, and poll(2) then refuses even one descriptor
-//! (EINVAL). select(2) does not look at the limit, but knows the first 1,024 descriptors only.
+//! With prlimit(2) every process of our user can lower our `RLIMIT_NOFILE`. Then poll(2) refuses even one descriptor
+//! (EINVAL). select(2) ignores the limit, but supports the first 1,024 descriptors only.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -12,25 +12,26 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-/// What is waited for.
+/// The event to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
-    /// Something can be read.
+    /// Data can be read.
     Read,
-    /// Something can be written.
+    /// Data can be written.
     Write,
 }
 
-/// Waits until `fd` is ready, at most until `end`; false where it is not. A signal's handler or a debugger may end
-/// the wait early, as not ready.
+/// Waits until `fd` is ready or `end` has come, and returns whether it is ready.
+///
+/// A signal handler or a debugger may end the wait early; the result is false then.
 ///
 /// # Errors
-/// As poll(2) and select(2), less EINTR.
+/// As poll(2) and select(2), without EINTR.
 pub fn wait(fd: &impl AsFd, interest: Interest, end: Option<Instant>) -> Result<bool, Errno> {
     wait_any(&[fd.as_fd()], interest, end).map(|ready| ready.contains(&true))
 }
 
-/// The same, but it goes on waiting for as long as there is time.
+/// Waits until `fd` is ready. A signal does not end the wait early.
 ///
 /// # Errors
 /// `TimedOut` at `end`; else as [`wait`].
@@ -43,10 +44,10 @@ pub fn wait_until(fd: &impl AsFd, interest: Interest, end: Instant) -> io::Resul
     Ok(())
 }
 
-/// As [`wait`] for several: which of them are ready, in their order.
+/// Waits for several descriptors as [`wait`] does, and returns for each whether it is ready.
 ///
 /// # Errors
-/// As poll(2) and select(2), less EINTR.
+/// As poll(2) and select(2), without EINTR.
 pub fn wait_any(
     fds: &[BorrowedFd<'_>],
     interest: Interest,
@@ -72,7 +73,7 @@ fn by_poll(
         Interest::Read => PollFlags::POLLIN,
         Interest::Write => PollFlags::POLLOUT,
     };
-    // Rounded up: a wait that ends a moment too early would be repeated at once.
+    // Rounded up, because a wait that ends too early is repeated at once.
     let timeout = left.map_or(PollTimeout::NONE, |left| {
         let milliseconds = left.as_nanos().div_ceil(1_000_000);
         PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
@@ -112,7 +113,7 @@ mod tests {
     use nix::unistd::{pipe, write};
 
     #[test]
-    fn both_ways_tell_ready_from_not() {
+    fn poll_and_select_agree_on_readiness() {
         let (reader, writer) = pipe().unwrap();
         let moment = Some(Duration::from_millis(1));
         let (reader, writer) = (&reader.as_fd(), &writer.as_fd());

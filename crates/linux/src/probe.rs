@@ -89,7 +89,7 @@ pub struct Probe {
     pub arguments: Vec<OsString>,
     /// The code of a forked child; without it the child is always this program again.
     pub forked: Option<ProbeFn>,
-    /// True if the child makes a user namespace whose ids the parent maps.
+    /// True if the child makes a user namespace, in which the parent maps the ids.
     pub mapped: bool,
     /// The child is killed after this time.
     pub timeout: Duration,
@@ -104,7 +104,7 @@ impl Probe {
         self.run_as()
     }
 
-    /// Runs a probe whose last line of JSON is a `T`.
+    /// Runs a probe that prints a `T` as its last line of JSON.
     ///
     /// `T` must be able to hold a [`ProbeResult`] too, which is the result if the ids cannot be mapped.
     ///

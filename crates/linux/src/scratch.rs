@@ -121,10 +121,10 @@ pub fn remove_abandoned(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else {
         return;
     };
-    let ours = entries
+    let scratch = entries
         .flatten()
         .filter(|entry| is_scratch(&entry.file_name()));
-    for entry in ours {
+    for entry in scratch {
         let modified = entry.metadata().and_then(|found| found.modified()).ok();
         let age = modified.and_then(|modified| modified.elapsed().ok());
         let is_old = age.is_some_and(|age| age > MIN_AGE);

@@ -1,15 +1,17 @@
-//! Whether a filter stands before a system call: each is made so that the kernel itself turns it down, by a known
-//! errno and without any effect. Whoever answers otherwise is the filter.
+//! Finds the system calls that a seccomp filter refuses.
+//!
+//! Each call has invalid arguments, so that the kernel itself refuses it with a known errno and without any effect. Any
+//! other result comes from a filter.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long, c_ulong};
 use serde::{Deserialize, Serialize};
 
-/// The trial that asks for all of them.
+/// The name of the probe that makes all the calls.
 pub const NAME: &str = "syscalls";
 
-/// A system call, the arguments that cannot work, and what an unfiltered kernel says to them.
+/// A system call with invalid arguments, and the errno that an unfiltered kernel returns.
 struct SyscallCheck {
     name: &'static str,
     number: c_long,
@@ -19,7 +21,7 @@ struct SyscallCheck {
 
 const NULL: c_ulong = 0;
 const NO_FD: c_ulong = c_ulong::MAX;
-/// `CLONE_NEWUSER` together with `CLONE_FS` is refused by clone(2) as nonsense.
+/// clone(2) refuses `CLONE_NEWUSER` together with `CLONE_FS`.
 #[allow(clippy::cast_sign_loss, reason = "flags")]
 const NONSENSE: c_ulong = (libc::CLONE_NEWUSER | libc::CLONE_FS | libc::SIGCHLD) as c_ulong;
 
@@ -50,7 +52,7 @@ const CHECKS: [SyscallCheck; 10] = [
     check("umount2", libc::SYS_umount2, [0; 5], Errno::EFAULT),
     check("setns", libc::SYS_setns, [NO_FD, 0, 0, 0, 0], Errno::EBADF),
     check("chroot", libc::SYS_chroot, [0; 5], Errno::EFAULT),
-    // Without privileges the kernel itself says EPERM: asked again inside a user namespace.
+    // Without privileges the kernel itself returns EPERM, so it is called in a user namespace.
     check("pivot_root", libc::SYS_pivot_root, [0; 5], Errno::EFAULT),
     check(
         "keyctl",
@@ -66,16 +68,16 @@ const CHECKS: [SyscallCheck; 10] = [
     ),
 ];
 
-/// What was report so far, and what is being asked: a filter that kills leaves the name behind.
+/// The calls that a filter refused so far. If the filter kills the child, `pending` names the call that it made.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterReport {
-    /// Refused calls with errno(3)'s number.
+    /// The refused calls with the number of the error, errno(3).
     pub refused: Vec<(String, i32)>,
-    /// Asked, but not answered yet.
+    /// The call that has been made and has not returned.
     pub pending: Option<String>,
 }
 
-/// The child's side: asks for each and prints after each what was report.
+/// Makes the calls in the child, and prints a report before and after each of them.
 pub fn run_in_child() {
     let mut report = FilterReport::default();
     for check in &CHECKS {
@@ -96,7 +98,7 @@ fn print(report: &FilterReport) {
     println!("{}", serde_json::to_string(report).unwrap_or_default());
 }
 
-/// Asks for pivot_root(2) where we have every capability. How it is refused, if it is.
+/// Makes an invalid call of pivot_root(2), which needs every capability. Returns the error of a filter.
 #[must_use]
 pub fn pivot_root_refused() -> Option<Errno> {
     let check = CHECKS.iter().find(|check| check.name == "pivot_root")?;
@@ -105,8 +107,8 @@ pub fn pivot_root_refused() -> Option<Errno> {
 
 fn refusal(check: &SyscallCheck) -> Option<Errno> {
     let [a, b, c, d, e] = check.arguments;
-    // SAFETY: every pointer among the arguments is NULL, which the kernel reports as EFAULT or EINVAL before it
-    // does anything; unshare(0) changes nothing, and clone's flags contradict each other, so no process is made.
+    // SAFETY: every pointer among the arguments is NULL. The kernel reports it as EFAULT or EINVAL before it does
+    // anything. unshare(0) changes nothing, and clone's flags contradict each other, so no process is made.
     let result = unsafe { libc::syscall(check.number, a, b, c, d, e) };
     let errno = if result == -1 {
         Errno::last()
@@ -120,11 +122,11 @@ fn refusal(check: &SyscallCheck) -> Option<Errno> {
 mod tests {
     use super::*;
 
-    /// Run by hand or in CI, no filter stands before these; each errno of the table is the kernel's own.
+    /// In a plain environment there is no filter, and each errno of the table is the kernel's own.
     #[test]
-    fn an_unfiltered_kernel_answers_as_the_table_says() {
+    fn unfiltered_kernel_returns_the_errnos_of_the_table() {
         for check in CHECKS.iter().filter(|check| check.name != "unshare") {
-            // unshare(0) would be fine too, but the test harness has threads.
+            // unshare(0) would work too, but the test harness has threads.
             assert_eq!(refusal(check), None, "{}", check.name);
         }
     }

@@ -1,4 +1,4 @@
-//! The child's side of a probe: enters a user namespace whose ids the parent maps.
+//! The child's side of a probe: enters a user namespace, in which the parent maps the ids.
 //!
 //! Source: user_namespaces(7). The process must have one thread only.
 
