@@ -1,4 +1,4 @@
-//! Directories of the system under other names: what a bind mount shows, told from the list of mounts.
+//! Finds directories of the system that a bind mount shows under other names.
 //!
 //! Source: proc_pid_mountinfo(5), "root of the mount within the filesystem".
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::mountinfo::Mount;
 use super::path::{self, Refusal, SHARED_MEMORY, SYSTEM_DIRECTORIES, SYSTEM_TREES, lies_in};
 
-/// A directory as its file system knows it, whatever it is mounted on.
+/// A directory by its path within its file system.
 #[derive(Debug, PartialEq, Eq)]
 struct FsLocation<'a> {
     device: &'a str,
@@ -20,13 +20,13 @@ impl FsLocation<'_> {
     }
 }
 
-/// Why `path`, which lies on the mount `id`, may not be wiped under this name either.
+/// Returns why `path`, which lies on the mount `id`, may not be wiped under this name.
 pub(super) fn find_refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Refusal> {
     let Some(own) = mounts.iter().find(|mount| mount.id == id) else {
-        // Not in the list: what it shows cannot be told.
+        // The list does not contain the mount, so it is unknown what the mount shows.
         return Some(Refusal::System);
     };
-    // What lies on another file system is no part of this one.
+    // Directories on other file systems are no part of this one.
     let device = &own.device;
     let own = location_on(own, path)?;
     let locations = |names: &'static [&str]| {
@@ -49,7 +49,7 @@ pub(super) fn find_refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Ref
     system.then_some(Refusal::System)
 }
 
-/// Where `path` is on this device. Of several mounts on the same point the last is seen.
+/// Returns the location of `path` if it is on this device. The last of several mounts on one point counts.
 fn location<'a>(mounts: &'a [Mount], device: &str, path: &Path) -> Option<FsLocation<'a>> {
     let above = mounts.iter().filter(|mount| lies_in(path, &mount.point));
     let covering = above.max_by_key(|mount| mount.point.as_os_str().len())?;
@@ -58,7 +58,7 @@ fn location<'a>(mounts: &'a [Mount], device: &str, path: &Path) -> Option<FsLoca
 
 fn location_on<'a>(mount: &'a Mount, path: &Path) -> Option<FsLocation<'a>> {
     let rest = path.strip_prefix(&mount.point).ok()?;
-    // Joined with nothing, a path would end in a slash.
+    // A path joined with an empty one would end in a slash.
     let path = if rest.as_os_str().is_empty() {
         mount.root.clone()
     } else {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_is_known_by_the_names_that_a_bind_mount_gives_it() {
+    fn find_refusal_knows_the_system_behind_a_bind_mount() {
         for (id, path) in [
             (30, "/mnt/all/usr"),
             (30, "/mnt/all/usr/share/doc"),
@@ -101,12 +101,12 @@ mod tests {
             (31, "/mnt/lib/x"),
             (33, "/mnt/var"),
             (33, "/mnt/var/lib"),
-            // No such mount in the list.
+            // The list has no such mount.
             (99, "/mnt/else"),
         ] {
             assert_eq!(refused(id, path), Some(Refusal::System), "{path}");
         }
-        // Above both: either is true.
+        // It is above both, so either refusal is right.
         assert!(refused(30, "/mnt/all").is_some());
         if path::home_of_root() == Some(&PathBuf::from("/root")) {
             assert_eq!(refused(34, "/mnt/home"), Some(Refusal::HomeOfRoot));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jobs_directory_may_be_bound_anywhere() {
+    fn find_refusal_accepts_a_bind_mounted_job_directory() {
         for (id, path) in [
             (22, "/work/one"),
             (32, "/mnt/one"),

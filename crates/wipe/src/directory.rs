@@ -1,4 +1,4 @@
-//! An open directory of a tree being removed, and what it waits for.
+//! An open directory of a tree that is being removed, and what it waits for.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,41 +10,41 @@ use std::time::Duration;
 
 use rustix::fs::{IFlags, Mode, fchmod, ioctl_getflags, ioctl_setflags};
 
-/// A directory that never gets empty, because somebody writes to it, is listed so often once more.
+/// How many more rounds a directory gets that never becomes empty, because a process writes to it.
 const MAX_ROUNDS: u32 = 8;
-/// A listing that is longer than this is held against what there is.
+/// The number of entries after which a listing is compared with a count.
 const LONG_LISTING: u64 = 1 << 16;
-/// The later rounds together take no longer than the first one, and this.
+/// The later rounds together may take this time more than the first round took.
 const MAX_LATER_ROUNDS: Duration = Duration::from_secs(1);
-/// The same where deep directories were moved into it: so often as no tree needs.
+/// How many more rounds a directory gets because directories were moved into it. No tree needs so many.
 const MAX_MOVE_ROUNDS: u32 = 1 << 16;
 
-/// No time yet.
+/// The time is not known yet.
 const UNKNOWN: u64 = u64::MAX;
 
-/// What a listing has come to.
+/// The size of a listing in comparison with its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ListingSize {
-    /// Nothing to wonder at.
+    /// The size is as expected.
     Normal,
-    /// So much that it is time to count what is there.
+    /// The listing is so long that its directory must be counted.
     Large,
-    /// More than can have been there, or for too long.
+    /// The listing is longer than its directory was, or has taken too long.
     TooLarge,
 }
 
-/// Where a directory stands in its tree.
+/// The position of a directory in its tree.
 #[derive(Debug)]
 pub(super) enum Position {
-    /// The directory that is emptied and stays.
+    /// The root, which is emptied and stays.
     Root(PathBuf),
-    /// Beneath another.
+    /// A directory beneath another one.
     Below {
-        /// Held open until all beneath is done.
+        /// The directory above, which stays open until all beneath it is done.
         parent: Arc<Directory>,
-        /// Its name there.
+        /// The name in the directory above.
         name: Box<CStr>,
-        /// Whether it stays when it is empty.
+        /// True if it stays when it is empty.
         keep: bool,
     },
 }
@@ -115,7 +115,7 @@ impl Directory {
         })
     }
 
-    /// The directory it is in, and its name there, if it is to be removed when empty.
+    /// Returns the directory above and the name in it, if this directory is to be removed.
     pub(super) fn to_remove(&self) -> Option<(&Arc<Self>, &CStr)> {
         match &self.position {
             Position::Below {
@@ -134,7 +134,7 @@ impl Directory {
         }
     }
 
-    /// Notes that a directory was moved into it: it must be listed again.
+    /// Records that a directory was moved into this one, so that it is listed again.
     pub(super) fn note_moved_in(&self) {
         self.moved_in.store(true, Ordering::Relaxed);
     }
@@ -143,7 +143,7 @@ impl Directory {
         matches!(self.position, Position::Root(_))
     }
 
-    /// Its own path, as long as nobody moves anything.
+    /// Returns its path, which is right as long as nothing is moved.
     pub(super) fn path(&self) -> Vec<u8> {
         match &self.position {
             Position::Root(path) => path.as_os_str().as_bytes().to_vec(),
@@ -151,7 +151,7 @@ impl Directory {
         }
     }
 
-    /// The path of `name` in it, as long as nobody moves anything.
+    /// Returns the path of the entry `name`, which is right as long as nothing is moved.
     pub(super) fn path_of(&self, name: &CStr) -> Vec<u8> {
         let mut names = vec![name.to_bytes()];
         let mut here = self;
@@ -171,18 +171,18 @@ impl Directory {
         names.join(&b'/')
     }
 
-    /// Notes `more` directories that must be done before this one.
+    /// Records that `more` directories must be done before this one.
     pub(super) fn wait_for(&self, more: usize) {
         let more = u32::try_from(more).unwrap_or(u32::MAX);
         self.pending.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Notes that one of them, or the listing, is done; true for the last.
+    /// Records that one of them, or the listing, is done. Returns true for the last one.
     pub(super) fn finish_one(&self) -> bool {
         self.pending.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Notes that the listing has `more` entries, and is not at its end, so long after the wipe began.
+    /// Records `more` entries of a listing that has not ended. `now` is the time since the wipe began.
     pub(super) fn listed(&self, more: usize, now: Duration) -> ListingSize {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         let listed = self.listed.fetch_add(more, Ordering::Relaxed) + more;
@@ -201,14 +201,14 @@ impl Directory {
         }
     }
 
-    /// Notes how many entries are there to be listed still.
+    /// Records how many entries are still to be listed.
     pub(super) fn expect(&self, there: u64) {
         let listed = self.listed.load(Ordering::Relaxed);
         let expected = listed.saturating_add(there).max(1);
         self.expected.store(expected, Ordering::Relaxed);
     }
 
-    /// Notes when its first listing begins.
+    /// Records when the first listing begins.
     pub(super) fn begins(&self, now: Duration) {
         let _ = self.time.compare_exchange(
             UNKNOWN,
@@ -222,7 +222,7 @@ impl Directory {
         milliseconds(now) > self.time.load(Ordering::Relaxed)
     }
 
-    /// Begins another round of listing, because it is not empty; false when there were enough.
+    /// Starts another round because the directory is not empty. Returns false if there were enough rounds.
     pub(super) fn may_retry(&self, now: Duration) -> bool {
         if self.rounds.load(Ordering::Relaxed) == 0 {
             let now = milliseconds(now);
@@ -235,7 +235,8 @@ impl Directory {
         self.start_round(&self.rounds, MAX_ROUNDS)
     }
 
-    /// The same because deep directories were moved into it; false where there were none.
+    /// Starts another round if directories were moved into this one. Returns false if not, or if there were enough
+    /// rounds.
     pub(super) fn may_retry_for_moved(&self) -> bool {
         self.moved_in.swap(false, Ordering::Relaxed)
             && self.start_round(&self.moves, MAX_MOVE_ROUNDS)
@@ -252,7 +253,7 @@ impl Directory {
         rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).is_ok()
     }
 
-    /// The directories above it, the outermost first, and itself.
+    /// Returns the directories above it, the outermost one first, and itself.
     pub(super) fn ancestry(self: &Arc<Self>) -> Vec<Arc<Self>> {
         let mut ancestry = vec![Arc::clone(self)];
         let mut here = self;
@@ -264,10 +265,10 @@ impl Directory {
         ancestry
     }
 
-    /// Takes away, once, what keeps its owner from removing entries: its mode and inode flags.
+    /// Removes, once, what keeps its owner from removing entries: the mode and the inode flags.
     pub(super) fn unlock(&self) {
         if !self.unlocked.swap(true, Ordering::Relaxed) {
-            // Whoever may not do this gets the same error again from what it does next.
+            // If permission is denied, the next call on the entries returns the same error.
             clear_inode_flags(&self.fd);
             let _ = fchmod(&self.fd, Mode::RWXU);
         }
@@ -290,7 +291,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Makes a file or directory neither immutable nor append-only; gives the flags that it had, if they changed.
+/// Makes a file or directory neither immutable nor append-only. Returns its flags from before if they changed.
 pub(super) fn clear_inode_flags(fd: &impl AsFd) -> Option<IFlags> {
     let bad = IFlags::IMMUTABLE | IFlags::APPEND;
     let flags = ioctl_getflags(fd).ok()?;
@@ -314,7 +315,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_listing_ends_when_it_is_longer_than_what_was_there() {
+    fn listed_is_too_large_beyond_the_expected_count() {
         let (_place, dir) = directory();
         let long = usize::try_from(LONG_LISTING).unwrap();
         assert_eq!(dir.listed(long - 1, SECOND), ListingSize::Normal);
@@ -322,13 +323,13 @@ mod tests {
         dir.expect(1000);
         assert_eq!(dir.listed(1000, 1000 * SECOND), ListingSize::Normal);
         assert_eq!(dir.listed(1, SECOND), ListingSize::TooLarge);
-        // The next round begins anew.
+        // The next round starts from 0.
         assert!(dir.may_retry(SECOND));
         assert_eq!(dir.listed(1000, SECOND), ListingSize::Normal);
     }
 
     #[test]
-    fn later_rounds_take_no_longer_than_the_first_and_a_second() {
+    fn later_rounds_end_one_second_after_the_firsts_length() {
         let (_place, dir) = directory();
         dir.begins(10 * SECOND);
         dir.begins(12 * SECOND);
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_are_few_however_short_they_are() {
+    fn may_retry_allows_eight_rounds() {
         let (_place, dir) = directory();
         dir.begins(SECOND);
         let rounds = (0..100).take_while(|_| dir.may_retry(SECOND)).count();

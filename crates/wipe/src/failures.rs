@@ -1,4 +1,4 @@
-//! Why things stay: failures by path, of which a hostile tree may have millions, in bounded memory.
+//! Failures by path, in bounded memory. A hostile tree may have millions of them.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -7,29 +7,29 @@ use rustix::io::Errno;
 
 use linux::errno::name_of;
 
-/// So many failures are remembered with their cause, and then as many directories of others.
+/// This many failures are recorded by path. After that, this many are recorded by directory.
 const MAX_REMEMBERED: usize = 2048;
 
-/// A cause in words of our own: whatever else fails there, it stays.
+/// An explanation that replaces the name of an error. A later failure at the same path does not overwrite it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Explanation {
     pub(super) text: String,
-    /// What stays for this cause is none of the job's.
+    /// True if the entry was there before the job.
     pub(super) excused: bool,
 }
 
-/// What failed so far.
+/// The failures of a wipe.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    /// A cause was not remembered.
+    /// True if a failure was not recorded by its own path.
     pub(super) incomplete: bool,
-    /// By the keys of their paths.
+    /// The names of errors by the keys of their paths.
     failures: HashMap<u64, String>,
     notes: HashMap<u64, Explanation>,
 }
 
 impl Failures {
-    /// Remembers why `path` could not be removed.
+    /// Records that `path` could not be removed.
     pub(super) fn record(&mut self, path: &[u8], errno: Errno) {
         let key = if self.failures.len() < MAX_REMEMBERED {
             key(path)
@@ -42,7 +42,8 @@ impl Failures {
         }
     }
 
-    /// Remembers what a child found out about paths of which only the keys are known: it came last.
+    /// Adds the failures of a child, which replace earlier ones at the same paths. Only the keys of the paths are
+    /// known.
     pub(super) fn merge(&mut self, failures: Vec<(u64, String)>, incomplete: bool) {
         self.incomplete |= incomplete;
         let known = &mut self.failures;
@@ -53,21 +54,21 @@ impl Failures {
         }
     }
 
-    /// Says why `path` stays, for good.
+    /// Records an explanation for `path`.
     pub(super) fn explain(&mut self, path: &[u8], note: Explanation) {
         if self.notes.len() < MAX_REMEMBERED {
             self.notes.insert(key(path), note);
         }
     }
 
-    /// Why `path` was left: its own note or cause, or that of the nearest directory above it.
+    /// Returns the explanation or failure of `path`, or the failure of the nearest directory above it.
     pub(super) fn find(&self, path: &[u8]) -> Option<Explanation> {
         let keys = keys(path);
         let own = keys.last()?;
         if let Some(note) = self.notes.get(own) {
             return Some(note.clone());
         }
-        // That it is not empty explains nothing of what is in it.
+        // A directory that is not empty explains nothing about its contents.
         let above = || {
             let above = keys.iter().rev().skip(1);
             let mut above = above.filter_map(|key| self.failures.get(key));
@@ -80,19 +81,19 @@ impl Failures {
         })
     }
 
-    /// All that is remembered, for another process of ours.
+    /// Returns all failures, for another process.
     pub(super) fn list(&self) -> Vec<(u64, String)> {
         let all = self.failures.iter();
         all.map(|(key, cause)| (*key, cause.clone())).collect()
     }
 }
 
-/// Stands for a path, which may be long, in every process of ours.
+/// Returns the key of a path: 64 bits that are the same in every process of this program.
 fn key(path: &[u8]) -> u64 {
     keys(path).pop().unwrap_or_default()
 }
 
-/// The same for all directories above it, the outermost first, and for itself.
+/// Returns the keys of all directories above a path, the outermost one first, and of the path itself.
 fn keys(path: &[u8]) -> Vec<u64> {
     let mut hasher = DefaultHasher::new();
     let names = path.split(|&byte| byte == b'/');
@@ -104,7 +105,7 @@ fn keys(path: &[u8]) -> Vec<u64> {
     hashed.collect()
 }
 
-/// The directory that a path lies in.
+/// Returns the directory that a path lies in.
 fn parent(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|&byte| byte == b'/');
     &path[..end.unwrap_or(0)]
@@ -119,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_remembered_up_to_a_bound_and_then_by_directory() {
+    fn record_falls_back_to_directories_at_the_limit() {
         let mut failures = Failures::default();
         for number in 0..4 * MAX_REMEMBERED {
             failures.record(format!("/a/{number}").as_bytes(), Errno::BUSY);
         }
         assert_eq!(cause(&failures, "/a/1").as_deref(), Some("EBUSY"));
         assert_eq!(failures.failures.len(), MAX_REMEMBERED + 1);
-        // Not its own any more, but true.
+        // The failure of its directory stands for it.
         let last = format!("/a/{}", 4 * MAX_REMEMBERED - 1);
         assert_eq!(cause(&failures, &last).as_deref(), Some("EBUSY"));
         assert_eq!(cause(&failures, "/b/1"), None);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_failed_explains_what_is_in_it() {
+    fn find_falls_back_to_the_nearest_directory_above() {
         let mut failures = Failures::default();
         failures.record(b"/a/b", Errno::MFILE);
         assert_eq!(cause(&failures, "/a/b/c/d").as_deref(), Some("EMFILE"));
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_childs_causes_replace_ours_but_no_note() {
+    fn merge_replaces_failures_and_keeps_explanations() {
         let mut failures = Failures::default();
         let note = Explanation {
             text: "EXDEV (with a reason)".to_owned(),

@@ -1,6 +1,6 @@
-//! Trees deeper than descriptors last: cut into pieces, which are moved up and emptied there.
+//! Removes trees deeper than the number of descriptors: moves directories up and empties them there.
 //!
-//! So neither descriptors nor memory grow with depth. Source: rename(2).
+//! So neither descriptors nor memory grow with the depth. Source: rename(2).
 
 use std::ffi::CStr;
 use std::hash::{BuildHasher, RandomState};
@@ -12,10 +12,10 @@ use rustix::fs::renameat;
 use super::directory::Directory;
 use super::openat::Opener;
 
-/// What the names of such pieces begin with.
+/// The beginning of the names of moved directories.
 const PREFIX: &str = ".wipe-moved-";
 
-/// UniqueNames that nobody can foresee and occupy.
+/// Names that no other process can predict and occupy.
 #[derive(Debug, Default)]
 pub(super) struct UniqueNames {
     secret: RandomState,
@@ -29,7 +29,7 @@ impl UniqueNames {
     }
 }
 
-/// Moves `name` of `parent` as far up as it may go; the directory that it is in then is listed again.
+/// Moves the directory `name` of `parent` as far up as the kernel allows. The directory that takes it is listed again.
 pub(super) fn move_up(
     opener: Opener,
     names: &UniqueNames,
@@ -66,7 +66,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     #[test]
-    fn a_directory_goes_up_to_the_outermost_that_takes_it() {
+    fn move_up_moves_to_the_outermost_writable_directory() {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(place.path().join("a/b/c")).unwrap();
         let open = Arc::new(AtomicUsize::new(0));
@@ -92,7 +92,7 @@ mod tests {
             "{moved:?}"
         );
         assert!(root.may_retry_for_moved() && !root.may_retry_for_moved());
-        // From the root itself there is nowhere to go.
+        // There is no directory above the root.
         assert!(!move_up(opener, &names, &root, c"a"));
     }
 }

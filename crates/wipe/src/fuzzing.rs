@@ -1,4 +1,4 @@
-//! What must hold for any bytes at all: the entry points of `fuzz/`, and of a test with random bytes.
+//! Properties that hold for any bytes: the entry points of `fuzz/` and of a test with random bytes.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -7,10 +7,10 @@ use std::path::Path;
 use super::progress::printable;
 use super::{mountinfo, path};
 
-/// Takes the bytes for a path, as a user may type it.
+/// Reads the bytes as a path that a user may type.
 ///
 /// # Panics
-/// Where one is accepted that must not be.
+/// If a path is accepted that must be refused.
 pub fn check_any_path(bytes: &[u8]) {
     let text = printable(bytes);
     assert!(!text.contains(char::is_control), "{text:?}");
@@ -25,17 +25,17 @@ pub fn check_any_path(bytes: &[u8]) {
         assert!(!name.contains(&0));
     }
     assert_eq!(path::accept(&clean).as_ref(), Ok(&clean));
-    // The kernel reads it as what was typed: nothing was guessed away.
+    // The path names the same file as before.
     assert_eq!(Path::new(OsStr::from_bytes(bytes)), clean);
     for refused in path::SYSTEM_TREES.iter().chain(&path::SYSTEM_DIRECTORIES) {
         assert_ne!(clean, Path::new(refused));
     }
 }
 
-/// Takes the bytes for a list of mounts, of which a job chooses the names.
+/// Reads the bytes as a list of mounts, in which a job chooses the names.
 ///
 /// # Panics
-/// Where what the kernel escaped is not read as it was.
+/// If an escaped name is not decoded to what it was.
 pub fn check_any_mountinfo(bytes: &[u8]) {
     mountinfo::parse(bytes);
     let mut escaped = Vec::new();
@@ -53,9 +53,9 @@ pub fn check_any_mountinfo(bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    /// Paths of what has a meaning somewhere, in random order (a linear congruential generator).
+    /// Joins strings with a meaning in paths in random order (a linear congruential generator).
     #[test]
-    fn random_bytes_hold_what_the_fuzz_targets_ask() {
+    fn random_bytes_have_the_fuzzed_properties() {
         const PARTS: [&[u8]; 16] = [
             b"/", b"//", b".", b"..", b"usr", b"home", b"root", b"var", b"lib", b"dev", b"shm",
             b"\0", b"\n", b"\\040", b"\xff", b"a",

@@ -67,7 +67,7 @@ pub struct WipeCommand {
 pub struct WipeRequest<'a> {
     /// Absolute paths of directories, the most sensitive one first.
     pub paths: &'a [PathBuf],
-    /// Directories whose files are removed before anything else.
+    /// In these directories files are removed before anything else.
     pub files_first: &'a [PathBuf],
     /// The longest time that the wipe may take.
     pub budget: Duration,
@@ -212,8 +212,8 @@ fn wipe(trees: &Trees, progress: &Progress) -> WipeOutcome {
     }
     walk::empty_all(opener, roots, progress);
     if progress.denied() && userns_wipe::would_help() {
-        if let Err(reason) = userns_wipe::empty(roots, progress) {
-            warn!(reason, "files of subordinate ids cannot be removed");
+        if let Err(error) = userns_wipe::empty(roots, progress) {
+            warn!(%error, "files of subordinate ids cannot be removed");
         }
     }
     if !trees.keep {

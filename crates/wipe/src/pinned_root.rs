@@ -1,4 +1,4 @@
-//! Directories held since before the job: whatever it did to their paths, what it left in them can be emptied.
+//! Roots that are pinned since before the job, so that they can be emptied whatever the job did to their paths.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ pub(super) struct PinnedRoot {
 }
 
 impl PinnedRoot {
-    /// Holds the directory that there is now.
+    /// Pins the directory that is at `path` now.
     ///
     /// # Errors
-    /// Why there is none.
+    /// As openat2(2), fstat(2) and statx(2).
     pub(super) fn pin(opener: Opener, path: &Path, is_mount_point: bool) -> Result<Self, Errno> {
         let pinned = openat::pin(opener, path)?;
         let (identity, mode) = openat::identity(&pinned)?;
@@ -37,11 +37,11 @@ impl PinnedRoot {
         })
     }
 
-    /// Whether its path leads elsewhere now, or nowhere.
+    /// Returns whether its path leads to another directory now, or to no directory.
     pub(super) fn path_changed(&self, opener: Opener) -> bool {
         match openat::pin(opener, &self.path) {
             Ok(now) => openat::identity(&now).is_ok_and(|(now, _)| now != self.identity),
-            // Others, such as a want of descriptors, are no matter of the path.
+            // Only these errors mean that the path changed. Others (EMFILE, for example) do not depend on the path.
             Err(errno) => {
                 let of_the_path = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ACCESS];
                 of_the_path.contains(&errno)
@@ -49,7 +49,7 @@ impl PinnedRoot {
         }
     }
 
-    /// Whether it may be wiped under its path, which no longer tells.
+    /// Returns whether it may be wiped. It is checked itself, because its path leads to another place now.
     pub(super) fn may_be_wiped(&self) -> bool {
         path::accept(&self.path).is_ok()
             && root_and_home::reject_root_and_home(&self.pinned).is_ok()
@@ -63,7 +63,7 @@ impl PinnedRoot {
         openat::list_pinned(&self.pinned)
     }
 
-    /// Gives it the mode that it had. Whoever may not do this could not have changed it.
+    /// Restores its mode. If permission is denied, the job could not have changed the mode either.
     pub(super) fn restore_mode(&self) {
         let changed = openat::identity(&self.pinned).is_ok_and(|(_, mode)| mode != self.mode);
         if changed {

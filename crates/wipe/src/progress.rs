@@ -1,4 +1,4 @@
-//! What one wipe has done so far: counts, failures, time. Shared by all its threads.
+//! The progress of a wipe, which all its threads share: counts, failures and time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,17 @@ use tracing::info;
 use super::failures::{Explanation, Failures};
 use linux::output::is_unprintable;
 
-/// A path that is longer is cut off: names of a tree's depths can add up to megabytes.
+/// The bytes after which a path is cut off. The names of a deep tree can add up to megabytes.
 const MAX_PRINTABLE: usize = 4096;
-/// Time between two progress lines.
+/// The time between two lines in the log.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
-/// Time between two questions whether the budget has become smaller.
+/// The time between two calls of the deadline.
 const DEADLINE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Says how much time is left when that has become less than the budget.
+/// Returns how much time is left, if that may be less than the rest of the budget.
 pub type Deadline<'a> = &'a (dyn Fn() -> Option<Duration> + Sync);
 
-/// Counts so far.
+/// What has been removed so far.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Counts {
     pub(super) files: u64,
@@ -31,7 +31,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// What was done since `before`.
+    /// Returns what was removed since `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self {
             files: self.files.saturating_sub(before.files),
@@ -42,10 +42,10 @@ impl Counts {
     }
 }
 
-/// Counters and failures of a wipe under way.
+/// The counts, failures and times of a wipe in progress.
 pub(super) struct Progress<'a> {
     began: Instant,
-    /// When the budget ends, in milliseconds after the begin; the highest number without one.
+    /// The end of the budget, in milliseconds after the begin; the highest number for no budget.
     end: AtomicU64,
     deadline: Option<Deadline<'a>>,
     next_deadline_check: AtomicU64,
@@ -77,7 +77,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Whether the budget is used up. Says where the wipe stands, now and then.
+    /// Returns whether the budget is used up. Reports the progress at intervals.
     pub(super) fn is_over(&self) -> bool {
         let now = milliseconds(self.began.elapsed());
         if due(&self.next_log, now, LOG_INTERVAL) {
@@ -96,25 +96,25 @@ impl<'a> Progress<'a> {
         self.over.load(Relaxed)
     }
 
-    /// Whether the budget was used up so long ago.
+    /// Returns whether the budget was used up `more` ago.
     pub(super) fn is_over_by(&self, more: Duration) -> bool {
         let end = self.end.load(Relaxed);
         milliseconds(self.began.elapsed()) >= end.saturating_add(milliseconds(more))
     }
 
-    /// What is left of the budget; `None` without one.
+    /// Returns the rest of the budget; `None` if there is no budget.
     pub(super) fn left(&self) -> Option<Duration> {
-        let deadline = self.end.load(Relaxed);
+        let end = self.end.load(Relaxed);
         let now = milliseconds(self.began.elapsed());
-        (deadline != u64::MAX).then(|| Duration::from_millis(deadline.saturating_sub(now)))
+        (end != u64::MAX).then(|| Duration::from_millis(end.saturating_sub(now)))
     }
 
-    /// Time since the wipe began.
+    /// Returns the time since the wipe began.
     pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// The same, but progress is said otherwise than in the log.
+    /// Sends progress to `report` and not to the log.
     pub(super) fn reporting_to(mut self, report: fn(Counts)) -> Self {
         self.report = report;
         self
@@ -129,14 +129,14 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Adds what a child did.
+    /// Adds what a child removed.
     pub(super) fn add(&self, done: Counts) {
         self.files.fetch_add(done.files, Relaxed);
         self.directories.fetch_add(done.directories, Relaxed);
         self.bytes.fetch_add(done.bytes, Relaxed);
     }
 
-    /// Remembers why `path` could not be removed.
+    /// Records that `path` could not be removed.
     pub(super) fn record_failure(&self, path: &[u8], errno: Errno) {
         if matches!(errno, Errno::ACCESS | Errno::PERM) {
             self.denied.store(true, Relaxed);
@@ -144,17 +144,17 @@ impl<'a> Progress<'a> {
         self.failures().record(path, errno);
     }
 
-    /// Says why `path` stays, for good.
+    /// Records an explanation for `path`.
     pub(super) fn explain(&self, path: &[u8], explanation: Explanation) {
         self.failures().explain(path, explanation);
     }
 
-    /// Whether anything failed for want of permission, which the owner of the files may have.
+    /// Returns whether permission was denied somewhere. The owner of the files may have it.
     pub(super) fn denied(&self) -> bool {
         self.denied.load(Relaxed)
     }
 
-    /// What failed so far, and why.
+    /// Returns the failures so far.
     pub(super) fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,14 +173,14 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether `hand` has been reached. Of several threads only the one that moves it on hears so.
+/// Returns whether the time `hand` has come, and moves it on. Of several threads only one gets true.
 fn due(hand: &AtomicU64, now: u64, interval: Duration) -> bool {
     let at = hand.load(Relaxed);
     let next = now + milliseconds(interval);
     now >= at && (hand.compare_exchange(at, next, Relaxed, Relaxed)).is_ok()
 }
 
-/// A path as one printable line: what is not UTF-8 or would move a terminal's cursor is escaped.
+/// Returns a path as one printable line. Escapes bytes that are not UTF-8, and characters that control a terminal.
 pub(super) fn printable(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len().min(MAX_PRINTABLE));
     for chunk in path.utf8_chunks() {
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_becomes_one_printable_line() {
+    fn printable_escapes_and_cuts_off() {
         assert_eq!(printable(b"/a b/\xc3\xa4"), "/a b/ä");
         assert_eq!(
             printable(b"/a\nb\x1b[2J\\\xff"),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_want_of_permission_is_noted() {
+    fn denied_is_set_by_permission_errors_only() {
         let progress = Progress::new(None, None);
         progress.record_failure(b"/a", Errno::BUSY);
         assert!(!progress.denied());
@@ -231,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_ends() {
+    fn is_over_after_the_budget() {
         assert!(Progress::new(Some(Duration::ZERO), None).is_over());
         assert!(!Progress::new(Some(Duration::from_secs(60)), None).is_over());
         assert!(!Progress::new(None, None).is_over());
     }
 
     #[test]
-    fn a_budget_shrinks_when_there_is_a_hurry_and_never_grows() {
+    fn deadline_shortens_the_budget_and_never_extends_it() {
         let deadline = || Some(Duration::ZERO);
         let progress = Progress::new(Some(Duration::from_secs(60)), Some(&deadline));
         assert!(progress.is_over());

@@ -1,4 +1,4 @@
-//! The directories that are never wiped, by what they are rather than by their path: `/`, and HOME of root.
+//! The directories that are never wiped, by device and inode and not by path: `/` and the home directory of root.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,10 +13,10 @@ pub(super) fn closed(errno: Errno) -> Refusal {
     Refusal::Closed(name_of(errno))
 }
 
-/// Bound to another place, a directory is the same one.
+/// Rejects `/` and root's home even through a bind mount.
 ///
 /// # Errors
-/// The [`Refusal`] of `/` and HOME of root.
+/// Returns the [`Refusal`] of these directories.
 pub(super) fn reject_root_and_home(pinned: &OwnedFd) -> Result<(), Refusal> {
     let own = fstat(pinned).map_err(closed)?;
     let is_own = |path: &Path| {

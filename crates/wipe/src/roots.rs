@@ -1,4 +1,4 @@
-//! The directories that are wiped themselves: which are taken, which lie in another, and their removal.
+//! The roots of a wipe: checks them, and removes them at the end.
 
 use std::cell::OnceCell;
 use std::ffi::CString;
@@ -17,10 +17,10 @@ use super::path::{self, Refusal, RefusedPath};
 use super::progress::Progress;
 use super::root_and_home::{closed, reject_root_and_home};
 
-/// The clean path, if it may be wiped as far as can be seen now, and the directory, if it is there.
+/// Returns the normalized path if it may be wiped, and the directory if it exists.
 ///
 /// # Errors
-/// The [`Refusal`] otherwise.
+/// Returns the [`Refusal`] otherwise.
 fn accept(path: &Path) -> Result<(PathBuf, Option<OwnedFd>), Refusal> {
     let clean = path::accept(path)?;
     let pinned = match openat::pin(Opener::find(), &clean) {
@@ -32,12 +32,12 @@ fn accept(path: &Path) -> Result<(PathBuf, Option<OwnedFd>), Refusal> {
     Ok((clean, Some(pinned)))
 }
 
-/// The roots that are taken, and those that are not.
+/// Returns the roots that are accepted, and the paths that are refused.
 pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<RefusedPath>) {
     let mut refused = Vec::new();
     let mut roots = Vec::new();
     for path in paths {
-        // What an outer root contains is removed with it, be it a symlink that the job put there.
+        // A path in another root is removed with that root, even if it is a symlink that the job made.
         let nested = || {
             let mut others = paths.iter();
             others.any(|other| path != other && path.starts_with(other))
@@ -54,11 +54,12 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<RefusedPath>) 
     (roots, refused)
 }
 
-/// The same for a path that somebody typed: no directory of the system under another name, and one that is removed
-/// must not be a mount point.
+/// Checks a path that a user typed.
+///
+/// Rejects a directory of the system under another name as well, and a mount point if it is to be removed.
 ///
 /// # Errors
-/// The [`Refusal`] otherwise.
+/// Returns the [`Refusal`] otherwise.
 pub(super) fn check(
     path: &Path,
     keep: bool,
@@ -83,7 +84,7 @@ pub(super) fn check(
     Ok(clean)
 }
 
-/// Removes the roots themselves, the innermost first.
+/// Removes the roots themselves, the innermost one first.
 pub(super) fn remove(opener: Opener, roots: &[PathBuf], progress: &Progress) {
     let mut roots: Vec<&PathBuf> = roots.iter().collect();
     roots.sort_by_key(|root| std::cmp::Reverse(root.as_os_str().len()));

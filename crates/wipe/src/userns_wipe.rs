@@ -1,4 +1,4 @@
-//! Files of subordinate ids: removed by a child that is root of the user namespace that owns them.
+//! Removes files of subordinate ids, in a child that is root of a user namespace with these ids.
 //!
 //! Source: user_namespaces(7), "capabilities inside the namespace extend to inodes whose ids are mapped".
 
@@ -13,40 +13,54 @@ use super::openat::Opener;
 use super::progress::{Counts, Progress};
 use super::walk;
 use linux::errno::name_of;
-use linux::probe::{Probe, ProbeResult};
+use linux::probe::{Probe, ProbeError, ProbeResult};
 use linux::userns;
 
-/// The child's name on our hidden command line.
+/// The name of the child on the hidden command line `supervisor probe`.
 pub const NAME: &str = "wipe";
-/// Without a budget the child still ends.
+/// The child's budget if the wipe has none.
 const MAX_BUDGET: Duration = Duration::from_secs(24 * 3600);
-/// What the child may take to say what it did, after its budget.
+/// How long the child may take after its budget to print what it removed.
 const REPORT_TIME: Duration = Duration::from_millis(300);
 
-/// What the child says at its end.
+/// The last line of the child.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum ChildResult {
     Done {
         done: Counts,
         failures: Vec<(u64, String)>,
-        /// There were more.
+        /// There were more failures.
         incomplete: bool,
     },
     Refused(ProbeResult),
 }
 
-/// Whether a namespace of our own could give permissions that we do not have.
+/// The reason why the child could not be started or did not finish.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UsernsError {
+    /// The child ended early, or was ended at the time limit.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The kernel refused the user namespace or its id maps.
+    #[error("{call}: {errno}")]
+    Refused { call: String, errno: String },
+    /// The child ended without its last line.
+    #[error("the child printed no counts")]
+    NoCounts,
+}
+
+/// Returns whether a user namespace could give permissions that this process does not have.
 pub(super) fn would_help() -> bool {
     let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
     !(has(Capability::CAP_DAC_OVERRIDE) && has(Capability::CAP_FOWNER))
 }
 
-/// Empties the roots once more, as root over all subordinate ids of this user.
+/// Empties the roots again, as root over all subordinate ids of this user.
 ///
 /// # Errors
-/// A sentence on why there was no such child, or why it did not come to its end.
-pub(super) fn empty(roots: &[PathBuf], progress: &Progress) -> Result<(), String> {
+/// As [`UsernsError`].
+pub(super) fn empty(roots: &[PathBuf], progress: &Progress) -> Result<(), UsernsError> {
     let left = progress.left().unwrap_or(MAX_BUDGET);
     let mut arguments = vec![OsString::from(left.as_millis().to_string())];
     arguments.extend(roots.iter().map(OsString::from));
@@ -58,12 +72,12 @@ pub(super) fn empty(roots: &[PathBuf], progress: &Progress) -> Result<(), String
         timeout: left + REPORT_TIME,
     };
     let mut counted = Counts::default();
-    let answer = probe.run_while(&mut |said| {
-        count(progress, &mut counted, said);
-        // The budget may have become smaller meanwhile; the child does not know.
+    let result = probe.run_while(&mut |output| {
+        count(progress, &mut counted, output);
+        // The budget may have become smaller meanwhile, which the child does not know.
         !(progress.is_over() && progress.is_over_by(REPORT_TIME))
     });
-    match answer.map_err(|error| error.to_string())? {
+    match result? {
         ChildResult::Done {
             done,
             failures,
@@ -74,31 +88,32 @@ pub(super) fn empty(roots: &[PathBuf], progress: &Progress) -> Result<(), String
             Ok(())
         }
         ChildResult::Refused(ProbeResult::Refused { call, errno }) => {
-            Err(format!("{call}: {}", name_of(errno)))
+            let errno = name_of(errno);
+            Err(UsernsError::Refused { call, errno })
         }
-        ChildResult::Refused(ProbeResult::Works) => Err("a child of ours said nothing".to_owned()),
+        ChildResult::Refused(ProbeResult::Works) => Err(UsernsError::NoCounts),
     }
 }
 
-/// Adds what the child's last line of progress says beyond what was counted before.
-fn count(progress: &Progress, counted: &mut Counts, said: &str) {
-    let last = said.trim_end().lines().next_back().unwrap_or_default();
+/// Adds what the child's last line of progress has more than `counted`.
+fn count(progress: &Progress, counted: &mut Counts, output: &str) {
+    let last = output.trim_end().lines().next_back().unwrap_or_default();
     if let Ok(done) = serde_json::from_str::<Counts>(last) {
         progress.add(done.since(*counted));
         *counted = done;
     }
 }
 
-/// The child: enters its namespace, empties what the arguments name, and says so on stdout.
+/// The child: enters its namespace, empties the roots and prints the result on stdout.
 ///
 /// The arguments are the budget in milliseconds and the roots.
 #[must_use]
 pub fn run_in_child(arguments: &[OsString]) -> u8 {
-    let answer = match userns::enter() {
+    let result = match userns::enter() {
         Ok(()) => as_root(arguments),
-        Err(verdict) => ChildResult::Refused(verdict),
+        Err(refused) => ChildResult::Refused(refused),
     };
-    match serde_json::to_string(&answer) {
+    match serde_json::to_string(&result) {
         Ok(line) => println!("{line}"),
         Err(error) => eprintln!("{error}"),
     }

@@ -1,7 +1,7 @@
-//! WipeRequest one tree, with as many threads as it is worth.
+//! Empties one tree with several threads.
 //!
-//! A directory is listed in batches. What is no directory goes at once; directories become tasks, and
-//! the rest of the listing a task beneath them. The last task of a directory removes it.
+//! A directory is listed in batches. Files are removed at once. Directories become tasks, and the rest of the listing
+//! becomes a task beneath them. The last task of a directory removes it.
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -23,9 +23,9 @@ use super::progress::Progress;
 use super::queue::Queue;
 use super::readdir::{self, Batch, BatchLimits, Filled};
 
-/// Directories a batch.
+/// The most directories in a batch.
 const MAX_BATCH_DIRECTORIES: usize = 4096;
-/// Directories that may wait before batches get small.
+/// The number of waiting directories after which batches get small.
 const MAX_WAITING: usize = 8192;
 
 mod finish;
@@ -33,37 +33,37 @@ mod finish;
 enum Task {
     /// Open this directory and empty it.
     Enter(Arc<Directory>, Box<CStr>),
-    /// List on.
+    /// Go on with the listing of this directory.
     List(Arc<Directory>),
 }
 
-/// What a thread keeps for itself.
+/// The buffers of one thread.
 #[derive(Default)]
 struct Buffers {
     batch: Batch,
     tasks: Vec<Task>,
 }
 
-/// A tree being emptied.
+/// A tree that is being emptied.
 pub(super) struct Walk<'a> {
     opener: Opener,
     progress: &'a Progress<'a>,
-    /// Roots of the same request: what is mounted there is theirs.
+    /// The roots of the same request. A file system that is mounted on one of them belongs to that root.
     roots: &'a [PathBuf],
     queue: Queue<Task>,
     root: Arc<Directory>,
-    /// Directories that are open, and how many may be.
+    /// The number of open directories, and the highest allowed one.
     open: Arc<AtomicUsize>,
     max_open: usize,
     names: UniqueNames,
-    /// What was free at the begin, where that tells what was freed.
+    /// The free bytes at the begin, if the file system is in memory.
     free_before: Option<u64>,
-    /// Somebody has a large batch.
+    /// A thread has a large batch.
     large: AtomicBool,
     is_mount_point: bool,
 }
 
-/// Empties directories; they stay themselves. What fails is in the progress.
+/// Empties directories, which stay themselves. Failures are recorded in `progress`.
 pub(super) fn empty_all(opener: Opener, roots: &[PathBuf], progress: &Progress) {
     for root in roots {
         let walk = Walk::at(opener, root, roots, progress);
@@ -71,7 +71,7 @@ pub(super) fn empty_all(opener: Opener, roots: &[PathBuf], progress: &Progress) 
     }
 }
 
-/// Empties a directory to which no path leads any more.
+/// Empties a root that is no longer at its path.
 pub(super) fn empty_pinned(
     opener: Opener,
     pinned: &PinnedRoot,
@@ -85,7 +85,7 @@ pub(super) fn empty_pinned(
     note_absent(&pinned.path, walk.map(|walk| walk.empty()), progress);
 }
 
-/// What is not there is empty.
+/// Treats ENOENT as already empty.
 fn note_absent(path: &Path, done: Result<(), Errno>, progress: &Progress) {
     if let Err(errno) = done {
         if errno != Errno::NOENT {
@@ -94,10 +94,10 @@ fn note_absent(path: &Path, done: Result<(), Errno>, progress: &Progress) {
     }
 }
 
-/// Removes what lies in the directory `path` itself and is no directory.
+/// Removes the files right in the directory `path`, and no directories.
 ///
 /// # Errors
-/// Why the directory cannot be opened.
+/// As openat2(2), if the directory cannot be opened.
 pub(super) fn files(
     opener: Opener,
     path: &Path,
@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
         self.count_memory();
     }
 
-    /// A file system in memory knows at once what was freed; asking file by file takes as long as removing them.
+    /// Adds what the file system in memory has more free now. Counting file by file takes as long as removing them.
     fn count_memory(&self) {
         let after = filesystem::free_memory(&self.root);
         if let (Some(before), Some(after)) = (self.free_before, after) {
@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One level, by this thread alone.
+    /// Removes the files of one level, in this thread alone.
     fn run_flat(&self) {
         let mut buffers = Buffers::default();
         let limits = BatchLimits {
@@ -210,7 +210,7 @@ impl<'a> Walk<'a> {
     fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, count: usize) {
         for _ in 0..count {
             let thread = Builder::new().stack_size(limits::STACK_SIZE);
-            // Where the cgroup allows no more threads, those there are do the work.
+            // If the cgroup allows no more threads, the existing ones do the work.
             if thread.spawn_scoped(scope, || self.work(|| {})).is_err() {
                 break;
             }
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
                     return;
                 }
                 self.step(task, &mut buffers);
-                // The newest task stays in this thread: nobody need be woken for it.
+                // The newest task stays in this thread, so that no other thread has to be woken.
                 next = buffers.tasks.pop();
                 self.queue.push_all(&mut buffers.tasks);
                 between();
@@ -246,14 +246,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Opens a directory; without one its parent waits for nothing here.
+    /// Opens a directory. Without one, the parent no longer waits for it.
     fn enter(&self, parent: &Arc<Directory>, name: &CStr) -> Option<Arc<Directory>> {
         if self.open.load(Relaxed) >= self.max_open && !parent.is_root() {
             if flatten::move_up(self.opener, &self.names, parent, name) {
                 self.done(parent);
                 return None;
             }
-            // Not the kernel's own limit: others in this process need descriptors too.
+            // The kernel may allow more, but other parts of this process need descriptors too.
             if self.open.load(Relaxed) >= 2 * self.max_open {
                 self.failed(parent, name, Errno::MFILE);
                 self.done(parent);
@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
                 parent.unlock();
                 // The directory itself may be closed, its parent, or both.
                 let unlocked = self.opener.unlock(parent, name);
-                // Without /proc nothing is unlocked, and that is no reason of its own.
+                // Without /proc a directory cannot be unlocked, which is not the cause of the failure.
                 let unlocked = unlocked.err().filter(|&errno| errno != Errno::NOENT);
                 let opened = self.opener.child(parent, name);
                 opened.map_err(|errno| match errno {
@@ -310,7 +310,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One batch after the other, until there is a directory to go into.
+    /// Reads one batch after another, until there is a directory to enter.
     fn list_on(&self, dir: &Arc<Directory>, buffers: &mut Buffers, large: bool) {
         loop {
             let room = MAX_WAITING.saturating_sub(self.queue.len());
@@ -344,7 +344,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where somebody makes entries as fast as they are removed, a listing has no end of its own.
+    /// Ends a listing that another process prolongs as fast as its entries are removed.
     fn bounded(&self, dir: &Directory, stopped: Filled, more: usize) -> Filled {
         if stopped == Filled::EndOfDirectory {
             return stopped;
@@ -352,7 +352,7 @@ impl<'a> Walk<'a> {
         let is_long = match dir.listed(more, self.progress.elapsed()) {
             ListingSize::Normal => false,
             ListingSize::TooLarge => true,
-            // It was long, and may just be large.
+            // The listing is long, and the directory may just be large.
             ListingSize::Large => {
                 let there =
                     openat::reopen(dir).and_then(|again| readdir::count(&again, self.progress));
@@ -367,7 +367,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The tasks of a batch: taken from the end, so the listing's rest is at the start.
+    /// Adds the tasks of a batch. They are taken from the end, so the rest of the listing is at the start.
     fn add_tasks(&self, dir: &Arc<Directory>, stopped: Filled, buffers: &mut Buffers) {
         let Buffers { batch, tasks } = buffers;
         let names = batch.directories().rev();

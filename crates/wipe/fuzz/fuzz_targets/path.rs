@@ -1,4 +1,4 @@
-//! Any bytes as a path, and as a list of mounts.
+//! Reads any bytes as a path, and as a list of mounts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
-//! Any bytes as a hostile tree: it is gone afterwards, and a canary beside it is as it was.
+//! Makes a hostile tree from any bytes. The wipe must remove it and leave a canary beside it unchanged.
 #![no_main]
 
-// What only the tests use is not used here.
+// Some functions are for the tests only.
 #[allow(dead_code)]
 #[path = "../../../../supervisor/tests/wipe/hostile.rs"]
 mod hostile;

@@ -1,4 +1,4 @@
-//! What becomes of entries, and of directories when all in them is done with.
+//! Removes files, and directories when all in them is done.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl Walk<'_> {
         }
     }
 
-    /// False for a directory, whatever the listing said.
+    /// Removes an entry. Returns false for a directory, in spite of the listing.
     fn remove_file(&self, dir: &Arc<Directory>, name: &CStr) -> bool {
         match remove::file(dir, name, self.free_before.is_none()) {
             Ok(Removed::Freed(bytes)) => {
@@ -38,12 +38,13 @@ impl Walk<'_> {
         true
     }
 
-    /// What was a directory when it was listed; if it is one again, it is found in the next round.
+    /// Removes an entry that was listed as a directory and is none now. If it is a directory again, the next round
+    /// finds it.
     pub(super) fn remove_other(&self, dir: &Arc<Directory>, name: &CStr) {
         self.remove_file(dir, name);
     }
 
-    /// One thing less that `dir` waits for; the last removes it, and so on upwards.
+    /// Records that `dir` waits for one entry less. The last one removes it, and so on upwards.
     pub(super) fn done(&self, dir: &Arc<Directory>) {
         let mut dir = Arc::clone(dir);
         while dir.finish_one() {
@@ -57,7 +58,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Removes a directory whose entries are done with; true where it must be listed again.
+    /// Removes a directory if all its entries are done. Returns true if it must be listed again.
     fn finish_directory(&self, dir: &Arc<Directory>) -> bool {
         let list_again = match dir.to_remove() {
             Some((parent, name)) => self.remove_directory(parent, name, dir),
@@ -75,7 +76,7 @@ impl Walk<'_> {
                 self.progress.directories.fetch_add(1, Relaxed);
             }
             Ok(_) => {}
-            // Whatever the reason: permission is asked for before emptiness.
+            // The error does not matter, because the kernel checks permission before emptiness.
             Err(_) if dir.may_retry_for_moved() => return true,
             Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
             Err(Errno::NOTEMPTY) if dir.may_retry(self.progress.elapsed()) => return true,
@@ -84,7 +85,7 @@ impl Walk<'_> {
         false
     }
 
-    /// A directory that stays is done when a listing found nothing.
+    /// Keeps a directory that stays. It is done if a listing found nothing.
     fn keep_directory(&self, dir: &Arc<Directory>) -> bool {
         let stuck = dir.stuck.load(Relaxed);
         let more = dir.saw.load(Relaxed) && !stuck;
