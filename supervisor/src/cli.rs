@@ -39,7 +39,7 @@ enum Command {
     Task(commands::hook::Task),
     /// Our own child processes
     #[command(hide = true)]
-    Trial {
+    Probe {
         name: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -88,6 +88,6 @@ pub(crate) fn main() -> ExitCode {
         Command::StageSecrets(arguments) => commands::stage_secrets::main(arguments),
         Command::Hook(arguments) => commands::hook::main(&arguments),
         Command::Task(arguments) => commands::hook::task(&arguments),
-        Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),
+        Command::Probe { name, arguments } => commands::probe::main(&name, &arguments),
     })
 }

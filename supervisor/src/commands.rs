@@ -4,9 +4,9 @@ pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod hook;
+pub(crate) mod probe;
 pub(crate) mod settings;
 pub(crate) mod stage_secrets;
-pub(crate) mod trial;
 pub(crate) mod wipe;
 
 use init::signals::Signals;

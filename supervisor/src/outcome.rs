@@ -152,7 +152,7 @@ fn told(ended: Ended) -> String {
 
 fn failed(step: Step, failure: &Failure) -> Conclusion {
     let (reason, code) = match failure {
-        Failure::Terminated => (Reason::Terminated, exit::of_signal(nix::libc::SIGTERM)),
+        Failure::Terminated => (Reason::Terminated, exit::from_signal(nix::libc::SIGTERM)),
         Failure::Unwiped(_) | Failure::Preflight(_) => (Reason::Preflight, exit::PREFLIGHT),
         Failure::Storage(_) => (Reason::Storage, exit::STORAGE),
         Failure::Secrets(_)

@@ -53,7 +53,7 @@ fn serve_until_terminated(config: &Config, driver: &mut Option<Driver>) -> Resul
         StorageError::from(WorkspaceError::Job {
             path: config.workspace.path.clone(),
             volume: config.workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
         })
     })?;

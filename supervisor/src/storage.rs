@@ -12,8 +12,8 @@ use crate::config::{Config, Driver};
 use crate::workspace::{RuntimeDir, WorkspaceError};
 pub(crate) use files::driver_name;
 use linux::filesystem;
+use linux::probe::{ProbeError, ProbeResult};
 use linux::process::Identity;
-use linux::trial::{TrialError, Verdict};
 
 /// There is no storage for builds.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub(crate) fn prepare(config: &Config, probed: Option<Driver>) -> Result<Prepare
     std::fs::create_dir_all(&graph_root).map_err(|source| WorkspaceError::Job {
         path: graph_root.clone(),
         volume: config.workspace.path.clone(),
-        uid: Identity::of_files().uid,
+        uid: Identity::filesystem().uid,
         source,
     })?;
     if on_container_root(&graph_root) {
@@ -95,7 +95,7 @@ pub(crate) fn on_container_root(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let root = Path::new("/");
     let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
-    let overlay = filesystem::kind(root) == Ok(filesystem::Kind::Stacked("overlay"));
+    let overlay = filesystem::fs_type(root) == Ok(filesystem::FsType::Stacked("overlay"));
     overlay && device(root) == device(path)
 }
 
@@ -109,10 +109,10 @@ fn attempt(driver: Driver, graph_root: &Path) -> Result<(), String> {
     explain(verdict)
 }
 
-fn explain(verdict: Result<Verdict, TrialError>) -> Result<(), String> {
+fn explain(verdict: Result<ProbeResult, ProbeError>) -> Result<(), String> {
     match verdict {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Refused { call, errno }) => {
+        Ok(ProbeResult::Works) => Ok(()),
+        Ok(ProbeResult::Refused { call, errno }) => {
             let errno = nix::errno::Errno::from_raw(errno);
             Err(format!("{call}: {errno}"))
         }
@@ -151,7 +151,7 @@ fn choose(
 
 /// Whether `path` is in memory: tmpfs or ramfs, statfs(2).
 pub(crate) fn in_memory(path: &Path) -> bool {
-    filesystem::kind(path) == Ok(filesystem::Kind::Memory)
+    filesystem::fs_type(path) == Ok(filesystem::FsType::Memory)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(crate) fn prepare(config: &Config) -> Result<(), WorkspaceError> {
     for path in [workspace.work(), workspace.home(), workspace.temporary()] {
         make_directory(&path).map_err(|source| WorkspaceError::Job {
             volume: workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
             path,
         })?;
@@ -140,7 +140,7 @@ impl RuntimeDir {
         WorkspaceError::RuntimeDir {
             path: path.to_owned(),
             volume: self.root.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use init::reap::Ended;
-use linux::raw;
+use linux::libc_ext;
 
 /// All children that somebody waits for.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ impl Children {
     /// Reaps all that have ended, and tells those who wait.
     pub(crate) fn reap(&self) {
         let mut waiting = self.lock();
-        while let Ok(Some(child)) = raw::reap_one() {
+        while let Ok(Some(child)) = libc_ext::reap_one() {
             let ended = child.exit_code().map(Ended::Exited);
             let ended = ended.unwrap_or_else(|| Ended::Signaled(child.signal()));
             if let Some(teller) = waiting.tellers.remove(&child.pid) {

@@ -238,7 +238,7 @@ impl Conversation<'_> {
         match written {
             // As SIGPIPE would have ended Buildah itself.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                Ok(Some(exit::of_signal(13)))
+                Ok(Some(exit::from_signal(13)))
             }
             Err(source) => Err(ClientError::Here {
                 what: "standard output",

@@ -20,7 +20,7 @@ const KEPT: [&str; 8] = [
 /// What the container's own environment says of Buildah is not handed on.
 pub(super) fn of_buildah(settings: &Settings) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
-    let Identity { uid, gid } = Identity::of_files();
+    let Identity { uid, gid } = Identity::filesystem();
     let mut environment = vec![
         (
             "PATH".to_owned(),

@@ -6,7 +6,7 @@
 use tracing::warn;
 
 use super::error::ServeError;
-use linux::idmap::{self, Kind, left_out, parse_map};
+use linux::idmap::{self, IdType, parse_map, unmapped_id};
 use linux::process::{self, Identity};
 
 /// Changes user and rights. Root of a pod's user namespace stays who it is, and works with the files of the job's user.
@@ -39,12 +39,12 @@ pub(super) fn take(client: u32) -> Result<(), ServeError> {
 }
 
 fn unreachable() -> Option<Identity> {
-    let id = |kind: Kind| {
+    let id = |kind: IdType| {
         let ours = std::fs::read_to_string(kind.map_file("self")).ok()?;
-        left_out(&parse_map(&ours), &idmap::planned(kind).ok()?)
+        unmapped_id(&parse_map(&ours), &idmap::wanted_map(kind).ok()?)
     };
     Some(Identity {
-        uid: id(Kind::User)?,
-        gid: id(Kind::Group)?,
+        uid: id(IdType::User)?,
+        gid: id(IdType::Group)?,
     })
 }

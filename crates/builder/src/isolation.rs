@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tracing::info;
 
-use linux::rooms;
-use linux::trial::{self, Trial, Verdict};
+use linux::probe::{self, Probe, ProbeResult};
+use linux::userns_probe;
 
 /// Generous: the trial takes some milliseconds.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -47,16 +47,16 @@ impl Isolation {
 /// Whether a container may have a /proc of its own, which all but chroot isolation need. Not so where parts of ours are
 /// masked, as in most pods.
 pub(super) fn own_proc() -> Result<(), String> {
-    let trial = Trial {
-        name: rooms::PROC,
+    let probe = Probe {
+        name: userns_probe::PROC,
         arguments: Vec::new(),
-        inside: Some(|name, _| trial::conclude(rooms::child(name))),
+        forked: Some(|name, _| probe::print_result(userns_probe::run_in_child(name))),
         mapped: false,
-        limit: LIMIT,
+        timeout: LIMIT,
     };
-    match trial.run() {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Refused { call, errno }) => {
+    match probe.run() {
+        Ok(ProbeResult::Works) => Ok(()),
+        Ok(ProbeResult::Refused { call, errno }) => {
             Err(format!("{call}: {}", nix::errno::Errno::from_raw(errno)))
         }
         Err(error) => Err(error.to_string()),

@@ -2,7 +2,7 @@
 //!
 //! Source: user_namespaces(7). Another one can only be made within it, and is found by those around it.
 
-use std::fs::{File, read_dir};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use tracing::warn;
 use super::children::Awaited;
 use init::is_pid_1;
 use init::reap::Ended;
-use linux::raw;
+use linux::{libc_ext, procfs};
 
 /// How long the kernel may take to carry out SIGKILL; longer only in uninterruptible sleep.
 const DEATH: Duration = Duration::from_secs(10);
@@ -84,8 +84,7 @@ impl Namespace {
     fn processes(&self) -> Vec<i32> {
         // Ours is that of most processes, and never within another.
         let ours = std::fs::metadata("/proc/self/ns/user").map_or(0, |found| found.ino());
-        let entries = read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let pids = procfs::pids().into_iter().flatten();
         // A zombie has no namespaces any more.
         pids.filter(|pid| {
             let number = std::fs::metadata(link(*pid)).map_or(0, |found| found.ino());
@@ -99,7 +98,7 @@ impl Namespace {
         let Ok(mut inner) = File::open(link(pid)) else {
             return false;
         };
-        while let Ok(outer) = raw::parent_namespace(&inner) {
+        while let Ok(outer) = libc_ext::parent_namespace(&inner) {
             inner = outer.into();
             if inner
                 .metadata()
@@ -115,7 +114,7 @@ impl Namespace {
 fn kill(pids: impl Iterator<Item = i32>) {
     for pid in pids {
         // It may have ended meanwhile.
-        let _ = raw::kill(pid, Signal::SIGKILL as i32);
+        let _ = libc_ext::kill(pid, Signal::SIGKILL as i32);
     }
 }
 
@@ -124,7 +123,7 @@ fn end_all() {
     warn!("what a build left cannot be told from other builds: all of them are ended");
     if is_pid_1() {
         // There may be nobody.
-        let _ = raw::kill(-1, Signal::SIGKILL as i32);
+        let _ = libc_ext::kill(-1, Signal::SIGKILL as i32);
     }
 }
 

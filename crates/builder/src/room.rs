@@ -68,7 +68,7 @@ impl Rooms {
 
     /// A room that was never there before.
     pub(super) fn make(&self) -> Result<Room> {
-        let name = name()?;
+        let name = linux::files::random_name()?;
         let part = |parent: &Arc<OwnedFd>| {
             mkdirat(parent, &name, Mode::RWXU)?;
             Ok::<_, Error>(Part {
@@ -158,12 +158,6 @@ fn through(directory: &OwnedFd, name: &str) -> PathBuf {
 fn open(parent: impl rustix::fd::AsFd, path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(parent, path, flags, Mode::empty())?)
-}
-
-fn name() -> Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

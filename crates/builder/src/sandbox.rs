@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, create_dir_all};
-use std::io::Read;
+use std::io::{Read, Stdin};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -18,21 +18,21 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use nix::unistd::{Pid, dup, pipe2};
+use nix::unistd::{Pid, pipe2};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
 use super::paths::{Workspace, problem};
 use super::{room, sweeper};
-use linux::trial::Verdict;
-use linux::{fork, handshake, idmap, raw, userns};
+use linux::handshake::{Handshake, ProbeResult};
+use linux::{fork, idmap, libc_ext, userns};
 use report::exit;
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";
-/// What the child says once Buildah is about to start, before the sweeper's pid and a newline. It waits for an answer then,
-/// [`handshake::GO`].
+/// The message of the child once Buildah is about to start, before the sweeper's pid and a newline. Then the child waits for
+/// the second `go` of the [`Handshake`].
 pub const INSIDE: &str = "inside ";
 
 /// All that the child has to know. It lies in the operation's own directory.
@@ -75,7 +75,7 @@ pub struct Plan {
 pub fn child(arguments: &[OsString]) -> u8 {
     // What PID 1 blocks is not Buildah's business.
     let _ = SigSet::empty().thread_set_mask();
-    let done = match userns::enter_saying(|| to_parent(handshake::READY)) {
+    let done = match userns::enter_with(&parent()) {
         Ok(()) => arguments
             .first()
             .ok_or_else(|| "no plan".to_owned())
@@ -84,7 +84,7 @@ pub fn child(arguments: &[OsString]) -> u8 {
     };
     let Err(problem) = done;
     // PID 1 may have gone.
-    let _ = to_parent(&format!("failed: {}\n", problem.replace('\n', " ")));
+    let _ = parent().send(&format!("failed: {}\n", problem.replace('\n', " ")));
     exit::INTERNAL
 }
 
@@ -95,13 +95,10 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     let sweeper = plan.swept.then(sweeper::start).transpose()?;
     enter_second()?;
     let sweeper = sweeper.map_or(0, Pid::as_raw);
-    to_parent(&format!("{INSIDE}{sweeper}\n")).map_err(|error| error.to_string())?;
-    let mut answer = [0; handshake::GO.len()];
-    let mut stdin = File::from(dup(std::io::stdin()).map_err(|errno| errno.to_string())?);
-    stdin
-        .read_exact(&mut answer)
+    let line = format!("{INSIDE}{sweeper}\n");
+    (parent().send(&line))
+        .and_then(|()| parent().wait_for_go())
         .map_err(|error| error.to_string())?;
-    drop(stdin);
     if plan.terminal {
         nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
         rustix::process::ioctl_tiocsctty(std::io::stdout())
@@ -116,11 +113,9 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     Err(format!("exec({}): {error}", plan.program))
 }
 
-/// Our standard input is a socket whose other end is PID 1's: it is written to as well.
-fn to_parent(text: &str) -> std::io::Result<()> {
-    nix::unistd::write(std::io::stdin(), text.as_bytes())
-        .map(drop)
-        .map_err(Into::into)
+/// Standard input is a socket whose other end PID 1 has, so it is written to as well.
+fn parent() -> Handshake<Stdin, Stdin> {
+    Handshake::new(std::io::stdin(), std::io::stdin())
 }
 
 fn prepare(plan: &Plan) -> Result<(), String> {
@@ -262,12 +257,12 @@ fn enter_second() -> Result<(), String> {
     let null = null.map_err(said("/dev/null"))?;
     let us = std::process::id();
     let stdio = [waiting.as_fd(), null.as_fd(), null.as_fd()];
-    let helper = fork::child(stdio, || map(us)).map_err(said("fork"))?;
+    let helper = fork::fork_and_run(stdio, || map(us)).map_err(said("fork"))?;
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(|errno| format!("unshare(CLONE_NEWUSER|CLONE_NEWNS), the second: {errno}"))?;
     // Closing its input is the sign.
     drop(sign);
-    match raw::wait(helper) {
+    match libc_ext::wait(helper) {
         Ok(0) => Ok(()),
         Ok(status) => Err(format!(
             "the maps of the second namespace: {}",
@@ -281,7 +276,7 @@ fn enter_second() -> Result<(), String> {
 /// Gives errno(3).
 fn map(pid: u32) -> u8 {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    for kind in [idmap::Kind::User, idmap::Kind::Group] {
+    for kind in [idmap::IdType::User, idmap::IdType::Group] {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
         let text: String = idmap::parse_map(&current)
             .iter()
@@ -295,12 +290,12 @@ fn map(pid: u32) -> u8 {
     0
 }
 
-fn refused(verdict: &Verdict) -> String {
+fn refused(verdict: &ProbeResult) -> String {
     match verdict {
-        Verdict::Refused { call, errno } => {
+        ProbeResult::Refused { call, errno } => {
             format!("{call}: {}", nix::errno::Errno::from_raw(*errno))
         }
-        Verdict::Works => String::new(),
+        ProbeResult::Works => String::new(),
     }
 }
 

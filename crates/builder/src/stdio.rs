@@ -17,8 +17,8 @@ use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
 use init::reap::Ended;
-use linux::raw;
-use report::exit::of_signal;
+use linux::libc_ext;
+use report::exit::from_signal;
 
 /// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
 pub(super) const REFUSED: u8 = 125;
@@ -114,7 +114,7 @@ impl Link {
 
     /// The exit code where a signal has ended all this before there was a process to get it.
     pub(super) fn interrupted(&self) -> Option<u8> {
-        self.state().asked.map(|signal| of_signal(signal as i32))
+        self.state().asked.map(|signal| from_signal(signal as i32))
     }
 
     /// The exit code for the client: 128 + n if signal n was sent on and the process then failed.
@@ -298,16 +298,16 @@ impl Link {
 fn exit_code(ended: Ended, signal: Option<Signal>) -> u8 {
     match (ended.code(), signal) {
         (0, _) => 0,
-        (_, Some(signal)) => of_signal(signal as i32),
+        (_, Some(signal)) => from_signal(signal as i32),
         (code, None) => code,
     }
 }
 
 /// To the process's group. One that makes a session of its own has none yet when it has just begun.
 fn send_signal(pid: i32, signal: Signal) {
-    if raw::kill(-pid, signal as i32).is_err() {
+    if libc_ext::kill(-pid, signal as i32).is_err() {
         // It may have ended meanwhile.
-        let _ = raw::kill(pid, signal as i32);
+        let _ = libc_ext::kill(pid, signal as i32);
     }
 }
 

@@ -11,9 +11,9 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, setpgid};
 use rustix::process::PidfdFlags;
 
+use linux::poll::{self, Interest};
 use linux::process::Identity;
-use linux::ready::{self, Want};
-use linux::{fork, idmap, process, raw};
+use linux::{fork, idmap, libc_ext, process};
 use report::exit;
 
 /// Starts it in the namespace that we are in, for the time when we end; whatever we become until then.
@@ -21,7 +21,7 @@ pub(super) fn start() -> Result<Pid, String> {
     let us = getpid();
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(|error| format!("/dev/null: {error}"))?;
-    let sweeper = fork::child([null.as_fd(); 3], || match sweep_after(us) {
+    let sweeper = fork::fork_and_run([null.as_fd(); 3], || match sweep_after(us) {
         Ok(()) => 0,
         Err(_) => exit::INTERNAL,
     })
@@ -35,7 +35,7 @@ fn sweep_after(parent: Pid) -> Result<(), String> {
     let failed = |errno: Errno| errno.to_string();
     nix::sys::prctl::set_pdeathsig(None).map_err(failed)?;
     // kill(2) reaches who has our own user as well, be it in another build: not root, then, and no other sweeper.
-    let last = |kind: idmap::Kind| {
+    let last = |kind: idmap::IdType| {
         let map = std::fs::read_to_string(kind.map_file("self")).ok()?;
         let lines = idmap::parse_map(&map);
         let ends = lines.iter().map(|line| line.inside + (line.count - 1));
@@ -43,13 +43,13 @@ fn sweep_after(parent: Pid) -> Result<(), String> {
     };
     let own = getpid().as_raw().unsigned_abs();
     let one = |kind| last(kind).map(|last| somebody(last, own));
-    let (Some(uid), Some(gid)) = (one(idmap::Kind::User), one(idmap::Kind::Group)) else {
+    let (Some(uid), Some(gid)) = (one(idmap::IdType::User), one(idmap::IdType::Group)) else {
         return Err("no ids".to_owned());
     };
     let somebody = Identity { uid, gid };
-    process::become_killer(somebody).map_err(|error| error.to_string())?;
+    process::become_user_with_cap_kill(somebody).map_err(|error| error.to_string())?;
     wait_for(parent)?;
-    match raw::kill(-1, Signal::SIGKILL as i32) {
+    match libc_ext::kill(-1, Signal::SIGKILL as i32) {
         // There is nobody else.
         Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => Ok(()),
         Err(errno) => Err(failed(errno)),
@@ -70,7 +70,7 @@ fn wait_for(parent: Pid) -> Result<(), String> {
     };
     // It was still the parent when it was opened, or has ended.
     while getppid() == parent {
-        if ready::wait(&held, Want::Read, None).map_err(|errno| errno.to_string())? {
+        if poll::wait(&held, Interest::Read, None).map_err(|errno| errno.to_string())? {
             break;
         }
     }

@@ -14,7 +14,7 @@ use super::error::ServeError;
 use super::state::Builder;
 use init::is_pid_1;
 use init::signals::{Meaning, Signals};
-use linux::ready::{self, Want};
+use linux::poll::{self, Interest};
 
 /// Whether clients are let in.
 enum Door {
@@ -37,7 +37,8 @@ pub(super) fn until_asked(signals: &Signals, builder: &Arc<Builder>) -> Result<(
     let mut door = Door::Closed(try_isolation(builder)?);
     loop {
         let fds = [signals.as_fd(), door.as_fd()];
-        let ready = ready::wait_any(&fds, Want::Read, None).map_err(ServeError::kernel("poll"))?;
+        let ready =
+            poll::wait_any(&fds, Interest::Read, None).map_err(ServeError::kernel("poll"))?;
         if asked(signals, builder)? {
             return Ok(());
         }

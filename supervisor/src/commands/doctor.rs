@@ -148,7 +148,7 @@ fn examine(context: &Context, selection: &Selection) -> Result<Report, u8> {
         None => {
             let number = signals.read_signal().ok().flatten();
             let number = number.map_or(Signal::SIGTERM as u32, |signal| signal.ssi_signo);
-            Err(exit::of_signal(i32::try_from(number).unwrap_or(0)))
+            Err(exit::from_signal(i32::try_from(number).unwrap_or(0)))
         }
     }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use report::{Wiped, exit};
+use report::{WipeReport, exit};
 use serde_json::json;
 use supervisor::config::Config;
 use supervisor::log;
-use wipe::{self, Request};
+use wipe::WipeCommand;
 
 #[derive(Args)]
 #[command(
@@ -42,14 +42,14 @@ fn path() -> impl TypedValueParser<Value = PathBuf> {
 
 pub(crate) fn main(arguments: &Arguments) -> u8 {
     log::start(&Config::default().log);
-    let request = Request {
+    let command = WipeCommand {
         paths: arguments.paths.clone(),
         keep_root: arguments.keep_root,
         dry_run: arguments.dry_run,
         budget: arguments.budget,
     };
     let began = Instant::now();
-    match wipe::run(&request) {
+    match wipe::run(&command) {
         Ok(wiped) => {
             print(arguments, &wiped, began.elapsed());
             if wiped.leftover_count == 0 {
@@ -65,7 +65,7 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
     }
 }
 
-fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
+fn print(arguments: &Arguments, wiped: &WipeReport, took: Duration) {
     let line = if arguments.json {
         let mut line = json!(wiped);
         line["dry_run"] = json!(arguments.dry_run);
@@ -92,7 +92,7 @@ fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
     }
 }
 
-fn sentence(arguments: &Arguments, wiped: &Wiped, took: Duration) -> String {
+fn sentence(arguments: &Arguments, wiped: &WipeReport, took: Duration) -> String {
     let done = if arguments.dry_run {
         "would remove"
     } else {

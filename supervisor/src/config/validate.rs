@@ -106,7 +106,7 @@ fn wiped_paths(config: &Config) -> Option<InvalidValue> {
     let mut all = own.into_iter().chain(also_wipe);
     let refused = || {
         all.find_map(|(key, path)| {
-            let refusal = wipe::acceptable(path).err()?;
+            let refusal = wipe::check_path(path).err()?;
             Some((key, path, refusal.to_string()))
         })
     };

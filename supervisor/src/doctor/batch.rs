@@ -18,8 +18,8 @@ use super::check::Check;
 use super::checks;
 use super::context::Context;
 use linux::handshake::die_with_parent;
-use linux::ready::{self, Want};
-use linux::{fork, raw, trial};
+use linux::poll::{self, Interest};
+use linux::{fork, libc_ext, probe};
 use report::exit;
 
 /// The name of the probe that runs checks.
@@ -75,7 +75,7 @@ impl Batch {
         let null = File::options().read(true).write(true).open("/dev/null")?;
         let (stdout, writer) = pipe2(OFlag::O_CLOEXEC)?;
         let stdio = [null.as_fd(), writer.as_fd(), null.as_fd()];
-        match fork::child(stdio, || run(checks, context)) {
+        match fork::fork_and_run(stdio, || run(checks, context)) {
             Ok(child) => return Ok(batch(child, stdout)),
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
             Err(error) => return Err(error),
@@ -100,7 +100,7 @@ impl Batch {
     pub(super) fn read_available(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {
-            if ready::wait(&self.stdout, Want::Read, Some(Instant::now())) != Ok(true) {
+            if poll::wait(&self.stdout, Interest::Read, Some(Instant::now())) != Ok(true) {
                 return false;
             }
             match self.stdout.read(&mut buffer) {
@@ -112,7 +112,7 @@ impl Batch {
 
     /// Kills and reaps the child, and returns its wait status. The kernel keeps a child in uninterruptible sleep.
     pub(super) fn end(&self) -> Option<i32> {
-        let reaped = || raw::reap(self.child).ok().flatten();
+        let reaped = || libc_ext::reap(self.child).ok().flatten();
         // A child that has written its last result ends by itself, and its status is worth knowing.
         for pause in [0, 20, 50, 100, 200, 500, 1000, 2000, 5000] {
             std::thread::sleep(Duration::from_micros(pause));
@@ -120,7 +120,7 @@ impl Batch {
                 return Some(status);
             }
         }
-        let _ = raw::kill(self.child.as_raw(), libc::SIGKILL);
+        let _ = libc_ext::kill(self.child.as_raw(), libc::SIGKILL);
         for _ in 0..20 {
             if let Some(status) = reaped() {
                 return Some(status);
@@ -133,7 +133,7 @@ impl Batch {
 
 /// Starts this program again to run the checks.
 fn spawn_program(checks: &[&'static Check], context: &Context) -> std::io::Result<(Pid, OwnedFd)> {
-    let mut child = trial::again(NAME)
+    let mut child = probe::command(NAME)
         .args(checks.iter().map(|check| check.id))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

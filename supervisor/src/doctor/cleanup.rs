@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::kill_on_disconnect;
 use init::reap;
-use linux::guard;
+use linux::cleanup_watchdog;
 
 /// kill-on-disconnect gives its program 1.5 s to end; then the watchdog removes what is left.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -37,7 +37,10 @@ fn has_cleaner() -> bool {
 /// Identifies these processes by their arguments. A check is a copy of this process or a probe of another name.
 fn is_cleaner(line: &[u8]) -> bool {
     let mut arguments = line.split(|byte| *byte == 0).skip(1);
-    let names = [guard::NAME.as_bytes(), kill_on_disconnect::NAME.as_bytes()];
+    let names = [
+        cleanup_watchdog::NAME.as_bytes(),
+        kill_on_disconnect::NAME.as_bytes(),
+    ];
     arguments.next() == Some(b"trial") && arguments.next().is_some_and(|name| names.contains(&name))
 }
 
@@ -49,7 +52,10 @@ mod tests {
     fn cleanup_does_not_wait_for_hanging_checks() {
         let line = |name: &str, rest: &str| format!("/proc/self/exe\0trial\0{name}\0{rest}\0");
         let is_cleaner = |line: String| is_cleaner(line.as_bytes());
-        assert!(is_cleaner(line(guard::NAME, "maker\0/workspace")));
+        assert!(is_cleaner(line(
+            cleanup_watchdog::NAME,
+            "maker\0/workspace"
+        )));
         assert!(is_cleaner(line(kill_on_disconnect::NAME, "buildah")));
         assert!(!is_cleaner(line("check", "workspace.writable")));
         assert!(!is_cleaner("supervisor\0doctor\0--json\0".to_owned()));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::duty::Duty;
 use crate::config::{Config, Driver};
 use crate::secrets;
-use linux::guard::Guard;
+use linux::cleanup_watchdog::CleanupWatchdog;
 use linux::passwd;
 
 /// The shape of the pod.
@@ -104,8 +104,8 @@ impl Context {
     }
 
     /// Starts a watchdog for what a probe makes in `place`.
-    pub(super) fn guard(&self, place: &Path) -> Option<Guard> {
-        self.watchdogs.then(|| Guard::of(place))
+    pub(super) fn guard(&self, place: &Path) -> Option<CleanupWatchdog> {
+        self.watchdogs.then(|| CleanupWatchdog::start(place))
     }
 
     /// The names that every remedy may use, with their values.

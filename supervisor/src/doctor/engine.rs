@@ -16,8 +16,8 @@ use super::check::{Check, CheckResult, Status};
 use super::checks::limits;
 use super::cleanup;
 use super::context::Context;
-use linux::raw;
-use linux::ready::{self, Want};
+use linux::libc_ext;
+use linux::poll::{self, Interest};
 
 /// The number of children at once. More would only wait for each other.
 const PARALLEL: usize = 8;
@@ -186,7 +186,7 @@ fn wait(states: &States, checks: &[&'static Check], interrupt: Interrupt<'_>) ->
         .into_iter()
         .chain(children)
         .collect();
-    let Ok(ready) = ready::wait_any(&fds, Want::Read, Some(end)) else {
+    let Ok(ready) = poll::wait_any(&fds, Interest::Read, Some(end)) else {
         // poll(2) failed. The timeouts still end the loop.
         std::thread::sleep(Duration::from_millis(1));
         return false;
@@ -303,7 +303,7 @@ fn stop(states: &mut States, ending: bool) {
     for state in states.values_mut() {
         killed |= match state {
             State::Running(batch) => {
-                let _ = raw::kill(batch.child.as_raw(), libc::SIGKILL);
+                let _ = libc_ext::kill(batch.child.as_raw(), libc::SIGKILL);
                 true
             }
             State::Done(result) => result.finding.as_deref() == Some("timed-out"),

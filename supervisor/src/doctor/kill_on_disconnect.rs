@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 
 use init::survivors;
+use linux::poll::{self, Interest};
 use linux::process;
-use linux::ready::{self, Want};
 use report::exit;
 
 /// The name of the probe that runs a program in this way.
@@ -49,5 +49,5 @@ pub fn child(program: &OsStr, arguments: &[OsString]) -> u8 {
 fn is_disconnected() -> bool {
     let moment = Instant::now() + Duration::from_millis(5);
     // No process ever writes to it, so readable means closed.
-    ready::wait(&stdin(), Want::Read, Some(moment)) == Ok(true)
+    poll::wait(&stdin(), Interest::Read, Some(moment)) == Ok(true)
 }

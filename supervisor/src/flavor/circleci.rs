@@ -62,7 +62,7 @@ impl Circleci {
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
-        linux::process::keep_to_itself();
+        linux::process::isolate_from_children();
         Ok(Self {
             config: config.clone(),
             environment,
@@ -172,7 +172,7 @@ impl Runner for Circleci {
                 self.by_itself(watched.ended)
             }
             (Some(Cause::Deadline), ..) => {
-                Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32))
+                Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32))
             }
             _ => Verdict::terminated(),
         };

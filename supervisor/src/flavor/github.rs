@@ -85,7 +85,7 @@ impl Github {
         let credentials = Credentials::from_store(config, &mut secrets)?;
         root::require(config)?;
         user_hooks::require(config, &environment)?;
-        linux::process::keep_to_itself();
+        linux::process::isolate_from_children();
         let jit = credentials.is_jit();
         Ok(Self {
             events: Events::open(config)?,
@@ -203,7 +203,7 @@ impl Github {
 fn terminated(cause: Cause) -> Verdict {
     match cause {
         Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
-        Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
+        Cause::Deadline => Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32)),
         Cause::Asked => Verdict::terminated(),
     }
 }

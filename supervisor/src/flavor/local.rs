@@ -56,7 +56,7 @@ pub(super) fn prepare(
 fn exit_code(ended: Ended, cause: Option<Cause>) -> u8 {
     match (ended, cause) {
         (Ended::Exited(0), _) | (_, None) => ended.code(),
-        (_, Some(_)) => exit::of_signal(Signal::SIGTERM as i32),
+        (_, Some(_)) => exit::from_signal(Signal::SIGTERM as i32),
     }
 }
 

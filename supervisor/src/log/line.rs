@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use linux::printable::escaped;
+use linux::output::escape_unprintable;
 
 /// The content of an event.
 #[derive(Debug)]
@@ -36,13 +36,16 @@ impl Line {
             _ => "",
         };
         // A message with a remedy may have several lines. Values of fields, which a job may choose, get one.
-        let message = escaped(&self.message, &['\n']);
+        let message = escape_unprintable(&self.message, &['\n']);
         let fields: Vec<String> = self.fields.iter().map(human_field).collect();
         if fields.is_empty() {
             return format!("supervisor: {mark}{message}\n");
         }
         let fields = fields.join(", ");
-        format!("supervisor: {mark}{message} ({})\n", escaped(&fields, &[]))
+        format!(
+            "supervisor: {mark}{message} ({})\n",
+            escape_unprintable(&fields, &[])
+        )
     }
 
     /// Formats one object: timestamp (RFC 3339, UTC), level, message, and the fields.

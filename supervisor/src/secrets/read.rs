@@ -108,7 +108,7 @@ fn read_all(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
         Err(source) => {
             return Err(SecretsError::Directory {
                 path: directory.clone(),
-                uid: Identity::of_files().uid,
+                uid: Identity::filesystem().uid,
                 source,
             });
         }

@@ -55,7 +55,7 @@ fn link_policy(config: &Config) -> Result<(), WorkspaceError> {
         .and_then(|()| std::os::unix::fs::symlink(directory(config), &link))
         .map_err(|source| WorkspaceError::Job {
             volume: config.workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             path: link,
             source,
         })

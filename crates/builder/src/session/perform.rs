@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -22,7 +22,8 @@ use crate::room::{self, Room, Side};
 use crate::sandbox::{self, Plan};
 use crate::terminal::{self, Terminal};
 use init::reap::Ended;
-use linux::{handshake, idmap, raw, trial};
+use linux::handshake::{self, Handshake};
+use linux::{idmap, libc_ext, probe};
 
 /// How long the child may take until Buildah starts.
 const START: Duration = Duration::from_secs(60);
@@ -80,7 +81,7 @@ impl Session<'_> {
         terminal: Option<Terminal>,
     ) -> Result<(Started, UnixStream, Option<File>), String> {
         let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
-        let mut command = trial::again(sandbox::NAME);
+        let mut command = probe::command(sandbox::NAME);
         let runtime = &self.builder.settings.runtime_directory;
         command
             .arg(runtime.join(room::PARENT).join(room.name()))
@@ -140,7 +141,7 @@ impl Session<'_> {
     fn enter(&self, socket: &UnixStream, started: &mut Started) -> Result<Namespace, String> {
         self.let_in(socket, started.pid).map_err(|problem| {
             // It may have ended by itself.
-            let _ = raw::kill(started.pid, Signal::SIGKILL as i32);
+            let _ = libc_ext::kill(started.pid, Signal::SIGKILL as i32);
             let _ = started.end.recv();
             let mut said = String::new();
             if let Some(mut stderr) = started.child.stderr.take() {
@@ -151,27 +152,21 @@ impl Session<'_> {
         })
     }
 
-    fn let_in(&self, mut socket: &UnixStream, pid: i32) -> Result<Namespace, String> {
-        socket
-            .set_read_timeout(Some(START))
-            .map_err(failed("the sandbox"))?;
-        if heard(socket)? != handshake::READY {
+    fn let_in(&self, socket: &UnixStream, pid: i32) -> Result<Namespace, String> {
+        let child = Handshake::new(socket, socket);
+        if !handshake::is_ready(&received(&child)?) {
             return Err("the sandbox is not ready".to_owned());
         }
         let children = &self.builder.children;
-        idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
+        idmap::write_maps_with(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(|error| error.to_string())?;
-        socket
-            .write_all(handshake::GO)
-            .map_err(failed("the sandbox"))?;
-        let inside = heard(socket)?;
+        child.send_go().map_err(failed("the sandbox"))?;
+        let inside = received(&child)?;
         let sweeper = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
         let sweeper = sweeper.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
         let sweeper = sweeper.map(|pid| children.await_orphan(pid));
         let namespace = Namespace::of(pid, sweeper).map_err(failed("the sandbox"))?;
-        socket
-            .write_all(handshake::GO)
-            .map_err(failed("the sandbox"))?;
+        child.send_go().map_err(failed("the sandbox"))?;
         Ok(namespace)
     }
 
@@ -213,21 +208,13 @@ impl Session<'_> {
     }
 }
 
-/// Reads one line, and no byte more: what follows is not ours. A child that failed says why.
-fn heard(mut socket: &UnixStream) -> Result<String, String> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while !line.ends_with(b"\n") && line.len() < 4096 {
-        match socket.read(&mut byte) {
-            Ok(1) => line.push(byte[0]),
-            Ok(_) => break,
-            Err(error) => return Err(format!("the sandbox said nothing: {error}")),
-        }
-    }
-    let line = String::from_utf8_lossy(&line).into_owned();
+/// Receives one line from the sandbox. A sandbox that failed sends the reason.
+fn received(child: &Handshake<&UnixStream, &UnixStream>) -> Result<String, String> {
+    let line = child.read_line(Some(Instant::now() + START));
+    let line = line.map_err(|error| format!("the sandbox sent nothing: {error}"))?;
     match line.trim() {
         "" => Err("the sandbox ended".to_owned()),
-        told if told.starts_with("failed") => Err(format!("the sandbox {told}")),
+        reason if reason.starts_with("failed") => Err(format!("the sandbox {reason}")),
         _ => Ok(line),
     }
 }

@@ -11,10 +11,10 @@ use crate::doctor::context::{self, Context};
 use crate::doctor::duty::Duty;
 use crate::doctor::kill_on_disconnect;
 use crate::{storage, workspace};
-use linux::guard::Guard;
+use linux::cleanup_watchdog::CleanupWatchdog;
+use linux::probe;
 use linux::program;
 use linux::scratch::Scratch;
-use linux::trial;
 
 /// The check that proves what the other checks suggest.
 pub(in crate::doctor) const PROOF: &str = "storage.build";
@@ -72,9 +72,9 @@ fn build(context: &Context) -> Observation {
 
 fn attempt(context: &Context, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
     let place = context.config.graph_root();
-    let _guard = Guard::with(&place, &leftovers(context));
+    let _guard = CleanupWatchdog::start_with(&place, &leftovers(context));
     make_home(context)?;
-    let scratch = Scratch::beneath(&place).map_err(|error| error.to_string())?;
+    let scratch = Scratch::create_in(&place).map_err(|error| error.to_string())?;
     let config = within(&context.config, scratch.path(), driver);
     let environment = prepare(&config)?;
     run(buildah, &config.workspace.work(), environment)
@@ -140,7 +140,7 @@ fn prepare(config: &Config) -> Result<Environment, String> {
 /// # Errors
 /// The last lines of buildah's output.
 fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), String> {
-    let child = trial::again(kill_on_disconnect::NAME)
+    let child = probe::command(kill_on_disconnect::NAME)
         .arg(buildah)
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(context)

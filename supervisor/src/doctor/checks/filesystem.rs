@@ -14,7 +14,7 @@ use crate::doctor::context::{self, Context};
 use crate::doctor::duty::Duty;
 use crate::storage::in_memory;
 use linux::program;
-use linux::scratch::{Scratch, existing};
+use linux::scratch::{Scratch, nearest_existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -125,8 +125,8 @@ fn runtime(context: &Context) -> Observation {
     let path = &context.config.runtime_directory;
     let shown = path.display();
     let _guard = context.guard(path);
-    match Scratch::beneath(path) {
-        Ok(_) if in_memory(existing(path)) => {
+    match Scratch::create_in(path) {
+        Ok(_) if in_memory(nearest_existing(path)) => {
             Observation::ok(format!("{shown} is writable, in memory"))
         }
         Ok(_) => Observation::problem(ON_DISK, format!("{shown} is not in memory")),
@@ -158,7 +158,7 @@ fn home(_: &Context) -> Observation {
             continue;
         };
         let path = Path::new(&path);
-        let place = existing(path);
+        let place = nearest_existing(path);
         if let Err(errno) = access(place, AccessFlags::W_OK | AccessFlags::X_OK) {
             let found = format!(
                 "{name}={}: {}: {}",

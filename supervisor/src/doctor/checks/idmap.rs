@@ -10,7 +10,7 @@ use super::probes::probe;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use linux::rooms;
+use linux::userns_probe;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -60,7 +60,7 @@ const NO_OPENAT2: Finding = Finding::fails("openat2")
     .remedy(privileges::SECCOMP.remedy);
 
 fn map(_: &Context) -> Observation {
-    match probe(rooms::MAPPED, true) {
+    match probe(userns_probe::MAPPED, true) {
         Ok(()) => Observation::ok("a child process made one and became root in it"),
         // Root maps the ids itself, with open(2).
         Err(refusal) if !getuid().is_root() && privileges::is_filtered("openat2") => {

@@ -8,7 +8,7 @@ use super::probes::sysctl;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use linux::filesystem::{self, Kind};
+use linux::filesystem::{self, FsType};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -76,10 +76,10 @@ pub(super) fn version(text: &str) -> Option<(u32, u32)> {
 
 fn cgroups(_: &Context) -> Observation {
     let root = std::path::Path::new("/sys/fs/cgroup");
-    let kind = match filesystem::kind(root) {
-        Ok(Kind::Other(0x6367_7270)) => "v2",
+    let kind = match filesystem::fs_type(root) {
+        Ok(FsType::Other(0x6367_7270)) => "v2",
         Ok(_) if root.join("unified").is_dir() => "hybrid",
-        Ok(Kind::Memory) => "v1",
+        Ok(FsType::Memory) => "v1",
         _ => return Observation::skipped("/sys/fs/cgroup is not mounted"),
     };
     let found = match kind {

@@ -129,7 +129,7 @@ fn start_one() -> std::io::Result<()> {
 }
 
 fn is_too_many(count: usize) -> bool {
-    let started = fork::crowd(count);
+    let started = fork::fork_many(count);
     started.is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN))
 }
 

@@ -14,7 +14,7 @@ use crate::config::FlavorName;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use linux::{program, trial, userns};
+use linux::{probe, program, userns};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -135,7 +135,7 @@ impl Query {
         if let Ok(address) = host.parse() {
             return Some(Self::Address(address));
         }
-        let child = trial::again(userns::BOUND)
+        let child = probe::command(userns::BOUND)
             .arg(program::find("getent")?)
             .args(["ahosts", "--", host])
             .stdin(Stdio::null())

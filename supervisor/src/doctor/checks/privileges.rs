@@ -13,8 +13,8 @@ use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
 use linux::idmap::parse_map;
-use linux::syscalls::{self, Heard};
-use linux::trial::{Trial, TrialError};
+use linux::probe::{Probe, ProbeError};
+use linux::syscalls::{self, FilterReport};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -93,24 +93,24 @@ fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }
 
-fn probe_syscalls() -> Result<Heard, TrialError> {
-    let trial = Trial {
+fn probe_syscalls() -> Result<FilterReport, ProbeError> {
+    let probe = Probe {
         name: syscalls::NAME,
         arguments: Vec::new(),
-        inside: Some(|_, _| {
-            syscalls::child();
+        forked: Some(|_, _| {
+            syscalls::run_in_child();
             0
         }),
         mapped: false,
-        limit: Duration::from_secs(4),
+        timeout: Duration::from_secs(4),
     };
-    trial.ask()
+    probe.run_as()
 }
 
 /// Whether the seccomp filter refuses this system call, or kills the process that makes it.
 pub(super) fn is_filtered(call: &str) -> bool {
     probe_syscalls().is_ok_and(|heard| {
-        heard.asking.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
+        heard.pending.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
     })
 }
 
@@ -119,7 +119,7 @@ fn syscalls(_: &Context) -> Observation {
         Ok(heard) => heard,
         Err(error) => return Observation::problem(SECCOMP_KILLS, error.to_string()),
     };
-    if let Some(name) = heard.asking {
+    if let Some(name) = heard.pending {
         return Observation::problem(SECCOMP_KILLS, format!("{name}: the process was killed"));
     }
     let list = |refused: &[&(String, i32)]| {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use linux::rooms;
-use linux::trial::{self, Trial, TrialError, Verdict};
+use linux::probe::{self, Probe, ProbeError, ProbeResult};
+use linux::userns_probe;
 
 /// A system call that the kernel or a filter refused.
 pub(super) struct Refusal {
@@ -30,21 +30,21 @@ pub(super) fn errno_text(errno: Errno) -> String {
 
 /// Runs a probe without arguments. Its limit is shorter than the timeout of a check.
 pub(super) fn probe(name: &'static str, mapped: bool) -> Result<(), Refusal> {
-    let trial = Trial {
+    let probe = Probe {
         name,
         arguments: Vec::new(),
-        inside: Some(|name, _| trial::conclude(rooms::child(name))),
+        forked: Some(|name, _| probe::print_result(userns_probe::run_in_child(name))),
         mapped,
-        limit: Duration::from_secs(4),
+        timeout: Duration::from_secs(4),
     };
-    refusal(trial.run())
+    refusal(probe.run())
 }
 
 /// Returns the refusal in a probe's result as the error.
-pub(super) fn refusal(result: Result<Verdict, TrialError>) -> Result<(), Refusal> {
+pub(super) fn refusal(result: Result<ProbeResult, ProbeError>) -> Result<(), Refusal> {
     match result {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Refused { call, errno }) => Err(Refusal {
+        Ok(ProbeResult::Works) => Ok(()),
+        Ok(ProbeResult::Refused { call, errno }) => Err(Refusal {
             call,
             errno: Errno::from_raw(errno),
         }),

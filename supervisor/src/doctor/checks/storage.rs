@@ -8,8 +8,8 @@ use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
 use crate::storage::{on_container_root, probe};
-use linux::filesystem::{self, Kind};
-use linux::scratch::existing;
+use linux::filesystem::{self, FsType};
+use linux::scratch::nearest_existing;
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "storage.driver",
@@ -67,7 +67,7 @@ fn driver(context: &Context) -> Observation {
         return Observation::problem(NO_DRIVER, "storage.driver = none");
     }
     let graph_root = context.config.graph_root();
-    if on_container_root(existing(&graph_root)) {
+    if on_container_root(nearest_existing(&graph_root)) {
         let found = format!("{} is on the container's root", graph_root.display());
         return Observation::problem(NO_VOLUME, found);
     }
@@ -99,8 +99,8 @@ fn automatic(
         return Observation::ok("overlay").value("overlay");
     };
     let why = format!("overlay: {}", overlay.text());
-    let place = existing(graph_root);
-    let kind = filesystem::kind(place).unwrap_or(Kind::Other(0));
+    let place = nearest_existing(graph_root);
+    let kind = filesystem::fs_type(place).unwrap_or(FsType::Other(0));
     let [with_fuse, with_vfs] = findings(kind, filesystem::has_user_attributes(place));
     let Err(fuse) = fuse() else {
         return Observation::problem(with_fuse, why).value("fuse-overlayfs");
@@ -109,12 +109,12 @@ fn automatic(
 }
 
 /// Returns the findings for fuse-overlayfs and for vfs. They name the file system if it is known to refuse overlays.
-fn findings(kind: Kind, has_attributes: bool) -> [Finding; 2] {
+fn findings(kind: FsType, has_attributes: bool) -> [Finding; 2] {
     match kind {
-        Kind::Stacked(_) => [FUSE_STACKED, VFS_STACKED],
-        Kind::Network(_) => [FUSE_NETWORK, VFS_NETWORK],
-        Kind::Memory if !has_attributes => [FUSE_MEMORY, VFS_MEMORY],
-        Kind::Memory | Kind::Other(_) => [FUSE, VFS],
+        FsType::Stacked(_) => [FUSE_STACKED, VFS_STACKED],
+        FsType::Network(_) => [FUSE_NETWORK, VFS_NETWORK],
+        FsType::Memory if !has_attributes => [FUSE_MEMORY, VFS_MEMORY],
+        FsType::Memory | FsType::Other(_) => [FUSE, VFS],
     }
 }
 
@@ -125,13 +125,16 @@ mod tests {
     #[test]
     fn remedy_fits_the_file_system_of_the_graph_root() {
         let names = |kind, attributes| findings(kind, attributes).map(|finding| finding.name);
-        let overlay = Kind::Stacked("overlay");
+        let overlay = FsType::Stacked("overlay");
         assert_eq!(names(overlay, true), ["fuse-on-overlay", "on-overlay"]);
-        let nfs = Kind::Network("NFS");
+        let nfs = FsType::Network("NFS");
         assert_eq!(names(nfs, false), ["fuse-on-network", "on-network"]);
-        assert_eq!(names(Kind::Memory, false), ["fuse-on-memory", "on-memory"]);
-        assert_eq!(names(Kind::Memory, true), ["fuse", "vfs"]);
-        let ext4 = Kind::Other(0xef53);
+        assert_eq!(
+            names(FsType::Memory, false),
+            ["fuse-on-memory", "on-memory"]
+        );
+        assert_eq!(names(FsType::Memory, true), ["fuse", "vfs"]);
+        let ext4 = FsType::Other(0xef53);
         assert_eq!(names(ext4, true), ["fuse", "vfs"]);
         assert!(FUSE.remedy.contains("5.11") && !FUSE.remedy.contains("emptyDir"));
         assert!(VFS_MEMORY.remedy.contains("Linux 6.6"));

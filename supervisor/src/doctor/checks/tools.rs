@@ -157,7 +157,9 @@ fn version(context: &Context, name: &str, missing: Finding) -> Result<Version, B
     let temporary = std::env::temp_dir();
     let places = [&context.config.runtime_directory, &temporary];
     let _guards = places.map(|place| context.guard(place));
-    let scratch = places.iter().find_map(|place| Scratch::beneath(place).ok());
+    let scratch = places
+        .iter()
+        .find_map(|place| Scratch::create_in(place).ok());
     let home = scratch.as_ref().map_or(Path::new("/"), Scratch::path);
     program::version(&path, home).map_err(|error| {
         let shown = path.display().to_string();

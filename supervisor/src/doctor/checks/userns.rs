@@ -6,7 +6,7 @@ use super::probes::{Refusal, probe, sysctl};
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use linux::rooms;
+use linux::userns_probe;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -71,7 +71,7 @@ const NO_MOUNT: Finding = Finding::fails("no-mount")
     .remedy(REFUSED.remedy);
 
 fn create(_: &Context) -> Observation {
-    match probe(rooms::MAKE, false) {
+    match probe(userns_probe::CREATE, false) {
         Ok(()) => Observation::ok("a child process made one"),
         Err(refusal) => reason(&refusal),
     }
@@ -143,11 +143,11 @@ fn chrooted() -> bool {
 }
 
 fn mount(_: &Context) -> Observation {
-    let Err(refusal) = probe(rooms::MOUNT, false) else {
+    let Err(refusal) = probe(userns_probe::MOUNT, false) else {
         return Observation::ok("mount, umount2 and chroot work");
     };
     let text = refusal.text();
-    if refusal.call == rooms::UMOUNT {
+    if refusal.call == userns_probe::UMOUNT {
         return Observation::ok(format!(
             "mount and chroot work; refused, but not needed: {text}"
         ));
@@ -156,7 +156,7 @@ fn mount(_: &Context) -> Observation {
 }
 
 fn proc(_: &Context) -> Observation {
-    match probe(rooms::PROC, false) {
+    match probe(userns_probe::PROC, false) {
         Ok(()) => Observation::ok("isolation chroot, rootless and oci").value("oci"),
         Err(refusal) => {
             let why = match refusal.call.as_str() {

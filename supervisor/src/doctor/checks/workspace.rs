@@ -11,7 +11,7 @@ use super::probes::errno_text;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use linux::scratch::{Scratch, existing};
+use linux::scratch::{Scratch, nearest_existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -80,9 +80,9 @@ const NOSUID: Finding = Finding::warns("nosuid")
 fn writable(context: &Context) -> Observation {
     let path = &context.config.workspace.path;
     let _guard = context.guard(path);
-    match Scratch::beneath(path) {
-        Ok(_) => Observation::ok(format!("{} is writable", existing(path).display())),
-        Err(error) => refused(existing(path), &error),
+    match Scratch::create_in(path) {
+        Ok(_) => Observation::ok(format!("{} is writable", nearest_existing(path).display())),
+        Err(error) => refused(nearest_existing(path), &error),
     }
 }
 
@@ -102,7 +102,7 @@ fn places(context: &Context) -> Vec<PathBuf> {
 fn space(context: &Context) -> Observation {
     let mut texts = Vec::new();
     for place in places(context) {
-        let place = existing(&place);
+        let place = nearest_existing(&place);
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         let free = found.blocks_available() * found.fragment_size() / MIB;
@@ -126,7 +126,7 @@ fn space(context: &Context) -> Observation {
 
 fn flags(context: &Context) -> Observation {
     for place in places(context) {
-        let place = existing(&place);
+        let place = nearest_existing(&place);
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         if found.flags().contains(FsFlags::ST_NOEXEC) {

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
-use linux::trial::{self, Verdict};
+use linux::probe::{self, ProbeResult};
 use linux::{idmap, userns};
 
 /// The name of the probe of the kernel's overlay file system.
@@ -26,14 +26,14 @@ const MOUNT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Runs the driver probe `name` in the empty directory `path`. Returns `None` if `name` is another probe.
 #[must_use]
-pub fn child(name: &str, path: &Path) -> Option<Verdict> {
+pub fn child(name: &str, path: &Path) -> Option<ProbeResult> {
     let layers = Layers::at(path);
     let done = match name {
         OVERLAY => userns::enter().and_then(|()| layers.try_kernel()),
         FUSE_OVERLAYFS => userns::enter().and_then(|()| layers.try_fuse()),
         _ => return None,
     };
-    Some(done.err().unwrap_or(Verdict::Works))
+    Some(done.err().unwrap_or(ProbeResult::Works))
 }
 
 /// The four directories of one overlay mount.
@@ -54,7 +54,7 @@ impl Layers {
         }
     }
 
-    fn try_kernel(&self) -> Result<(), Verdict> {
+    fn try_kernel(&self) -> Result<(), ProbeResult> {
         self.fill()?;
         // The options of a build. Without `volatile`, unmounting would sync the whole disk.
         let options = format!("{},userxattr,volatile", self.options());
@@ -65,13 +65,13 @@ impl Layers {
             MsFlags::empty(),
             Some(options.as_str()),
         )
-        .map_err(|errno| Verdict::refused("mount(overlay, userxattr)", errno))?;
+        .map_err(|errno| ProbeResult::refused("mount(overlay, userxattr)", errno))?;
         self.test()?;
         umount2(&self.merged, MntFlags::empty())
-            .map_err(|errno| Verdict::refused("umount2(overlay)", errno))
+            .map_err(|errno| ProbeResult::refused("umount2(overlay)", errno))
     }
 
-    fn try_fuse(&self) -> Result<(), Verdict> {
+    fn try_fuse(&self) -> Result<(), ProbeResult> {
         let device = fs::OpenOptions::new()
             .read(true)
             .write(true)
@@ -85,7 +85,7 @@ impl Layers {
         let _ = server.kill();
         let _ = server.wait();
         done?;
-        unmounted.map_err(|errno| Verdict::refused("umount2(fuse)", errno))
+        unmounted.map_err(|errno| ProbeResult::refused("umount2(fuse)", errno))
     }
 
     fn options(&self) -> String {
@@ -95,8 +95,8 @@ impl Layers {
     }
 
     /// Starts fuse-overlayfs in the foreground. It ends when this process ends.
-    fn start_fuse(&self) -> Result<Child, Verdict> {
-        let spawned = trial::again(userns::BOUND)
+    fn start_fuse(&self) -> Result<Child, ProbeResult> {
+        let spawned = probe::command(userns::BOUND)
             .args([FUSE_OVERLAYFS, "-f", "-o"])
             .args([OsStr::new(&self.options()), self.merged.as_os_str()])
             .stdin(Stdio::null())
@@ -106,7 +106,7 @@ impl Layers {
         refusal("exec(fuse-overlayfs)", spawned)
     }
 
-    fn wait_for_fuse(&self, server: &mut Child) -> Result<(), Verdict> {
+    fn wait_for_fuse(&self, server: &mut Child) -> Result<(), ProbeResult> {
         let end = Instant::now() + MOUNT_TIMEOUT;
         while Instant::now() < end {
             if statfs(&self.merged).is_ok_and(|found| found.filesystem_type() == FUSE_SUPER_MAGIC) {
@@ -116,15 +116,21 @@ impl Layers {
                 let missing = status.code() == Some(i32::from(report::exit::NOT_FOUND));
                 let errno = if missing { Errno::ENOENT } else { Errno::EPERM };
                 let call = if missing { "exec" } else { "mount" };
-                return Err(Verdict::refused(format!("{call}(fuse-overlayfs)"), errno));
+                return Err(ProbeResult::refused(
+                    format!("{call}(fuse-overlayfs)"),
+                    errno,
+                ));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Err(Verdict::refused("mount(fuse-overlayfs)", Errno::ETIMEDOUT))
+        Err(ProbeResult::refused(
+            "mount(fuse-overlayfs)",
+            Errno::ETIMEDOUT,
+        ))
     }
 
     /// Fills the lower layer as an image does: with files of several owners.
-    fn fill(&self) -> Result<(), Verdict> {
+    fn fill(&self) -> Result<(), ProbeResult> {
         for path in [&self.lower, &self.upper, &self.work, &self.merged] {
             refusal("mkdir", fs::create_dir(path))?;
         }
@@ -143,7 +149,7 @@ impl Layers {
     }
 
     /// Makes a whiteout and an opaque directory, renames, copies a file up, and verifies each.
-    fn test(&self) -> Result<(), Verdict> {
+    fn test(&self) -> Result<(), ProbeResult> {
         let path = |name: &str| self.merged.join(name);
         refusal("unlink in the overlay", fs::remove_file(path("removed")))?;
         refusal(
@@ -163,7 +169,7 @@ impl Layers {
         self.verify()
     }
 
-    fn verify(&self) -> Result<(), Verdict> {
+    fn verify(&self) -> Result<(), ProbeResult> {
         let path = |name: &str| self.merged.join(name);
         let empty = refusal("read the overlay", fs::read_dir(path("directory")))?
             .next()
@@ -174,7 +180,7 @@ impl Layers {
         if right {
             return Ok(());
         }
-        Err(Verdict::refused(
+        Err(ProbeResult::refused(
             "the overlay has other files than the test made",
             Errno::EIO,
         ))
@@ -183,7 +189,7 @@ impl Layers {
 
 /// Whether more than our own id is mapped. Otherwise the test cannot change owners.
 fn has_subordinate_ids() -> bool {
-    let map = fs::read_to_string(idmap::Kind::User.map_file("self")).unwrap_or_default();
+    let map = fs::read_to_string(idmap::IdType::User.map_file("self")).unwrap_or_default();
     let ids: u64 = idmap::parse_map(&map)
         .iter()
         .map(|line| u64::from(line.count))
@@ -191,11 +197,11 @@ fn has_subordinate_ids() -> bool {
     ids > 1
 }
 
-fn refusal<T>(call: &str, result: std::io::Result<T>) -> Result<T, Verdict> {
+fn refusal<T>(call: &str, result: std::io::Result<T>) -> Result<T, ProbeResult> {
     result.map_err(|error| {
         let errno = error
             .raw_os_error()
             .map_or(Errno::UnknownErrno, Errno::from_raw);
-        Verdict::refused(call, errno)
+        ProbeResult::refused(call, errno)
     })
 }

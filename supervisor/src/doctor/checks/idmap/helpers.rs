@@ -5,7 +5,7 @@ use nix::unistd::getuid;
 
 use crate::doctor::check::{Finding, Observation};
 use crate::doctor::context::Context;
-use linux::idmap::Kind;
+use linux::idmap::IdType;
 use linux::program;
 
 pub(super) const FINDINGS: &[Finding] = &[MISSING, NO_RIGHT, NOSUID, POWERLESS, SETUID];
@@ -32,7 +32,7 @@ pub(super) fn run(_: &Context) -> Observation {
     if getuid().is_root() {
         return Observation::skipped("root writes the map itself");
     }
-    let mut problems: Vec<Observation> = [Kind::User, Kind::Group]
+    let mut problems: Vec<Observation> = [IdType::User, IdType::Group]
         .into_iter()
         .filter_map(problem)
         .collect();
@@ -42,20 +42,20 @@ pub(super) fn run(_: &Context) -> Observation {
 }
 
 /// Returns the problem with one helper, if there is one.
-fn problem(kind: Kind) -> Option<Observation> {
+fn problem(kind: IdType) -> Option<Observation> {
     let problem = |finding, found: String| Some(Observation::problem(finding, found));
     let name = kind.helper();
     let Some(path) = program::find(name) else {
         return problem(MISSING, format!("{name} is not in PATH"));
     };
     let shown = path.display();
-    let rights = match program::rights(&path) {
+    let rights = match program::file_privileges(&path) {
         Ok(rights) => rights,
         Err(error) => return problem(MISSING, format!("{shown}: {error}")),
     };
     let capability = match kind {
-        Kind::User => Capability::CAP_SETUID,
-        Kind::Group => Capability::CAP_SETGID,
+        IdType::User => Capability::CAP_SETUID,
+        IdType::Group => Capability::CAP_SETGID,
     };
     if rights.nosuid {
         let directory = path.parent().unwrap_or(&path).display().to_string();

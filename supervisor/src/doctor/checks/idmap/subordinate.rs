@@ -6,7 +6,7 @@ use nix::unistd::{getgid, getuid};
 
 use crate::doctor::check::{Finding, Observation};
 use crate::doctor::context::{Context, user};
-use linux::idmap::{Kind, Range, parse_map, subordinate_ranges};
+use linux::idmap::{IdRange, IdType, parse_map, subordinate_ranges};
 
 pub(super) const FINDINGS: &[Finding] = &[
     NO_FILE, MALFORMED, NO_ENTRY, OVERLAP, OUTSIDE, OWN_ID, TOO_FEW,
@@ -41,7 +41,7 @@ type Problem = (Finding, String);
 
 pub(super) fn run(_: &Context) -> Observation {
     let mut totals = Vec::new();
-    for kind in [Kind::User, Kind::Group] {
+    for kind in [IdType::User, IdType::Group] {
         match granted(kind) {
             Ok(Some(total)) => totals.push((kind.subordinate_file(), total)),
             Ok(None) => {}
@@ -66,15 +66,15 @@ pub(super) fn run(_: &Context) -> Observation {
 fn problem(finding: Finding, found: String) -> Observation {
     let name = user();
     Observation::problem(finding, found)
-        .fill("subuids", suggested_ranges(&name, own(Kind::User)))
-        .fill("subgids", suggested_ranges(&name, own(Kind::Group)))
+        .fill("subuids", suggested_ranges(&name, own(IdType::User)))
+        .fill("subgids", suggested_ranges(&name, own(IdType::Group)))
 }
 
 /// Returns the id that becomes root of the build.
-fn own(kind: Kind) -> u32 {
+fn own(kind: IdType) -> u32 {
     match kind {
-        Kind::User => getuid().as_raw(),
-        Kind::Group => getgid().as_raw(),
+        IdType::User => getuid().as_raw(),
+        IdType::Group => getgid().as_raw(),
     }
 }
 
@@ -91,7 +91,7 @@ fn suggested_ranges(user: &str, own: u32) -> String {
 }
 
 /// Counts the ids that a file grants to this user. Returns `None` if this is root and needs no line.
-fn granted(kind: Kind) -> Result<Option<u64>, Problem> {
+fn granted(kind: IdType) -> Result<Option<u64>, Problem> {
     let file = kind.subordinate_file();
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
@@ -102,9 +102,9 @@ fn granted(kind: Kind) -> Result<Option<u64>, Problem> {
         return Ok(None);
     }
     let map = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
-    let inside: Vec<Range> = parse_map(&map)
+    let inside: Vec<IdRange> = parse_map(&map)
         .into_iter()
-        .map(|line| Range {
+        .map(|line| IdRange {
             start: line.inside,
             count: line.count,
         })
@@ -115,7 +115,7 @@ fn granted(kind: Kind) -> Result<Option<u64>, Problem> {
 }
 
 /// Counts the ids that `text` grants to `name` or `uid`. They must be `inside` this container and must not contain `own`.
-fn count(text: &str, name: &str, uid: u32, own: u32, inside: &[Range]) -> Result<u64, Problem> {
+fn count(text: &str, name: &str, uid: u32, own: u32, inside: &[IdRange]) -> Result<u64, Problem> {
     let ranges = subordinate_ranges(text, Some(name), uid);
     let number = uid.to_string();
     let mentions = |line: &&str| {
@@ -138,18 +138,18 @@ fn count(text: &str, name: &str, uid: u32, own: u32, inside: &[Range]) -> Result
 }
 
 fn check_range(
-    range: Range,
-    earlier: &[Range],
+    range: IdRange,
+    earlier: &[IdRange],
     name: &str,
     own: u32,
-    inside: &[Range],
+    inside: &[IdRange],
 ) -> Result<(), Problem> {
-    let shown = |range: &Range| format!("{}:{}", range.start, range.count);
+    let shown = |range: &IdRange| format!("{}:{}", range.start, range.count);
     let this = shown(&range);
     if earlier.iter().any(|other| overlap(range, *other)) {
         return Err((OVERLAP, format!("{this} overlaps another range of {name}")));
     }
-    let own_range = Range {
+    let own_range = IdRange {
         start: own,
         count: 1,
     };
@@ -165,13 +165,13 @@ fn check_range(
     Ok(())
 }
 
-fn overlap(one: Range, other: Range) -> bool {
-    let end = |range: Range| u64::from(range.start) + u64::from(range.count);
+fn overlap(one: IdRange, other: IdRange) -> bool {
+    let end = |range: IdRange| u64::from(range.start) + u64::from(range.count);
     u64::from(one.start) < end(other) && u64::from(other.start) < end(one)
 }
 
 /// Whether one extent of this container contains the whole range. The kernel requires that of each line of a map.
-fn is_covered(range: Range, inside: &[Range]) -> bool {
+fn is_covered(range: IdRange, inside: &[IdRange]) -> bool {
     inside.is_empty() || inside.iter().any(|extent| range.within(*extent))
 }
 
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use crate::doctor::check::Check;
 
-    const POD: [Range; 1] = [Range {
+    const POD: [IdRange; 1] = [IdRange {
         start: 0,
         count: 65536,
     }];

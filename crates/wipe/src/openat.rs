@@ -1,4 +1,4 @@
-//! Opening directories so that no symlink, rename or mount leads anywhere else.
+//! Opens directories so that no symlink, rename or mount leads to another place.
 //!
 //! Sources: openat2(2), statx(2), proc_pid_fdinfo(5).
 
@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use linux::filesystem::is_procfs;
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, chmodat, fstat, openat,
-    openat2, statfs, statx,
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, chmodat, fstat, openat, openat2, statx,
 };
 use rustix::io::Errno;
 
@@ -29,14 +29,14 @@ const INSIDE: ResolveFlags = ResolveFlags::BENEATH
 /// How directories are opened on this kernel, under this seccomp profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opener {
-    /// The kernel itself refuses to leave the mount.
+    /// openat2(2): the kernel itself refuses to leave the mount.
     Openat2,
-    /// `O_NOFOLLOW` on single names, and the mount's id compared after each.
+    /// openat(2) with `O_NOFOLLOW` on single names, and a comparison of mount ids after each.
     Checked,
 }
 
 impl Opener {
-    /// What works here, tried once.
+    /// Returns what works here. It is tried once.
     pub(super) fn find() -> Self {
         static FOUND: OnceLock<Opener> = OnceLock::new();
         *FOUND.get_or_init(|| {
@@ -51,12 +51,12 @@ impl Opener {
     /// Opens the directory `name` of `dir` for listing.
     ///
     /// # Errors
-    /// `EXDEV` where something is mounted on it, `ELOOP` or `ENOTDIR` where it is no directory, else as openat2(2).
+    /// `EXDEV` if a file system is mounted on it, `ELOOP` or `ENOTDIR` if it is no directory, else as openat2(2).
     pub(super) fn child(self, dir: &impl AsFd, name: &CStr) -> Result<OwnedFd, Errno> {
         self.open(dir.as_fd(), name, LIST)
     }
 
-    /// Makes the directory `name` of `dir` readable and writable for its owner, which we may be.
+    /// Makes the directory `name` of `dir` readable and writable for its owner, which may be this process.
     ///
     /// # Errors
     /// As openat2(2) and chmod(2).
@@ -77,72 +77,76 @@ impl Opener {
     }
 }
 
-/// Opens `path`, absolute and clean, with no symlink anywhere in it. Mounts may be crossed on the way.
+/// Opens the directory `path`, which is absolute and normalized, and contains no symlink. It may cross mounts.
 ///
 /// # Errors
 /// `ELOOP` or `ENOTDIR` for a symlink or a file on the way, else as openat2(2).
-pub(super) fn root(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_root(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
     walk_to(opener, path, LIST)
 }
 
 /// Makes the directory `path` readable and writable for its owner.
 ///
 /// # Errors
-/// As [`root`], and chmod(2).
+/// As [`open_root`] and chmod(2).
 pub(super) fn unlock_root(opener: Opener, path: &Path) -> Result<(), Errno> {
     unlock(&pin(opener, path)?)
 }
 
-/// fchmod(2) refuses O_PATH descriptors.
+/// Goes through the magic link, because fchmod(2) refuses `O_PATH` descriptors.
 fn unlock(pinned: &OwnedFd) -> Result<(), Errno> {
-    chmodat(CWD, link(pinned)?, Mode::RWXU, AtFlags::empty())
+    chmodat(CWD, magic_link(pinned)?, Mode::RWXU, AtFlags::empty())
 }
 
-/// The magic link of a descriptor, which leads to what is pinned and nowhere else: the kernel's own, for a job
-/// may have put other links in the place of /proc.
+/// Returns the magic link of a descriptor, which leads to what is pinned and to no other file.
+///
+/// A job may mount another file system with other links on `/proc`, so only procfs counts.
 ///
 /// # Errors
-/// `ENOENT` where there is none, else as statfs(2).
-pub(super) fn link(fd: &impl AsFd) -> Result<String, Errno> {
-    let is_of_the_kernel = statfs("/proc/self/fd")?.f_type == PROC_SUPER_MAGIC;
+/// `ENOENT` if there is no procfs, else as statfs(2).
+pub(super) fn magic_link(fd: &impl AsFd) -> Result<String, Errno> {
     let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
-    is_of_the_kernel.then_some(link).ok_or(Errno::NOENT)
+    if is_procfs(Path::new("/proc/self/fd"))? {
+        Ok(link)
+    } else {
+        Err(Errno::NOENT)
+    }
 }
 
-/// Opens a directory once more, at the begin of its listing.
+/// Opens a directory again, with its listing at the begin.
 ///
 /// # Errors
 /// As openat(2).
-pub(super) fn again(dir: &impl AsFd) -> Result<OwnedFd, Errno> {
+pub(super) fn reopen(dir: &impl AsFd) -> Result<OwnedFd, Errno> {
     openat(dir, c".", LIST, Mode::empty())
 }
 
-/// Opens a pinned directory for listing.
+/// Opens a pinned directory for listing. Unlocks it if necessary.
 ///
 /// # Errors
-/// As openat(2), and chmod(2).
+/// As openat(2) and chmod(2).
 pub(super) fn list_pinned(pinned: &OwnedFd) -> Result<OwnedFd, Errno> {
-    match again(pinned) {
+    match reopen(pinned) {
         Err(Errno::ACCESS) => {
             unlock(pinned)?;
-            again(pinned)
+            reopen(pinned)
         }
         opened => opened,
     }
 }
 
-/// The same without the right to list.
+/// Opens the directory `path` without the right to list it, open(2) `O_PATH`.
 ///
 /// # Errors
-/// As [`root`].
+/// As [`open_root`].
 pub(super) fn pin(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
     walk_to(opener, path, PIN)
 }
 
-/// The same for anything, of whatever type: files can be mount points too.
+/// Does the same for a file of any type, because a file can be a mount point too.
 ///
 /// # Errors
-/// As [`root`].
+/// As [`open_root`].
 pub(super) fn pin_any(opener: Opener, path: &Path) -> Result<OwnedFd, Errno> {
     walk_to(opener, path, PIN - OFlags::DIRECTORY)
 }
@@ -171,7 +175,7 @@ fn walk_to(opener: Opener, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno>
     Ok(here)
 }
 
-/// What makes a directory itself, wherever it is mounted or moved to.
+/// Identifies a directory at whatever path it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     mount: u64,
@@ -179,7 +183,7 @@ pub(super) struct Identity {
     inode: u64,
 }
 
-/// Which directory `fd` is, and its mode.
+/// Returns the identity of the directory `fd` and its mode.
 ///
 /// # Errors
 /// As fstat(2) and [`mount_id`].
@@ -193,13 +197,13 @@ pub(super) fn identity(fd: &impl AsFd) -> Result<(Identity, Mode), Errno> {
     Ok((identity, Mode::from_raw_mode(stat.st_mode)))
 }
 
-/// The id of the mount that `fd` lies on.
+/// Returns the id of the mount that `fd` lies on.
 ///
 /// # Errors
-/// As statx(2); `ENODATA` where neither statx nor /proc tells.
+/// As statx(2); `ENODATA` if neither statx(2) nor `/proc` has the id.
 pub(super) fn mount_id(fd: &impl AsFd) -> Result<u64, Errno> {
     let fd = fd.as_fd();
-    // A file system in user space may have nobody left to answer: it is not asked.
+    // The flag avoids a request to a file system in user space, which may have no server any more.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     if let Ok(found) = statx(fd, c"", flags, StatxFlags::MNT_ID) {
         if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 {
@@ -209,7 +213,7 @@ pub(super) fn mount_id(fd: &impl AsFd) -> Result<u64, Errno> {
     mount_id_of_fdinfo(fd)
 }
 
-/// Linux before 5.8, or a seccomp profile without statx.
+/// Linux before 5.8 does not report the id, and a seccomp profile may refuse statx(2).
 fn mount_id_of_fdinfo(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     let path = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
     let text = std::fs::read_to_string(path).map_err(|_| Errno::NODATA)?;
@@ -226,48 +230,48 @@ mod tests {
     const BOTH: [Opener; 2] = [Opener::Openat2, Opener::Checked];
 
     #[test]
-    fn a_symlink_is_not_followed_at_any_place_of_a_path() {
+    fn open_root_follows_no_symlink_in_a_path() {
         let place = tempfile::tempdir().unwrap();
         let real = place.path().join("real/below");
         std::fs::create_dir_all(&real).unwrap();
         symlink(place.path().join("real"), place.path().join("link")).unwrap();
         for opener in BOTH {
-            assert!(root(opener, &real).is_ok());
+            assert!(open_root(opener, &real).is_ok());
             for path in ["link", "link/below"] {
-                let error = root(opener, &place.path().join(path)).unwrap_err();
+                let error = open_root(opener, &place.path().join(path)).unwrap_err();
                 assert!(
                     [Errno::LOOP, Errno::NOTDIR].contains(&error),
                     "{opener:?} {path}: {error}"
                 );
             }
-            let dir = root(opener, place.path()).unwrap();
+            let dir = open_root(opener, place.path()).unwrap();
             assert!(opener.child(&dir, c"real").is_ok());
             assert!(opener.child(&dir, c"link").is_err());
         }
     }
 
     #[test]
-    fn a_mount_is_not_entered() {
+    fn child_refuses_a_mount_point() {
         for opener in BOTH {
-            let dir = root(opener, Path::new("/")).unwrap();
+            let dir = open_root(opener, Path::new("/")).unwrap();
             assert_eq!(opener.child(&dir, c"proc").unwrap_err(), Errno::XDEV);
         }
     }
 
     #[test]
-    fn both_sources_agree_on_a_mounts_id() {
-        let dir = root(Opener::find(), Path::new("/proc")).unwrap();
+    fn mount_id_agrees_with_fdinfo() {
+        let dir = open_root(Opener::find(), Path::new("/proc")).unwrap();
         assert_eq!(mount_id(&dir), mount_id_of_fdinfo(dir.as_fd()));
     }
 
     #[test]
-    fn a_directory_without_permissions_is_opened_up() {
+    fn unlock_opens_a_directory_without_permissions() {
         let place = tempfile::tempdir().unwrap();
         let closed = place.path().join("closed");
         std::fs::create_dir(&closed).unwrap();
         for opener in BOTH {
             std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o0)).unwrap();
-            let dir = root(opener, place.path()).unwrap();
+            let dir = open_root(opener, place.path()).unwrap();
             opener.unlock(&dir, c"closed").unwrap();
             let mode = std::fs::metadata(&closed).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700);

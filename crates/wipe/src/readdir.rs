@@ -1,4 +1,4 @@
-//! Reading a directory in batches of bounded size, in the order of its inodes.
+//! Reads a directory in batches of bounded size, in the order of its inodes.
 //!
 //! Source: getdents(2).
 
@@ -8,59 +8,59 @@ use std::os::fd::AsFd;
 use rustix::fs::{FileType, RawDir, SeekFrom, seek};
 use rustix::io::Errno;
 
-use super::tally::Tally;
+use super::progress::Progress;
 
-/// Bytes that the kernel fills at a time, as in the C library.
+/// The bytes that the kernel fills at a time, as in the C library.
 const BUFFER: usize = 32 * 1024;
 
-/// One entry of a directory: eight bytes, so that many can be put in order at a time.
+/// An entry of a directory. It takes eight bytes, so that many can be sorted at a time.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// The lower half: file systems with more are seldom, and order is all it is for.
+    /// The lower half of the inode's number, which is enough for an order.
     inode: u32,
-    /// Where its name begins; the highest bit is set for directories.
+    /// The position of its name. The highest bit is set for a directory.
     name: u32,
 }
 
 const DIRECTORY: u32 = 1 << 31;
 
-/// Where reading stopped.
+/// The reason why a batch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
-    /// There is nothing more.
-    AtEnd,
+pub(super) enum Filled {
+    /// The directory has no more entries.
+    EndOfDirectory,
     /// The batch is full.
-    Full,
+    BatchFull,
 }
 
-/// How much a batch takes.
+/// The size of a batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Bytes of entries and their names; one buffer more may come.
+pub(super) struct BatchLimits {
+    /// The bytes of entries and their names. The batch may exceed it by one buffer.
     pub(super) bytes: usize,
-    /// Directories, exactly, and what may be some: not every file system tells.
+    /// The number of directories, exactly. Entries of unknown type count, because not every file system reports types.
     pub(super) directories: usize,
 }
 
-/// How many entries there are, as long as there is time.
+/// Returns how many entries there are. Stops counting when the budget is used up.
 ///
 /// # Errors
 /// As getdents(2).
-pub(super) fn count(dir: &impl AsFd, tally: &Tally) -> Result<u64, Errno> {
+pub(super) fn count(dir: &impl AsFd, progress: &Progress) -> Result<u64, Errno> {
     let mut buffer = Vec::with_capacity(BUFFER);
     let mut raw = RawDir::new(dir, buffer.spare_capacity_mut());
     let mut found = 0;
     while let Some(entry) = raw.next() {
         entry?;
         found += 1;
-        if raw.is_buffer_empty() && tally.over() {
+        if raw.is_buffer_empty() && progress.is_over() {
             break;
         }
     }
     Ok(found)
 }
 
-/// A batch of entries. One a thread, used again and again.
+/// A batch of entries. Each thread uses one again and again.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     buffer: Vec<u8>,
@@ -69,20 +69,20 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Reads on from where the descriptor stands.
+    /// Reads on from the position of the descriptor.
     ///
     /// # Errors
-    /// As getdents(2) and lseek(2). A directory that somebody removed has come to its end.
-    pub(super) fn fill(&mut self, dir: &impl AsFd, limits: Limits) -> Result<Stopped, Errno> {
+    /// As getdents(2) and lseek(2). A directory that another process removed has no more entries.
+    pub(super) fn fill(&mut self, dir: &impl AsFd, limits: BatchLimits) -> Result<Filled, Errno> {
         self.names.clear();
         self.entries.clear();
         let stopped = self.read(dir, limits)?;
-        // Inodes lie on disk in this order, names in that of their hashes.
+        // Inodes lie on a disk in this order. The order of the names is that of their hashes.
         self.entries.sort_unstable_by_key(|entry| entry.inode);
         Ok(stopped)
     }
 
-    fn read(&mut self, dir: &impl AsFd, limits: Limits) -> Result<Stopped, Errno> {
+    fn read(&mut self, dir: &impl AsFd, limits: BatchLimits) -> Result<Filled, Errno> {
         let mut directories = 0;
         self.buffer.clear();
         self.buffer.reserve_exact(BUFFER);
@@ -90,10 +90,10 @@ impl Batch {
         loop {
             let size = self.names.len() + self.entries.len() * size_of::<Entry>();
             if size >= limits.bytes && raw.is_buffer_empty() {
-                return Ok(Stopped::Full);
+                return Ok(Filled::BatchFull);
             }
             let found = match raw.next() {
-                None | Some(Err(Errno::NOENT)) => return Ok(Stopped::AtEnd),
+                None | Some(Err(Errno::NOENT)) => return Ok(Filled::EndOfDirectory),
                 Some(found) => found?,
             };
             let name = found.file_name();
@@ -111,14 +111,14 @@ impl Batch {
             let maybe = found.file_type() == FileType::Unknown;
             directories += usize::from(directory || maybe);
             if directories >= limits.directories {
-                // What the buffer still holds is read again next time.
+                // The rest of the buffer is read again next time.
                 seek(dir, SeekFrom::Start(found.next_entry_cookie()))?;
-                return Ok(Stopped::Full);
+                return Ok(Filled::BatchFull);
             }
         }
     }
 
-    /// Gives back the memory of a batch that was larger than most.
+    /// Returns the memory of a large batch.
     pub(super) fn shrink(&mut self) {
         self.names = Vec::new();
         self.entries = Vec::new();
@@ -132,12 +132,12 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// Names of everything that is no directory, or may be none.
+    /// Returns the names of the entries that are not listed as directories.
     pub(super) fn files(&self) -> impl Iterator<Item = &CStr> {
         self.of(false)
     }
 
-    /// Names of the directories.
+    /// Returns the names of the directories.
     pub(super) fn directories(&self) -> impl DoubleEndedIterator<Item = &CStr> {
         self.of(true)
     }
@@ -159,7 +159,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::fs::File;
 
-    fn read_all(limits: Limits) -> (Vec<usize>, BTreeSet<String>) {
+    fn read_all(limits: BatchLimits) -> (Vec<usize>, BTreeSet<String>) {
         let place = tempfile::tempdir().unwrap();
         for number in 0..300 {
             std::fs::create_dir(place.path().join(format!("d{number}"))).unwrap();
@@ -173,16 +173,16 @@ mod tests {
             let all = batch.files().chain(batch.directories());
             names.extend(all.map(|name| name.to_str().unwrap().to_owned()));
             sizes.push(batch.directories().count());
-            if stopped == Stopped::AtEnd {
+            if stopped == Filled::EndOfDirectory {
                 return (sizes, names);
             }
         }
     }
 
     #[test]
-    fn small_batches_miss_nothing() {
+    fn fill_in_small_batches_misses_nothing() {
         for directories in [1, 16, 1000] {
-            let limits = Limits {
+            let limits = BatchLimits {
                 bytes: 1000,
                 directories,
             };

@@ -1,8 +1,10 @@
-//! Memory for the worst case: where the kernel gives none, wipe and report are done from a reserve.
+//! An allocator with a reserve: if the kernel gives no memory, the wipe and the report use the reserve.
 //!
-//! Every process of our user may lower PID 1's limits, and Rust ends a program whose allocation fails.
-//! The reserve is never written before it is needed, so it costs address space only. What is not freed in the order of
-//! a stack stays taken, and the C library's own allocations (of opendir(3), say) have no reserve.
+//! Every process of the same user can lower the limits of PID 1, and Rust ends a program if an allocation fails. The
+//! reserve is not written before it is needed, so it costs address space only.
+//!
+//! Limits: the reserve gets memory back only in the order of a stack, and the C library's own allocations (in
+//! opendir(3), for example) do not use it.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,12 +13,12 @@ use std::ptr::null_mut;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// Several times what a wipe and its threads hold at once.
+/// The size in bytes: several times what a wipe and its threads hold at once.
 const SIZE: usize = 16 << 20;
 
 /// The system's allocator with a reserve behind it.
 #[derive(Debug)]
-pub(crate) struct Reserve {
+pub struct EmergencyAllocator {
     bytes: Bytes,
     used: AtomicUsize,
 }
@@ -25,22 +27,22 @@ pub(crate) struct Reserve {
 #[derive(Debug)]
 struct Bytes(UnsafeCell<[u8; SIZE]>);
 
-// SAFETY: each part of the bytes is given out once at a time, which `used` sees to.
+// SAFETY: `used` makes sure that each part of the bytes is given out once at a time.
 unsafe impl Sync for Bytes {}
 
 #[global_allocator]
-static ALLOCATOR: Reserve = Reserve {
+static ALLOCATOR: EmergencyAllocator = EmergencyAllocator {
     bytes: Bytes(UnsafeCell::new([0; SIZE])),
     used: AtomicUsize::new(0),
 };
 
-/// Whether the reserve is in use, because memory could not be had.
+/// Returns whether the reserve has been used because the kernel gave no memory.
 #[must_use]
 pub fn in_use() -> bool {
     ALLOCATOR.used.load(Relaxed) > 0
 }
 
-impl Reserve {
+impl EmergencyAllocator {
     fn start(&self) -> usize {
         self.bytes.0.get() as usize
     }
@@ -66,18 +68,18 @@ impl Reserve {
         }
     }
 
-    /// Only the last part goes back: what is freed in the order of a stack is enough for buffers.
+    /// Takes back the last part only. That is enough for buffers, which are freed in the order of a stack.
     fn give_back(&self, pointer: *mut u8, size: usize) {
         let offset = pointer as usize - self.start();
-        // Never to zero: that it was used is not forgotten.
+        // At least 1, so that `in_use` stays true.
         let _ = self
             .used
             .compare_exchange(offset + size, offset.max(1), AcqRel, Relaxed);
     }
 }
 
-// SAFETY: memory comes from the system, or from a part of the reserve that nobody else has; neither unwinds.
-unsafe impl GlobalAlloc for Reserve {
+// SAFETY: memory comes from the system or from a part of the reserve that is given out once; neither unwinds.
+unsafe impl GlobalAlloc for EmergencyAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's layout is passed on.
         let pointer = unsafe { System.alloc(layout) };
@@ -95,7 +97,7 @@ unsafe impl GlobalAlloc for Reserve {
         }
         let pointer = self.take(layout);
         if !pointer.is_null() {
-            // SAFETY: `take` gave as many bytes; a part that was given back may hold old ones.
+            // SAFETY: `take` gave as many bytes. They are zeroed because the part may have been in use before.
             unsafe { pointer.write_bytes(0, layout.size()) };
         }
         pointer
@@ -105,7 +107,7 @@ unsafe impl GlobalAlloc for Reserve {
         if self.holds(pointer) {
             self.give_back(pointer, layout.size());
         } else {
-            // SAFETY: whatever is not from the reserve is from the system, with the same layout.
+            // SAFETY: memory that is not from the reserve is from the system, with the same layout.
             unsafe { System.dealloc(pointer, layout) };
         }
     }
@@ -118,7 +120,7 @@ unsafe impl GlobalAlloc for Reserve {
                 return moved;
             }
         }
-        // SAFETY: the caller vouches for the size and the old memory; the new one does not overlap it.
+        // SAFETY: the caller guarantees the size and the old memory, and the new memory does not overlap it.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
@@ -135,20 +137,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_do_not_overlap_and_the_last_comes_back() {
-        static RESERVE: Reserve = Reserve {
+    fn take_gives_disjoint_parts_and_reuses_the_last() {
+        static ALLOCATOR_UNDER_TEST: EmergencyAllocator = EmergencyAllocator {
             bytes: Bytes(UnsafeCell::new([0; SIZE])),
             used: AtomicUsize::new(0),
         };
         let layout = |size, align| Layout::from_size_align(size, align).unwrap();
-        let first = RESERVE.take(layout(10, 1)) as usize;
-        let second = RESERVE.take(layout(100, 64)) as usize;
+        let first = ALLOCATOR_UNDER_TEST.take(layout(10, 1)) as usize;
+        let second = ALLOCATOR_UNDER_TEST.take(layout(100, 64)) as usize;
         assert!(second >= first + 10 && second % 64 == 0);
-        RESERVE.give_back(first as *mut u8, 10);
-        assert_ne!(RESERVE.take(layout(1, 1)) as usize, first);
-        let third = RESERVE.take(layout(4096, 8));
-        RESERVE.give_back(third, 4096);
-        assert_eq!(RESERVE.take(layout(4096, 8)), third);
-        assert!(RESERVE.take(layout(SIZE, 1)).is_null());
+        ALLOCATOR_UNDER_TEST.give_back(first as *mut u8, 10);
+        assert_ne!(ALLOCATOR_UNDER_TEST.take(layout(1, 1)) as usize, first);
+        let third = ALLOCATOR_UNDER_TEST.take(layout(4096, 8));
+        ALLOCATOR_UNDER_TEST.give_back(third, 4096);
+        assert_eq!(ALLOCATOR_UNDER_TEST.take(layout(4096, 8)), third);
+        assert!(ALLOCATOR_UNDER_TEST.take(layout(SIZE, 1)).is_null());
     }
 }

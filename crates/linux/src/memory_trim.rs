@@ -1,4 +1,4 @@
-//! Giving memory back before a long sleep: what starting took is not needed while the job runs.
+//! Gives memory back to the kernel before a long sleep. The job runs without what the start needed.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -6,20 +6,22 @@ use std::ptr::null_mut;
 
 use nix::libc;
 
-/// How much of the file one page fault maps again at most, in bytes. Linux maps 64 KiB around a fault (fault_around_bytes),
-/// and from 6.18 on the whole folio of the page cache that holds the page: up to 2 MiB, as the file happens to be cached.
+/// The most bytes of the file that one page fault may map again.
+///
+/// Linux maps 64 KiB around a fault (fault_around_bytes). Since 6.18 it maps the whole folio of the page cache that
+/// holds the page: up to 2 MiB, depending on how the file is cached.
 const CHUNK: u64 = 0x8000;
 
-/// Returns free heap to the kernel, and unmaps the pages of code and constants that starting read.
+/// Returns free heap to the kernel, and unmaps the pages of code and constants that the start has used.
 ///
-/// The latter stay in the page cache. What runs again is mapped again, at most [`CHUNK`] bytes with each fault.
-pub fn shrink() {
+/// The pages stay in the page cache. Code that runs again is mapped again, at most 32 KiB with each fault.
+pub fn trim() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim(3) touches free memory only.
     unsafe {
         libc::malloc_trim(0);
     }
-    // SAFETY: the callback fits the type, and is given nothing.
+    // SAFETY: the callback has the right type and gets no data.
     unsafe { libc::dl_iterate_phdr(Some(unmap_segments), null_mut()) };
 }
 
@@ -28,7 +30,7 @@ extern "C" fn unmap_segments(
     _: libc::size_t,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: dl_iterate_phdr(3) hands over a valid description, with that many headers, for this call.
+    // SAFETY: dl_iterate_phdr(3) passes a valid description, with that many headers, for this call.
     let (base, headers) = unsafe {
         let object = &*object;
         let count = usize::from(object.dlpi_phnum);
@@ -38,12 +40,13 @@ extern "C" fn unmap_segments(
         )
     };
     for header in headers {
-        // What was never writable equals the file; relocated constants lie in a segment that was.
+        // Memory that was never writable equals the file. Relocated constants lie in a segment that was writable.
         if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0 {
             let start = base + header.p_vaddr;
             let (start, end) = whole_pages(start, start + header.p_memsz, page_size());
             for chunk in odd_chunks(start, end) {
-                // The flag keeps the kernel from joining neighbours, and says nothing that matters: nothing dumps core here.
+                // The flag keeps the kernel from joining neighbours. It has no other effect here, because core dumps
+                // are off.
                 advise(chunk, libc::MADV_DONTDUMP);
             }
             advise((start, end), libc::MADV_DONTNEED);
@@ -58,13 +61,15 @@ fn page_size() -> u64 {
     u64::try_from(size).unwrap_or(0x1_0000).max(1)
 }
 
-/// The pages that lie wholly between two addresses: the first and the last may be shared with a neighbour.
+/// Returns the pages that lie wholly between two addresses. A neighbour may share the first and the last page.
 fn whole_pages(start: u64, end: u64, page: u64) -> (u64, u64) {
     (start.next_multiple_of(page), end / page * page)
 }
 
-/// Every second chunk between two addresses. A fault never maps more than what the area (`struct vm_area_struct`) of its page
-/// has, so that areas of one chunk bound it; the flags of an area are its own.
+/// Returns every second chunk between two addresses.
+///
+/// A fault maps no more than the area (`struct vm_area_struct`) of its page, and an area has one set of flags. So areas
+/// of one chunk bound a fault.
 fn odd_chunks(start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> {
     let first = (start / CHUNK + 1) * CHUNK;
     let step = usize::try_from(2 * CHUNK).unwrap_or(usize::MAX);
@@ -73,14 +78,14 @@ fn odd_chunks(start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> {
         .map(move |chunk| (chunk, end.min(chunk + CHUNK)))
 }
 
-/// Failures change nothing but the memory used.
+/// Ignores failures, which change only the memory used.
 fn advise((start, end): (u64, u64), advice: c_int) {
     if let (Ok(address), Ok(length @ 1..)) = (
         usize::try_from(start),
         usize::try_from(end.saturating_sub(start)),
     ) {
-        // SAFETY: the range lies in a segment of ours that is private, unwritten and backed by a file; a page that
-        // is dropped is read from there again at its next use, and the other advice concerns core dumps alone.
+        // SAFETY: the range lies in a segment that is private, unwritten and backed by a file. A dropped page is read
+        // from there again at its next use, and the other advice concerns core dumps only.
         unsafe { libc::madvise(address as *mut c_void, length, advice) };
     }
 }
@@ -90,13 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_shared_with_a_neighbour_are_left_alone() {
+    fn whole_pages_excludes_pages_of_a_neighbour() {
         assert_eq!(whole_pages(0x1000, 0x3fff, 0x1000), (0x1000, 0x3000));
         assert_eq!(whole_pages(0x1001, 0x4000, 0x1000), (0x2000, 0x4000));
     }
 
     #[test]
-    fn every_second_chunk_begins_at_a_multiple_of_its_size() {
+    fn odd_chunks_begin_at_multiples_of_the_chunk_size() {
         let chunks = |start, end| odd_chunks(start, end).collect::<Vec<_>>();
         assert_eq!(
             chunks(0x1000, 0x1a000),

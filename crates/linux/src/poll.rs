@@ -1,7 +1,7 @@
-//! Waiting for a descriptor, whatever limits a job has put on us.
+//! Waits for descriptors even if a job has changed our limits.
 //!
-//! prlimit(2) lets every process of our user lower our `RLIMIT_NOFILE`, and poll(2) then refuses even one descriptor
-//! (EINVAL). select(2) does not look at the limit, but knows the first 1,024 descriptors only.
+//! With prlimit(2) every process of our user can lower our `RLIMIT_NOFILE`. Then poll(2) refuses even one descriptor
+//! (EINVAL). select(2) ignores the limit, but supports the first 1,024 descriptors only.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -12,30 +12,31 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-/// What is waited for.
+/// The event to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
-    /// Something can be read.
+pub enum Interest {
+    /// Data can be read.
     Read,
-    /// Something can be written.
+    /// Data can be written.
     Write,
 }
 
-/// Waits until `fd` is ready, at most until `end`; false where it is not. A signal's handler or a debugger may end
-/// the wait early, as not ready.
+/// Waits until `fd` is ready or `end` has come, and returns whether it is ready.
+///
+/// A signal handler or a debugger may end the wait early; the result is false then.
 ///
 /// # Errors
-/// As poll(2) and select(2), less EINTR.
-pub fn wait(fd: &impl AsFd, want: Want, end: Option<Instant>) -> Result<bool, Errno> {
-    wait_any(&[fd.as_fd()], want, end).map(|ready| ready.contains(&true))
+/// As poll(2) and select(2), without EINTR.
+pub fn wait(fd: &impl AsFd, interest: Interest, end: Option<Instant>) -> Result<bool, Errno> {
+    wait_any(&[fd.as_fd()], interest, end).map(|ready| ready.contains(&true))
 }
 
-/// The same, but it goes on waiting for as long as there is time.
+/// Waits until `fd` is ready. A signal does not end the wait early.
 ///
 /// # Errors
 /// `TimedOut` at `end`; else as [`wait`].
-pub fn wait_until(fd: &impl AsFd, want: Want, end: Instant) -> io::Result<()> {
-    while !wait(fd, want, Some(end))? {
+pub fn wait_until(fd: &impl AsFd, interest: Interest, end: Instant) -> io::Result<()> {
+    while !wait(fd, interest, Some(end))? {
         if Instant::now() >= end {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -43,18 +44,18 @@ pub fn wait_until(fd: &impl AsFd, want: Want, end: Instant) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`wait`] for several: which of them are ready, in their order.
+/// Waits for several descriptors as [`wait`] does, and returns for each whether it is ready.
 ///
 /// # Errors
-/// As poll(2) and select(2), less EINTR.
+/// As poll(2) and select(2), without EINTR.
 pub fn wait_any(
     fds: &[BorrowedFd<'_>],
-    want: Want,
+    interest: Interest,
     end: Option<Instant>,
 ) -> Result<Vec<bool>, Errno> {
     let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-    let ready = match by_poll(fds, want, left) {
-        Err(Errno::EINVAL) => by_select(fds, want, left),
+    let ready = match by_poll(fds, interest, left) {
+        Err(Errno::EINVAL) => by_select(fds, interest, left),
         other => other,
     };
     match ready {
@@ -63,12 +64,16 @@ pub fn wait_any(
     }
 }
 
-fn by_poll(fds: &[BorrowedFd<'_>], want: Want, left: Option<Duration>) -> Result<Vec<bool>, Errno> {
-    let events = match want {
-        Want::Read => PollFlags::POLLIN,
-        Want::Write => PollFlags::POLLOUT,
+fn by_poll(
+    fds: &[BorrowedFd<'_>],
+    interest: Interest,
+    left: Option<Duration>,
+) -> Result<Vec<bool>, Errno> {
+    let events = match interest {
+        Interest::Read => PollFlags::POLLIN,
+        Interest::Write => PollFlags::POLLOUT,
     };
-    // Rounded up: a wait that ends a moment too early would be repeated at once.
+    // Rounded up, because a wait that ends too early is repeated at once.
     let timeout = left.map_or(PollTimeout::NONE, |left| {
         let milliseconds = left.as_nanos().div_ceil(1_000_000);
         PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
@@ -81,7 +86,7 @@ fn by_poll(fds: &[BorrowedFd<'_>], want: Want, left: Option<Duration>) -> Result
 
 fn by_select(
     fds: &[BorrowedFd<'_>],
-    want: Want,
+    interest: Interest,
     left: Option<Duration>,
 ) -> Result<Vec<bool>, Errno> {
     let beyond = |fd: &BorrowedFd| usize::try_from(fd.as_raw_fd()).is_ok_and(|n| n >= FD_SETSIZE);
@@ -94,9 +99,9 @@ fn by_select(
         let microseconds = left.as_nanos().div_ceil(1000);
         TimeVal::microseconds(i64::try_from(microseconds).unwrap_or(i64::MAX))
     });
-    let (read, write) = match want {
-        Want::Read => (Some(&mut set), None),
-        Want::Write => (None, Some(&mut set)),
+    let (read, write) = match interest {
+        Interest::Read => (Some(&mut set), None),
+        Interest::Write => (None, Some(&mut set)),
     };
     select(None, read, write, None, timeout.as_mut())?;
     Ok(fds.iter().map(|fd| set.contains(*fd)).collect())
@@ -108,22 +113,22 @@ mod tests {
     use nix::unistd::{pipe, write};
 
     #[test]
-    fn both_ways_tell_ready_from_not() {
+    fn poll_and_select_agree_on_readiness() {
         let (reader, writer) = pipe().unwrap();
         let moment = Some(Duration::from_millis(1));
         let (reader, writer) = (&reader.as_fd(), &writer.as_fd());
         for way in [by_poll, by_select] {
-            assert_eq!(way(&[*reader], Want::Read, moment), Ok(vec![false]));
-            assert_eq!(way(&[*writer], Want::Write, None), Ok(vec![true]));
+            assert_eq!(way(&[*reader], Interest::Read, moment), Ok(vec![false]));
+            assert_eq!(way(&[*writer], Interest::Write, None), Ok(vec![true]));
         }
         write(writer, b"x").unwrap();
         for way in [by_poll, by_select] {
             assert_eq!(
-                way(&[*writer, *reader], Want::Read, None),
+                way(&[*writer, *reader], Interest::Read, None),
                 Ok(vec![false, true])
             );
         }
         let end = Some(Instant::now());
-        assert_eq!(wait(reader, Want::Read, end), Ok(true));
+        assert_eq!(wait(reader, Interest::Read, end), Ok(true));
     }
 }

@@ -1,71 +1,70 @@
-//! Directories of the system under other names: what a bind mount shows, told from the list of mounts.
+//! Finds directories of the system that a bind mount shows under other names.
 //!
 //! Source: proc_pid_mountinfo(5), "root of the mount within the filesystem".
 
 use std::path::{Path, PathBuf};
 
-use super::mounts::Mount;
-use super::path::{self, SHARED_MEMORY, SYSTEM_DIRECTORIES, SYSTEM_TREES, lies_in};
-use super::refusal::Refusal;
+use super::mountinfo::Mount;
+use super::path::{self, Refusal, SHARED_MEMORY, SYSTEM_DIRECTORIES, SYSTEM_TREES, lies_in};
 
-/// A directory as its file system knows it, whatever it is mounted on.
+/// A directory by its path within its file system.
 #[derive(Debug, PartialEq, Eq)]
-struct Spot<'a> {
+struct FsLocation<'a> {
     device: &'a str,
     path: PathBuf,
 }
 
-impl Spot<'_> {
+impl FsLocation<'_> {
     fn lies_in(&self, other: &Self) -> bool {
         self.device == other.device && lies_in(&self.path, &other.path)
     }
 }
 
-/// Why `path`, which lies on the mount `id`, may not be wiped under this name either.
-pub(super) fn refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Refusal> {
+/// Returns why `path`, which lies on the mount `id`, may not be wiped under this name.
+pub(super) fn find_refusal(mounts: &[Mount], id: u64, path: &Path) -> Option<Refusal> {
     let Some(own) = mounts.iter().find(|mount| mount.id == id) else {
-        // Not in the list: what it shows cannot be told.
+        // The list does not contain the mount, so it is unknown what the mount shows.
         return Some(Refusal::System);
     };
-    // What lies on another file system is no part of this one.
+    // Directories on other file systems are no part of this one.
     let device = &own.device;
-    let own = spot_on(own, path)?;
-    let spots = |names: &'static [&str]| {
-        let spots = names
+    let own = location_on(own, path)?;
+    let locations = |names: &'static [&str]| {
+        let locations = names
             .iter()
-            .map(|name| spot(mounts, device, Path::new(name)));
-        spots.flatten()
+            .map(|name| location(mounts, device, Path::new(name)));
+        locations.flatten()
     };
     if path::home_of_root().is_some_and(|home| {
-        let home = spot(mounts, device, home);
+        let home = location(mounts, device, home);
         home.is_some_and(|home| home.lies_in(&own))
     }) {
         return Some(Refusal::HomeOfRoot);
     }
-    let in_tree = spots(&SYSTEM_TREES).any(|tree| own.lies_in(&tree));
-    let shared_memory = || spots(&SHARED_MEMORY).any(|memory| own.lies_in(&memory));
-    let above_tree = || spots(&SYSTEM_TREES).any(|tree| tree.lies_in(&own));
-    let directory = || spots(&SYSTEM_DIRECTORIES).any(|directory| directory == own);
+    let in_tree = locations(&SYSTEM_TREES).any(|tree| own.lies_in(&tree));
+    let shared_memory = || locations(&SHARED_MEMORY).any(|memory| own.lies_in(&memory));
+    let above_tree = || locations(&SYSTEM_TREES).any(|tree| tree.lies_in(&own));
+    let directory = || locations(&SYSTEM_DIRECTORIES).any(|directory| directory == own);
     let system = (in_tree && !shared_memory()) || above_tree() || directory();
     system.then_some(Refusal::System)
 }
 
-/// Where `path` is on this device. Of several mounts on the same point the last is seen.
-fn spot<'a>(mounts: &'a [Mount], device: &str, path: &Path) -> Option<Spot<'a>> {
+/// Returns the location of `path` if it is on this device. The last of several mounts on one point counts.
+fn location<'a>(mounts: &'a [Mount], device: &str, path: &Path) -> Option<FsLocation<'a>> {
     let above = mounts.iter().filter(|mount| lies_in(path, &mount.point));
     let covering = above.max_by_key(|mount| mount.point.as_os_str().len())?;
-    (covering.device == device).then(|| spot_on(covering, path))?
+    (covering.device == device).then(|| location_on(covering, path))?
 }
 
-fn spot_on<'a>(mount: &'a Mount, path: &Path) -> Option<Spot<'a>> {
+fn location_on<'a>(mount: &'a Mount, path: &Path) -> Option<FsLocation<'a>> {
     let rest = path.strip_prefix(&mount.point).ok()?;
-    // Joined with nothing, a path would end in a slash.
+    // A path joined with an empty one would end in a slash.
     let path = if rest.as_os_str().is_empty() {
         mount.root.clone()
     } else {
         mount.root.join(rest)
     };
-    Some(Spot {
+    Some(FsLocation {
         device: &mount.device,
         path,
     })
@@ -74,7 +73,7 @@ fn spot_on<'a>(mount: &'a Mount, path: &Path) -> Option<Spot<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mounts;
+    use crate::mountinfo;
 
     const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw - ext4 /dev/root rw\n\
         23 22 0:6 / /dev rw - devtmpfs devtmpfs rw\n\
@@ -88,11 +87,11 @@ mod tests {
         36 22 0:30 /below /mnt/memory rw - tmpfs tmpfs rw\n";
 
     fn refused(id: u64, path: &str) -> Option<Refusal> {
-        refusal(&mounts::parse(MOUNTINFO), id, Path::new(path))
+        find_refusal(&mountinfo::parse(MOUNTINFO), id, Path::new(path))
     }
 
     #[test]
-    fn the_system_is_known_by_the_names_that_a_bind_mount_gives_it() {
+    fn find_refusal_knows_the_system_behind_a_bind_mount() {
         for (id, path) in [
             (30, "/mnt/all/usr"),
             (30, "/mnt/all/usr/share/doc"),
@@ -102,12 +101,12 @@ mod tests {
             (31, "/mnt/lib/x"),
             (33, "/mnt/var"),
             (33, "/mnt/var/lib"),
-            // No such mount in the list.
+            // The list has no such mount.
             (99, "/mnt/else"),
         ] {
             assert_eq!(refused(id, path), Some(Refusal::System), "{path}");
         }
-        // Above both: either is true.
+        // It is above both, so either refusal is right.
         assert!(refused(30, "/mnt/all").is_some());
         if path::home_of_root() == Some(&PathBuf::from("/root")) {
             assert_eq!(refused(34, "/mnt/home"), Some(Refusal::HomeOfRoot));
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jobs_directory_may_be_bound_anywhere() {
+    fn find_refusal_accepts_a_bind_mounted_job_directory() {
         for (id, path) in [
             (22, "/work/one"),
             (32, "/mnt/one"),

@@ -1,4 +1,4 @@
-//! What becomes of entries, and of directories when all in them is done with.
+//! Removes files, and directories when all in them is done.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use rustix::io::Errno;
 
 use super::super::directory::Directory;
+use super::super::mountpoint;
 use super::super::remove::{self, Removed};
-use super::super::volume;
-use super::{Scratch, Task, Walk};
+use super::{Buffers, Task, Walk};
 
 impl Walk<'_> {
-    pub(super) fn remove_files(&self, dir: &Arc<Directory>, scratch: &mut Scratch) {
-        let Scratch { batch, tasks } = scratch;
+    pub(super) fn remove_files(&self, dir: &Arc<Directory>, buffers: &mut Buffers) {
+        let Buffers { batch, tasks } = buffers;
         for (number, name) in batch.files().enumerate() {
-            if number % 64 == 63 && self.tally.over() {
+            if number % 64 == 63 && self.progress.is_over() {
                 return;
             }
             if !self.remove_file(dir, name) {
@@ -24,12 +24,12 @@ impl Walk<'_> {
         }
     }
 
-    /// False for a directory, whatever the listing said.
+    /// Removes an entry. Returns false for a directory, in spite of the listing.
     fn remove_file(&self, dir: &Arc<Directory>, name: &CStr) -> bool {
         match remove::file(dir, name, self.free_before.is_none()) {
             Ok(Removed::Freed(bytes)) => {
-                self.tally.files.fetch_add(1, Relaxed);
-                self.tally.bytes.fetch_add(bytes, Relaxed);
+                self.progress.files.fetch_add(1, Relaxed);
+                self.progress.bytes.fetch_add(bytes, Relaxed);
             }
             Ok(Removed::Absent) => {}
             Ok(Removed::Directory) => return false,
@@ -38,16 +38,17 @@ impl Walk<'_> {
         true
     }
 
-    /// What was a directory when it was listed; if it is one again, it is found in the next round.
+    /// Removes an entry that was listed as a directory and is none now. If it is a directory again, the next round
+    /// finds it.
     pub(super) fn remove_other(&self, dir: &Arc<Directory>, name: &CStr) {
         self.remove_file(dir, name);
     }
 
-    /// One thing less that `dir` waits for; the last removes it, and so on upwards.
+    /// Records that `dir` waits for one entry less. The last one removes it, and so on upwards.
     pub(super) fn done(&self, dir: &Arc<Directory>) {
         let mut dir = Arc::clone(dir);
-        while dir.one_done() {
-            if self.tally.over() || self.goes_on(&dir) {
+        while dir.finish_one() {
+            if self.progress.is_over() || self.finish_directory(&dir) {
                 return;
             }
             match dir.parent() {
@@ -57,54 +58,54 @@ impl Walk<'_> {
         }
     }
 
-    /// Removes a directory whose entries are done with; true where it must be listed again.
-    fn goes_on(&self, dir: &Arc<Directory>) -> bool {
-        let again = match dir.to_remove() {
+    /// Removes a directory if all its entries are done. Returns true if it must be listed again.
+    fn finish_directory(&self, dir: &Arc<Directory>) -> bool {
+        let list_again = match dir.to_remove() {
             Some((parent, name)) => self.remove_directory(parent, name, dir),
             None => self.keep_directory(dir),
         };
-        if again {
+        if list_again {
             self.queue.push_all(&mut vec![Task::List(Arc::clone(dir))]);
         }
-        again
+        list_again
     }
 
     fn remove_directory(&self, parent: &Arc<Directory>, name: &CStr, dir: &Arc<Directory>) -> bool {
         match remove::directory(parent, name, dir) {
             Ok(Removed::Freed(_)) => {
-                self.tally.directories.fetch_add(1, Relaxed);
+                self.progress.directories.fetch_add(1, Relaxed);
             }
             Ok(_) => {}
-            // Whatever the reason: permission is asked for before emptiness.
-            Err(_) if dir.again_for_moved() => return true,
+            // The error does not matter, because the kernel checks permission before emptiness.
+            Err(_) if dir.may_retry_for_moved() => return true,
             Err(Errno::NOTEMPTY) if dir.stuck.load(Relaxed) => parent.stuck.store(true, Relaxed),
-            Err(Errno::NOTEMPTY) if dir.again(self.tally.elapsed()) => return true,
+            Err(Errno::NOTEMPTY) if dir.may_retry(self.progress.elapsed()) => return true,
             Err(errno) => self.failed(parent, name, errno),
         }
         false
     }
 
-    /// A directory that stays is done when a listing found nothing.
+    /// Keeps a directory that stays. It is done if a listing found nothing.
     fn keep_directory(&self, dir: &Arc<Directory>) -> bool {
         let stuck = dir.stuck.load(Relaxed);
         let more = dir.saw.load(Relaxed) && !stuck;
-        if dir.again_for_moved() || (more && dir.again(self.tally.elapsed())) {
+        if dir.may_retry_for_moved() || (more && dir.may_retry(self.progress.elapsed())) {
             return true;
         }
-        self.forget_attributes(dir);
+        self.remove_user_attributes(dir);
         if let Some(parent) = dir.parent() {
             parent.stuck.fetch_or(stuck, Relaxed);
         }
         false
     }
 
-    fn forget_attributes(&self, dir: &Arc<Directory>) {
-        let forgotten = volume::forget_attributes(dir).or_else(|_| {
+    fn remove_user_attributes(&self, dir: &Arc<Directory>) {
+        let forgotten = mountpoint::remove_user_attributes(dir).or_else(|_| {
             dir.unlock();
-            volume::forget_attributes(dir)
+            mountpoint::remove_user_attributes(dir)
         });
         if let Err(errno) = forgotten {
-            self.tally.failed(&dir.path(), errno);
+            self.progress.record_failure(&dir.path(), errno);
         }
     }
 
@@ -121,7 +122,7 @@ impl Walk<'_> {
                 .iter()
                 .any(|root| root.as_os_str().as_encoded_bytes() == path);
         if !other_root {
-            self.tally.failed(&path, errno);
+            self.progress.record_failure(&path, errno);
         }
     }
 }
