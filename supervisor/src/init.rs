@@ -1,9 +1,11 @@
 //! What makes us an init: signals are passed on, orphans reaped, and nobody outlives the runner.
 
 pub mod guide;
+mod processes;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
+mod steps;
 pub mod supervise;
 pub mod survivors;
 pub mod terminal;

@@ -122,6 +122,9 @@ pub struct CiJob {
     pub result: Option<String>,
     /// The end was asked for, and the job was let go on.
     pub drained: bool,
+    /// Why the job did not end by itself: `terminated`, `deadline` or `idle`, where its steps were ended from outside.
+    #[serde(default)]
+    pub ended_by: Option<Reason>,
 }
 
 /// What has become of the runner's registration at the vendor's.

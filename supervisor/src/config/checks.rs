@@ -1,5 +1,7 @@
 //! Values that are well-formed but impossible: found before anything is started.
 
+mod times;
+
 use std::path::Path;
 
 use super::{Config, Driver, FlavorName, reserved};
@@ -15,7 +17,7 @@ pub(super) struct Impossible {
 pub(super) fn first(config: &Config) -> Option<Impossible> {
     paths(config)
         .or_else(|| wiped(config))
-        .or_else(|| times(config))
+        .or_else(|| times::first(config))
         .or_else(|| flavor(config))
 }
 
@@ -120,37 +122,6 @@ fn wiped(config: &Config) -> Option<Impossible> {
             "found \"{found}\", which is wiped ({reason}); expected a directory of the job's own, for example a mounted volume"
         ),
     )
-}
-
-fn times(config: &Config) -> Option<Impossible> {
-    let show = humantime::format_duration;
-    if config.wipe.reserve >= config.termination_grace_period {
-        return impossible(
-            "wipe.reserve",
-            format!(
-                "found {}, expected less than termination_grace_period ({})",
-                show(config.wipe.reserve),
-                show(config.termination_grace_period)
-            ),
-        );
-    }
-    if config.grace > config.kill_after() {
-        return impossible(
-            "grace",
-            format!(
-                "found {}, expected at most {} (termination_grace_period less wipe.reserve)",
-                show(config.grace),
-                show(config.kill_after())
-            ),
-        );
-    }
-    if config.deadline.is_some_and(|deadline| deadline.is_zero()) {
-        return impossible("deadline", "found 0s, expected more, or none");
-    }
-    if config.wipe.budget.is_zero() {
-        return impossible("wipe.budget", "found 0s, expected more");
-    }
-    None
 }
 
 fn flavor(config: &Config) -> Option<Impossible> {

@@ -23,7 +23,7 @@ use crate::init::guide::Guide;
 use crate::init::reap::Ended;
 use crate::init::spawn::{Input, Manner, Receiver, Start};
 use crate::init::supervise::Watched;
-use crate::init::terminate::{Act, Cause};
+use crate::init::terminate::{Cause, Phase};
 use crate::report::{CiJob, Reason};
 use crate::secrets::{Secret, Store};
 
@@ -162,9 +162,9 @@ impl Runner for Circleci {
     fn ended(&mut self, watched: &Watched) -> Next {
         // Whatever became of the runner, its configuration goes.
         self.configuration = None;
-        let verdict = match (watched.cause, watched.act, &mut self.task) {
+        let verdict = match (watched.cause, watched.phase, &mut self.task) {
             (None, ..) => self.by_itself(watched.ended),
-            (Some(Cause::Asked), Some(Act::Ask), Some(task))
+            (Some(Cause::Asked), Some(Phase::Ask), Some(task))
                 if watched.ended == Ended::Exited(0) =>
             {
                 task.drained = true;

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::getpid;
 
+use super::processes::{Process, descendants, read_all};
 use super::{is_pid_1, reap};
 use crate::sys::raw;
 
@@ -30,15 +31,6 @@ pub struct Survivors {
     pub remaining: Vec<String>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
-}
-
-/// Another process of this container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    name: String,
-    zombie: bool,
 }
 
 /// Ends every other process of the container; as a subreaper, every descendant.
@@ -121,7 +113,10 @@ fn signal_all(signal: Signal) {
 fn none_is_ours() -> bool {
     let refused = |process: &Process| raw::kill(process.pid, 0) == Err(Errno::EPERM);
     others().is_some_and(|others| {
-        let mut alive = others.iter().filter(|process| !process.zombie).peekable();
+        let mut alive = others
+            .iter()
+            .filter(|process| !process.is_zombie())
+            .peekable();
         alive.peek().is_some() && alive.all(refused)
     })
 }
@@ -130,14 +125,13 @@ fn names() -> Vec<String> {
     let Some(others) = others() else {
         return vec![UNKNOWN.to_owned()];
     };
-    let name = |process: Process| format!("{} ({})", process.name, process.pid);
-    let alive = others.into_iter().filter(|process| !process.zombie);
-    alive.take(NAMED).map(name).collect()
+    let alive = others.iter().filter(|process| !process.is_zombie());
+    alive.take(NAMED).map(Process::title).collect()
 }
 
 /// Everybody else in the container; `None` where /proc does not tell.
 fn others() -> Option<Vec<Process>> {
-    let all = read_processes()?;
+    let all = read_all()?;
     let own = getpid().as_raw();
     if !is_pid_1() {
         return Some(descendants(&all, own));
@@ -145,71 +139,9 @@ fn others() -> Option<Vec<Process>> {
     Some((all.into_iter().filter(|process| process.pid != own)).collect())
 }
 
-/// The processes below `ancestor`.
-fn descendants(all: &[Process], ancestor: i32) -> Vec<Process> {
-    let mut found: Vec<Process> = Vec::new();
-    let mut parents = vec![ancestor];
-    while let Some(parent) = parents.pop() {
-        for child in all.iter().filter(|process| process.parent == parent) {
-            parents.push(child.pid);
-            found.push(child.clone());
-        }
-    }
-    found
-}
-
-fn read_processes() -> Option<Vec<Process>> {
-    let entries = std::fs::read_dir("/proc").ok()?;
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    // A process that ended meanwhile has no file to read.
-    let processes: Vec<Process> = pids
-        .filter_map(|pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
-        .collect();
-    // We are one ourselves: a list without anybody is none.
-    (!processes.is_empty()).then_some(processes)
-}
-
-/// One line of `/proc/PID/stat`, proc_pid_stat(5): the name stands in parentheses and may hold any character.
-fn parse_stat(text: &str) -> Option<Process> {
-    let (pid, rest) = text.split_once(" (")?;
-    let (name, rest) = rest.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    Some(Process {
-        pid: pid.parse().ok()?,
-        parent: fields.next()?.parse().ok()?,
-        name: name.to_owned(),
-        zombie: state == "Z",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn process(pid: i32, parent: i32) -> Process {
-        Process {
-            pid,
-            parent,
-            name: String::new(),
-            zombie: false,
-        }
-    }
-
-    #[test]
-    fn a_name_with_parentheses_and_spaces_is_read_whole() {
-        let read = parse_stat("42 (a) R (b) Z 7 42 42 0 -1").unwrap();
-        let expected = Process {
-            pid: 42,
-            parent: 7,
-            name: "a) R (b".to_owned(),
-            zombie: true,
-        };
-        assert_eq!(read, expected);
-        assert_eq!(parse_stat("garbage"), None);
-    }
 
     #[test]
     fn with_little_patience_the_wipe_has_the_larger_part() {
@@ -217,21 +149,5 @@ mod tests {
         let (grace, death) = limits(Some(Duration::from_secs(4)));
         assert_eq!(grace + death, Duration::from_millis(1500));
         assert_eq!(limits(Some(Duration::from_secs(3600))), (GRACE, DEATH));
-    }
-
-    #[test]
-    fn only_descendants_are_ours() {
-        let all = [
-            process(1, 0),
-            process(5, 1),
-            process(6, 5),
-            process(7, 6),
-            process(8, 1),
-        ];
-        let pids: Vec<i32> = descendants(&all, 5)
-            .iter()
-            .map(|process| process.pid)
-            .collect();
-        assert_eq!(pids, [6, 7]);
     }
 }

@@ -3,7 +3,7 @@
 //! Source: actions/runner, `JobDispatcher.cs`: the worker is started for a job and ends after its logs are sent.
 
 /// The name as `/proc/PID/comm` shows it, at most 15 characters.
-const COMM: &str = "Runner.Worker";
+pub(super) const COMM: &str = "Runner.Worker";
 
 pub(super) fn is_running() -> bool {
     let Ok(entries) = std::fs::read_dir("/proc") else {
