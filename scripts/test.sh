@@ -60,12 +60,20 @@ need_for_tests() {
     need newuidmap uidmap "maps subordinate ids in the tests of the wipe"
     need chattr e2fsprogs "makes files immutable in the tests of the wipe"
     need script bsdutils "gives the supervisor a terminal"
+    # Debian's own: it becomes the runner's program by a link to it.
+    [[ -x /usr/bin/python3 ]] || need_package python3 "is GitHub's runner and its service in the tests"
+    need_package_unless links_static gcc "compiles the programs of that runner"
+    need_package_unless links_static libc6-dev "compiles the programs of that runner"
+    need bc bc "counts the seconds of a trial with that runner"
+    need curl curl "ends that runner's service"
 }
+
+links_static() { echo 'int main(void) { return 0; }' | gcc -static -x c -o /dev/null -; }
 
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/* "$ROOT"/tests/standins/github-runner/*.sh "$ROOT"/tests/standins/github-runner/*/*.sh)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     lint_prose "$ROOT"
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."

@@ -14,7 +14,7 @@ use init::spawn::{Start, spawn};
 use init::supervise::{Watch, Watched};
 use init::survivors;
 use init::terminal::Terminal;
-use init::terminate::{Act, Cause, Times};
+use init::terminate::{Cause, Phase, Times};
 use linux::memory_trim;
 use linux::poll::{self, Interest};
 use report::Reason;
@@ -88,7 +88,7 @@ impl Rounds {
         if self.cause.is_none() && !tidies {
             self.ended = watched.ended;
             // A job that was let go on ended by itself.
-            self.cause = watched.cause.filter(|_| watched.act != Some(Act::Wait));
+            self.cause = watched.cause.filter(|_| watched.phase != Some(Phase::Wait));
         }
     }
 }
@@ -107,6 +107,9 @@ fn limits(
     Limits {
         times: Times {
             grace: config.grace.saturating_sub(asked),
+            step_grace: runner
+                .worker()
+                .map_or(Duration::ZERO, |worker| worker.step_grace),
             kill_after: config.kill_after().saturating_sub(asked),
         },
         deadline: [left, runner.limit()].into_iter().flatten().min(),

@@ -8,6 +8,7 @@
 //!   hang                               `configure` waits as long as it is there
 //!   job.sh                             the job's one step; `run` waits until it is there
 //!   job-in-that-moment                 a job is taken although the end was asked for
+//!   report-hangs                       the worker says how the job ended only when it is gone
 //!   registered                         written by configure, removed by remove and with an ephemeral runner's job
 //!   log                                what happened, a line each
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -358,7 +359,7 @@ impl Runner {
         note(&format!("listening: work={}", work.display()));
         let mut shutdown = None;
         while !github("job.sh").exists() && shutdown.is_none() {
-            shutdown = told(&signals);
+            shutdown = received(&signals);
         }
         // actions/runner#2582: a job that GitHub hands out in the moment of the signal is taken all the same.
         if shutdown.is_some() && !github("job-in-that-moment").exists() {
@@ -383,27 +384,43 @@ impl Runner {
     }
 
     /// JobDispatcher.cs: the worker is a process of its own that is told through pipes, never by signals; a shutdown tells
-    /// it to cancel the job, and waits for it.
+    /// it to end the job, and waits for it. What a second signal does, and who reports a job, is as it was seen of 2.336.0
+    /// (docs/github.md, "Drain, last words, timeout").
     fn work_on_job(&self, work: &Path, signals: &Signals, mut shutdown: Option<Signal>) -> i32 {
         note("job received");
-        let cancel = self.root.join("_diag/cancel");
-        let mut worker = self.start_worker(work, &cancel);
-        let code = loop {
-            if shutdown.is_some() && !cancel.exists() {
-                fs::write(&cancel, "").unwrap();
+        let told = self.root.join("_diag/shutdown");
+        let mut worker = self.start_worker(work, &told);
+        let status = loop {
+            if shutdown.is_some() && !told.exists() {
+                fs::write(&told, "").unwrap();
             }
             if let Some(status) = worker.try_wait().unwrap() {
-                break status.code().unwrap_or(TERMINATED);
+                break status;
             }
-            shutdown = told(signals).or(shutdown);
+            match received(signals) {
+                // .NET's own answer, once the runner is shutting down.
+                Some(Signal::SIGTERM) if shutdown.is_some() => {
+                    note("listener: ends at once");
+                    return 143;
+                }
+                other => shutdown = other.or(shutdown),
+            }
         };
+        // A worker that crashed is reported in its place, unless the runner is shutting down.
+        let result = status.code().filter(|code| *code >= 100);
+        if result.is_none() && shutdown.is_none() {
+            note("told: failed, by the listener");
+        }
+        let code = result.unwrap_or(102);
         println!("Job build completed with result: {code}");
         note(&format!("job completed: {code}"));
-        // Runner.cs: an ephemeral runner is off GitHub's list with its job, and its local files go too.
-        // Newtonsoft.Json: the service writes "True", the runner true.
+        // Runner.cs: an ephemeral runner is off GitHub's list with its job, and its local files go too. After a shutdown they
+        // stay. Newtonsoft.Json: the service writes "True", the runner true.
         if [json!(true), json!("True")].contains(&self.setting("ephemeral")) {
             let _ = fs::remove_file(github("registered"));
-            self.delete_local_configuration();
+            if shutdown.is_none() {
+                self.delete_local_configuration();
+            }
         }
         // Runner.cs, returnRunOnceJobResult: TaskResultUtil's code of the job's result for who asked for it, else success.
         let result = self.variable("ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED");
@@ -413,14 +430,14 @@ impl Runner {
         ended(shutdown)
     }
 
-    fn start_worker(&self, work: &Path, cancel: &Path) -> Child {
+    fn start_worker(&self, work: &Path, told: &Path) -> Child {
         let mut command = Command::new(self.root.join("bin/Runner.Worker"));
         command
             .args(["spawnclient", "1", "2"])
             .env_clear()
             .envs(&self.environment)
             .env("STANDIN_WORK", work)
-            .env("STANDIN_CANCEL", cancel);
+            .env("STANDIN_SHUTDOWN", told);
         // As .NET does it: the mask of a child is the default one.
         let blocked = SigSet::thread_get_mask().unwrap();
         SigSet::empty().thread_set_mask().unwrap();
@@ -431,7 +448,7 @@ impl Runner {
 }
 
 /// Whether the end was asked for in this moment.
-fn told(signals: &Signals) -> Option<Signal> {
+fn received(signals: &Signals) -> Option<Signal> {
     let signal = signals.wait()?;
     note(&format!("listener: {signal}"));
     println!("Exiting...");

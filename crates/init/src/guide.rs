@@ -1,6 +1,16 @@
 //! What the watch over a runner cannot know by itself: whether a job is under way, and that something happened.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+/// The process that runs the steps of a runner's job.
+#[derive(Debug, Clone, Copy)]
+pub struct Worker {
+    /// Its name, proc_pid_comm(5); it is a child of the runner.
+    pub name: &'static str,
+    /// How long a step has between SIGTERM and SIGKILL.
+    pub step_grace: Duration,
+}
 
 /// A runner's flavor, as the watch sees it.
 pub trait Guide {
@@ -12,13 +22,19 @@ pub trait Guide {
     /// Looks at it. Must empty what made one of [`Guide::events`] readable.
     fn look(&mut self) {}
 
-    /// Whether the first act is silence while a job is under way, since the runner's answer to any signal is to cancel it.
-    fn drains(&self) -> bool {
-        false
+    /// The worker of a runner that takes a job of its own and whose answer to any signal is to cancel it. Such a job is
+    /// let go on for a while, and then ended a step at a time.
+    fn worker(&self) -> Option<Worker> {
+        None
     }
 
     /// Whether a job is under way.
     fn busy(&mut self) -> bool {
+        false
+    }
+
+    /// Whether the steps of that job are done, and the runner is only reporting it.
+    fn reports(&mut self) -> bool {
         false
     }
 }

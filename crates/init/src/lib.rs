@@ -6,6 +6,7 @@ pub mod guide;
 pub mod reap;
 pub mod signals;
 pub mod spawn;
+mod steps;
 pub mod supervise;
 pub mod survivors;
 pub mod terminal;

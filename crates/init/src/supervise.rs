@@ -1,21 +1,23 @@
 //! The watch over the runner: one loop that waits for signals and for the clock, and for nothing else.
 
+mod ending;
+
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::guide::Guide;
 use super::is_pid_1;
 use super::reap::{self, Ended};
 use super::signals::{Meaning, Number, Received, Signals};
 use super::spawn::{Manner, Receiver};
-use super::survivors;
+use super::steps::Steps;
 use super::terminal::Terminal;
-use super::terminate::{Act, Cause, Found, Opening, Termination, Times};
+use super::terminate::{Cause, Phase, Termination, Times};
 use linux::libc_ext;
 use linux::poll::{self, Interest};
 
@@ -41,8 +43,10 @@ pub struct Watched {
     pub ended: Ended,
     /// Why it had to, if it had to.
     pub cause: Option<Cause>,
-    /// The last act of a termination.
-    pub act: Option<Act>,
+    /// The last phase of a termination.
+    pub phase: Option<Phase>,
+    /// The graceful signal met a job that was under way.
+    pub interrupted: bool,
     /// When the end was asked for.
     pub asked_at: Option<Instant>,
     /// Orphans reaped meanwhile.
@@ -59,6 +63,10 @@ struct Loop<'a, G: Guide + ?Sized> {
     terminal: Option<&'a Terminal>,
     started: Instant,
     termination: Option<Termination>,
+    steps: Option<Steps>,
+    /// The runner was sent its graceful signal, by us or by others.
+    asked: bool,
+    interrupted: bool,
     asked_at: Option<Instant>,
     ended: Option<Ended>,
     orphans: u64,
@@ -80,10 +88,13 @@ impl Watch {
         let watching = Loop {
             watch: self,
             signals,
+            steps: (guide.worker()).map(|worker| Steps::new(self.runner, worker.name)),
             guide,
             terminal,
             started: Instant::now(),
             termination: None,
+            asked: false,
+            interrupted: false,
             asked_at: None,
             ended: None,
             orphans: 0,
@@ -104,7 +115,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 return Ok(Watched {
                     ended,
                     cause: self.termination.map(|termination| termination.cause),
-                    act: self.termination.map(|termination| termination.done),
+                    phase: self.termination.map(|termination| termination.done()),
+                    interrupted: self.interrupted,
                     asked_at: self.asked_at,
                     orphans: self.orphans,
                 });
@@ -160,7 +172,9 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         self.ended = self.ended.or(round.runner);
     }
 
-    fn forward(&self, received: Received, to: Receiver) {
+    fn forward(&mut self, received: Received, to: Receiver) {
+        let graceful = self.watch.manner.graceful as i32;
+        self.asked |= received.number.0 == graceful;
         debug!(
             signal = received.number.name(),
             sender = received.sender,
@@ -170,7 +184,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     /// As a shell expects of a job: the runner is stopped, then we are, until SIGCONT.
-    fn suspend(&self, received: Received) {
+    fn suspend(&mut self, received: Received) {
         self.forward(received, Receiver::Group);
         if !is_pid_1() {
             stop();
@@ -190,142 +204,22 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     /// The shell's `fg` gives the terminal to our group, which passes it on first; its `bg` keeps it.
-    fn resume(&self, received: Received) {
+    fn resume(&mut self, received: Received) {
         if let Some(terminal) = self.terminal {
             terminal.lend(self.watch.runner);
         }
         self.forward(received, self.watch.manner.graceful_to);
     }
 
-    fn terminate(&mut self, received: Received) {
-        let now = Instant::now();
-        self.asked_at.get_or_insert(now);
-        if let Some(termination) = &mut self.termination {
-            if termination.hurry(now) {
-                info!(
-                    sender = received.sender,
-                    "asked again to end: the next act comes sooner"
-                );
-            }
-            return;
-        }
-        info!(
-            sender = received.sender,
-            "asked to end by {}",
-            received.number.name()
-        );
-        self.begin(Cause::Asked);
-    }
-
-    fn begin(&mut self, cause: Cause) {
-        let now = Instant::now();
-        let opening = self.opening(cause);
-        let grace = self.watch.times.grace;
-        let termination = Termination::begin(cause, self.watch.times, now, opening);
-        self.termination = Some(termination);
-        match opening {
-            Opening::Ask => self.ask(cause),
-            Opening::Look => {}
-            Opening::Drain => {
-                info!(
-                    ?grace,
-                    why = cause.name(),
-                    "act 1: a job is under way; it goes on"
-                );
-            }
-        }
-    }
-
-    fn opening(&mut self, cause: Cause) -> Opening {
-        // The job's own maximum is no reason to let it go on.
-        if cause == Cause::Deadline || !self.guide.drains() {
-            Opening::Ask
-        } else if self.guide.busy() {
-            Opening::Drain
-        } else {
-            Opening::Look
-        }
-    }
-
-    fn ask(&self, cause: Cause) {
-        let Manner {
-            graceful,
-            graceful_to,
-            ..
-        } = self.watch.manner;
-        let grace = self.watch.times.grace;
-        let why = cause.name();
-        info!(
-            ?grace,
-            why,
-            "act 1: {graceful} to the {}",
-            graceful_to.name()
-        );
-        self.send_to(graceful_to, Number(graceful as i32));
-        // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
-        if libc_ext::is_stopped(self.watch.runner.as_raw()) {
-            self.send(Number(Signal::SIGCONT as i32));
-        }
-    }
-
-    fn advance(&mut self) {
-        let Some(termination) = &mut self.termination else {
-            return;
-        };
-        let cause = termination.cause;
-        let Some(act) = termination.advance(Instant::now()) else {
-            return;
-        };
-        let why = cause.name();
-        let manner = self.watch.manner;
-        let (signal, to, number) = match act {
-            Act::Wait | Act::Ask => return self.ask(cause),
-            Act::Insist => (manner.insisting, manner.insisting_to, 2),
-            Act::Kill => (Signal::SIGKILL, Receiver::Group, 3),
-            Act::KillAll => {
-                warn!(why, "the runner is still there, SIGKILL to everybody");
-                return survivors::kill_all();
-            }
-            Act::Abandon => {
-                warn!(why, "the runner is still there, waited for no longer");
-                self.ended = Some(Ended::Signaled(Signal::SIGKILL as i32));
-                return;
-            }
-        };
-        warn!(
-            why,
-            "act {number}: the runner is still there, {signal} to the {}",
-            to.name()
-        );
-        self.send_to(to, Number(signal as i32));
-        // Others of its group may be stopped while it runs.
-        self.send(Number(Signal::SIGCONT as i32));
-    }
-
     fn clock(&mut self) {
-        if let Some(termination) = &mut self.termination {
-            let busy = self.guide.drains() && self.guide.busy();
-            let found = if busy {
-                termination.found_busy()
-            } else {
-                Found::Known
-            };
-            let grace = self.watch.times.grace;
-            match found {
-                Found::Known => self.advance(),
-                Found::Late => info!(
-                    ?grace,
-                    "the runner has just taken a job: it has the time of one"
-                ),
-                Found::Wanted => {
-                    info!("the runner has just taken a job: it does it");
-                    self.termination = None;
-                }
-            }
+        if self.termination.is_some() {
+            self.go_on();
         } else if self.idle_due().is_some_and(|due| Instant::now() >= due) {
             self.idle();
         } else {
-            warn!(deadline = ?self.watch.deadline, "the job's deadline is over");
+            let deadline = self.watch.deadline.map(humantime::format_duration);
+            let deadline = deadline.map(|deadline| deadline.to_string());
+            warn!(deadline, "the job's deadline is over");
             self.begin(Cause::Deadline);
         }
     }
@@ -333,7 +227,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     fn idle(&mut self) {
         let timeout = self.watch.idle_timeout.take();
         if !self.guide.busy() {
-            warn!(?timeout, "no job came");
+            let timeout = timeout.map(|timeout| humantime::format_duration(timeout).to_string());
+            warn!(timeout, "no job came");
             self.begin(Cause::Idle);
         }
     }

@@ -9,7 +9,7 @@ use nix::unistd::getpid;
 
 use super::{is_pid_1, reap};
 use linux::libc_ext;
-use linux::procfs::{self, Stat as Process};
+use linux::procfs::{Process, descendants, processes};
 
 /// How long processes have between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -113,7 +113,10 @@ fn signal_all(signal: Signal) {
 fn none_is_ours() -> bool {
     let refused = |process: &Process| libc_ext::kill(process.pid, 0) == Err(Errno::EPERM);
     others().is_some_and(|others| {
-        let mut alive = others.iter().filter(|process| !process.zombie).peekable();
+        let mut alive = others
+            .iter()
+            .filter(|process| !process.is_zombie())
+            .peekable();
         alive.peek().is_some() && alive.all(refused)
     })
 }
@@ -122,14 +125,13 @@ fn names() -> Vec<String> {
     let Some(others) = others() else {
         return vec![UNKNOWN.to_owned()];
     };
-    let name = |process: Process| format!("{} ({})", process.name, process.pid);
-    let alive = others.into_iter().filter(|process| !process.zombie);
-    alive.take(NAMED).map(name).collect()
+    let alive = others.iter().filter(|process| !process.is_zombie());
+    alive.take(NAMED).map(Process::title).collect()
 }
 
 /// Everybody else in the container; `None` where /proc does not tell.
 fn others() -> Option<Vec<Process>> {
-    let all = read_processes()?;
+    let all = processes()?;
     let own = getpid().as_raw();
     if !is_pid_1() {
         return Some(descendants(&all, own));
@@ -137,37 +139,9 @@ fn others() -> Option<Vec<Process>> {
     Some((all.into_iter().filter(|process| process.pid != own)).collect())
 }
 
-/// The processes below `ancestor`.
-fn descendants(all: &[Process], ancestor: i32) -> Vec<Process> {
-    let mut found: Vec<Process> = Vec::new();
-    let mut parents = vec![ancestor];
-    while let Some(parent) = parents.pop() {
-        for child in all.iter().filter(|process| process.parent == parent) {
-            parents.push(child.pid);
-            found.push(child.clone());
-        }
-    }
-    found
-}
-
-fn read_processes() -> Option<Vec<Process>> {
-    let processes: Vec<Process> = procfs::pids().ok()?.filter_map(procfs::stat).collect();
-    // This process is one itself, so an empty list is no list.
-    (!processes.is_empty()).then_some(processes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn process(pid: i32, parent: i32) -> Process {
-        Process {
-            pid,
-            parent,
-            name: String::new(),
-            zombie: false,
-        }
-    }
 
     #[test]
     fn with_little_patience_the_wipe_has_the_larger_part() {
@@ -175,21 +149,5 @@ mod tests {
         let (grace, death) = limits(Some(Duration::from_secs(4)));
         assert_eq!(grace + death, Duration::from_millis(1500));
         assert_eq!(limits(Some(Duration::from_secs(3600))), (GRACE, DEATH));
-    }
-
-    #[test]
-    fn only_descendants_are_ours() {
-        let all = [
-            process(1, 0),
-            process(5, 1),
-            process(6, 5),
-            process(7, 6),
-            process(8, 1),
-        ];
-        let pids: Vec<i32> = descendants(&all, 5)
-            .iter()
-            .map(|process| process.pid)
-            .collect();
-        assert_eq!(pids, [6, 7]);
     }
 }

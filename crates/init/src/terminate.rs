@@ -1,4 +1,27 @@
-//! The acts of a termination, as pure decisions: (wait,) ask, insist, kill, and what follows where not even that helps.
+//! How a run is ended: tables of phases with their times, and pure decisions over them.
+//!
+//! A runner without a job, and one whose job ends as it does itself:
+//!
+//! | phase | when | what is done |
+//! |---|---|---|
+//! | [`Phase::Ask`] | at once | the flavor's graceful signal |
+//! | [`Phase::Insist`] | after `grace` | SIGTERM |
+//! | [`Phase::Kill`] | `wipe.reserve` before the end | SIGKILL to the group |
+//!
+//! A runner with a job under way that has a [worker](super::guide::Worker) for it:
+//!
+//! | phase | when | what is done |
+//! |---|---|---|
+//! | [`Phase::Wait`] | at once | nothing: the job goes on |
+//! | [`Phase::EndSteps`] | after `grace`; at once for a deadline | SIGTERM to the steps that run, never to the runner or its worker; later steps are left alone |
+//! | [`Phase::KillSteps`] | `step_grace` later | SIGKILL to those of them that are left |
+//! | [`Phase::Interrupt`] | [`LAST_WORDS`] before SIGKILL | the graceful signal to the runner |
+//! | [`Phase::KillJob`] | [`KNOWN`] later, and again and again | SIGKILL to all that is the job's: the worker has no step to wait for, and says how the job ended |
+//! | [`Phase::KillWorker`] | instead of these two, if less than [`LEAST`] is left | SIGKILL to the worker alone: the runner says how the job ended |
+//! | [`Phase::Kill`] | `wipe.reserve` before the end | SIGKILL to the group |
+//!
+//! A runner that was sent its graceful signal ends in silence when its worker is killed, and so it does at SIGTERM: neither
+//! follows [`Phase::Interrupt`], or an [`Phase::Ask`] that met a job.
 
 use std::time::{Duration, Instant};
 
@@ -25,15 +48,25 @@ impl Cause {
     }
 }
 
-/// What is done to the runner.
+/// What is done to the runner and its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum Phase {
     /// Nothing: its job goes on.
     Wait,
     /// The flavor's graceful signal.
     Ask,
     /// SIGTERM to the group.
     Insist,
+    /// SIGTERM to the steps that run.
+    EndSteps,
+    /// SIGKILL to those of them that are left.
+    KillSteps,
+    /// The graceful signal, with a job under way.
+    Interrupt,
+    /// SIGKILL to all that is the job's, as often as it comes.
+    KillJob,
+    /// SIGKILL to the worker.
+    KillWorker,
     /// SIGKILL to the group.
     Kill,
     /// SIGKILL to everybody: a process that traces the runner gets its end in our place.
@@ -42,12 +75,95 @@ pub enum Act {
     Abandon,
 }
 
-/// Times of a termination, counted from its beginning.
+/// When a phase begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// With the termination, or as soon as the phase before it is done.
+    AtOnce,
+    /// [`LOOK`] after the beginning.
+    Looked,
+    /// [`Times::grace`] after the beginning.
+    Grace,
+    /// [`Times::step_grace`] after the phase before it.
+    StepGrace,
+    /// [`LAST_WORDS`] before [`When::End`].
+    LastWords,
+    /// [`KNOWN`] after the phase before it.
+    Known,
+    /// [`Times::kill_after`] after the beginning.
+    End,
+    /// [`SETTLE`] after the phase before it.
+    Settled,
+}
+
+/// Which table applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// A runner without a job, or whose job ends as it does itself.
+    Idle,
+    /// The same, but it may be taking a job.
+    LookedAt,
+    /// A job is under way.
+    Busy,
+    /// It took a job although it had been asked to end: it cancels that job itself.
+    AskedAndBusy,
+    /// A job is under way, and there is no time for anything else.
+    LastResort,
+}
+
+impl Order {
+    fn rows(self) -> &'static [(Phase, When)] {
+        match self {
+            Self::Idle => &[
+                (Phase::Ask, When::AtOnce),
+                (Phase::Insist, When::Grace),
+                (Phase::Kill, When::End),
+                (Phase::KillAll, When::Settled),
+                (Phase::Abandon, When::Settled),
+            ],
+            Self::LookedAt => &[
+                (Phase::Wait, When::AtOnce),
+                (Phase::Ask, When::Looked),
+                (Phase::Insist, When::Grace),
+                (Phase::Kill, When::End),
+                (Phase::KillAll, When::Settled),
+                (Phase::Abandon, When::Settled),
+            ],
+            Self::Busy => &[
+                (Phase::Wait, When::AtOnce),
+                (Phase::EndSteps, When::Grace),
+                (Phase::KillSteps, When::StepGrace),
+                (Phase::Interrupt, When::LastWords),
+                (Phase::KillJob, When::Known),
+                (Phase::Kill, When::End),
+                (Phase::KillAll, When::Settled),
+                (Phase::Abandon, When::Settled),
+            ],
+            Self::AskedAndBusy => &[
+                (Phase::Ask, When::AtOnce),
+                (Phase::KillJob, When::LastWords),
+                (Phase::Kill, When::End),
+                (Phase::KillAll, When::Settled),
+                (Phase::Abandon, When::Settled),
+            ],
+            Self::LastResort => &[
+                (Phase::KillWorker, When::AtOnce),
+                (Phase::Kill, When::End),
+                (Phase::KillAll, When::Settled),
+                (Phase::Abandon, When::Settled),
+            ],
+        }
+    }
+}
+
+/// Times of a termination.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// Until the act after the first.
+    /// From the beginning to the phase after the first.
     pub grace: Duration,
-    /// Until SIGKILL: the pod's grace period less what wipe and report need.
+    /// From SIGTERM to SIGKILL for a step.
+    pub step_grace: Duration,
+    /// From the beginning to SIGKILL: the pod's grace period less what wipe and report need.
     pub kill_after: Duration,
 }
 
@@ -60,6 +176,8 @@ pub enum Opening {
     Look,
     /// With silence while a job is under way.
     Drain,
+    /// With the end of the job's steps.
+    EndSteps,
 }
 
 /// What a job that was found under way changes.
@@ -75,42 +193,55 @@ pub enum Found {
 
 /// How long [`Opening::Look`] looks: a runner that has just taken a job shows it by then, and an idle one is told at once.
 const LOOK: Duration = Duration::from_millis(300);
+/// What a runner needs from its graceful signal to the word that its job failed, with [`Phase::KillJob`]: 0.6 s were
+/// measured, and up to 1.4 s for the upload of a log.
+pub const LAST_WORDS: Duration = Duration::from_secs(3);
+/// With less than this, [`Phase::KillWorker`] is the surer way: 0.1 s were measured.
+const LEAST: Duration = Duration::from_secs(2);
+/// What a worker needs to learn that the runner was interrupted. A step that ends before counts as one that failed, and
+/// those that run after a failure begin.
+const KNOWN: Duration = Duration::from_millis(300);
+/// How often [`Phase::KillJob`] comes.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A termination under way.
 #[derive(Debug, Clone, Copy)]
 pub struct Termination {
     /// Why.
     pub cause: Cause,
-    /// The last act that was done.
-    pub done: Act,
-    opening: Opening,
+    order: Order,
+    /// The row that was done last.
+    row: usize,
     began: Instant,
     times: Times,
-    /// When the last act was done.
+    /// When that row was done.
     acted: Instant,
     /// Somebody asked again since.
     hurried: bool,
     /// When the end was asked for last.
     asked: Instant,
-    /// This burst of requests has brought an act forward.
+    /// This burst of requests has brought a phase forward.
     counted: bool,
 }
 
-/// The least that an act has to work, however often the end is asked for. Requests that come closer to each other are a
+/// The least that a phase has to work, however often the end is asked for. Requests that come closer to each other are a
 /// burst, and all of it counts once.
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Termination {
-    /// Begins; where the first act is [`Act::Ask`], it is the caller's to carry out now.
+    /// Begins; [`Termination::done`] is the caller's to carry out now.
     #[must_use]
     pub fn begin(cause: Cause, times: Times, now: Instant, opening: Opening) -> Self {
+        let (order, row) = match opening {
+            Opening::Ask => (Order::Idle, 0),
+            Opening::Look => (Order::LookedAt, 0),
+            Opening::Drain => (Order::Busy, 0),
+            Opening::EndSteps => (Order::Busy, 1),
+        };
         Self {
             cause,
-            done: match opening {
-                Opening::Ask => Act::Ask,
-                Opening::Look | Opening::Drain => Act::Wait,
-            },
-            opening,
+            order,
+            row,
             began: now,
             times,
             acted: now,
@@ -120,37 +251,82 @@ impl Termination {
         }
     }
 
-    /// When the next act is due, if there is one.
+    /// The phase that was begun last.
+    #[must_use]
+    pub fn done(&self) -> Phase {
+        // The row is one of the table's.
+        let row = self.order.rows().get(self.row);
+        row.map_or(Phase::Abandon, |row| row.0)
+    }
+
+    /// The phase's number in its table, for the log.
+    #[must_use]
+    pub fn act(&self) -> u8 {
+        let stepwise = !matches!(self.order, Order::Idle | Order::LookedAt);
+        match self.done() {
+            Phase::Wait | Phase::Ask => 1,
+            Phase::Insist | Phase::EndSteps => 2,
+            Phase::KillSteps => 3,
+            Phase::Interrupt | Phase::KillJob | Phase::KillWorker => 4,
+            Phase::Kill | Phase::KillAll | Phase::Abandon if stepwise => 5,
+            Phase::Kill | Phase::KillAll | Phase::Abandon => 3,
+        }
+    }
+
+    /// When there is something to do, if anything is left.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        let Times { grace, kill_after } = self.times;
-        let after = match (self.done, self.opening) {
-            (Act::Wait, Opening::Look) => LOOK.min(grace),
-            (Act::Wait, _) | (Act::Ask, Opening::Ask | Opening::Look) => grace,
-            // A job that is being cancelled gets half of what is left.
-            (Act::Ask, Opening::Drain) => grace + kill_after.saturating_sub(grace) / 2,
-            (Act::Insist, _) => kill_after,
-            (Act::Kill | Act::KillAll, _) => return Some(self.acted + SETTLE),
-            (Act::Abandon, _) => return None,
+        let next = self.next_due()?;
+        let again = (self.done() == Phase::KillJob).then(|| self.acted + AGAIN);
+        Some(again.map_or(next, |again| again.min(next)))
+    }
+
+    /// When the next phase begins.
+    fn next_due(&self) -> Option<Instant> {
+        let (phase, when) = *self.order.rows().get(self.row + 1)?;
+        let Times {
+            grace,
+            step_grace,
+            kill_after,
+        } = self.times;
+        let last_words = self.began + kill_after.saturating_sub(LAST_WORDS);
+        let planned = match when {
+            When::AtOnce => self.acted,
+            When::Looked => self.began + LOOK.min(grace),
+            When::Grace => self.began + grace,
+            When::StepGrace => self.acted + step_grace,
+            When::LastWords => last_words,
+            When::Known => self.acted + KNOWN,
+            When::End => self.began + kill_after,
+            When::Settled => self.acted + SETTLE,
         };
-        let planned = self.began + after;
-        let hurried = self.hurried.then(|| self.acted + SETTLE);
+        let planned = match phase {
+            // Whatever the times are, the last words come after them.
+            Phase::EndSteps | Phase::KillSteps => planned.min(last_words),
+            _ => planned,
+        };
+        // They have their time, however often the end is asked for.
+        let may_hurry = !matches!(
+            self.done(),
+            Phase::Interrupt | Phase::KillJob | Phase::KillWorker
+        );
+        let hurried = (self.hurried && may_hurry).then(|| self.acted + SETTLE);
         Some(hurried.map_or(planned, |hurried| hurried.min(planned)))
     }
 
     /// A job was found under way.
     pub fn found_busy(&mut self) -> Found {
-        match (self.opening, self.done, self.cause) {
-            (Opening::Look, Act::Wait, Cause::Idle) => Found::Wanted,
-            (Opening::Look, Act::Wait | Act::Ask, _) => {
-                self.opening = Opening::Drain;
-                Found::Late
-            }
-            _ => Found::Known,
-        }
+        let late = match (self.order, self.done()) {
+            (Order::LookedAt, Phase::Wait) if self.cause == Cause::Idle => return Found::Wanted,
+            (Order::LookedAt, Phase::Wait) => Order::Busy,
+            (Order::LookedAt | Order::Idle, Phase::Ask) => Order::AskedAndBusy,
+            _ => return Found::Known,
+        };
+        (self.order, self.row) = (late, 0);
+        Found::Late
     }
 
-    /// Somebody asked again: the next act comes sooner. False where that was known.
+    /// Somebody asked again: the next phase comes sooner. False where that was known.
     pub fn hurry(&mut self, now: Instant) -> bool {
         let burst = now.saturating_duration_since(self.asked) < SETTLE;
         self.asked = now;
@@ -160,103 +336,21 @@ impl Termination {
         !std::mem::replace(&mut self.hurried, true)
     }
 
-    /// Goes on to the next act, because it is due.
-    pub fn advance(&mut self, now: Instant) -> Option<Act> {
-        let next = match self.done {
-            Act::Wait => Act::Ask,
-            Act::Ask => Act::Insist,
-            Act::Insist => Act::Kill,
-            Act::Kill => Act::KillAll,
-            Act::KillAll => Act::Abandon,
-            Act::Abandon => return None,
-        };
-        self.done = next;
+    /// Goes on to what is due: the next phase, or [`Phase::KillJob`] once more.
+    pub fn advance(&mut self, now: Instant) -> Option<Phase> {
+        let next = self.next_due()?;
+        if self.done() != Phase::KillJob || now >= next {
+            self.row += 1;
+            self.hurried = false;
+        }
+        let end = self.began + self.times.kill_after;
+        if self.done() == Phase::Interrupt && end.saturating_duration_since(now) < LEAST {
+            (self.order, self.row) = (Order::LastResort, 0);
+        }
         self.acted = now;
-        self.hurried = false;
-        Some(next)
+        Some(self.done())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMES: Times = Times {
-        grace: Duration::from_secs(10),
-        kill_after: Duration::from_secs(20),
-    };
-
-    #[test]
-    fn the_acts_follow_each_other_in_time() {
-        let now = Instant::now();
-        let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
-        assert_eq!(termination.due(), Some(now + TIMES.grace));
-        assert_eq!(termination.advance(now), Some(Act::Insist));
-        assert_eq!(termination.due(), Some(now + TIMES.kill_after));
-        assert_eq!(termination.advance(now), Some(Act::Kill));
-        assert_eq!(termination.due(), Some(now + SETTLE));
-        assert_eq!(termination.advance(now), Some(Act::KillAll));
-        assert_eq!(termination.due(), Some(now + SETTLE));
-        assert_eq!(termination.advance(now), Some(Act::Abandon));
-        assert_eq!(termination.due(), None);
-        assert_eq!(termination.advance(now), None);
-    }
-
-    #[test]
-    fn asking_again_brings_the_next_act_forward_but_a_burst_is_one_request() {
-        let now = Instant::now();
-        let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
-        assert!(termination.hurry(now));
-        assert!(!termination.hurry(now));
-        assert_eq!(termination.due(), Some(now + SETTLE));
-        let later = now + SETTLE;
-        assert!(!termination.hurry(later - SETTLE / 2));
-        assert_eq!(termination.advance(later), Some(Act::Insist));
-        assert!(!termination.hurry(later + SETTLE / 4));
-        assert_eq!(termination.due(), Some(now + TIMES.kill_after));
-        let much_later = later + 2 * SETTLE;
-        assert!(termination.hurry(much_later));
-        assert_eq!(termination.due(), Some(later + SETTLE));
-    }
-
-    #[test]
-    fn a_job_under_way_is_left_alone_until_its_grace_is_used_up() {
-        let now = Instant::now();
-        let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Drain);
-        assert_eq!(termination.done, Act::Wait);
-        assert_eq!(termination.due(), Some(now + TIMES.grace));
-        assert_eq!(termination.advance(now), Some(Act::Ask));
-        let half = TIMES.grace + Duration::from_secs(5);
-        assert_eq!(termination.due(), Some(now + half));
-        assert_eq!(termination.advance(now), Some(Act::Insist));
-        assert_eq!(termination.due(), Some(now + TIMES.kill_after));
-    }
-
-    #[test]
-    fn an_idle_runner_is_told_at_once_unless_it_is_found_taking_a_job() {
-        let now = Instant::now();
-        let mut idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Look);
-        let mut taking = idle;
-        assert_eq!(idle.due(), Some(now + LOOK));
-        assert_eq!(idle.advance(now), Some(Act::Ask));
-        assert_eq!(idle.due(), Some(now + TIMES.grace));
-
-        assert_eq!(taking.found_busy(), Found::Late);
-        assert_eq!(taking.due(), Some(now + TIMES.grace));
-        assert_eq!(taking.found_busy(), Found::Known);
-
-        // It took one although it had been told.
-        assert_eq!(idle.found_busy(), Found::Late);
-        assert_eq!(idle.due(), Some(now + Duration::from_secs(15)));
-    }
-
-    #[test]
-    fn a_job_that_comes_at_the_end_of_the_wait_for_one_is_no_reason_to_end() {
-        let now = Instant::now();
-        let mut idle = Termination::begin(Cause::Idle, TIMES, now, Opening::Look);
-        assert_eq!(idle.found_busy(), Found::Wanted);
-        // Once it was told it cancels the job itself, and has the time of one for that.
-        assert_eq!(idle.advance(now), Some(Act::Ask));
-        assert_eq!(idle.found_busy(), Found::Late);
-    }
-}
+mod tests;

@@ -121,6 +121,9 @@ pub struct CiJob {
     pub result: Option<String>,
     /// True if the end was requested and the job was allowed to finish.
     pub drained: bool,
+    /// The reason why the job's steps were ended from outside: `terminated`, `deadline` or `idle`. `None` if they were not.
+    #[serde(default)]
+    pub ended_by: Option<Reason>,
 }
 
 /// The state of the runner's registration at the vendor.

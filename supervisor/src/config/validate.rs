@@ -1,5 +1,7 @@
 //! Finds values that are well-formed but impossible, before anything starts.
 
+mod times;
+
 use std::path::Path;
 
 use super::reserved::reserved;
@@ -15,7 +17,7 @@ pub(super) struct InvalidValue {
 pub(super) fn first_invalid(config: &Config) -> Option<InvalidValue> {
     paths(config)
         .or_else(|| wiped_paths(config))
-        .or_else(|| times(config))
+        .or_else(|| times::first_invalid(config))
         .or_else(|| flavor(config))
 }
 
@@ -118,40 +120,6 @@ fn wiped_paths(config: &Config) -> Option<InvalidValue> {
             "found \"{found}\", which is wiped ({reason}); expected a directory of the job's own, for example a mounted volume"
         ),
     )
-}
-
-fn times(config: &Config) -> Option<InvalidValue> {
-    let show = humantime::format_duration;
-    if config.wipe.reserve >= config.termination_grace_period {
-        return invalid(
-            "wipe.reserve",
-            format!(
-                "found {}, expected less than termination_grace_period ({})",
-                show(config.wipe.reserve),
-                show(config.termination_grace_period)
-            ),
-        );
-    }
-    if config.grace > config.kill_after() {
-        return invalid(
-            "grace",
-            format!(
-                "found {}, expected at most {} (termination_grace_period less wipe.reserve)",
-                show(config.grace),
-                show(config.kill_after())
-            ),
-        );
-    }
-    if config.deadline.is_some_and(|deadline| deadline.is_zero()) {
-        return invalid(
-            "deadline",
-            "found 0s, expected more than 0s, or \"none\" for no deadline",
-        );
-    }
-    if config.wipe.budget.is_zero() {
-        return invalid("wipe.budget", "found 0s, expected more than 0s");
-    }
-    None
 }
 
 fn flavor(config: &Config) -> Option<InvalidValue> {

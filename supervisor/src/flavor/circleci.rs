@@ -24,7 +24,7 @@ use init::guide::Guide;
 use init::reap::Ended;
 use init::spawn::{Input, Manner, Receiver, Start};
 use init::supervise::Watched;
-use init::terminate::{Act, Cause};
+use init::terminate::{Cause, Phase};
 use report::exit;
 use report::{CiJob, Reason};
 
@@ -163,9 +163,9 @@ impl Runner for Circleci {
     fn ended(&mut self, watched: &Watched) -> Next {
         // Whatever became of the runner, its configuration goes.
         self.configuration = None;
-        let verdict = match (watched.cause, watched.act, &mut self.task) {
+        let verdict = match (watched.cause, watched.phase, &mut self.task) {
             (None, ..) => self.by_itself(watched.ended),
-            (Some(Cause::Asked), Some(Act::Ask), Some(task))
+            (Some(Cause::Asked), Some(Phase::Ask), Some(task))
                 if watched.ended == Ended::Exited(0) =>
             {
                 task.drained = true;

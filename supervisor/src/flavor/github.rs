@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tracing::{info, warn};
 
-use self::codes::Meaning;
+use self::codes::{JobResult, Meaning};
 use self::credentials::Credentials;
 pub(super) use self::credentials::JIT as TOKEN;
 use super::environment::Environment;
@@ -26,11 +26,11 @@ use super::runner::{Next, Runner, Verdict};
 use super::user_hooks;
 use crate::config::Config;
 use crate::secrets::Store;
-use init::guide::Guide;
+use init::guide::{Guide, Worker};
 use init::reap::Ended;
 use init::spawn::{Input, Manner, Receiver, Start};
 use init::supervise::Watched;
-use init::terminate::{Act, Cause};
+use init::terminate::{self, Cause};
 use report::exit;
 use report::{CiJob, Reason, Registration};
 
@@ -132,19 +132,30 @@ impl Github {
             Ended::Exited(code) => codes::meaning(code),
             Ended::Signaled(_) => Meaning::Unknown,
         };
-        if let Meaning::Job(result) = meaning {
+        let result = told(watched, meaning);
+        if let Some(result) = result {
             self.job.get_or_insert_default().result = Some(result.name().to_owned());
         }
-        if let Some(cause) = watched.cause {
-            match &mut self.job {
-                // Silence is no answer: a job that was let go on ended by itself.
-                Some(job) if watched.act == Some(Act::Wait) => job.drained = true,
-                _ => return self.over(terminated(cause)),
+        match (watched.cause, &mut self.job) {
+            // Silence is no answer: a job that was let go on ended by itself.
+            (Some(_), Some(job)) if watched.phase == Some(terminate::Phase::Wait) => {
+                job.drained = true;
             }
-        } else if self.job.is_none() && meaning.may_pass() {
-            if let Some(pause) = self.pause(meaning) {
-                return Next::Again(pause);
+            (Some(cause), job) => {
+                if let Some(job) = job {
+                    job.ended_by = Some(reason(cause));
+                }
+                // A step's end need not fail its job.
+                if !result.is_some_and(JobResult::is_success) {
+                    return self.over(terminated(cause));
+                }
             }
+            (None, None) if meaning.may_pass() => {
+                if let Some(pause) = self.pause(meaning) {
+                    return Next::Again(pause);
+                }
+            }
+            (None, _) => {}
         }
         let verdict = codes::verdict(&self.config, watched.ended, meaning, self.job.is_some());
         self.over(verdict)
@@ -199,6 +210,24 @@ impl Github {
     }
 }
 
+/// What GitHub was told of the job: by the worker, whose result is the listener's code, or by the listener in its place. A
+/// listener that was interrupted ends with 0, and calls the job canceled on its console; the worker tells GitHub that it failed.
+fn told(watched: &Watched, meaning: Meaning) -> Option<JobResult> {
+    match meaning {
+        Meaning::Job(result) => Some(result),
+        Meaning::Success if watched.interrupted => Some(JobResult::Failed),
+        _ => None,
+    }
+}
+
+fn reason(cause: Cause) -> Reason {
+    match cause {
+        Cause::Asked => Reason::Terminated,
+        Cause::Deadline => Reason::Deadline,
+        Cause::Idle => Reason::Idle,
+    }
+}
+
 /// The end was asked for, or no job came: the runner's own code no longer counts.
 fn terminated(cause: Cause) -> Verdict {
     match cause {
@@ -217,8 +246,11 @@ impl Guide for Github {
         self.events.read_into(&mut self.job);
     }
 
-    fn drains(&self) -> bool {
-        self.phase == Phase::Run
+    fn worker(&self) -> Option<Worker> {
+        (self.phase == Phase::Run).then_some(Worker {
+            name: worker::COMM,
+            step_grace: self.config.github.step_grace,
+        })
     }
 
     fn busy(&mut self) -> bool {
@@ -228,6 +260,11 @@ impl Guide for Github {
             self.job = Some(CiJob::default());
         }
         self.job.is_some()
+    }
+
+    fn reports(&mut self) -> bool {
+        self.look();
+        (self.job.as_ref()).is_some_and(|job| job.completed_at.is_some())
     }
 }
 
@@ -253,7 +290,7 @@ impl Runner for Github {
             manner: Manner {
                 graceful: Signal::SIGINT,
                 insisting: Signal::SIGTERM,
-                // It tells its worker, which lets the steps that run always() run.
+                // It tells its worker, which ends the step, skips all others, and tells GitHub that the job failed.
                 graceful_to: Receiver::Runner,
                 insisting_to: Receiver::Group,
             },
@@ -336,7 +373,8 @@ mod tests {
         let watched = Watched {
             ended: Ended::Exited(1),
             cause: Some(cause),
-            act: Some(Act::Ask),
+            phase: Some(terminate::Phase::Ask),
+            interrupted: false,
             asked_at: None,
             orphans: 0,
         };

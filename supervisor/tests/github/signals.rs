@@ -1,7 +1,10 @@
-//! Draining: a job under way is left alone, an idle runner is told at once.
+//! Draining: a job under way is left alone and then ends a step at a time, an idle runner is told at once.
+//!
+//! `tests/github_runner` has what the real runner does with that, at its own pace.
 
 use nix::sys::signal::Signal;
 
+use crate::namespace::{children, status_field, wait_for};
 use crate::standin::{Github, allow, count, log, wait_for_log};
 
 /// A job that says that it is there and goes on until it may end.
@@ -10,19 +13,26 @@ const JOB: &str = r#"
     echo "in the job" >>"$STANDIN_GITHUB/log"
     until [ -e "$STANDIN_GITHUB/may-end" ]; do sleep 0.02; done
 "#;
-/// The same, but nothing ends it before a cancellation does.
+/// The same, but nothing ends it before a signal does.
 const LONG: &str = r#"
-    trap 'echo "the step was cancelled" >>"$STANDIN_GITHUB/log"; exit 1' INT
+    trap 'echo "the step was ended" >>"$STANDIN_GITHUB/log"; exit 1' TERM
     echo "in the job" >>"$STANDIN_GITHUB/log"
     while :; do sleep 0.02; done
 "#;
+
+/// The texts stand in this order.
+fn assert_order(text: &str, parts: &[&str]) {
+    let place = |part: &&str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
+    let places: Vec<usize> = parts.iter().map(place).collect();
+    assert!(places.is_sorted(), "{parts:?}: {text}");
+}
 
 #[test]
 fn a_job_under_way_goes_on_to_its_own_end_after_sigterm() {
     let running = Github::jit().job(JOB).start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
-    crate::namespace::wait_for("the drain", || {
+    wait_for("the drain", || {
         // Time in which a signal would have been sent.
         std::thread::sleep(std::time::Duration::from_millis(500));
         Some(())
@@ -48,74 +58,110 @@ fn a_job_under_way_goes_on_to_its_own_end_after_sigterm() {
 }
 
 #[test]
-fn when_the_grace_is_used_up_github_sees_a_cancelled_job() {
+fn when_the_grace_is_used_up_the_step_ends_and_the_job_goes_on_to_its_end() {
     let running = Github::jit().set("GRACE", "400ms").job(LONG).start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
-    assert_eq!(ended.report()["reason"], "terminated");
+    let report = ended.report();
+    assert_eq!(report["reason"], "terminated");
+    assert_eq!(report["job"]["result"], "failed");
+    assert_eq!(report["job"]["ended_by"], "terminated");
+    assert_eq!(report["registration"], "used");
     let said = log(&ended.scene);
-    let order = [
-        "in the job",
-        "listener: SIGINT",
-        "the step is cancelled",
-        "the step was cancelled",
-        "always() steps run",
-    ];
-    let places: Vec<usize> = order
-        .map(|text| said.find(text).unwrap_or_else(|| panic!("{text}: {said}")))
-        .into();
-    assert!(places.is_sorted(), "{said}");
-    // The listener alone is told; it tells its worker.
-    assert!(
-        !said.contains("worker: SIG") && !said.contains("listener: SIGTERM"),
-        "{said}"
+    assert_order(
+        &said,
+        &[
+            "in the job",
+            "the step was ended",
+            "always() steps run",
+            "told: 102",
+        ],
     );
-    assert_eq!(ended.report()["registration"], "used");
+    // Neither listener nor worker was sent anything.
+    assert!(!said.contains(": SIG"), "{said}");
+    assert!(report["job"]["completed_at"].is_string(), "{report}");
 }
 
 #[test]
-fn a_second_sigterm_cancels_the_job_at_once() {
+fn a_second_sigterm_ends_the_step_at_once() {
     let running = Github::jit().job(LONG).start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
+    // Until the first has been read, a second one is the same.
+    let pending = || status_field(running.supervisor(), "ShdPnd");
+    wait_for("the first to be read", || {
+        (pending()? == "0000000000000000").then_some(())
+    });
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
-    assert_eq!(count(&ended.scene, "listener: SIGINT"), 1);
-    assert_eq!(count(&ended.scene, "the step was cancelled"), 1);
+    assert_eq!(
+        count(&ended.scene, "the step was ended"),
+        1,
+        "{}{}",
+        log(&ended.scene),
+        ended.stderr
+    );
+    assert_eq!(count(&ended.scene, "told: 102"), 1);
+    assert_eq!(count(&ended.scene, ": SIG"), 0);
 }
 
 #[test]
-fn a_job_that_is_not_to_be_cancelled_is_killed_in_time_for_wipe_and_report() {
+fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
     let stubborn = "trap '' INT TERM; echo 'in the job' >>\"$STANDIN_GITHUB/log\"; while :; do sleep 0.02; done";
     let running = Github::jit()
         .set("GRACE", "200ms")
-        .set("TERMINATION_GRACE_PERIOD", "12s")
-        .set("WIPE__RESERVE", "11s")
+        .set("GITHUB__STEP_GRACE", "300ms")
         .job(stubborn)
         .start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
-    assert_eq!(ended.report()["runner"]["signal"], 9);
-    let acts = [
-        "a job is under way",
-        "act 1: SIGINT to the runner",
-        "act 2",
-        "act 3",
-    ];
-    let places: Vec<usize> = acts
-        .map(|act| {
-            ended
-                .stderr
-                .find(act)
-                .unwrap_or_else(|| panic!("{act}: {}", ended.stderr))
-        })
-        .into();
-    assert!(places.is_sorted(), "{}", ended.stderr);
+    assert_order(
+        &ended.stderr,
+        &["act 1", "act 2: SIGTERM", "act 3: SIGKILL"],
+    );
+    assert_eq!(count(&ended.scene, "always() steps run"), 1);
+    assert_eq!(count(&ended.scene, "told: 102"), 1);
+    ended.assert_workspace_is_empty();
+}
+
+#[test]
+fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_wipe_and_report() {
+    let github = Github::jit()
+        .set("GRACE", "0s")
+        .set("GITHUB__STEP_GRACE", "100ms")
+        .set("TERMINATION_GRACE_PERIOD", "16s")
+        .set("WIPE__RESERVE", "11s")
+        .job("echo 'in the job' >>\"$STANDIN_GITHUB/log\"");
+    std::fs::write(github.file("report-hangs"), "").unwrap();
+    let running = github.start();
+    wait_for_log(&running, "always() steps run");
+    // The completed hook, and what it says to PID 1.
+    wait_for("the hook", || {
+        let steps = children(running.runner()).first().map(|worker| {
+            children(*worker).into_iter().any(|step| {
+                let name = std::fs::read_to_string(format!("/proc/{step}/comm"));
+                name.is_ok_and(|name| name.trim_end() != "sleep")
+            })
+        });
+        (steps == Some(false)).then_some(())
+    });
+    running.signal(Signal::SIGTERM);
+    let ended = running.wait();
+    assert_eq!(ended.code(), 143, "{}", ended.stderr);
+    let report = ended.report();
+    assert_eq!(report["runner"]["signal"], 9);
+    assert_eq!(report["job"]["result"], serde_json::Value::Null);
+    assert_eq!(report["job"]["ended_by"], "terminated");
+    assert_order(
+        &ended.stderr,
+        &["act 1", "act 4: the steps are done", "act 5"],
+    );
+    assert_eq!(count(&ended.scene, ": SIG"), 0);
     ended.assert_workspace_is_empty();
 }
 
@@ -151,12 +197,9 @@ fn a_runner_that_takes_a_job_in_that_very_moment_has_the_time_of_one() {
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     let said = log(&ended.scene);
-    // 103 is a cancelled job; its end takes longer than the grace, and was waited for.
-    assert!(
-        said.contains("job completed: 103"),
-        "{said}\n{}",
-        ended.stderr
-    );
+    // Its end takes longer than the grace, and was waited for.
+    assert!(said.contains("told: 102"), "{said}\n{}", ended.stderr);
+    assert_eq!(ended.report()["job"]["result"], "failed");
     assert!(!said.contains("listener: SIGTERM"), "{said}");
     assert_eq!(ended.report()["registration"], "used");
 }
@@ -176,8 +219,16 @@ fn sigterm_while_a_start_is_waited_for_starts_nothing_more() {
 }
 
 #[test]
-fn the_jobs_own_maximum_cancels_it() {
+fn the_jobs_own_maximum_ends_it() {
     let ended = Github::jit().set("DEADLINE", "8s").job(LONG).run();
     assert_eq!(ended.report()["reason"], "deadline", "{}", ended.stderr);
-    assert_eq!(count(&ended.scene, "the step was cancelled"), 1);
+    assert_eq!(ended.report()["job"]["ended_by"], "deadline");
+    assert_eq!(
+        count(&ended.scene, "the step was ended"),
+        1,
+        "{}{}",
+        log(&ended.scene),
+        ended.stderr
+    );
+    assert_eq!(count(&ended.scene, "told: 102"), 1);
 }

@@ -65,7 +65,7 @@ impl JobResult {
         }
     }
 
-    fn is_success(self) -> bool {
+    pub(super) fn is_success(self) -> bool {
         matches!(
             self,
             Self::Succeeded | Self::SucceededWithIssues | Self::Skipped

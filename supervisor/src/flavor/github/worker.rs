@@ -5,7 +5,7 @@
 use linux::procfs;
 
 /// The name as procfs shows it, at most 15 characters.
-const COMM: &str = "Runner.Worker";
+pub(super) const COMM: &str = "Runner.Worker";
 
 pub(super) fn is_running() -> bool {
     let mut pids = procfs::pids().into_iter().flatten();

@@ -1,0 +1,317 @@
+//! The processes of a job's steps: found among those of the runner, and ended without it.
+//!
+//! The runner starts a worker for its job, and the worker starts the steps and the hooks. What a step leaves behind when its
+//! own parent ends is a child of this process, and no longer below the worker.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid};
+
+use linux::procfs::{Process, descendants, processes};
+
+/// How many times the list is read for processes that were forked while it was read before.
+const ROUNDS: usize = 8;
+
+/// The steps of one runner.
+#[derive(Debug)]
+pub(super) struct Steps {
+    runner: i32,
+    /// The worker's name, proc_pid_comm(5).
+    worker: &'static str,
+    /// The processes that [`Steps::end`] sent SIGTERM to.
+    ended: Vec<Process>,
+    /// The pipes that the worker reads their output from. It waits 5 s for a process that keeps one of them open.
+    outputs: BTreeSet<OsString>,
+}
+
+impl Steps {
+    pub(super) fn new(runner: Pid, worker: &'static str) -> Self {
+        Self {
+            runner: runner.as_raw(),
+            worker,
+            ended: Vec::new(),
+            outputs: BTreeSet::new(),
+        }
+    }
+
+    /// Whether a worker runs.
+    pub(super) fn has_worker(&self) -> bool {
+        !self.look().workers.is_empty()
+    }
+
+    /// Sends SIGTERM to the steps that run now, and gives their names. A stopped runner or worker goes on: it has to see
+    /// the end of its step.
+    pub(super) fn end(&mut self) -> Vec<String> {
+        let tree = self.look();
+        for process in tree.runner.iter().chain(&tree.workers) {
+            resume(process);
+        }
+        self.outputs = tree.outputs();
+        self.ended = tree.steps();
+        self.ended.extend(tree.holders(&self.outputs));
+        // A parent comes before its children: it does not see one end, and begin the next, before its own signal.
+        for process in &self.ended {
+            process.send(Signal::SIGTERM);
+            resume(process);
+        }
+        self.ended.iter().map(Process::title).collect()
+    }
+
+    /// Sends SIGKILL to those that SIGTERM did not end, and gives their names. Steps that began since are left alone.
+    pub(super) fn kill_ended(&self) -> Vec<String> {
+        self.kill(|tree| {
+            let mut left: Vec<Process> = Vec::new();
+            for process in self.ended.iter().filter(|process| tree.has(process)) {
+                left.push(process.clone());
+                left.extend(descendants(&tree.all, process.pid));
+            }
+            left.extend(tree.holders(&self.outputs));
+            left
+        })
+    }
+
+    /// Sends SIGKILL to all that is the job's and not the runner's: the steps, and what earlier ones left behind.
+    pub(super) fn kill_all(&self) -> Vec<String> {
+        self.kill(|tree| {
+            let mut all = tree.steps();
+            all.extend(tree.orphans());
+            all
+        })
+    }
+
+    /// Sends SIGKILL to the worker alone, and gives its name.
+    pub(super) fn kill_worker(&self) -> Vec<String> {
+        self.kill(|tree| tree.workers.clone())
+    }
+
+    fn kill(&self, chosen: impl Fn(&Tree) -> Vec<Process>) -> Vec<String> {
+        let mut killed: Vec<Process> = Vec::new();
+        for _ in 0..ROUNDS {
+            let tree = self.look();
+            let before = killed.len();
+            for process in chosen(&tree) {
+                if tree.is_jobs(&process) && !is_among(&process, &killed) {
+                    process.send(Signal::SIGKILL);
+                    killed.push(process);
+                }
+            }
+            if killed.len() == before {
+                break;
+            }
+        }
+        killed.iter().map(Process::title).collect()
+    }
+
+    /// The processes as they are now; nothing if /proc cannot be read.
+    fn look(&self) -> Tree {
+        let all = processes().unwrap_or_default();
+        Tree::of(all, getpid().as_raw(), self.runner, self.worker)
+    }
+}
+
+/// A stopped process acts on SIGTERM only once it runs again.
+fn resume(process: &Process) {
+    if process.is_stopped() {
+        process.send(Signal::SIGCONT);
+    }
+}
+
+fn is_among(process: &Process, others: &[Process]) -> bool {
+    let same = |other: &Process| (other.pid, other.start) == (process.pid, process.start);
+    others.iter().any(same)
+}
+
+/// All processes of one moment, and which of them are what.
+struct Tree {
+    all: Vec<Process>,
+    own: i32,
+    runner: Option<Process>,
+    workers: Vec<Process>,
+}
+
+impl Tree {
+    fn of(all: Vec<Process>, own: i32, runner: i32, worker: &str) -> Self {
+        let mut workers = children(&all, runner);
+        workers.retain(|process| process.name == worker);
+        let runner = all.iter().find(|process| process.pid == runner).cloned();
+        Self {
+            all,
+            own,
+            runner,
+            workers,
+        }
+    }
+
+    fn has(&self, process: &Process) -> bool {
+        let there = |other: &&Process| other.pid == process.pid && !other.is_zombie();
+        let found = self.all.iter().find(there);
+        found.is_some_and(|found| found.start == process.start)
+    }
+
+    /// Not this process itself, and not the runner: whatever was chosen, these two are never ended here.
+    fn is_jobs(&self, process: &Process) -> bool {
+        let runner = self.runner.as_ref().map(|runner| runner.pid);
+        !process.is_zombie() && process.pid != self.own && Some(process.pid) != runner
+    }
+
+    /// The worker's children, steps and hooks, and all below them.
+    fn steps(&self) -> Vec<Process> {
+        let below = |worker: &Process| descendants(&self.all, worker.pid);
+        let mut steps: Vec<Process> = self.workers.iter().flat_map(below).collect();
+        steps.retain(|process| !process.is_zombie());
+        steps
+    }
+
+    /// The processes whose parents have ended, and all below them: children of this process other than the runner.
+    fn orphans(&self) -> Vec<Process> {
+        let mut orphans = Vec::new();
+        for child in children(&self.all, self.own) {
+            if self.is_jobs(&child) {
+                let below = descendants(&self.all, child.pid);
+                orphans.push(child);
+                orphans.extend(below.into_iter().filter(|process| !process.is_zombie()));
+            }
+        }
+        orphans
+    }
+
+    /// The orphans that keep one of these pipes open.
+    fn holders(&self, outputs: &BTreeSet<OsString>) -> Vec<Process> {
+        let mut orphans = self.orphans();
+        orphans.retain(|process| !outputs.is_disjoint(&pipes(process.pid, None)));
+        orphans
+    }
+
+    /// The pipes that the worker gave its children as standard output and error. Its own and ours are not among them.
+    fn outputs(&self) -> BTreeSet<OsString> {
+        let standard = |pid| pipes(pid, Some(&["1", "2"]));
+        let mut outputs = BTreeSet::new();
+        for worker in &self.workers {
+            for child in children(&self.all, worker.pid) {
+                outputs.extend(standard(child.pid));
+            }
+        }
+        for other in self
+            .workers
+            .iter()
+            .map(|worker| worker.pid)
+            .chain([self.own])
+        {
+            for shared in standard(other) {
+                outputs.remove(&shared);
+            }
+        }
+        outputs
+    }
+}
+
+fn children(all: &[Process], parent: i32) -> Vec<Process> {
+    let of_parent = |process: &&Process| process.parent == parent && !process.is_zombie();
+    all.iter().filter(of_parent).cloned().collect()
+}
+
+/// The pipes among a process's descriptors, as proc_pid_fd(5) names them: `pipe:[INODE]`.
+fn pipes(pid: i32, numbers: Option<&[&str]>) -> BTreeSet<OsString> {
+    let directory = format!("/proc/{pid}/fd");
+    let numbers: Vec<OsString> = match numbers {
+        Some(numbers) => numbers.iter().map(Into::into).collect(),
+        None => {
+            let entries = std::fs::read_dir(&directory).into_iter().flatten();
+            entries.flatten().map(|entry| entry.file_name()).collect()
+        }
+    };
+    // What cannot be read is not of our user, and so not the job's.
+    let links = (numbers.iter())
+        .filter_map(|number| std::fs::read_link(Path::new(&directory).join(number)).ok());
+    links
+        .map(std::path::PathBuf::into_os_string)
+        .filter(|link| link.to_string_lossy().starts_with("pipe:"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(pid: i32, parent: i32, name: &str) -> Process {
+        Process {
+            pid,
+            parent,
+            name: name.to_owned(),
+            state: 'S',
+            start: u64::try_from(pid).unwrap_or(0),
+        }
+    }
+
+    const OWN: i32 = 1;
+    const RUNNER: i32 = 7;
+    const WORKER: &str = "Runner.Worker";
+
+    /// A worker with a step, a daemon that an earlier step left, and one that has taken the worker's name.
+    fn tree() -> Tree {
+        let mut all = vec![
+            example(OWN, 0, "supervisor"),
+            example(RUNNER, OWN, "Runner.Listener"),
+            example(8, RUNNER, WORKER),
+            example(9, 8, "bash"),
+            example(10, 9, "sleep"),
+            example(11, 9, "defunct"),
+            example(20, OWN, "daemon"),
+            example(21, 20, WORKER),
+            example(22, OWN, WORKER),
+            // Entered from outside of the namespace.
+            example(30, 0, "sh"),
+        ];
+        all[5].state = 'Z';
+        Tree::of(all, OWN, RUNNER, WORKER)
+    }
+
+    fn pids(processes: &[Process]) -> Vec<i32> {
+        processes.iter().map(|process| process.pid).collect()
+    }
+
+    #[test]
+    fn a_step_is_what_is_below_the_runners_own_worker() {
+        let tree = tree();
+        assert_eq!(pids(&tree.workers), [8]);
+        assert_eq!(pids(&tree.steps()), [9, 10]);
+    }
+
+    #[test]
+    fn an_orphan_is_the_jobs_whatever_its_name_and_the_runner_is_not() {
+        let tree = tree();
+        assert_eq!(pids(&tree.orphans()), [20, 21, 22]);
+        for (pid, is_jobs) in [(OWN, false), (RUNNER, false), (9, true), (11, false)] {
+            let process = tree.all.iter().find(|process| process.pid == pid).unwrap();
+            assert_eq!(tree.is_jobs(process), is_jobs, "{pid}");
+        }
+    }
+
+    #[test]
+    fn another_process_with_its_pid_is_not_the_one_that_was_ended() {
+        let tree = tree();
+        assert!(tree.has(&example(10, 9, "sleep")));
+        assert!(!tree.has(&example(11, 9, "defunct")));
+        let mut other = example(10, 9, "sleep");
+        other.start += 1;
+        assert!(!tree.has(&other));
+    }
+
+    #[test]
+    fn the_pipes_of_a_process_are_known_by_their_inodes() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let outputs = pipes(pid, Some(&["1"]));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(outputs.len(), 1);
+        assert!(!outputs.is_disjoint(&pipes(getpid().as_raw(), None)));
+    }
+}

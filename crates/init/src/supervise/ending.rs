@@ -1,0 +1,232 @@
+//! The end of a runner: the phases of [`crate::terminate`], carried out.
+
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use tracing::{debug, info, warn};
+
+use super::Loop;
+use crate::guide::Guide;
+use crate::reap::Ended;
+use crate::signals::{Number, Received};
+use crate::spawn::{Manner, Receiver};
+use crate::steps::Steps;
+use crate::survivors;
+use crate::terminate::{Cause, Found, Opening, Phase, Termination};
+use linux::libc_ext;
+
+/// How many names a line of the log holds.
+const NAMED: usize = 20;
+
+impl<G: Guide + ?Sized> Loop<'_, G> {
+    pub(super) fn terminate(&mut self, received: Received) {
+        let now = Instant::now();
+        let first = self.asked_at.is_none();
+        self.asked_at.get_or_insert(now);
+        if let Some(termination) = &mut self.termination {
+            // The end of a pod takes no time from a job that its deadline ends already.
+            let known = first && self.steps.is_some() && termination.cause == Cause::Deadline;
+            let sender = received.sender;
+            if known {
+                info!(sender, "asked to end, which the deadline does already");
+            } else if termination.hurry(now) {
+                info!(sender, "asked again to end: the next phase comes sooner");
+            }
+            return;
+        }
+        info!(
+            sender = received.sender,
+            "asked to end by {}",
+            received.number.name()
+        );
+        self.begin(Cause::Asked);
+    }
+
+    pub(super) fn begin(&mut self, cause: Cause) {
+        let opening = self.opening(cause);
+        let termination = Termination::begin(cause, self.watch.times, Instant::now(), opening);
+        self.termination = Some(termination);
+        match opening {
+            Opening::Ask | Opening::EndSteps => self.carry_out(termination.done(), cause),
+            Opening::Look => {}
+            Opening::Drain => {
+                let grace = humantime::format_duration(self.watch.times.grace);
+                let why = cause.name();
+                info!(%grace, why, "act 1: a job is under way; it goes on");
+            }
+        }
+    }
+
+    fn opening(&mut self, cause: Cause) -> Opening {
+        let busy = self.steps.is_some() && self.guide.busy();
+        match (busy, cause) {
+            // The job's own maximum is no reason to let it go on.
+            (true, Cause::Deadline) => Opening::EndSteps,
+            (true, _) => Opening::Drain,
+            (false, Cause::Deadline) => Opening::Ask,
+            (false, _) if self.steps.is_some() => Opening::Look,
+            (false, _) => Opening::Ask,
+        }
+    }
+
+    /// Something is due of a termination.
+    pub(super) fn go_on(&mut self) {
+        let busy = self.steps.is_some() && self.guide.busy();
+        let Some(termination) = &mut self.termination else {
+            return;
+        };
+        let found = if busy {
+            termination.found_busy()
+        } else {
+            Found::Known
+        };
+        let cause = termination.cause;
+        match found {
+            Found::Known => {
+                if let Some(phase) = termination.advance(Instant::now()) {
+                    self.carry_out(phase, cause);
+                }
+            }
+            Found::Late => {
+                self.interrupted |= self.asked;
+                let grace = humantime::format_duration(self.watch.times.grace);
+                info!(
+                    %grace,
+                    "the runner has just taken a job: it has the time of one"
+                );
+            }
+            Found::Wanted => {
+                info!("the runner has just taken a job: it does it");
+                self.termination = None;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, phase: Phase, cause: Cause) {
+        let why = cause.name();
+        let act = self.termination.map_or(1, |termination| termination.act());
+        let Manner {
+            insisting,
+            insisting_to,
+            ..
+        } = self.watch.manner;
+        match phase {
+            Phase::Wait => {}
+            Phase::Ask => self.ask(why, act),
+            Phase::Insist => self.insist(why, insisting, insisting_to, act),
+            Phase::EndSteps => self.end_steps(why),
+            Phase::KillSteps => self.kill_steps(why),
+            // It would call a job failed whose steps have all succeeded.
+            Phase::Interrupt if self.guide.reports() => {
+                info!(
+                    why,
+                    "act {act}: the steps are done, and the runner reports the job"
+                );
+            }
+            Phase::Interrupt => self.ask(why, act),
+            Phase::KillJob => self.kill_job(why),
+            // Once it was interrupted, the runner says nothing when its worker is killed.
+            Phase::KillWorker if self.asked => self.kill_job(why),
+            Phase::KillWorker => self.kill_worker(why),
+            Phase::Kill => self.insist(why, Signal::SIGKILL, Receiver::Group, act),
+            Phase::KillAll => {
+                warn!(why, "the runner is still there, SIGKILL to everybody");
+                survivors::kill_all();
+            }
+            Phase::Abandon => {
+                warn!(why, "the runner is still there, waited for no longer");
+                self.ended = Some(Ended::Signaled(Signal::SIGKILL as i32));
+            }
+        }
+    }
+
+    /// The flavor's graceful signal.
+    fn ask(&mut self, why: &str, act: u8) {
+        self.asked = true;
+        // A runner whose worker has ended cancels nothing.
+        self.interrupted = self.steps.as_ref().is_some_and(Steps::has_worker);
+        let Manner {
+            graceful,
+            graceful_to,
+            ..
+        } = self.watch.manner;
+        let grace = humantime::format_duration(self.watch.times.grace);
+        info!(
+            %grace,
+            why,
+            "act {act}: {graceful} to the {}",
+            graceful_to.name()
+        );
+        self.send_to(graceful_to, Number(graceful as i32));
+        // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
+        if libc_ext::is_stopped(self.watch.runner.as_raw()) {
+            self.send(Number(Signal::SIGCONT as i32));
+        }
+    }
+
+    fn insist(&self, why: &str, signal: Signal, to: Receiver, act: u8) {
+        warn!(
+            why,
+            "act {act}: the runner is still there, {signal} to the {}",
+            to.name()
+        );
+        self.send_to(to, Number(signal as i32));
+        // Others of its group may be stopped while it runs.
+        self.send(Number(Signal::SIGCONT as i32));
+    }
+
+    fn end_steps(&mut self, why: &str) {
+        let Some(steps) = &mut self.steps else { return };
+        let ended = steps.end();
+        if ended.is_empty() {
+            warn!(why, "act 2: no step of the job runs, so none is ended");
+        } else {
+            warn!(
+                why,
+                processes = named(&ended),
+                "act 2: SIGTERM to the step of the job that runs; what comes after it goes on"
+            );
+        }
+    }
+
+    fn kill_steps(&self, why: &str) {
+        let killed = self.steps.as_ref().map(Steps::kill_ended);
+        match killed.unwrap_or_default() {
+            killed if killed.is_empty() => debug!(why, "act 3: the step has ended"),
+            killed => warn!(
+                why,
+                processes = named(&killed),
+                "act 3: SIGKILL to what is left of the step"
+            ),
+        }
+    }
+
+    fn kill_job(&self, why: &str) {
+        let killed = self.steps.as_ref().map(Steps::kill_all).unwrap_or_default();
+        if !killed.is_empty() {
+            warn!(
+                why,
+                processes = named(&killed),
+                "act 4: SIGKILL to all that is the job's, so that the runner says how it ended"
+            );
+        }
+    }
+
+    fn kill_worker(&self, why: &str) {
+        let killed = self.steps.as_ref().map(Steps::kill_worker);
+        warn!(
+            why,
+            processes = named(&killed.unwrap_or_default()),
+            "act 4: SIGKILL to the runner's worker, so that the runner says how the job ended"
+        );
+    }
+}
+
+fn named(processes: &[String]) -> String {
+    let more = processes.len().saturating_sub(NAMED);
+    let mut text = processes[..processes.len() - more].join(", ");
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}

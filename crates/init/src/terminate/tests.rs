@@ -1,0 +1,187 @@
+//! The course of each termination, phase by phase.
+
+use super::*;
+
+const TIMES: Times = Times {
+    grace: Duration::from_secs(10),
+    step_grace: Duration::from_secs(2),
+    kill_after: Duration::from_secs(20),
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The phases with the second of each, counted from the beginning; those that come again once.
+fn course(mut termination: Termination, now: Instant) -> Vec<(Phase, f64)> {
+    let mut course = vec![(termination.done(), 0.0)];
+    while let Some(due) = termination.due() {
+        let phase = termination.advance(due).unwrap();
+        if course.last().is_none_or(|last| last.0 != phase) {
+            course.push((phase, (due - now).as_secs_f64()));
+        }
+    }
+    course
+}
+
+fn busy(times: Times, now: Instant) -> Termination {
+    Termination::begin(Cause::Asked, times, now, Opening::Drain)
+}
+
+#[test]
+fn a_runner_without_a_job_is_asked_then_told_then_killed() {
+    let now = Instant::now();
+    let idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
+    let expected = [
+        (Phase::Ask, 0.0),
+        (Phase::Insist, 10.0),
+        (Phase::Kill, 20.0),
+        (Phase::KillAll, 21.0),
+        (Phase::Abandon, 22.0),
+    ];
+    assert_eq!(course(idle, now), expected);
+}
+
+#[test]
+fn a_job_under_way_ends_a_step_at_a_time_and_has_the_last_word() {
+    let now = Instant::now();
+    let after = [
+        (Phase::Interrupt, 17.0),
+        (Phase::KillJob, 17.3),
+        (Phase::Kill, 20.0),
+        (Phase::KillAll, 21.0),
+        (Phase::Abandon, 22.0),
+    ];
+    let drained = course(busy(TIMES, now), now);
+    let before = [
+        (Phase::Wait, 0.0),
+        (Phase::EndSteps, 10.0),
+        (Phase::KillSteps, 12.0),
+    ];
+    assert_eq!(drained, [&before[..], &after].concat());
+    // The job's own maximum is no reason to let it go on.
+    let deadline = Termination::begin(Cause::Deadline, TIMES, now, Opening::EndSteps);
+    let before = [(Phase::EndSteps, 0.0), (Phase::KillSteps, 2.0)];
+    assert_eq!(course(deadline, now), [&before[..], &after].concat());
+}
+
+#[test]
+fn sigkill_to_all_that_is_the_jobs_comes_again_until_the_end() {
+    let now = Instant::now();
+    let mut termination = busy(TIMES, now);
+    while termination.done() != Phase::KillJob {
+        termination.advance(termination.due().unwrap());
+    }
+    let first = termination.acted;
+    assert_eq!(termination.due(), Some(first + AGAIN));
+    assert_eq!(termination.advance(first + AGAIN), Some(Phase::KillJob));
+    assert_eq!(termination.due(), Some(first + 2 * AGAIN));
+    let end = now + TIMES.kill_after;
+    assert_eq!(termination.advance(end), Some(Phase::Kill));
+}
+
+#[test]
+fn without_time_for_last_words_the_worker_is_killed_and_the_runner_never_interrupted() {
+    let now = Instant::now();
+    let late = now + TIMES.kill_after - SECOND;
+    let mut termination = busy(TIMES, now);
+    let phases: Vec<Phase> = std::iter::from_fn(|| {
+        let due = termination.due()?;
+        termination.advance(due.max(late))
+    })
+    .collect();
+    let expected = [
+        Phase::EndSteps,
+        Phase::KillSteps,
+        Phase::KillWorker,
+        Phase::Kill,
+        Phase::KillAll,
+        Phase::Abandon,
+    ];
+    assert_eq!(phases, expected);
+}
+
+#[test]
+fn whatever_the_times_are_the_steps_end_before_the_last_words() {
+    let now = Instant::now();
+    let grace = TIMES.kill_after;
+    let tight = course(busy(Times { grace, ..TIMES }, now), now);
+    let expected = [
+        (Phase::Wait, 0.0),
+        (Phase::EndSteps, 17.0),
+        (Phase::KillSteps, 17.0),
+        (Phase::Interrupt, 17.0),
+    ];
+    assert_eq!(tight[..4], expected);
+}
+
+#[test]
+fn asking_again_brings_the_next_phase_forward_but_a_burst_is_one_request() {
+    let now = Instant::now();
+    let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
+    assert!(termination.hurry(now));
+    assert!(!termination.hurry(now));
+    assert_eq!(termination.due(), Some(now + SETTLE));
+    let later = now + SETTLE;
+    assert!(!termination.hurry(later - SETTLE / 2));
+    assert_eq!(termination.advance(later), Some(Phase::Insist));
+    assert!(!termination.hurry(later + SETTLE / 4));
+    assert_eq!(termination.due(), Some(now + TIMES.kill_after));
+    let much_later = later + 2 * SETTLE;
+    assert!(termination.hurry(much_later));
+    assert_eq!(termination.due(), Some(later + SETTLE));
+}
+
+#[test]
+fn asking_again_and_again_takes_no_time_from_the_last_words() {
+    let now = Instant::now();
+    let mut termination = busy(TIMES, now);
+    let mut at = now;
+    while termination.done() != Phase::Interrupt {
+        at += 2 * SECOND;
+        termination.hurry(at);
+        at = at.max(termination.due().unwrap());
+        termination.advance(at);
+    }
+    assert!(at < now + TIMES.grace, "brought forward");
+    assert!(termination.hurry(at + 2 * SECOND));
+    termination.advance(at + KNOWN);
+    assert_eq!(termination.done(), Phase::KillJob);
+    assert_eq!(termination.next_due(), Some(now + TIMES.kill_after));
+}
+
+#[test]
+fn an_idle_runner_is_told_at_once_unless_it_is_found_taking_a_job() {
+    let now = Instant::now();
+    let mut idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Look);
+    let mut taking = idle;
+    assert_eq!(idle.due(), Some(now + LOOK));
+    assert_eq!(idle.advance(now + LOOK), Some(Phase::Ask));
+    assert_eq!(idle.due(), Some(now + TIMES.grace));
+
+    assert_eq!(taking.found_busy(), Found::Late);
+    assert_eq!(taking.due(), Some(now + TIMES.grace));
+    assert_eq!(taking.advance(now + TIMES.grace), Some(Phase::EndSteps));
+    assert_eq!(taking.found_busy(), Found::Known);
+
+    // It took one although it had been told: no second signal, and never SIGTERM.
+    assert_eq!(idle.found_busy(), Found::Late);
+    assert_eq!(idle.found_busy(), Found::Known);
+    let left: Vec<Phase> = course(idle, now).iter().map(|row| row.0).collect();
+    let expected = [
+        Phase::Ask,
+        Phase::KillJob,
+        Phase::Kill,
+        Phase::KillAll,
+        Phase::Abandon,
+    ];
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn a_job_that_comes_at_the_end_of_the_wait_for_one_is_no_reason_to_end() {
+    let now = Instant::now();
+    let mut idle = Termination::begin(Cause::Idle, TIMES, now, Opening::Look);
+    assert_eq!(idle.found_busy(), Found::Wanted);
+    // Once it was told it cancels the job itself, and has the time of one for that.
+    assert_eq!(idle.advance(now), Some(Phase::Ask));
+    assert_eq!(idle.found_busy(), Found::Late);
+}
