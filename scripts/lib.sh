@@ -26,6 +26,8 @@ source "$ROOT/scripts/lib/processes.sh"
 source "$ROOT/scripts/lib/packages.sh"
 # shellcheck source=scripts/lib/engine.sh
 source "$ROOT/scripts/lib/engine.sh"
+# shellcheck source=scripts/lib/debian.sh
+source "$ROOT/scripts/lib/debian.sh"
 # shellcheck source=scripts/lib/images.sh
 source "$ROOT/scripts/lib/images.sh"
 # shellcheck source=scripts/lib/runners.sh

@@ -8,7 +8,7 @@ source "$ROOT/scripts/lib/kubernetes.sh"
 
 test_usage() {
     cat <<'HELP'
-Usage: scripts/test.sh [--lint | --unit | --end-to-end | --cluster] [FILTER]
+Usage: scripts/test.sh [--lint | --unit | --end-to-end | --cluster] [--refresh] [FILTER]
 
 Lints, builds the images, and runs all tests: those of the code, of the supervisor in real PID and user namespaces, and of
 whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
@@ -20,6 +20,7 @@ Needs root or sudo. FILTER runs the tests whose names contain it.
   --cluster          only those that need a Kubernetes cluster, and never otherwise: of one node, which is this machine and has
                      the images (docs/kubernetes.md says how). They make and remove namespaces, and drain the node.
                      KUBECONFIG names it; CLUSTER_SECCOMP_DIRECTORY and CLUSTER_VOLUMES are in the docs too
+  --refresh          build the images from nothing: no image and no layer of an earlier build is used
   --help
 
 Environment: CI_CD_AGENTS_BUILD=container compiles everything with Debian's own cargo in a throw-away container, as is done
@@ -34,6 +35,7 @@ parse_test_arguments() {
         case $1 in
             --help | -h) test_usage && exit ;;
             --lint | --unit | --end-to-end | --cluster) PART=${1#--} ;;
+            --refresh) REFRESH=yes ;;
             -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
             *) FILTER=$1 ;;
         esac

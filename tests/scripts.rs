@@ -198,17 +198,16 @@ struct Registry {
 
 impl Registry {
     fn start(directory: &Path) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
         let settings = directory.join("registry.yml");
         let data = directory.join("registry");
+        // The registry takes a free port by itself: one chosen here could be another test's by then.
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n",
             data.display()
         );
         std::fs::write(&settings, text).unwrap();
-        let log = File::create(directory.join("registry.log")).unwrap();
+        let path = directory.join("registry.log");
+        let log = File::create(&path).unwrap();
         let child = Command::new("docker-registry")
             .arg("serve")
             .arg(&settings)
@@ -216,8 +215,13 @@ impl Registry {
             .stderr(log)
             .spawn()
             .unwrap();
-        wait_for("the registry", || {
-            std::net::TcpStream::connect(&address).ok()
+        let address = wait_for("the registry", || {
+            let log = std::fs::read_to_string(&path).unwrap();
+            let port = log.split("listening on 127.0.0.1:").nth(1)?;
+            let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+            // What follows the number shows that all of it has been written.
+            let whole = log.contains(&format!("127.0.0.1:{port}\""));
+            whole.then(|| format!("127.0.0.1:{port}"))
         });
         Self { address, child }
     }

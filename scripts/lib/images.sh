@@ -39,19 +39,19 @@ digest_of() {
     done | sha256sum | cut -d ' ' -f 1
 }
 
-# build_image IMAGE INPUTS-DIGEST CONTAINERFILE CONTEXT [FLAG…]
+# build_image BASE IMAGE INPUTS-DIGEST CONTAINERFILE CONTEXT [FLAG…]: BASE is `debian` for what is made of our own base image
+# and so of the locked snapshot, `other` for what is made of a base that the user names.
 # chroot isolation needs neither a runtime nor cgroups nor a network of its own, and what runs here is our own Containerfile.
 build_image() {
-    local image=$1 digest=$2 containerfile=$3 context=$4 before ca trust flags=()
-    shift 4
+    local base=$1 image=$2 digest=$3 containerfile=$4 context=$5 before configuration flags=()
+    shift 5
     before=$(image_id "$image")
-    ca=$(ca_bundle)
-    if [[ -n $ca ]]; then
-        # A directory that every image has: podman would leave the mount point of a file behind in the image.
-        scratch_directory trust
-        install -m 0644 -- "$ca" "$trust/host-ca.pem"
-        flags+=(--volume "$trust:/mnt:ro")
-    fi
+    # A directory that every image has: podman would leave the mount point of a file behind in the image.
+    scratch_directory configuration
+    chmod 0755 "$configuration"
+    if [[ $base == debian ]]; then choose_debian; fi
+    apt_configuration "$configuration" "$([[ $base != debian ]] || echo "$DEBIAN_SOURCE")"
+    flags+=(--volume "$configuration:/mnt:ro")
     [[ -z $REFRESH ]] || flags+=(--no-cache)
     logged image_tool build --isolation chroot --layers --format oci --tag "$image" --label "$INPUTS_LABEL=$digest" \
         "${flags[@]}" "$@" --file "$containerfile" "$context" || die 70 "building $image failed."
@@ -103,11 +103,33 @@ build_base() {
     local containerfile="$ROOT/images/base/Containerfile" digest context
     [[ -z $BASE_DONE ]] || return 0
     BASE_DONE=yes
-    digest=$(digest_of "$containerfile" "$BASE_SUITE" "$BASE_PACKAGES")
+    digest=$(digest_of "$containerfile" "$BASE_SUITE" "$BASE_PACKAGES" "$(locked_debian)")
+    # The locked packages are the same from whichever server they come, so an image of them needs no look at one.
     if [[ -z $REFRESH ]] && image_current "$BASE_TAG" "$digest"; then return; fi
+    choose_debian
+    if [[ $DEBIAN_SOURCE == unpinned ]]; then
+        digest=$(digest_of "$digest" unpinned)
+        if [[ -z $REFRESH ]] && image_current "$BASE_TAG" "$digest"; then return; fi
+    fi
     scratch_directory context
     say "    bootstrapping Debian $BASE_SUITE"
-    logged as_root mmdebstrap --variant=minbase --include="$BASE_PACKAGES" "$BASE_SUITE" "$context/rootfs.tar" ||
-        die 70 "bootstrapping Debian $BASE_SUITE failed."
-    build_image "$BASE_TAG" "$digest" "$containerfile" "$context"
+    bootstrap "$context" || die 70 "bootstrapping Debian $BASE_SUITE failed."
+    build_image debian "$BASE_TAG" "$digest" "$containerfile" "$context"
+}
+
+# bootstrap DIRECTORY: a root file system in DIRECTORY/rootfs.tar. What is installed in the finished image later comes from
+# the mirror, as on any Debian.
+bootstrap() {
+    local files verify=()
+    scratch_directory files
+    apt_configuration "$files" "$DEBIAN_SOURCE"
+    grep -v -- -backports "$files/debian.list" >"$files/bootstrap.list"
+    grep -v -- -backports < <(debian_sources mirror) >"$files/sources.list"
+    if [[ $DEBIAN_SOURCE != unpinned ]]; then
+        verify=(--aptopt='Acquire::Check-Valid-Until "false"'
+            --customize-hook="sh '$files/verify_snapshot.sh' '$files/digests' \"\$1/var/lib/apt/lists\"")
+    fi
+    logged as_root mmdebstrap --variant=minbase --include="$BASE_PACKAGES" "${verify[@]}" \
+        --customize-hook="install -m 0644 '$files/sources.list' \"\$1/etc/apt/sources.list\"" \
+        "$BASE_SUITE" "$1/rootfs.tar" "$files/bootstrap.list"
 }

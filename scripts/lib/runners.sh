@@ -41,7 +41,7 @@ put_flavor_into() {
     fi
     scratch_directory context
     "unpack_$1" "$context"
-    build_image "$image" "$digest" "$containerfile" "$context" --build-arg "RUNNER_IMAGE=$base"
+    build_image "$(base_kind)" "$image" "$digest" "$containerfile" "$context" --build-arg "RUNNER_IMAGE=$base"
     say "    $image"
 }
 

@@ -100,7 +100,7 @@ build_toolchain_image() {
     image_current "$image" "$digest" && return
     scratch_directory context
     say "    installing Debian's compiler into $image"
-    build_image "$image" "$digest" "$containerfile" "$context"
+    build_image debian "$image" "$digest" "$containerfile" "$context"
 }
 
 # Gives the static binary's path in CI_CD_AGENTS_BINARY; one named there by the caller is taken as it is.

@@ -27,6 +27,7 @@ fn where_the_doctor_sees_a_fault_the_build_fails() {
     assert_agreement(false, &[
         ("podman's own profile", good().default_seccomp()),
         ("unshare refused", good().refuse("unshare")),
+        ("openat2 refused", good().refuse("openat2")),
         ("no_new_privs", good().flags(&["--security-opt=no-new-privileges"])),
         ("no capability", good().capabilities(&["--cap-drop=all"])),
         ("helper without its capability", good().setup("setcap -r /usr/bin/newuidmap")),
@@ -47,7 +48,6 @@ fn where_it_only_warns_the_build_works() {
         &[
             ("all in order", good()),
             ("umount2 refused", good().refuse("umount2")),
-            ("openat2 refused", good().refuse("openat2")),
             ("noexec workspace", workspace("U=true,noexec")),
             ("read-only root", good().flags(&["--read-only"])),
             (

@@ -16,6 +16,7 @@ use super::namespace::Namespace;
 use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::terminal;
+use init::reap::Ended;
 use linux::raw;
 use report::exit::of_signal;
 
@@ -35,6 +36,14 @@ const SIGNALS: [Signal; 7] = [
     Signal::SIGWINCH,
 ];
 
+/// Those of them that a user sends to end a command.
+const ENDING: [Signal; 4] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+];
+
 /// One client.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -52,6 +61,8 @@ struct State {
     running: Option<(i32, Namespace)>,
     /// A signal that came while nothing ran that could have ended of it.
     asked: Option<Signal>,
+    /// The first signal that was sent on to end the process.
+    ended_by: Option<Signal>,
     terminal: Option<File>,
     /// The terminal's size, where the client has told since its greeting.
     size: Option<Size>,
@@ -106,6 +117,14 @@ impl Link {
         self.state().asked.map(|signal| of_signal(signal as i32))
     }
 
+    /// The exit code for the client: 128 + n if signal n was sent on and the process then failed.
+    ///
+    /// Buildah's own code is a race: it handles signals only while a step runs, from shortly after the step has begun.
+    /// It exits with 1 if it handled the signal, and dies of the signal otherwise (Buildah 1.39, chroot/run_linux.go).
+    pub(super) fn exit_code(&self, ended: Ended) -> u8 {
+        exit_code(ended, self.state().ended_by)
+    }
+
     /// Reads what the client says until it has gone; its process then ends with it.
     ///
     /// # Errors
@@ -148,7 +167,12 @@ impl Link {
                 let signal = payload.first().map(|number| i32::from(*number));
                 let signal = SIGNALS.iter().find(|known| Some(**known as i32) == signal);
                 match (signal, &state.running) {
-                    (Some(signal), Some((pid, _))) => send_signal(*pid, *signal),
+                    (Some(signal), Some((pid, _))) => {
+                        send_signal(*pid, *signal);
+                        if ENDING.contains(signal) {
+                            state.ended_by.get_or_insert(*signal);
+                        }
+                    }
                     // Its default is to end a process, and there is none to do otherwise.
                     (Some(signal), None) if *signal != Signal::SIGWINCH => {
                         state.asked.get_or_insert(*signal);
@@ -225,6 +249,7 @@ impl Link {
         }
         if let Some(signal) = state.asked {
             send_signal(pid, signal);
+            state.ended_by = Some(signal);
         }
         state.running = Some((pid, namespace));
     }
@@ -270,6 +295,14 @@ impl Link {
     }
 }
 
+fn exit_code(ended: Ended, signal: Option<Signal>) -> u8 {
+    match (ended.code(), signal) {
+        (0, _) => 0,
+        (_, Some(signal)) => of_signal(signal as i32),
+        (code, None) => code,
+    }
+}
+
 /// To the process's group. One that makes a session of its own has none yet when it has just begun.
 fn send_signal(pid: i32, signal: Signal) {
     if raw::kill(-pid, signal as i32).is_err() {
@@ -280,4 +313,19 @@ fn send_signal(pid: i32, signal: Signal) {
 
 fn thread(work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     Builder::new().stack_size(STACK).spawn(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_was_sent_on_is_the_exit_code_of_a_failure() {
+        let interrupted = Some(Signal::SIGINT);
+        assert_eq!(exit_code(Ended::Exited(1), interrupted), 130);
+        assert_eq!(exit_code(Ended::Signaled(9), interrupted), 130);
+        assert_eq!(exit_code(Ended::Exited(0), interrupted), 0);
+        assert_eq!(exit_code(Ended::Exited(7), None), 7);
+        assert_eq!(exit_code(Ended::Signaled(9), None), 137);
+    }
 }

@@ -1,7 +1,7 @@
 # Makes seccomp-profile.json: jq -f profile.jq ../../seccomp/buildah.json >seccomp-profile.json
 #
-# The operator's object has no defaultErrnoRet: what is refused fails with EPERM there, and not with ENOSYS. C libraries need
-# ENOSYS of clone3 at least, so that is said by name.
+# The operator's object has no defaultErrnoRet: a refused call fails with EPERM there, and not with ENOSYS. C libraries need
+# ENOSYS at least from clone3, so a rule names it.
 {
   apiVersion: "security-profiles-operator.x-k8s.io/v1",
   kind: "SeccompProfile",

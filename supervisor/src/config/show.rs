@@ -1,6 +1,5 @@
 //! `supervisor config`: the effective values and the layer that set each.
 
-
 use figment::value::Value;
 use serde::Serialize;
 

@@ -44,11 +44,15 @@ fn filters() {
             .finds(SYSCALLS, "warn umount2", PROFILE)
             .finds("userns.mount", "ok", "")
             .finds("storage.driver", "warn vfs", ""),
-        row("openat2 answered with EPERM", good().refuse("openat2")).finds(
-            SYSCALLS,
-            "warn odd",
-            "defaultErrnoRet",
-        ),
+        row("openat2 answered with EPERM", good().refuse("openat2"))
+            .finds(SYSCALLS, "warn odd", "defaultErrnoRet")
+            .finds("idmap.map", "fail openat2", PROFILE),
+        row(
+            "openat2 answered with ENOSYS",
+            good().filter("openat2", r#""action": "SCMP_ACT_ERRNO", "errnoRet": 38"#),
+        )
+        .finds(SYSCALLS, "ok", "")
+        .finds("idmap.map", "fail openat2", PROFILE),
         row("setns answered with EPERM", good().refuse("setns")).finds(
             SYSCALLS,
             "warn odd",

@@ -70,7 +70,7 @@ impl Session<'_> {
                 .credentials
                 .change_job(&operation.authfile, &file)?;
         }
-        Ok(ended.code())
+        Ok(self.link.exit_code(ended))
     }
 
     /// The child, the socket that is its standard input, and our end of its terminal.

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use caps::{CapSet, Capability};
 use nix::unistd::{getgid, getuid};
 
+use super::privileges;
 use super::trials::ask;
 use crate::doctor::check::{Case, Check, Finding, Status};
 use crate::doctor::duty::Duty;
@@ -50,7 +51,7 @@ pub(super) const CHECKS: &[Check] = &[
         ],
         preflight: true,
         look: map,
-        cases: &[UNMAPPED],
+        cases: &[UNMAPPED, NO_OPENAT2],
         ..Check::NEW
     },
 ];
@@ -136,6 +137,12 @@ const UNMAPPED: Case = Case {
     status: Status::Fail,
     means: "Everything that gives a build its user ids looks right, and still it was refused. Buildah will say \"newuidmap: write to uid_map failed\", or go on with a single id and fail later.",
     cure: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
+};
+const NO_OPENAT2: Case = Case {
+    name: "openat2",
+    status: Status::Fail,
+    means: "newuidmap opens the map of ids with openat2(2), without another way (shadow 4.17.4-2+deb13u1, Debian 13). The seccomp filter of this container refuses that system call.",
+    cure: privileges::SECCOMP.cure,
 };
 
 fn helpers(_: &Scene) -> Finding {
@@ -350,6 +357,10 @@ fn covered(range: Range, inside: &[Range]) -> bool {
 fn map(_: &Scene) -> Finding {
     match ask(rooms::MAPPED, true) {
         Ok(()) => Finding::ok("made one, and became root in it"),
+        // Root maps the ids itself, with open(2).
+        Err(refusal) if !is_root() && privileges::is_filtered("openat2") => {
+            Finding::case(NO_OPENAT2, refusal.told())
+        }
         Err(refusal) => Finding::case(UNMAPPED, refusal.told()),
     }
 }

@@ -14,7 +14,7 @@ use crate::doctor::duty::Duty;
 use crate::doctor::scene::Scene;
 use linux::idmap::parse_map;
 use linux::syscalls::{self, Heard};
-use linux::trial::Trial;
+use linux::trial::{Trial, TrialError};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -57,7 +57,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-const SECCOMP: Case = Case {
+pub(super) const SECCOMP: Case = Case {
     name: "refused",
     status: Status::Fail,
     means: "A build unpacks image layers and runs steps in a small container of its own. The filter of this container's runtime forbids the system calls that make one.",
@@ -120,7 +120,7 @@ fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }
 
-fn syscalls(_: &Scene) -> Finding {
+fn probe_syscalls() -> Result<Heard, TrialError> {
     let trial = Trial {
         name: syscalls::NAME,
         arguments: Vec::new(),
@@ -131,7 +131,18 @@ fn syscalls(_: &Scene) -> Finding {
         mapped: false,
         limit: Duration::from_secs(4),
     };
-    let heard: Heard = match trial.ask() {
+    trial.ask()
+}
+
+/// Whether the seccomp filter answers this system call with an error, or kills the process that makes it.
+pub(super) fn is_filtered(call: &str) -> bool {
+    probe_syscalls().is_ok_and(|heard| {
+        heard.asking.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
+    })
+}
+
+fn syscalls(_: &Scene) -> Finding {
+    let heard = match probe_syscalls() {
         Ok(heard) => heard,
         Err(error) => return Finding::case(SECCOMP_KILLS, error.to_string()),
     };

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Moves the images' snapshot of Debian to another date in images/versions.lock. `--help` says how.
+
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+SUITES=(trixie trixie-updates trixie-backports trixie-security)
+
+debian_usage() {
+    cat <<'HELP'
+Usage: scripts/lock_debian.sh [--no-tests] [DATE]
+
+Pins Debian's packages of DATE (YYYYMMDDTHHMMSSZ; default: now) in images/versions.lock: the digest of each suite's InRelease
+as snapshot.debian.org has it for that date. If that archive is out of reach and no DATE is given, the mirror's of now.
+Then builds all images anew and runs scripts/test.sh. If a test fails, the lock file is as it was before.
+
+  --no-tests    only write the lock file
+  --help
+
+Environment, for mirrors: DEBIAN_MIRROR, DEBIAN_SNAPSHOT, CI_CD_AGENTS_LOCK (another lock file).
+HELP
+}
+
+archive_of() { if [[ $1 == *-security ]]; then echo debian-security; else echo debian; fi; }
+
+# write_lines SOURCE DATE FILE: the lock's lines, as the snapshot archive or the mirror serves the suites.
+write_lines() {
+    local suite archive sha256
+    for suite in "${SUITES[@]}"; do
+        archive=$(archive_of "$suite")
+        sha256=$(served_digest "$(debian_address "$1" "$archive" "$2")" "$suite") || return 1
+        echo "debian-$suite $2 all https://snapshot.debian.org/archive/$archive/$2/dists/$suite/InRelease $sha256"
+    done >"$3"
+}
+
+# replace_lines LINES: in place of the lock's lines about Debian.
+replace_lines() {
+    { grep -v '^debian-' "$LOCK" || true; cat "$1"; } >"$1.lock"
+    cat "$1.lock" >"$LOCK"
+}
+
+# lock_snapshot DATE SCRATCH: DATE may be empty, for now.
+lock_snapshot() {
+    local date=${1:-$(date -u +%Y%m%dT%H%M%SZ)}
+    if write_lines snapshot "$date" "$2/lines"; then
+        say "    Debian of $date, from the archive of snapshots"
+    elif [[ -n $1 ]]; then
+        die 69 "$DEBIAN_SNAPSHOT does not serve Debian of $date."
+    else
+        write_lines mirror "$date" "$2/lines" || die 69 "neither $DEBIAN_SNAPSHOT nor $DEBIAN_MIRROR serves Debian."
+        say "    Debian of $date, from the mirror: the archive of snapshots is out of reach"
+    fi
+    cp -- "$LOCK" "$2/before"
+    replace_lines "$2/lines"
+}
+
+# test_snapshot SCRATCH: takes the lock back if the images cannot be built of it, or fail a test.
+test_snapshot() {
+    step "all images anew, and all tests"
+    if ! "$ROOT/scripts/test.sh" --refresh; then
+        cat "$1/before" >"$LOCK"
+        die 1 "$LOCK is as it was before: with these packages the tests do not pass."
+    fi
+}
+
+debian_main() {
+    local date='' tests=yes scratch
+    while (($#)); do
+        case $1 in
+            --help | -h) debian_usage && exit ;;
+            --no-tests) tests= ;;
+            -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
+            *) date=$1 ;;
+        esac
+        shift
+    done
+    [[ -z $date || $date =~ ^[0-9]{8}T[0-9]{6}Z$ ]] || die 64 "\"$date\" is not a date such as 20261130T000000Z."
+    handle_signals
+    step "what this machine lacks"
+    need curl curl "asks for the snapshot"
+    install_missing
+    scratch_directory scratch
+    step "the snapshot"
+    lock_snapshot "$date" "$scratch"
+    [[ -z $tests ]] || test_snapshot "$scratch"
+    say "pinned in $LOCK."
+}
+
+debian_main "$@"
