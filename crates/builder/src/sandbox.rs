@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
 use super::paths::{Workspace, problem};
-use super::{room, sweeper};
+use super::{operation_dir, sweeper};
 use linux::trial::Verdict;
 use linux::{fork, handshake, idmap, raw, userns};
 use report::exit;
@@ -57,7 +57,7 @@ pub struct Plan {
     /// Whether the volume is seen at all, but for the operation's own directory.
     pub storage: bool,
     /// The name of the operation's own directories, in memory and on the volume.
-    pub room: String,
+    pub operation: String,
     /// Where Buildah finds the first of them.
     pub own_place: PathBuf,
     /// Where Buildah finds the second.
@@ -135,9 +135,9 @@ fn prepare(plan: &Plan) -> Result<(), String> {
     }
     let containers = open(&plan.runtime.join("containers"))?;
     let run_root = open(&plan.runtime.join("containers/run"))?;
-    let room = Path::new(&plan.room);
-    let own = operation(&plan.runtime, room)?;
-    let disk = operation(&plan.volume, room)?;
+    let name = Path::new(&plan.operation);
+    let own = operation(&plan.runtime, name)?;
+    let disk = operation(&plan.volume, name)?;
     let archive = plan.archive.as_ref();
     let archive =
         archive.map(|(file, place)| Ok::<_, String>((operation(&plan.volume, file)?, place)));
@@ -149,7 +149,7 @@ fn prepare(plan: &Plan) -> Result<(), String> {
     }
     // What other operations write is nobody's to see or to plant.
     match plan.storage {
-        true => mount_memory(&plan.volume.join(room::PARENT))?,
+        true => mount_memory(&plan.volume.join(operation_dir::PARENT))?,
         false => mount_memory(&plan.volume)?,
     }
     // What configures the next operation is nobody's to change in this one.
@@ -181,7 +181,7 @@ fn open(path: &Path) -> Result<OwnedFd, String> {
 
 /// What belongs to an operation, in memory or on the volume; no symlink leads anywhere else.
 fn operation(side: &Path, path: &Path) -> Result<OwnedFd, String> {
-    let path = Path::new(room::PARENT).join(path);
+    let path = Path::new(operation_dir::PARENT).join(path);
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     openat2(open(side)?, &path, flags, Mode::empty(), resolve)

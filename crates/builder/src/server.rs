@@ -10,8 +10,8 @@ use tracing::{info, warn};
 use super::credentials::Credentials;
 use super::error::ServeError;
 use super::isolation::Proof;
+use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
-use super::room::Rooms;
 use super::session::trial;
 use super::settings::Settings;
 use super::state::Builder;
@@ -134,8 +134,8 @@ fn prepare(
     workspace: Workspace,
     credentials: Credentials,
 ) -> Result<Builder, ServeError> {
-    let rooms = Rooms::prepare(&settings.runtime_directory, &settings.volume);
-    let rooms = rooms.map_err(ServeError::kernel(
+    let operation_dirs = OperationDirs::prepare(&settings.runtime_directory, &settings.volume);
+    let operation_dirs = operation_dirs.map_err(ServeError::kernel(
         "the directories of operations, beneath runtime_directory and builder.volume",
     ))?;
     info!(registries = credentials.count(), "registry credentials");
@@ -152,7 +152,7 @@ fn prepare(
         children: Arc::default(),
         environment: environment::of_buildah(&settings),
         turns: Turns::new(settings.parallel.max(1)),
-        rooms,
+        operation_dirs,
         clients: AtomicUsize::new(0),
         isolation: Proof::new(isolation::own_proc()),
         attempt: trial::run,

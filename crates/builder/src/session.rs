@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use super::operation::Places;
+use super::operation_dir::OperationDir;
 use super::protocol::{Hello, Kind, read};
-use super::room::Room;
 use super::state::Builder;
 use super::stdio::{self, Link};
 use super::work::Planner;
@@ -113,8 +113,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn room(&self) -> Result<Room, String> {
-        let made = self.builder.rooms.make();
+    fn new_directory(&self) -> Result<OperationDir, String> {
+        let made = self.builder.operation_dirs.make();
         made.map_err(|error| format!("the builder's private directories: {error}"))
     }
 
@@ -148,16 +148,16 @@ impl<'a> Session<'a> {
             operation.arguments.splice(1..1, flags);
         }
         for before in &operation.before {
-            let code = self.perform(&self.room()?, before)?;
+            let code = self.perform(&self.new_directory()?, before)?;
             if code != 0 {
                 return Ok(code);
             }
         }
-        let room = self.room()?;
-        let code = self.perform(&room, &operation)?;
+        let directory = self.new_directory()?;
+        let code = self.perform(&directory, &operation)?;
         drop(turn);
         if code == 0 {
-            self.deliver(&operation, &room)?;
+            self.deliver(&operation, &directory)?;
         }
         Ok(code)
     }

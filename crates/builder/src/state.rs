@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicUsize;
 use super::children::Children;
 use super::credentials::Credentials;
 use super::isolation::{Isolation, Proof};
+use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
-use super::room::Rooms;
 use super::settings::Settings;
 use super::turns::Turns;
 
@@ -24,7 +24,7 @@ pub(super) struct Builder {
     pub(super) children: Arc<Children>,
     pub(super) environment: Vec<(String, String)>,
     pub(super) turns: Turns,
-    pub(super) rooms: Rooms,
+    pub(super) operation_dirs: OperationDirs,
     pub(super) clients: AtomicUsize,
     pub(super) isolation: Proof,
     /// Given rather than called by name: the attempt is a session, and a session asks for the isolation.

@@ -4,23 +4,27 @@ use std::path::PathBuf;
 
 use super::Session;
 use crate::operation::{Input, Operation, Output, Places};
+use crate::operation_dir::{Medium, OperationDir};
 use crate::paths::problem;
-use crate::room::{Room, Side};
 
 impl Session<'_> {
-    /// What Buildah wrote for the job, copied from its room to where the job wants it.
-    pub(super) fn deliver(&self, operation: &Operation, room: &Room) -> Result<(), String> {
+    /// What Buildah wrote for the job, copied from its directory to where the job wants it.
+    pub(super) fn deliver(
+        &self,
+        operation: &Operation,
+        directory: &OperationDir,
+    ) -> Result<(), String> {
         for output in &operation.outputs {
             let failed = |error: std::io::Error| problem(&output.relative, &error);
-            let side = match output.place.starts_with(&self.places.disk) {
-                true => Side::Disk,
-                false => Side::Memory,
+            let medium = match output.place.starts_with(&self.places.disk) {
+                true => Medium::Disk,
+                false => Medium::Memory,
             };
             let name = output.place.file_name().unwrap_or_default();
             let name = name.to_string_lossy();
-            let mut from = room.open(side, &name).map_err(failed)?;
+            let mut from = directory.open(medium, &name).map_err(failed)?;
             if output.unpack {
-                self.unpack(output, room, &name)?;
+                self.unpack(output, directory, &name)?;
                 continue;
             }
             let workspace = &self.builder.workspace;
@@ -30,13 +34,16 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn unpack(&self, output: &Output, room: &Room, name: &str) -> Result<(), String> {
+    fn unpack(&self, output: &Output, directory: &OperationDir, name: &str) -> Result<(), String> {
         let workspace = &self.builder.workspace;
         workspace
             .create_directory(&output.relative)
             .map_err(|error| problem(&output.relative, &error))?;
-        let archive = PathBuf::from(room.name()).join(name);
-        match self.perform(&self.room()?, &unpacking(output, archive, &self.places))? {
+        let archive = PathBuf::from(directory.name()).join(name);
+        match self.perform(
+            &self.new_directory()?,
+            &unpacking(output, archive, &self.places),
+        )? {
             0 => Ok(()),
             code => Err(format!(
                 "unpacking into {} ended with {code}",

@@ -17,8 +17,8 @@ use super::Session;
 use crate::children::Started;
 use crate::namespace::Namespace;
 use crate::operation::{Operation, Stdin};
+use crate::operation_dir::{self, Medium, OperationDir};
 use crate::protocol::Kind;
-use crate::room::{self, Room, Side};
 use crate::sandbox::{self, Plan};
 use crate::terminal::{self, Terminal};
 use init::reap::Ended;
@@ -29,7 +29,11 @@ const START: Duration = Duration::from_secs(60);
 
 impl Session<'_> {
     /// Runs one command line of Buildah; nothing of it is left running afterwards.
-    pub(super) fn perform(&self, room: &Room, operation: &Operation) -> Result<u8, String> {
+    pub(super) fn perform(
+        &self,
+        directory: &OperationDir,
+        operation: &Operation,
+    ) -> Result<u8, String> {
         if self.link.gone() {
             return Err("the client has gone".to_owned());
         }
@@ -40,9 +44,9 @@ impl Session<'_> {
         let size = self.hello.terminal.filter(|_| !operation.raw);
         let terminal = size.map(terminal::open).transpose();
         let terminal = terminal.map_err(failed("a terminal"))?;
-        self.write_files(room, operation, terminal.is_some())
+        self.write_files(directory, operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
-        let (mut started, socket, ours) = self.start(room, terminal)?;
+        let (mut started, socket, ours) = self.start(directory, terminal)?;
         let namespace = self.enter(&socket, &mut started)?;
         let reader = ours.as_ref().map(File::try_clone);
         self.link.begin(started.pid, namespace, ours);
@@ -65,7 +69,9 @@ impl Session<'_> {
             let _ = pump.join();
         }
         if operation.login && ended == Ended::Exited(0) {
-            let file = room.read(Side::Memory, "auth.json").unwrap_or_default();
+            let file = directory
+                .read(Medium::Memory, "auth.json")
+                .unwrap_or_default();
             self.builder
                 .credentials
                 .change_job(&operation.authfile, &file)?;
@@ -76,14 +82,14 @@ impl Session<'_> {
     /// The child, the socket that is its standard input, and our end of its terminal.
     fn start(
         &self,
-        room: &Room,
+        directory: &OperationDir,
         terminal: Option<Terminal>,
     ) -> Result<(Started, UnixStream, Option<File>), String> {
         let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
         let mut command = trial::again(sandbox::NAME);
         let runtime = &self.builder.settings.runtime_directory;
         command
-            .arg(runtime.join(room::PARENT).join(room.name()))
+            .arg(runtime.join(operation_dir::PARENT).join(directory.name()))
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
@@ -177,7 +183,7 @@ impl Session<'_> {
 
     fn write_files(
         &self,
-        room: &Room,
+        directory: &OperationDir,
         operation: &Operation,
         terminal: bool,
     ) -> std::io::Result<()> {
@@ -196,7 +202,7 @@ impl Session<'_> {
             runtime: settings.runtime_directory.clone(),
             volume: settings.volume.clone(),
             storage: !operation.storageless,
-            room: room.name().to_owned(),
+            operation: directory.name().to_owned(),
             own_place: self.places.own.clone(),
             disk_place: self.places.disk.clone(),
             archive: (operation.archive.clone()).map(|file| (file, self.places.archive())),
@@ -204,10 +210,10 @@ impl Session<'_> {
             terminal,
             swept: operation.builds,
         };
-        room.write("plan.json", &serde_json::to_vec(&plan)?)?;
-        room.write("auth.json", &operation.authfile)?;
+        directory.write("plan.json", &serde_json::to_vec(&plan)?)?;
+        directory.write("auth.json", &operation.authfile)?;
         for file in &operation.files {
-            room.write(&file.name, &file.content)?;
+            directory.write(&file.name, &file.content)?;
         }
         Ok(())
     }

@@ -43,11 +43,11 @@ pub(crate) fn run(builder: &Arc<Builder>, isolation: Isolation) -> Result<(), St
     };
     let session = Session::new(builder, &link, &hello);
     let program = std::fs::read("/proc/self/exe").map_err(io)?;
-    let room = session.room()?;
-    let built = session.perform(&room, &build(&session, isolation, program));
-    let cleared = session.perform(&room, &clear(&session));
+    let directory = session.new_directory()?;
+    let built = session.perform(&directory, &build(&session, isolation, program));
+    let cleared = session.perform(&directory, &clear(&session));
     link.end(0);
-    drop((room, session));
+    drop((directory, session));
     drop(link);
     let said = listener.join().unwrap_or_default();
     match (built?, cleared?) {

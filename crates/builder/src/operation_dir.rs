@@ -18,35 +18,35 @@ pub(super) const PARENT: &str = "operations";
 /// The most that is read into memory of what a command line wrote, in bytes.
 const SMALL: u64 = 4 * 1024 * 1024;
 
-/// Where rooms are made: in memory, and on the builder's volume.
+/// Where operation_dirs are made: in memory, and on the builder's volume.
 #[derive(Debug)]
-pub(super) struct Rooms {
+pub(super) struct OperationDirs {
     memory: Arc<OwnedFd>,
     disk: Arc<OwnedFd>,
 }
 
 /// The directories of one command line; dropping it removes them.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct OperationDir {
     name: String,
-    memory: Part,
-    disk: Part,
+    memory: Half,
+    disk: Half,
 }
 
 #[derive(Debug)]
-struct Part {
+struct Half {
     parent: Arc<OwnedFd>,
-    itself: OwnedFd,
+    fd: OwnedFd,
 }
 
-/// One of a room's two directories.
+/// One of a directory's two directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Medium {
     Memory,
     Disk,
 }
 
-impl Rooms {
+impl OperationDirs {
     /// Makes both parents anew; what a builder that was killed has left goes with the old ones.
     pub(super) fn prepare(runtime: &Path, volume: &Path) -> Result<Self> {
         let parent = |place: &Path| {
@@ -66,58 +66,58 @@ impl Rooms {
         })
     }
 
-    /// A room that was never there before.
-    pub(super) fn make(&self) -> Result<Room> {
+    /// A directory that was never there before.
+    pub(super) fn make(&self) -> Result<OperationDir> {
         let name = name()?;
-        let part = |parent: &Arc<OwnedFd>| {
+        let half = |parent: &Arc<OwnedFd>| {
             mkdirat(parent, &name, Mode::RWXU)?;
-            Ok::<_, Error>(Part {
+            Ok::<_, Error>(Half {
                 parent: Arc::clone(parent),
-                itself: open(parent, Path::new(&name))?,
+                fd: open(parent, Path::new(&name))?,
             })
         };
-        Ok(Room {
-            memory: part(&self.memory)?,
-            disk: part(&self.disk)?,
+        Ok(OperationDir {
+            memory: half(&self.memory)?,
+            disk: half(&self.disk)?,
             name,
         })
     }
 }
 
-impl Room {
+impl OperationDir {
     /// Its name beneath both parents.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    fn side(&self, side: Side) -> &OwnedFd {
-        match side {
-            Side::Memory => &self.memory.itself,
-            Side::Disk => &self.disk.itself,
+    fn directory(&self, medium: Medium) -> &OwnedFd {
+        match medium {
+            Medium::Memory => &self.memory.fd,
+            Medium::Disk => &self.disk.fd,
         }
     }
 
     /// A private file in memory; one of that name is replaced, never written to.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
-        match unlinkat(&self.memory.itself, name, AtFlags::empty()) {
+        match unlinkat(&self.memory.fd, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = openat(&self.memory.itself, name, flags | OFlags::NOFOLLOW, mode)?;
+        let file = openat(&self.memory.fd, name, flags | OFlags::NOFOLLOW, mode)?;
         File::from(file).write_all(content)
     }
 
-    /// Opens what the command line wrote: a regular file of the room itself, or nothing.
-    pub(super) fn open(&self, side: Side, name: &str) -> Result<File> {
+    /// Opens what the command line wrote: a regular file of the directory fd, or nothing.
+    pub(super) fn open(&self, medium: Medium, name: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH
             | ResolveFlags::NO_SYMLINKS
             | ResolveFlags::NO_MAGICLINKS
             | ResolveFlags::NO_XDEV;
         let file = openat2(
-            self.side(side),
+            self.directory(medium),
             name,
             flags | OFlags::NOFOLLOW,
             Mode::empty(),
@@ -129,9 +129,9 @@ impl Room {
     }
 
     /// The same, read whole.
-    pub(super) fn read(&self, side: Side, name: &str) -> Result<Vec<u8>> {
+    pub(super) fn read(&self, medium: Medium, name: &str) -> Result<Vec<u8>> {
         let mut content = Vec::new();
-        self.open(side, name)?
+        self.open(medium, name)?
             .take(SMALL + 1)
             .read_to_end(&mut content)?;
         if content.len() as u64 > SMALL {
@@ -141,11 +141,11 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for OperationDir {
     fn drop(&mut self) {
-        for part in [&self.memory, &self.disk] {
+        for half in [&self.memory, &self.disk] {
             // What is left, because it belongs to subordinate ids, goes with the wipe.
-            let _ = std::fs::remove_dir_all(through(&part.parent, &self.name));
+            let _ = std::fs::remove_dir_all(through(&half.parent, &self.name));
         }
     }
 }
@@ -171,51 +171,59 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn rooms() -> (tempfile::TempDir, Rooms) {
+    fn operation_dirs() -> (tempfile::TempDir, OperationDirs) {
         let outer = tempfile::tempdir().unwrap();
         for side in ["memory", "disk"] {
             std::fs::create_dir(outer.path().join(side)).unwrap();
         }
-        let rooms = Rooms::prepare(&outer.path().join("memory"), &outer.path().join("disk"));
-        (outer, rooms.unwrap())
+        let operation_dirs =
+            OperationDirs::prepare(&outer.path().join("memory"), &outer.path().join("disk"));
+        (outer, operation_dirs.unwrap())
     }
 
     #[test]
     fn what_was_planted_for_an_output_is_not_opened() {
-        let (outer, rooms) = rooms();
-        let room = rooms.make().unwrap();
+        let (outer, operation_dirs) = operation_dirs();
+        let directory = operation_dirs.make().unwrap();
         let secret = outer.path().join("secret");
         std::fs::write(&secret, "secret").unwrap();
-        let place = outer.path().join("disk").join(PARENT).join(room.name());
-        symlink(&secret, place.join("link")).unwrap();
-        symlink("..", place.join("up")).unwrap();
-        nix::unistd::mkfifo(&place.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let path = outer
+            .path()
+            .join("disk")
+            .join(PARENT)
+            .join(directory.name());
+        symlink(&secret, path.join("link")).unwrap();
+        symlink("..", path.join("up")).unwrap();
+        nix::unistd::mkfifo(&path.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for name in ["link", "up/x", "../x", "fifo", "."] {
-            assert!(room.open(Side::Disk, name).is_err(), "{name}");
+            assert!(directory.open(Medium::Disk, name).is_err(), "{name}");
         }
-        std::fs::write(place.join("out"), "made").unwrap();
-        assert_eq!(room.read(Side::Disk, "out").unwrap(), b"made");
-        symlink(&secret, place.join("plan")).unwrap();
-        room.write("plan", b"plan").unwrap();
+        std::fs::write(path.join("out"), "made").unwrap();
+        assert_eq!(directory.read(Medium::Disk, "out").unwrap(), b"made");
+        symlink(&secret, path.join("plan")).unwrap();
+        directory.write("plan", b"plan").unwrap();
         assert_eq!(std::fs::read(&secret).unwrap(), b"secret");
     }
 
     #[test]
     fn a_room_is_what_it_was_when_its_path_leads_elsewhere() {
-        let (outer, rooms) = rooms();
-        let room = rooms.make().unwrap();
-        room.write("plan", b"ours").unwrap();
+        let (outer, operation_dirs) = operation_dirs();
+        let directory = operation_dirs.make().unwrap();
+        directory.write("plan", b"ours").unwrap();
         let parent = outer.path().join("memory").join(PARENT);
-        std::fs::rename(parent.join(room.name()), parent.join("moved")).unwrap();
-        std::fs::create_dir(parent.join(room.name())).unwrap();
-        std::fs::write(parent.join(room.name()).join("plan"), "theirs").unwrap();
-        assert_eq!(room.read(Side::Memory, "plan").unwrap(), b"ours");
+        std::fs::rename(parent.join(directory.name()), parent.join("moved")).unwrap();
+        std::fs::create_dir(parent.join(directory.name())).unwrap();
+        std::fs::write(parent.join(directory.name()).join("plan"), "theirs").unwrap();
+        assert_eq!(directory.read(Medium::Memory, "plan").unwrap(), b"ours");
     }
 
     #[test]
     fn rooms_differ_and_are_gone_afterwards() {
-        let (outer, rooms) = rooms();
-        let (one, two) = (rooms.make().unwrap(), rooms.make().unwrap());
+        let (outer, operation_dirs) = operation_dirs();
+        let (one, two) = (
+            operation_dirs.make().unwrap(),
+            operation_dirs.make().unwrap(),
+        );
         assert_ne!(one.name(), two.name());
         drop((one, two));
         for side in ["memory", "disk"] {
