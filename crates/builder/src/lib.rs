@@ -6,12 +6,13 @@
 mod children;
 pub mod client;
 mod credentials;
-mod door;
 mod environment;
 mod error;
+mod event_loop;
 mod flags;
 mod identity;
 mod isolation;
+mod listener;
 mod namespace;
 mod operation;
 mod operation_dir;
@@ -28,7 +29,6 @@ mod sweeper;
 mod terminal;
 mod turns;
 mod variables;
-mod watch;
 mod work;
 
 pub use credentials::Credentials;

@@ -16,7 +16,7 @@ use super::session::trial;
 use super::settings::Settings;
 use super::state::Builder;
 use super::turns::Turns;
-use super::{environment, identity, isolation, watch};
+use super::{environment, event_loop, identity, isolation};
 use dockerfile::Reference;
 use init::signals::Signals;
 use init::{is_pid_1, survivors};
@@ -61,7 +61,7 @@ pub fn serve(
         Err(error) => Some(error),
         Ok(builder) => {
             let builder = Arc::new(builder);
-            let served = watch::until_asked(signals, &builder);
+            let served = event_loop::run(signals, &builder);
             report.isolation = builder
                 .isolation
                 .known()

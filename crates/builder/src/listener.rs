@@ -53,28 +53,28 @@ pub(super) fn accept(stream: UnixStream, builder: &Arc<Builder>) {
     if stream.set_nonblocking(false).is_err() {
         return;
     }
-    let Some(place) = Place::taken(builder) else {
+    let Some(slot) = Slot::take(builder) else {
         return warn!("{CLIENTS} clients are connected: one more is refused");
     };
     let spawned = std::thread::Builder::new()
         .stack_size(256 * 1024)
-        .spawn(move || session::serve(stream, &place.0));
+        .spawn(move || session::serve(stream, &slot.0));
     if let Err(error) = spawned {
         warn!(%error, "no thread for a client");
     }
 }
 
 /// One of the places for clients, free again however it goes with the client.
-struct Place(Arc<Builder>);
+struct Slot(Arc<Builder>);
 
-impl Place {
-    fn taken(builder: &Arc<Builder>) -> Option<Self> {
-        let place = Self(Arc::clone(builder));
-        (builder.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS).then_some(place)
+impl Slot {
+    fn take(builder: &Arc<Builder>) -> Option<Self> {
+        let slot = Self(Arc::clone(builder));
+        (builder.clients.fetch_add(1, Ordering::Relaxed) < CLIENTS).then_some(slot)
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.clients.fetch_sub(1, Ordering::Relaxed);
     }

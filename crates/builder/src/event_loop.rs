@@ -9,45 +9,45 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use tracing::{info, warn};
 
-use super::door;
 use super::error::ServeError;
+use super::listener;
 use super::state::Builder;
 use init::is_pid_1;
 use init::signals::{Meaning, Signals};
 use linux::ready::{self, Want};
 
 /// Whether clients are let in.
-enum Door {
+enum Admission {
     /// Not before it is known how RUN steps can be isolated: readable once it is.
     Closed(OwnedFd),
     Open(UnixListener),
 }
 
-impl AsFd for Door {
+impl AsFd for Admission {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Closed(sign) => sign.as_fd(),
-            Self::Open(listener) => listener.as_fd(),
+            Self::Open(socket) => socket.as_fd(),
         }
     }
 }
 
 /// Serves until it is asked to end.
-pub(super) fn until_asked(signals: &Signals, builder: &Arc<Builder>) -> Result<(), ServeError> {
-    let mut door = Door::Closed(try_isolation(builder)?);
+pub(super) fn run(signals: &Signals, builder: &Arc<Builder>) -> Result<(), ServeError> {
+    let mut admission = Admission::Closed(start_isolation_probe(builder)?);
     loop {
-        let fds = [signals.as_fd(), door.as_fd()];
+        let fds = [signals.as_fd(), admission.as_fd()];
         let ready = ready::wait_any(&fds, Want::Read, None).map_err(ServeError::kernel("poll"))?;
-        if asked(signals, builder)? {
+        if termination_requested(signals, builder)? {
             return Ok(());
         }
         if !ready.last().copied().unwrap_or(false) {
             continue;
         }
-        match &door {
-            Door::Open(listener) => accept_all(listener, builder)?,
-            Door::Closed(_) => {
-                door = Door::Open(door::listen(&builder.settings)?);
+        match &admission {
+            Admission::Open(socket) => accept_all(socket, builder)?,
+            Admission::Closed(_) => {
+                admission = Admission::Open(listener::listen(&builder.settings)?);
                 info!(socket = %builder.settings.socket.display(), "ready for builds");
             }
         }
@@ -55,20 +55,20 @@ pub(super) fn until_asked(signals: &Signals, builder: &Arc<Builder>) -> Result<(
 }
 
 /// The trials run builds of their own, whose ends are reaped here meanwhile.
-fn try_isolation(builder: &Arc<Builder>) -> Result<OwnedFd, ServeError> {
+fn start_isolation_probe(builder: &Arc<Builder>) -> Result<OwnedFd, ServeError> {
     let (sign, done) = pipe2(OFlag::O_CLOEXEC).map_err(ServeError::kernel("pipe"))?;
     let builder = Arc::clone(builder);
-    let trials = move || {
+    let probes = move || {
         builder.isolation();
         drop(done);
     };
     std::thread::Builder::new()
-        .spawn(trials)
+        .spawn(probes)
         .map_err(ServeError::kernel("a thread for the trials"))?;
     Ok(sign)
 }
 
-fn asked(signals: &Signals, builder: &Builder) -> Result<bool, ServeError> {
+fn termination_requested(signals: &Signals, builder: &Builder) -> Result<bool, ServeError> {
     let mut child = false;
     while let Some(received) = signals
         .next()
@@ -106,7 +106,7 @@ fn asked(signals: &Signals, builder: &Builder) -> Result<bool, ServeError> {
 fn accept_all(listener: &UnixListener, builder: &Arc<Builder>) -> Result<(), ServeError> {
     loop {
         match listener.accept() {
-            Ok((stream, _)) => door::accept(stream, builder),
+            Ok((stream, _)) => listener::accept(stream, builder),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             // The client has gone meanwhile.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
