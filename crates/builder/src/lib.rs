@@ -3,6 +3,7 @@
 //! [`client`] is `buildah` in the runner's container. [`server`] is PID 1 of the builder's container: it takes clients, plans
 //! what each asks for, and runs Buildah in a [`sandbox`] of its own. What it is told comes as [`Settings`].
 
+mod build_killer;
 mod children;
 pub mod client;
 mod credentials;
@@ -20,14 +21,13 @@ mod paths;
 mod policy;
 mod protocol;
 pub mod sandbox;
+mod semaphore;
 pub mod server;
 mod session;
 mod settings;
 mod state;
 mod stdio;
-mod sweeper;
 mod terminal;
-mod turns;
 mod variables;
 mod work;
 

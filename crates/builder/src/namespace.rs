@@ -26,7 +26,7 @@ pub(crate) struct Namespace {
     number: u64,
     _held: File,
     /// Where code of the job runs in it, which may do all that it can to stay.
-    sweeper: Mutex<Option<Awaited>>,
+    killer: Mutex<Option<Awaited>>,
 }
 
 impl Namespace {
@@ -34,13 +34,13 @@ impl Namespace {
     ///
     /// # Errors
     /// As open(2) on `/proc/PID/ns/user`.
-    pub(crate) fn of(pid: i32, sweeper: Option<Awaited>) -> std::io::Result<Self> {
-        let held = File::open(link(pid))?;
+    pub(crate) fn of(pid: i32, killer: Option<Awaited>) -> std::io::Result<Self> {
+        let held = File::open(namespace_path(pid))?;
         let number = held.metadata()?.ino();
         Ok(Self {
             number,
             _held: held,
-            sweeper: Mutex::new(sweeper),
+            killer: Mutex::new(killer),
         })
     }
 
@@ -48,20 +48,20 @@ impl Namespace {
     ///
     /// # Errors
     /// The pids that are still there.
-    pub(crate) fn end(&self) -> Result<(), Vec<i32>> {
-        let sweeper = self.sweeper.lock();
-        if let Some(sweeper) = sweeper.unwrap_or_else(PoisonError::into_inner).take() {
-            self.kill_but(sweeper.pid);
-            if sweeper.end.recv_timeout(DEATH) != Ok(Ended::Exited(0)) {
-                end_all();
+    pub(crate) fn kill_all(&self) -> Result<(), Vec<i32>> {
+        let killer = self.killer.lock();
+        if let Some(killer) = killer.unwrap_or_else(PoisonError::into_inner).take() {
+            self.kill_except(killer.pid);
+            if killer.end.recv_timeout(DEATH) != Ok(Ended::Exited(0)) {
+                kill_every_build();
             }
         }
         self.wait()
     }
 
-    /// Buildah is among them, and when it has gone, the sweeper ends what escaped us.
-    fn kill_but(&self, sweeper: i32) {
-        kill(self.processes().into_iter().filter(|pid| *pid != sweeper));
+    /// Buildah is among them, and when it has gone, the killer ends what escaped us.
+    fn kill_except(&self, killer: i32) {
+        kill(self.processes().into_iter().filter(|pid| *pid != killer));
     }
 
     fn wait(&self) -> Result<(), Vec<i32>> {
@@ -88,15 +88,15 @@ impl Namespace {
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         // A zombie has no namespaces any more.
         pids.filter(|pid| {
-            let number = std::fs::metadata(link(*pid)).map_or(0, |found| found.ino());
-            number == self.number || (number != 0 && number != ours && self.is_around(*pid))
+            let number = std::fs::metadata(namespace_path(*pid)).map_or(0, |found| found.ino());
+            number == self.number || (number != 0 && number != ours && self.encloses(*pid))
         })
         .collect()
     }
 
     /// Whether the process is in a namespace within this one, at any depth.
-    fn is_around(&self, pid: i32) -> bool {
-        let Ok(mut inner) = File::open(link(pid)) else {
+    fn encloses(&self, pid: i32) -> bool {
+        let Ok(mut inner) = File::open(namespace_path(pid)) else {
             return false;
         };
         while let Ok(outer) = raw::parent_namespace(&inner) {
@@ -119,8 +119,8 @@ fn kill(pids: impl Iterator<Item = i32>) {
     }
 }
 
-/// Nobody outlives its build, be it at the cost of the job's other builds: only a build's own code ends its sweeper.
-fn end_all() {
+/// Nobody outlives its build, be it at the cost of the job's other builds: only a build's own code ends its killer.
+fn kill_every_build() {
     warn!("what a build left cannot be told from other builds: all of them are ended");
     if is_pid_1() {
         // There may be nobody.
@@ -128,6 +128,6 @@ fn end_all() {
     }
 }
 
-fn link(pid: i32) -> PathBuf {
+fn namespace_path(pid: i32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/ns/user"))
 }

@@ -24,14 +24,14 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::Input;
 use super::paths::{Workspace, problem};
-use super::{operation_dir, sweeper};
+use super::{build_killer, operation_dir};
 use linux::trial::Verdict;
 use linux::{fork, handshake, idmap, raw, userns};
 use report::exit;
 
 /// The name of the child on our hidden command line.
 pub const NAME: &str = "sandbox";
-/// What the child says once Buildah is about to start, before the sweeper's pid and a newline. It waits for an answer then,
+/// What the child says once Buildah is about to start, before the killer's pid and a newline. It waits for an answer then,
 /// [`handshake::GO`].
 pub const INSIDE: &str = "inside ";
 
@@ -63,7 +63,7 @@ pub struct Plan {
     /// Where Buildah finds the second.
     pub disk_place: PathBuf,
     /// Whether code of the job runs in it, and all that is left of it has to be ended.
-    pub swept: bool,
+    pub has_killer: bool,
     /// Directories that become empty.
     pub hidden: Vec<PathBuf>,
     /// Whether standard output is a terminal of its own.
@@ -92,10 +92,10 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
     let plan = std::fs::read(directory.join("plan.json")).map_err(|error| error.to_string())?;
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| error.to_string())?;
     prepare(&plan)?;
-    let sweeper = plan.swept.then(sweeper::start).transpose()?;
+    let killer = plan.has_killer.then(build_killer::start).transpose()?;
     enter_second()?;
-    let sweeper = sweeper.map_or(0, Pid::as_raw);
-    to_parent(&format!("{INSIDE}{sweeper}\n")).map_err(|error| error.to_string())?;
+    let killer = killer.map_or(0, Pid::as_raw);
+    to_parent(&format!("{INSIDE}{killer}\n")).map_err(|error| error.to_string())?;
     let mut answer = [0; handshake::GO.len()];
     let mut stdin = File::from(dup(std::io::stdin()).map_err(|errno| errno.to_string())?);
     stdin

@@ -12,10 +12,10 @@ use super::error::ServeError;
 use super::isolation::Proof;
 use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
+use super::semaphore::Semaphore;
 use super::session::trial;
 use super::settings::Settings;
 use super::state::Builder;
-use super::turns::Turns;
 use super::{environment, event_loop, identity, isolation};
 use dockerfile::Reference;
 use init::signals::Signals;
@@ -151,7 +151,7 @@ fn prepare(
         credentials,
         children: Arc::default(),
         environment: environment::of_buildah(&settings),
-        turns: Turns::new(settings.parallel.max(1)),
+        permits: Semaphore::new(settings.parallel.max(1)),
         operation_dirs,
         clients: AtomicUsize::new(0),
         isolation: Proof::new(isolation::own_proc()),

@@ -132,8 +132,8 @@ impl<'a> Session<'a> {
             return Ok(code);
         }
         let mut operation = operation?;
-        let turn = operation.heavy.then(|| {
-            self.builder.turns.take(
+        let permit = operation.heavy.then(|| {
+            self.builder.permits.acquire(
                 |waiting| {
                     self.link.notice(&format!(
                         "waiting for one of {waiting} operations that run already"
@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
         }
         let directory = self.new_directory()?;
         let code = self.perform(&directory, &operation)?;
-        drop(turn);
+        drop(permit);
         if code == 0 {
             self.deliver(&operation, &directory)?;
         }

@@ -9,8 +9,8 @@ use super::credentials::Credentials;
 use super::isolation::{Isolation, Proof};
 use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
+use super::semaphore::Semaphore;
 use super::settings::Settings;
-use super::turns::Turns;
 
 /// Tries a way to isolate RUN steps; the reason where it does not work.
 pub(super) type Attempt = fn(&Arc<Builder>, Isolation) -> Result<(), String>;
@@ -23,7 +23,7 @@ pub(super) struct Builder {
     pub(super) credentials: Credentials,
     pub(super) children: Arc<Children>,
     pub(super) environment: Vec<(String, String)>,
-    pub(super) turns: Turns,
+    pub(super) permits: Semaphore,
     pub(super) operation_dirs: OperationDirs,
     pub(super) clients: AtomicUsize,
     pub(super) isolation: Proof,

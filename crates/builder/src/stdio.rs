@@ -142,7 +142,7 @@ impl Link {
             state.gone = true;
             if let Some((_, namespace)) = &state.running {
                 // What is left then, the end of the operation tells.
-                let _ = namespace.end();
+                let _ = namespace.kill_all();
             }
             drop(state);
             link.changed.notify_all();
@@ -245,7 +245,7 @@ impl Link {
         }
         state.terminal = terminal;
         if state.gone {
-            let _ = namespace.end();
+            let _ = namespace.kill_all();
         }
         if let Some(signal) = state.asked {
             send_signal(pid, signal);
@@ -260,7 +260,7 @@ impl Link {
         state.terminal = None;
         let running = state.running.take();
         drop(state);
-        running.map_or(Ok(()), |(_, namespace)| namespace.end())
+        running.map_or(Ok(()), |(_, namespace)| namespace.kill_all())
     }
 
     /// Sends what comes out of `from`, as it comes.

@@ -171,10 +171,10 @@ impl Session<'_> {
             .write_all(handshake::GO)
             .map_err(failed("the sandbox"))?;
         let inside = heard(socket)?;
-        let sweeper = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
-        let sweeper = sweeper.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
-        let sweeper = sweeper.map(|pid| children.await_orphan(pid));
-        let namespace = Namespace::of(pid, sweeper).map_err(failed("the sandbox"))?;
+        let killer = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
+        let killer = killer.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
+        let killer = killer.map(|pid| children.await_orphan(pid));
+        let namespace = Namespace::of(pid, killer).map_err(failed("the sandbox"))?;
         socket
             .write_all(handshake::GO)
             .map_err(failed("the sandbox"))?;
@@ -208,7 +208,7 @@ impl Session<'_> {
             archive: (operation.archive.clone()).map(|file| (file, self.places.archive())),
             hidden: self.builder.hidden(),
             terminal,
-            swept: operation.builds,
+            has_killer: operation.builds,
         };
         directory.write("plan.json", &serde_json::to_vec(&plan)?)?;
         directory.write("auth.json", &operation.authfile)?;

@@ -21,17 +21,17 @@ pub(super) fn start() -> Result<Pid, String> {
     let us = getpid();
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(|error| format!("/dev/null: {error}"))?;
-    let sweeper = fork::child([null.as_fd(); 3], || match sweep_after(us) {
+    let killer = fork::child([null.as_fd(); 3], || match kill_after(us) {
         Ok(()) => 0,
         Err(_) => exit::INTERNAL,
     })
     .map_err(|error| format!("fork: {error}"))?;
     // What a client signals is Buildah's group.
-    setpgid(sweeper, sweeper).map_err(|errno| format!("setpgid: {errno}"))?;
-    Ok(sweeper)
+    setpgid(killer, killer).map_err(|errno| format!("setpgid: {errno}"))?;
+    Ok(killer)
 }
 
-fn sweep_after(parent: Pid) -> Result<(), String> {
+fn kill_after(parent: Pid) -> Result<(), String> {
     let failed = |errno: Errno| errno.to_string();
     nix::sys::prctl::set_pdeathsig(None).map_err(failed)?;
     // kill(2) reaches who has our own user as well, be it in another build: not root, then, and no other sweeper.
@@ -42,12 +42,12 @@ fn sweep_after(parent: Pid) -> Result<(), String> {
         ends.max()
     };
     let own = getpid().as_raw().unsigned_abs();
-    let one = |kind| last(kind).map(|last| somebody(last, own));
+    let one = |kind| last(kind).map(|last| killer_id(last, own));
     let (Some(uid), Some(gid)) = (one(idmap::Kind::User), one(idmap::Kind::Group)) else {
         return Err("no ids".to_owned());
     };
-    let somebody = Identity { uid, gid };
-    process::become_killer(somebody).map_err(|error| error.to_string())?;
+    let identity = Identity { uid, gid };
+    process::become_killer(identity).map_err(|error| error.to_string())?;
     wait_for(parent)?;
     match raw::kill(-1, Signal::SIGKILL as i32) {
         // There is nobody else.
@@ -57,7 +57,7 @@ fn sweep_after(parent: Pid) -> Result<(), String> {
 }
 
 /// One of the ids up to `last` that hardly any image has, and that is nobody else's who does this now.
-fn somebody(last: u32, pid: u32) -> u32 {
+fn killer_id(last: u32, pid: u32) -> u32 {
     last / 4 + pid % (last / 2).max(1)
 }
 
@@ -82,11 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sweepers_are_different_users_of_the_middle_of_the_range() {
+    fn killers_are_different_users_of_the_middle_of_the_range() {
         let all: std::collections::BTreeSet<u32> =
-            (1..=30_000).map(|pid| somebody(65_535, pid)).collect();
+            (1..=30_000).map(|pid| killer_id(65_535, pid)).collect();
         assert_eq!(all.len(), 30_000);
         assert!(all.first() > Some(&10_000) && all.last() < Some(&60_000));
-        assert_eq!(somebody(0, 7), 0);
+        assert_eq!(killer_id(0, 7), 0);
     }
 }

@@ -8,39 +8,43 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// All turns.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct Semaphore {
     free: Mutex<u32>,
-    all: u32,
+    permits: u32,
     changed: Condvar,
 }
 
 /// A turn; dropping it gives it to the next.
-pub(super) struct Turn<'a>(&'a Turns);
+pub(super) struct Permit<'a>(&'a Semaphore);
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.0.changed.notify_all();
     }
 }
 
-impl Turns {
-    pub(super) fn new(all: u32) -> Self {
+impl Semaphore {
+    pub(super) fn new(permits: u32) -> Self {
         Self {
-            free: Mutex::new(all),
-            all,
+            free: Mutex::new(permits),
+            permits,
             changed: Condvar::new(),
         }
     }
 
-    /// Waits for a turn; `told` is called once where there is something to wait for. Who has gone waits no longer.
-    pub(super) fn take(&self, told: impl FnOnce(u32), gone: impl Fn() -> bool) -> Option<Turn<'_>> {
+    /// Waits for a turn; `on_wait` is called once where there is something to wait for. Who has cancelled waits no longer.
+    pub(super) fn acquire(
+        &self,
+        on_wait: impl FnOnce(u32),
+        cancelled: impl Fn() -> bool,
+    ) -> Option<Permit<'_>> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if *free == 0 {
-            told(self.all);
+            on_wait(self.permits);
         }
         while *free == 0 {
-            if gone() {
+            if cancelled() {
                 return None;
             }
             free = self
@@ -50,6 +54,6 @@ impl Turns {
                 .0;
         }
         *free -= 1;
-        Some(Turn(self))
+        Some(Permit(self))
     }
 }
