@@ -4,6 +4,7 @@
 //! what each asks for, and runs Buildah in a [`sandbox`] of its own. What it is told comes as [`Settings`].
 
 mod build_killer;
+mod builder_uid;
 mod children;
 pub mod client;
 mod credentials;
@@ -11,7 +12,6 @@ mod environment;
 mod error;
 mod event_loop;
 mod flags;
-mod identity;
 mod isolation;
 mod listener;
 mod namespace;
@@ -20,14 +20,14 @@ mod operation_dir;
 mod paths;
 mod policy;
 mod protocol;
+mod pty;
+mod relay;
 pub mod sandbox;
 mod semaphore;
 pub mod server;
 mod session;
 mod settings;
 mod state;
-mod stdio;
-mod terminal;
 mod variables;
 mod work;
 

@@ -16,7 +16,7 @@ use super::semaphore::Semaphore;
 use super::session::trial;
 use super::settings::Settings;
 use super::state::Builder;
-use super::{environment, event_loop, identity, isolation};
+use super::{builder_uid, environment, event_loop, isolation};
 use dockerfile::Reference;
 use init::signals::Signals;
 use init::{is_pid_1, survivors};
@@ -39,7 +39,7 @@ pub struct Served {
 /// [`ServeError`] where the kernel refuses.
 pub fn take_over(client_uid: u32) -> Result<Signals, ServeError> {
     let signals = Signals::block().map_err(ServeError::kernel("signals cannot be read"))?;
-    identity::take(client_uid)?;
+    builder_uid::assume(client_uid)?;
     process::hide().map_err(ServeError::kernel("prctl(PR_SET_DUMPABLE)"))?;
     if !is_pid_1() {
         process::become_subreaper().map_err(ServeError::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;

@@ -14,8 +14,8 @@ use tracing::info;
 use super::operation::Places;
 use super::operation_dir::OperationDir;
 use super::protocol::{Hello, Kind, read};
+use super::relay::{self, Connection};
 use super::state::Builder;
-use super::stdio::{self, Link};
 use super::work::Planner;
 use report::exit;
 
@@ -24,34 +24,36 @@ const GREETING: Duration = Duration::from_secs(10);
 
 /// Serves one client to its end.
 pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
-    let Ok(link) = Link::of(&stream) else { return };
+    let Ok(connection) = Connection::new(&stream) else {
+        return;
+    };
     let hello = match greeting(&mut stream) {
         Ok(hello) => hello,
         Err(problem) => {
-            link.refuse(&problem, exit::USAGE);
+            connection.refuse(&problem, exit::USAGE);
             return;
         }
     };
-    let link = Arc::new(link);
-    let reader = match link.follow(stream) {
+    let connection = Arc::new(connection);
+    let reader = match connection.spawn_reader(stream) {
         Ok(reader) => reader,
         Err(error) => {
-            link.refuse(
+            connection.refuse(
                 &format!("the builder has no thread to listen with: {error}"),
                 exit::INTERNAL,
             );
             return;
         }
     };
-    let code = match Session::new(builder, &link, &hello).run() {
+    let code = match Session::new(builder, &connection, &hello).run() {
         Ok(code) => code,
         Err(problem) => {
             info!(problem, "refused");
-            link.refuse(&problem, stdio::REFUSED);
+            connection.refuse(&problem, relay::REFUSED);
             0
         }
     };
-    link.end(code);
+    connection.close(code);
     drop(reader);
 }
 
@@ -91,13 +93,13 @@ impl Read for Until<'_> {
 
 struct Session<'a> {
     builder: &'a Arc<Builder>,
-    link: &'a Arc<Link>,
+    connection: &'a Arc<Connection>,
     hello: &'a Hello,
     places: Places,
 }
 
 impl<'a> Session<'a> {
-    fn new(builder: &'a Arc<Builder>, link: &'a Arc<Link>, hello: &'a Hello) -> Self {
+    fn new(builder: &'a Arc<Builder>, connection: &'a Arc<Connection>, hello: &'a Hello) -> Self {
         let runtime = &builder.settings.runtime_directory;
         let places = Places {
             own: runtime.join("job"),
@@ -107,7 +109,7 @@ impl<'a> Session<'a> {
         };
         Self {
             builder,
-            link,
+            connection,
             hello,
             places,
         }
@@ -126,20 +128,20 @@ impl<'a> Session<'a> {
             places: &self.places,
             hello: self.hello,
         }
-        .plan(&mut || self.link.input_whole());
+        .plan(&mut || self.connection.read_all_input());
         // What was read of a Containerfile until a signal came is not worth a complaint.
-        if let Some(code) = self.link.interrupted() {
+        if let Some(code) = self.connection.interrupted() {
             return Ok(code);
         }
         let mut operation = operation?;
         let permit = operation.heavy.then(|| {
             self.builder.permits.acquire(
                 |waiting| {
-                    self.link.notice(&format!(
+                    self.connection.notice(&format!(
                         "waiting for one of {waiting} operations that run already"
                     ));
                 },
-                || self.link.gone() || self.link.interrupted().is_some(),
+                || self.connection.is_closed() || self.connection.interrupted().is_some(),
             )
         });
         if operation.builds {

@@ -19,8 +19,8 @@ use crate::namespace::Namespace;
 use crate::operation::{Operation, Stdin};
 use crate::operation_dir::{self, Medium, OperationDir};
 use crate::protocol::Kind;
+use crate::pty::{self, Pty};
 use crate::sandbox::{self, Plan};
-use crate::terminal::{self, Terminal};
 use init::reap::Ended;
 use linux::{handshake, idmap, raw, trial};
 
@@ -34,22 +34,22 @@ impl Session<'_> {
         directory: &OperationDir,
         operation: &Operation,
     ) -> Result<u8, String> {
-        if self.link.gone() {
+        if self.connection.is_closed() {
             return Err("the client has gone".to_owned());
         }
-        if let Some(code) = self.link.interrupted() {
+        if let Some(code) = self.connection.interrupted() {
             return Ok(code);
         }
         // Where the image's bytes themselves come out, they must not go through a terminal.
         let size = self.hello.terminal.filter(|_| !operation.raw);
-        let terminal = size.map(terminal::open).transpose();
+        let terminal = size.map(pty::open).transpose();
         let terminal = terminal.map_err(failed("a terminal"))?;
         self.write_files(directory, operation, terminal.is_some())
             .map_err(failed("the builder's private directory"))?;
-        let (mut started, socket, ours) = self.start(directory, terminal)?;
+        let (mut started, socket, controller) = self.start(directory, terminal)?;
         let namespace = self.enter(&socket, &mut started)?;
-        let reader = ours.as_ref().map(File::try_clone);
-        self.link.begin(started.pid, namespace, ours);
+        let reader = controller.as_ref().map(File::try_clone);
+        self.connection.attach(started.pid, namespace, controller);
         let pumps = self.attend(&mut started, reader.transpose());
         let writer = self.supply(&operation.stdin, socket);
         let attended = pumps.and_then(|pumps| Ok((pumps, writer?)));
@@ -58,7 +58,7 @@ impl Session<'_> {
             Ok(_) => started.end.recv().unwrap_or(Ended::Signaled(9)),
             Err(_) => Ended::Signaled(9),
         };
-        if let Err(left) = self.link.finish() {
+        if let Err(left) = self.connection.kill_process() {
             warn!(?left, "processes of a build could not be ended");
             return Err(format!(
                 "processes of this build could not be ended: {left:?}"
@@ -76,14 +76,14 @@ impl Session<'_> {
                 .credentials
                 .change_job(&operation.authfile, &file)?;
         }
-        Ok(self.link.exit_code(ended))
+        Ok(self.connection.exit_code(ended))
     }
 
     /// The child, the socket that is its standard input, and our end of its terminal.
     fn start(
         &self,
         directory: &OperationDir,
-        terminal: Option<Terminal>,
+        terminal: Option<Pty>,
     ) -> Result<(Started, UnixStream, Option<File>), String> {
         let (socket, theirs) = UnixStream::pair().map_err(failed("socketpair"))?;
         let mut command = trial::again(sandbox::NAME);
@@ -94,11 +94,11 @@ impl Session<'_> {
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let ours = match terminal {
-            Some(Terminal { ours, theirs }) => {
-                let second = theirs.try_clone().map_err(failed("a terminal"))?;
-                command.stdout(theirs).stderr(second);
-                Some(ours)
+        let controller = match terminal {
+            Some(Pty { controller, user }) => {
+                let second = user.try_clone().map_err(failed("a terminal"))?;
+                command.stdout(user).stderr(second);
+                Some(controller)
             }
             None => {
                 // With a terminal, the child makes a session of its own.
@@ -108,7 +108,7 @@ impl Session<'_> {
         };
         let started = self.builder.children.start(&mut command);
         // The command, which goes here, holds the child's end of the socket open.
-        Ok((started.map_err(failed("fork"))?, socket, ours))
+        Ok((started.map_err(failed("fork"))?, socket, controller))
     }
 
     /// Output goes to the client.
@@ -119,9 +119,9 @@ impl Session<'_> {
     ) -> std::io::Result<Vec<JoinHandle<()>>> {
         let (output, errors) = (started.child.stdout.take(), started.child.stderr.take());
         let pumps = [
-            terminal?.map(|from| self.link.pump(from, Kind::Output)),
-            output.map(|from| self.link.pump(from, Kind::Output)),
-            errors.map(|from| self.link.pump(from, Kind::Error)),
+            terminal?.map(|from| self.connection.spawn_output(from, Kind::Output)),
+            output.map(|from| self.connection.spawn_output(from, Kind::Output)),
+            errors.map(|from| self.connection.spawn_output(from, Kind::Error)),
         ];
         pumps.into_iter().flatten().collect()
     }
@@ -132,7 +132,7 @@ impl Session<'_> {
         mut socket: UnixStream,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
         match input {
-            Stdin::Client => self.link.feed(socket).map(Some),
+            Stdin::Client => self.connection.spawn_input(socket).map(Some),
             Stdin::Given(content) => {
                 // Short, and the socket's buffer takes it.
                 let _ = socket.write_all(content);
@@ -219,7 +219,7 @@ impl Session<'_> {
     }
 }
 
-/// Reads one line, and no byte more: what follows is not ours. A child that failed says why.
+/// Reads one line, and no byte more: what follows is not controller. A child that failed says why.
 fn heard(mut socket: &UnixStream) -> Result<String, String> {
     let mut line = Vec::new();
     let mut byte = [0];

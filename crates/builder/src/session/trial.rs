@@ -10,8 +10,8 @@ use super::Session;
 use crate::isolation::Isolation;
 use crate::operation::{Operation, Private};
 use crate::protocol::{Hello, MAJOR, MINOR};
+use crate::relay::Connection;
 use crate::state::Builder;
-use crate::stdio::Link;
 
 /// This very program is all that the image holds.
 const CONTAINERFILE: &str =
@@ -26,7 +26,7 @@ const LAST_WORDS: usize = 300;
 pub(crate) fn run(builder: &Arc<Builder>, isolation: Isolation) -> Result<(), String> {
     let io = |error: std::io::Error| error.to_string();
     let (ours, mut theirs) = UnixStream::pair().map_err(io)?;
-    let link = Arc::new(Link::of(&ours).map_err(io)?);
+    let connection = Arc::new(Connection::new(&ours).map_err(io)?);
     drop(ours);
     let listener = std::thread::spawn(move || {
         let mut said = Vec::new();
@@ -41,14 +41,14 @@ pub(crate) fn run(builder: &Arc<Builder>, isolation: Isolation) -> Result<(), St
         environment: Default::default(),
         terminal: None,
     };
-    let session = Session::new(builder, &link, &hello);
+    let session = Session::new(builder, &connection, &hello);
     let program = std::fs::read("/proc/self/exe").map_err(io)?;
     let directory = session.new_directory()?;
     let built = session.perform(&directory, &build(&session, isolation, program));
     let cleared = session.perform(&directory, &clear(&session));
-    link.end(0);
+    connection.close(0);
     drop((directory, session));
-    drop(link);
+    drop(connection);
     let said = listener.join().unwrap_or_default();
     match (built?, cleared?) {
         (0, 0) => Ok(()),

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use super::namespace::Namespace;
 use super::paths::SMALL;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
-use super::terminal;
+use super::pty;
 use init::reap::Ended;
 use linux::raw;
 use report::exit::of_signal;
@@ -46,7 +46,7 @@ const ENDING: [Signal; 4] = [
 
 /// One client.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Connection {
     out: Mutex<UnixStream>,
     state: Mutex<State>,
     changed: Condvar,
@@ -57,10 +57,10 @@ struct State {
     input: VecDeque<u8>,
     input_ended: bool,
     granted: u32,
-    gone: bool,
+    closed: bool,
     running: Option<(i32, Namespace)>,
     /// A signal that came while nothing ran that could have ended of it.
-    asked: Option<Signal>,
+    pending_signal: Option<Signal>,
     /// The first signal that was sent on to end the process.
     ended_by: Option<Signal>,
     terminal: Option<File>,
@@ -69,8 +69,8 @@ struct State {
     refused: bool,
 }
 
-impl Link {
-    pub(super) fn of(stream: &UnixStream) -> Result<Self> {
+impl Connection {
+    pub(super) fn new(stream: &UnixStream) -> Result<Self> {
         Ok(Self {
             out: Mutex::new(stream.try_clone()?),
             state: Mutex::default(),
@@ -100,7 +100,7 @@ impl Link {
     }
 
     /// The last frame.
-    pub(super) fn end(&self, code: u8) {
+    pub(super) fn close(&self, code: u8) {
         if !self.state().refused {
             let _ = self.send(Kind::Exit, &[code]);
         }
@@ -108,13 +108,15 @@ impl Link {
         let _ = out.shutdown(Shutdown::Both);
     }
 
-    pub(super) fn gone(&self) -> bool {
-        self.state().gone
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     /// The exit code where a signal has ended all this before there was a process to get it.
     pub(super) fn interrupted(&self) -> Option<u8> {
-        self.state().asked.map(|signal| of_signal(signal as i32))
+        self.state()
+            .pending_signal
+            .map(|signal| of_signal(signal as i32))
     }
 
     /// The exit code for the client: 128 + n if signal n was sent on and the process then failed.
@@ -129,28 +131,28 @@ impl Link {
     ///
     /// # Errors
     /// As pthread_create(3), and likewise below.
-    pub(super) fn follow(self: &Arc<Self>, mut stream: UnixStream) -> Result<JoinHandle<()>> {
-        let link = Arc::clone(self);
+    pub(super) fn spawn_reader(self: &Arc<Self>, mut stream: UnixStream) -> Result<JoinHandle<()>> {
+        let connection = Arc::clone(self);
         thread(move || {
             let mut payload = Vec::new();
             while let Ok(Some(kind)) = read(&mut stream, &mut payload) {
-                if !link.take(kind, &payload) {
+                if !connection.handle_frame(kind, &payload) {
                     break;
                 }
             }
-            let mut state = link.state();
-            state.gone = true;
+            let mut state = connection.state();
+            state.closed = true;
             if let Some((_, namespace)) = &state.running {
                 // What is left then, the end of the operation tells.
                 let _ = namespace.kill_all();
             }
             drop(state);
-            link.changed.notify_all();
+            connection.changed.notify_all();
         })
     }
 
     /// Whether the frame makes sense.
-    fn take(&self, kind: Kind, payload: &[u8]) -> bool {
+    fn handle_frame(&self, kind: Kind, payload: &[u8]) -> bool {
         let mut state = self.state();
         match kind {
             Kind::Input => {
@@ -175,7 +177,7 @@ impl Link {
                     }
                     // Its default is to end a process, and there is none to do otherwise.
                     (Some(signal), None) if *signal != Signal::SIGWINCH => {
-                        state.asked.get_or_insert(*signal);
+                        state.pending_signal.get_or_insert(*signal);
                     }
                     _ => {}
                 }
@@ -184,7 +186,7 @@ impl Link {
                 state.size = Size::read(payload).or(state.size);
                 if let (Some(size), Some(terminal)) = (state.size, &state.terminal) {
                     // It may have been closed meanwhile.
-                    let _ = terminal::resize(terminal, size);
+                    let _ = pty::resize(terminal, size);
                 }
             }
             _ => return false,
@@ -195,10 +197,12 @@ impl Link {
     }
 
     /// Takes up to `limit` bytes of input, asking for more; empty at its end.
-    fn input(&self, limit: usize) -> Vec<u8> {
+    fn read_input(&self, limit: usize) -> Vec<u8> {
         let mut state = self.state();
         loop {
-            if state.gone || state.asked.is_some() || (state.input.is_empty() && state.input_ended)
+            if state.closed
+                || state.pending_signal.is_some()
+                || (state.input.is_empty() && state.input_ended)
             {
                 return Vec::new();
             }
@@ -222,10 +226,10 @@ impl Link {
     }
 
     /// All input at once, for what is small by nature.
-    pub(super) fn input_whole(&self) -> std::result::Result<Vec<u8>, String> {
+    pub(super) fn read_all_input(&self) -> std::result::Result<Vec<u8>, String> {
         let mut whole = Vec::new();
         loop {
-            let part = self.input(CHUNK);
+            let part = self.read_input(CHUNK);
             if part.is_empty() {
                 return Ok(whole);
             }
@@ -237,17 +241,17 @@ impl Link {
     }
 
     /// From now on signals and the client's end reach this process, with those that came before it was there.
-    pub(super) fn begin(&self, pid: i32, namespace: Namespace, terminal: Option<File>) {
+    pub(super) fn attach(&self, pid: i32, namespace: Namespace, terminal: Option<File>) {
         let mut state = self.state();
         if let (Some(size), Some(terminal)) = (state.size, &terminal) {
             // It has the size of the greeting, then.
-            let _ = terminal::resize(terminal, size);
+            let _ = pty::resize(terminal, size);
         }
         state.terminal = terminal;
-        if state.gone {
+        if state.closed {
             let _ = namespace.kill_all();
         }
-        if let Some(signal) = state.asked {
+        if let Some(signal) = state.pending_signal {
             send_signal(pid, signal);
             state.ended_by = Some(signal);
         }
@@ -255,7 +259,7 @@ impl Link {
     }
 
     /// Ends all that is left of the process.
-    pub(super) fn finish(&self) -> std::result::Result<(), Vec<i32>> {
+    pub(super) fn kill_process(&self) -> std::result::Result<(), Vec<i32>> {
         let mut state = self.state();
         state.terminal = None;
         let running = state.running.take();
@@ -264,16 +268,16 @@ impl Link {
     }
 
     /// Sends what comes out of `from`, as it comes.
-    pub(super) fn pump(
+    pub(super) fn spawn_output(
         self: &Arc<Self>,
         mut from: impl Read + Send + 'static,
         kind: Kind,
     ) -> Result<JoinHandle<()>> {
-        let link = Arc::clone(self);
+        let connection = Arc::clone(self);
         let pump = move || {
             let mut buffer = vec![0; CHUNK];
             while let Ok(count @ 1..) = from.read(&mut buffer) {
-                if link.send(kind, &buffer[..count]).is_err() {
+                if connection.send(kind, &buffer[..count]).is_err() {
                     break;
                 }
             }
@@ -282,11 +286,11 @@ impl Link {
     }
 
     /// Hands the client's input on, until either end has had enough.
-    pub(super) fn feed(self: &Arc<Self>, mut to: UnixStream) -> Result<JoinHandle<()>> {
-        let link = Arc::clone(self);
+    pub(super) fn spawn_input(self: &Arc<Self>, mut to: UnixStream) -> Result<JoinHandle<()>> {
+        let connection = Arc::clone(self);
         thread(move || {
             loop {
-                let part = link.input(CHUNK);
+                let part = connection.read_input(CHUNK);
                 if part.is_empty() || to.write_all(&part).is_err() {
                     return;
                 }

@@ -10,9 +10,9 @@ use linux::idmap::{self, Kind, left_out, parse_map};
 use linux::process::{self, Identity};
 
 /// Changes user and rights. Root of a pod's user namespace stays who it is, and works with the files of the job's user.
-pub(super) fn take(client: u32) -> Result<(), ServeError> {
+pub(super) fn assume(client: u32) -> Result<(), ServeError> {
     let now = Identity::effective();
-    let done = match now.uid {
+    let changed = match now.uid {
         // It builds with all the ids that there are.
         0 if client == 0 => Ok(()),
         0 => {
@@ -22,7 +22,7 @@ pub(super) fn take(client: u32) -> Result<(), ServeError> {
             };
             process::become_mapper(now, files)
         }
-        _ => match unreachable().filter(|_| process::can_map()) {
+        _ => match unmapped_identity().filter(|_| process::can_map()) {
             Some(own) => process::become_mapper(own, now),
             None => {
                 warn!(
@@ -32,13 +32,13 @@ pub(super) fn take(client: u32) -> Result<(), ServeError> {
             }
         },
     };
-    done.map_err(|error| ServeError {
+    changed.map_err(|error| ServeError {
         what: "user and capabilities cannot be changed",
         source: std::io::Error::other(error),
     })
 }
 
-fn unreachable() -> Option<Identity> {
+fn unmapped_identity() -> Option<Identity> {
     let id = |kind: Kind| {
         let ours = std::fs::read_to_string(kind.map_file("self")).ok()?;
         left_out(&parse_map(&ours), &idmap::planned(kind).ok()?)

@@ -11,35 +11,35 @@ use super::protocol::Size;
 
 /// Our end and the process's.
 #[derive(Debug)]
-pub(super) struct Terminal {
-    pub(super) ours: File,
-    pub(super) theirs: OwnedFd,
+pub(super) struct Pty {
+    pub(super) controller: File,
+    pub(super) user: OwnedFd,
 }
 
 /// Makes one of that size.
-pub(super) fn open(size: Size) -> std::io::Result<Terminal> {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&ours)?;
-    unlockpt(&ours)?;
-    let name = ptsname(&ours, Vec::new())?;
+pub(super) fn open(size: Size) -> std::io::Result<Pty> {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&controller)?;
+    unlockpt(&controller)?;
+    let name = ptsname(&controller, Vec::new())?;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let theirs = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
-    let ours = File::from(ours);
-    resize(&ours, size)?;
+    let user = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+    let controller = File::from(controller);
+    resize(&controller, size)?;
     // What is to be done with the output, the client's own terminal does.
-    let mut settings = tcgetattr(&theirs)?;
+    let mut settings = tcgetattr(&user)?;
     settings.output_modes.remove(OutputModes::OPOST);
-    tcsetattr(&theirs, OptionalActions::Now, &settings)?;
-    Ok(Terminal { ours, theirs })
+    tcsetattr(&user, OptionalActions::Now, &settings)?;
+    Ok(Pty { controller, user })
 }
 
 /// The kernel tells the process with SIGWINCH.
-pub(super) fn resize(ours: &File, size: Size) -> std::io::Result<()> {
+pub(super) fn resize(controller: &File, size: Size) -> std::io::Result<()> {
     let size = Winsize {
         ws_row: size.rows,
         ws_col: size.columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
-    Ok(tcsetwinsize(ours, size)?)
+    Ok(tcsetwinsize(controller, size)?)
 }
