@@ -46,7 +46,7 @@ impl Isolation {
 
 /// Whether a container may have a /proc of its own, which all but chroot isolation need. Not so where parts of ours are
 /// masked, as in most pods.
-pub(super) fn own_proc() -> Result<(), String> {
+pub(super) fn probe_own_proc() -> Result<(), String> {
     let trial = Trial {
         name: rooms::PROC,
         arguments: Vec::new(),
@@ -65,12 +65,12 @@ pub(super) fn own_proc() -> Result<(), String> {
 
 /// What the trials have shown, once they are done.
 #[derive(Debug)]
-pub(super) struct Proof {
+pub(super) struct IsolationChoice {
     own_proc: Result<(), String>,
     chosen: OnceLock<Isolation>,
 }
 
-impl Proof {
+impl IsolationChoice {
     pub(super) fn new(own_proc: Result<(), String>) -> Self {
         Self {
             own_proc,
@@ -83,9 +83,12 @@ impl Proof {
     }
 
     /// Tries, where nobody has yet; everybody else waits.
-    pub(super) fn of(&self, attempt: impl Fn(Isolation) -> Result<(), String>) -> Isolation {
+    pub(super) fn get_or_probe(
+        &self,
+        probe: impl Fn(Isolation) -> Result<(), String>,
+    ) -> Isolation {
         *self.chosen.get_or_init(|| {
-            let chosen = choose(self.own_proc.clone(), attempt);
+            let chosen = choose(self.own_proc.clone(), probe);
             info!(isolation = chosen.name(), "RUN steps");
             chosen
         })
@@ -94,14 +97,14 @@ impl Proof {
 
 fn choose(
     own_proc: Result<(), String>,
-    attempt: impl Fn(Isolation) -> Result<(), String>,
+    probe: impl Fn(Isolation) -> Result<(), String>,
 ) -> Isolation {
     if let Err(reason) = own_proc {
         info!(reason, "isolation oci and rootless do not work here");
         return Isolation::Chroot;
     }
     for isolation in [Isolation::Oci, Isolation::Rootless] {
-        match attempt(isolation) {
+        match probe(isolation) {
             Ok(()) => return isolation,
             Err(reason) => {
                 info!(isolation = isolation.name(), reason, "does not work here");
@@ -145,10 +148,13 @@ mod tests {
 
     #[test]
     fn trials_are_made_once() {
-        let proof = Proof::new(Ok(()));
-        assert_eq!(proof.known(), None);
-        assert_eq!(proof.of(|_| Ok(())), Isolation::Oci);
-        assert_eq!(proof.of(|_| panic!("a second time")), Isolation::Oci);
-        assert_eq!(proof.known(), Some(Isolation::Oci));
+        let choice = IsolationChoice::new(Ok(()));
+        assert_eq!(choice.known(), None);
+        assert_eq!(choice.get_or_probe(|_| Ok(())), Isolation::Oci);
+        assert_eq!(
+            choice.get_or_probe(|_| panic!("a second time")),
+            Isolation::Oci
+        );
+        assert_eq!(choice.known(), Some(Isolation::Oci));
     }
 }

@@ -9,11 +9,11 @@ use tracing::{info, warn};
 
 use super::credentials::Credentials;
 use super::error::ServeError;
-use super::isolation::Proof;
+use super::isolation::IsolationChoice;
 use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
 use super::semaphore::Semaphore;
-use super::session::trial;
+use super::session::isolation_probe;
 use super::settings::Settings;
 use super::state::Builder;
 use super::{builder_uid, environment, event_loop, isolation};
@@ -154,8 +154,8 @@ fn prepare(
         permits: Semaphore::new(settings.parallel.max(1)),
         operation_dirs,
         clients: AtomicUsize::new(0),
-        isolation: Proof::new(isolation::own_proc()),
-        attempt: trial::run,
+        isolation: IsolationChoice::new(isolation::probe_own_proc()),
+        probe: isolation_probe::run,
         settings,
     })
 }

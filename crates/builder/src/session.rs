@@ -1,8 +1,8 @@
 //! One client: its greeting, its turn, its operation, and its end, whichever comes first.
 
-mod deliver;
-mod perform;
-pub(super) mod trial;
+mod execute;
+pub(super) mod isolation_probe;
+mod outputs;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -150,16 +150,16 @@ impl<'a> Session<'a> {
             operation.arguments.splice(1..1, flags);
         }
         for before in &operation.before {
-            let code = self.perform(&self.new_directory()?, before)?;
+            let code = self.execute(&self.new_directory()?, before)?;
             if code != 0 {
                 return Ok(code);
             }
         }
         let directory = self.new_directory()?;
-        let code = self.perform(&directory, &operation)?;
+        let code = self.execute(&directory, &operation)?;
         drop(permit);
         if code == 0 {
-            self.deliver(&operation, &directory)?;
+            self.copy_outputs(&operation, &directory)?;
         }
         Ok(code)
     }

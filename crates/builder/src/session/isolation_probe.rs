@@ -44,8 +44,8 @@ pub(crate) fn run(builder: &Arc<Builder>, isolation: Isolation) -> Result<(), St
     let session = Session::new(builder, &connection, &hello);
     let program = std::fs::read("/proc/self/exe").map_err(io)?;
     let directory = session.new_directory()?;
-    let built = session.perform(&directory, &build(&session, isolation, program));
-    let cleared = session.perform(&directory, &clear(&session));
+    let built = session.execute(&directory, &build(&session, isolation, program));
+    let cleared = session.execute(&directory, &clear(&session));
     connection.close(0);
     drop((directory, session));
     drop(connection);

@@ -9,7 +9,7 @@ use crate::paths::problem;
 
 impl Session<'_> {
     /// What Buildah wrote for the job, copied from its directory to where the job wants it.
-    pub(super) fn deliver(
+    pub(super) fn copy_outputs(
         &self,
         operation: &Operation,
         directory: &OperationDir,
@@ -40,7 +40,7 @@ impl Session<'_> {
             .create_directory(&output.relative)
             .map_err(|error| problem(&output.relative, &error))?;
         let archive = PathBuf::from(directory.name()).join(name);
-        match self.perform(
+        match self.execute(
             &self.new_directory()?,
             &unpacking(output, archive, &self.places),
         )? {

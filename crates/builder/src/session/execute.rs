@@ -29,7 +29,7 @@ const START: Duration = Duration::from_secs(60);
 
 impl Session<'_> {
     /// Runs one command line of Buildah; nothing of it is left running afterwards.
-    pub(super) fn perform(
+    pub(super) fn execute(
         &self,
         directory: &OperationDir,
         operation: &Operation,
@@ -50,8 +50,8 @@ impl Session<'_> {
         let namespace = self.enter(&socket, &mut started)?;
         let reader = controller.as_ref().map(File::try_clone);
         self.connection.attach(started.pid, namespace, controller);
-        let pumps = self.attend(&mut started, reader.transpose());
-        let writer = self.supply(&operation.stdin, socket);
+        let pumps = self.relay_output(&mut started, reader.transpose());
+        let writer = self.supply_input(&operation.stdin, socket);
         let attended = pumps.and_then(|pumps| Ok((pumps, writer?)));
         // Where nobody attends to it, it ends at once.
         let ended = match attended {
@@ -112,7 +112,7 @@ impl Session<'_> {
     }
 
     /// Output goes to the client.
-    fn attend(
+    fn relay_output(
         &self,
         started: &mut Started,
         terminal: std::io::Result<Option<File>>,
@@ -126,7 +126,7 @@ impl Session<'_> {
         pumps.into_iter().flatten().collect()
     }
 
-    fn supply(
+    fn supply_input(
         &self,
         input: &Stdin,
         mut socket: UnixStream,
@@ -144,7 +144,7 @@ impl Session<'_> {
 
     /// Maps the child's ids, and waits until it is where Buildah is to run. A child that does not get there is ended.
     fn enter(&self, socket: &UnixStream, started: &mut Started) -> Result<Namespace, String> {
-        self.let_in(socket, started.pid).map_err(|problem| {
+        self.handshake(socket, started.pid).map_err(|problem| {
             // It may have ended by itself.
             let _ = raw::kill(started.pid, Signal::SIGKILL as i32);
             let _ = started.end.recv();
@@ -157,11 +157,11 @@ impl Session<'_> {
         })
     }
 
-    fn let_in(&self, mut socket: &UnixStream, pid: i32) -> Result<Namespace, String> {
+    fn handshake(&self, mut socket: &UnixStream, pid: i32) -> Result<Namespace, String> {
         socket
             .set_read_timeout(Some(START))
             .map_err(failed("the sandbox"))?;
-        if heard(socket)? != handshake::READY {
+        if read_line(socket)? != handshake::READY {
             return Err("the sandbox is not ready".to_owned());
         }
         let children = &self.builder.children;
@@ -170,7 +170,7 @@ impl Session<'_> {
         socket
             .write_all(handshake::GO)
             .map_err(failed("the sandbox"))?;
-        let inside = heard(socket)?;
+        let inside = read_line(socket)?;
         let killer = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
         let killer = killer.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
         let killer = killer.map(|pid| children.await_orphan(pid));
@@ -220,7 +220,7 @@ impl Session<'_> {
 }
 
 /// Reads one line, and no byte more: what follows is not controller. A child that failed says why.
-fn heard(mut socket: &UnixStream) -> Result<String, String> {
+fn read_line(mut socket: &UnixStream) -> Result<String, String> {
     let mut line = Vec::new();
     let mut byte = [0];
     while !line.ends_with(b"\n") && line.len() < 4096 {
