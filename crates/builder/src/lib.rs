@@ -18,6 +18,7 @@ mod namespace;
 mod operation;
 mod operation_dir;
 mod paths;
+mod plan;
 mod policy;
 mod protocol;
 mod pty;
@@ -29,7 +30,6 @@ mod session;
 mod settings;
 mod state;
 mod variables;
-mod work;
 
 pub use credentials::Credentials;
 pub use error::ServeError;

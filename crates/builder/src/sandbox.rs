@@ -37,7 +37,7 @@ pub const INSIDE: &str = "inside ";
 
 /// All that the child has to know. It lies in the operation's own directory.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Plan {
+pub struct Spec {
     /// The program.
     pub program: String,
     /// Its arguments.
@@ -78,7 +78,7 @@ pub fn child(arguments: &[OsString]) -> u8 {
     let done = match userns::enter_saying(|| to_parent(handshake::READY)) {
         Ok(()) => arguments
             .first()
-            .ok_or_else(|| "no plan".to_owned())
+            .ok_or_else(|| "no spec".to_owned())
             .and_then(|path| run(Path::new(path))),
         Err(verdict) => Err(refused(&verdict)),
     };
@@ -89,10 +89,10 @@ pub fn child(arguments: &[OsString]) -> u8 {
 }
 
 fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
-    let plan = std::fs::read(directory.join("plan.json")).map_err(|error| error.to_string())?;
-    let plan: Plan = serde_json::from_slice(&plan).map_err(|error| error.to_string())?;
-    prepare(&plan)?;
-    let killer = plan.has_killer.then(build_killer::start).transpose()?;
+    let spec = std::fs::read(directory.join("spec.json")).map_err(|error| error.to_string())?;
+    let spec: Spec = serde_json::from_slice(&spec).map_err(|error| error.to_string())?;
+    prepare(&spec)?;
+    let killer = spec.has_killer.then(build_killer::start).transpose()?;
     enter_second()?;
     let killer = killer.map_or(0, Pid::as_raw);
     to_parent(&format!("{INSIDE}{killer}\n")).map_err(|error| error.to_string())?;
@@ -102,18 +102,18 @@ fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
         .read_exact(&mut answer)
         .map_err(|error| error.to_string())?;
     drop(stdin);
-    if plan.terminal {
+    if spec.terminal {
         nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
         rustix::process::ioctl_tiocsctty(std::io::stdout())
             .map_err(|errno| format!("TIOCSCTTY: {errno}"))?;
     }
-    let error = Command::new(&plan.program)
-        .args(&plan.arguments)
+    let error = Command::new(&spec.program)
+        .args(&spec.arguments)
         .env_clear()
-        .envs(plan.environment)
+        .envs(spec.environment)
         .current_dir("/")
         .exec();
-    Err(format!("exec({}): {error}", plan.program))
+    Err(format!("exec({}): {error}", spec.program))
 }
 
 /// Our standard input is a socket whose other end is PID 1's: it is written to as well.
@@ -123,49 +123,49 @@ fn to_parent(text: &str) -> std::io::Result<()> {
         .map_err(Into::into)
 }
 
-fn prepare(plan: &Plan) -> Result<(), String> {
+fn prepare(spec: &Spec) -> Result<(), String> {
     let workspace =
-        Workspace::open(&plan.workspace).map_err(|error| problem(&plan.workspace, &error))?;
+        Workspace::open(&spec.workspace).map_err(|error| problem(&spec.workspace, &error))?;
     let mut inputs = Vec::new();
-    for input in &plan.inputs {
+    for input in &spec.inputs {
         let found = workspace.resolve(&input.relative);
         let found =
-            found.map_err(|error| problem(&plan.workspace.join(&input.relative), &error))?;
+            found.map_err(|error| problem(&spec.workspace.join(&input.relative), &error))?;
         inputs.push((input, found));
     }
-    let containers = open(&plan.runtime.join("containers"))?;
-    let run_root = open(&plan.runtime.join("containers/run"))?;
-    let name = Path::new(&plan.operation);
-    let own = operation(&plan.runtime, name)?;
-    let disk = operation(&plan.volume, name)?;
-    let archive = plan.archive.as_ref();
+    let containers = open(&spec.runtime.join("containers"))?;
+    let run_root = open(&spec.runtime.join("containers/run"))?;
+    let name = Path::new(&spec.operation);
+    let own = operation(&spec.runtime, name)?;
+    let disk = operation(&spec.volume, name)?;
+    let archive = spec.archive.as_ref();
     let archive =
-        archive.map(|(file, place)| Ok::<_, String>((operation(&plan.volume, file)?, place)));
+        archive.map(|(file, place)| Ok::<_, String>((operation(&spec.volume, file)?, place)));
     let archive = archive.transpose()?;
-    for path in plan.hidden.iter().chain([&plan.workspace, &plan.runtime]) {
+    for path in spec.hidden.iter().chain([&spec.workspace, &spec.runtime]) {
         if path.is_dir() {
             mount_memory(path)?;
         }
     }
     // What other operations write is nobody's to see or to plant.
-    match plan.storage {
-        true => mount_memory(&plan.volume.join(operation_dir::PARENT))?,
-        false => mount_memory(&plan.volume)?,
+    match spec.storage {
+        true => mount_memory(&spec.volume.join(operation_dir::PARENT))?,
+        false => mount_memory(&spec.volume)?,
     }
     // What configures the next operation is nobody's to change in this one.
-    show(&containers, &plan.runtime.join("containers"))?;
-    restrict(&plan.runtime.join("containers"), READ_ONLY | DATA)?;
-    show(&run_root, &plan.runtime.join("containers/run"))?;
-    show(&own, &plan.own_place)?;
-    restrict(&plan.own_place, DATA)?;
-    show(&disk, &plan.disk_place)?;
+    show(&containers, &spec.runtime.join("containers"))?;
+    restrict(&spec.runtime.join("containers"), READ_ONLY | DATA)?;
+    show(&run_root, &spec.runtime.join("containers/run"))?;
+    show(&own, &spec.own_place)?;
+    restrict(&spec.own_place, DATA)?;
+    show(&disk, &spec.disk_place)?;
     if let Some((found, place)) = &archive {
         show(found, place)?;
         restrict(place, READ_ONLY | DATA)?;
     }
-    let home = plan.runtime.join("home/.config");
+    let home = spec.runtime.join("home/.config");
     create_dir_all(&home)
-        .and_then(|()| symlink(plan.runtime.join("containers"), home.join("containers")))
+        .and_then(|()| symlink(spec.runtime.join("containers"), home.join("containers")))
         .map_err(|error| format!("{}: {error}", home.display()))?;
     for (input, found) in &inputs {
         show(found, &input.place)?;

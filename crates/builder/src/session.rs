@@ -13,10 +13,10 @@ use tracing::info;
 
 use super::operation::Places;
 use super::operation_dir::OperationDir;
+use super::plan::Planner;
 use super::protocol::{Hello, Kind, read};
 use super::relay::{self, Connection};
 use super::state::Builder;
-use super::work::Planner;
 use report::exit;
 
 /// How long a client may take to say what it wants.

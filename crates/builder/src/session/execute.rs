@@ -20,7 +20,7 @@ use crate::operation::{Operation, Stdin};
 use crate::operation_dir::{self, Medium, OperationDir};
 use crate::protocol::Kind;
 use crate::pty::{self, Pty};
-use crate::sandbox::{self, Plan};
+use crate::sandbox::{self, Spec};
 use init::reap::Ended;
 use linux::{handshake, idmap, raw, trial};
 
@@ -193,7 +193,7 @@ impl Session<'_> {
             "REGISTRY_AUTH_FILE".to_owned(),
             self.places.own.join("auth.json").display().to_string(),
         ));
-        let plan = Plan {
+        let spec = Spec {
             program: operation.program.unwrap_or("buildah").to_owned(),
             arguments: operation.arguments.clone(),
             environment,
@@ -210,7 +210,7 @@ impl Session<'_> {
             terminal,
             has_killer: operation.builds,
         };
-        directory.write("plan.json", &serde_json::to_vec(&plan)?)?;
+        directory.write("spec.json", &serde_json::to_vec(&spec)?)?;
         directory.write("auth.json", &operation.authfile)?;
         for file in &operation.files {
             directory.write(&file.name, &file.content)?;

@@ -10,7 +10,7 @@ use super::*;
 /// `builder` has credentials for registry.example.
 const BUILDER: &str = r#"{"auths":{"registry.example":{"auth":"YnVpbGRlcg=="}}}"#;
 
-struct Lab {
+struct Fixture {
     directory: tempfile::TempDir,
     settings: Settings,
 }
@@ -42,7 +42,7 @@ fn settings(workspace: &Path) -> Settings {
     }
 }
 
-impl Lab {
+impl Fixture {
     fn new(containerfile: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("Containerfile"), containerfile).unwrap();
@@ -54,9 +54,9 @@ impl Lab {
     }
 
     fn with_cache(containerfile: &str) -> Self {
-        let mut lab = Self::new(containerfile);
-        lab.settings.cache = Some("registry.example/cache".to_owned());
-        lab
+        let mut fixture = Self::new(containerfile);
+        fixture.settings.cache = Some("registry.example/cache".to_owned());
+        fixture
     }
 
     fn plan(&self, line: &str, environment: &[(&str, &str)]) -> Result<Operation, String> {
@@ -110,8 +110,8 @@ const PROXY: &[(&str, &str)] = &[("https_proxy", "http://thief"), ("NO_PROXY", "
 
 #[test]
 fn proxies_of_the_job_are_for_run_steps_alone() {
-    let lab = Lab::with_cache("FROM scratch");
-    let build = lab.plan("build .", PROXY).unwrap();
+    let fixture = Fixture::with_cache("FROM scratch");
+    let build = fixture.plan("build .", PROXY).unwrap();
     let proxies = file(&build, "proxies").unwrap();
     assert_eq!(
         proxies.content.as_slice(),
@@ -125,41 +125,41 @@ fn proxies_of_the_job_are_for_run_steps_alone() {
         !build.arguments.join(" ").contains("thief"),
         "a command line can be read"
     );
-    let without = lab.plan("build --http-proxy=false .", PROXY).unwrap();
+    let without = fixture.plan("build --http-proxy=false .", PROXY).unwrap();
     assert!(has(&without, "--http-proxy=false") && file(&without, "proxies").is_none());
 }
 
 #[test]
 fn the_cache_is_read_and_its_credentials_open_nothing_else() {
-    let mut lab = Lab::with_cache("FROM scratch");
-    let build = lab.plan("build .", &[]).unwrap();
+    let mut fixture = Fixture::with_cache("FROM scratch");
+    let build = fixture.plan("build .", &[]).unwrap();
     assert!(has(&build, "--cache-from=registry.example/cache"));
     assert!(!build.arguments.join(" ").contains("cache-to"));
     assert_eq!(
         authfile(&build),
         r#"{"auths":{"registry.example/cache":{"auth":"YnVpbGRlcg=="}}}"#
     );
-    lab.settings.cache_write = true;
-    let build = lab.plan("build .", &[]).unwrap();
+    fixture.settings.cache_write = true;
+    let build = fixture.plan("build .", &[]).unwrap();
     assert!(has(&build, "--cache-to=registry.example/cache"));
     // An export has no layers, and so no cache.
-    let export = lab.plan("build --output out .", &[]).unwrap();
+    let export = fixture.plan("build --output out .", &[]).unwrap();
     assert!(!export.arguments.join(" ").contains("cache-"));
     assert_eq!(authfile(&export), r#"{"auths":{}}"#);
 }
 
 #[test]
 fn certificates_are_verified_wherever_the_builders_credentials_go() {
-    let mut lab = Lab::with_cache("FROM scratch");
+    let mut fixture = Fixture::with_cache("FROM scratch");
     let unverified = "build --tls-verify=false .";
-    lab.refused(unverified, "would get the builder's credentials");
-    lab.settings.insecure_registries = vec!["registry.example".to_owned()];
-    assert!(lab.plan(unverified, &[]).is_ok());
-    lab.settings.insecure_registries.clear();
-    lab.settings.cache = Some("other.example/cache".to_owned());
-    assert!(lab.plan(unverified, &[]).is_ok());
+    fixture.refused(unverified, "would get the builder's credentials");
+    fixture.settings.insecure_registries = vec!["registry.example".to_owned()];
+    assert!(fixture.plan(unverified, &[]).is_ok());
+    fixture.settings.insecure_registries.clear();
+    fixture.settings.cache = Some("other.example/cache".to_owned());
+    assert!(fixture.plan(unverified, &[]).is_ok());
     // What is pulled with them beforehand is verified, whatever the build says.
-    let private = Lab::new("FROM registry.example/private");
+    let private = Fixture::new("FROM registry.example/private");
     let build = private.plan(unverified, PROXY).unwrap();
     let pull = &build.before[0];
     assert!(authfile(pull).contains("YnVpbGRlcg==") && !authfile(&build).contains("YnVpbGRlcg=="));
@@ -168,8 +168,8 @@ fn certificates_are_verified_wherever_the_builders_credentials_go() {
 
 #[test]
 fn nobody_pushes_into_the_cache() {
-    let mut lab = Lab::with_cache("FROM scratch");
-    lab.settings.cache_write = true;
+    let mut fixture = Fixture::with_cache("FROM scratch");
+    fixture.settings.cache_write = true;
     let digest = format!("registry.example/cache@sha256:{}", "0".repeat(64));
     for target in [
         "registry.example/cache",
@@ -184,21 +184,21 @@ fn nobody_pushes_into_the_cache() {
             format!("manifest push --all localhost/x {target}"),
             format!("build --layers --cache-to {target} ."),
         ] {
-            lab.refused(&line, "it is builder.cache");
+            fixture.refused(&line, "it is builder.cache");
         }
     }
     for line in [
         "push registry.example/cached",
         "push registry.example:8443/cache",
     ] {
-        assert!(lab.plan(line, &[]).is_ok(), "{line}");
+        assert!(fixture.plan(line, &[]).is_ok(), "{line}");
     }
 }
 
 #[test]
 fn a_build_takes_images_from_registries_and_the_storage_alone() {
-    let lab = Lab::new("FROM scratch");
-    let build = lab.plan("build .", &[]).unwrap();
+    let fixture = Fixture::new("FROM scratch");
+    let build = fixture.plan("build .", &[]).unwrap();
     let policy = file(&build, "policy").unwrap();
     let flag = format!("--signature-policy=/own/memory/{}", policy.name);
     assert!(has(&build, &flag));
@@ -214,8 +214,8 @@ fn a_build_takes_images_from_registries_and_the_storage_alone() {
 #[test]
 fn images_are_pulled_beforehand_as_the_build_names_them_and_quietly() {
     // Without a registry, it may be one that was built here.
-    let lab = Lab::new("FROM registry.example/a\nCOPY --from=app / /");
-    let build = lab
+    let fixture = Fixture::new("FROM registry.example/a\nCOPY --from=app / /");
+    let build = fixture
         .plan("build --pull --platform linux/arm64 .", &[])
         .unwrap();
     let pull = |image: &str| {
@@ -235,42 +235,42 @@ fn images_are_pulled_beforehand_as_the_build_names_them_and_quietly() {
 #[test]
 fn several_platforms_are_built_where_nothing_is_pulled_beforehand() {
     let several = "build --platform linux/arm64,linux/amd64 .";
-    let lab = Lab::new("FROM registry.example/a");
-    lab.refused(several, "a --platform of its own");
-    lab.refused("build --all-platforms .", "a --platform of its own");
-    let lab = Lab::new("FROM other.example/a");
-    assert!(lab.plan(several, &[]).unwrap().before.is_empty());
+    let fixture = Fixture::new("FROM registry.example/a");
+    fixture.refused(several, "a --platform of its own");
+    fixture.refused("build --all-platforms .", "a --platform of its own");
+    let fixture = Fixture::new("FROM other.example/a");
+    assert!(fixture.plan(several, &[]).unwrap().before.is_empty());
 }
 
 #[test]
 fn a_mount_program_and_the_caches_credentials_do_not_meet() {
-    let mut lab = Lab::with_cache("FROM scratch");
-    lab.settings.storage.mount_program = true;
-    let build = lab.plan("build .", &[]).unwrap();
+    let mut fixture = Fixture::with_cache("FROM scratch");
+    fixture.settings.storage.mount_program = true;
+    let build = fixture.plan("build .", &[]).unwrap();
     assert!(!build.arguments.join(" ").contains("cache-from"));
     assert_eq!(authfile(&build), r#"{"auths":{}}"#);
-    lab.settings.cache = Some("other.example/cache".to_owned());
-    let build = lab.plan("build .", &[]).unwrap();
+    fixture.settings.cache = Some("other.example/cache".to_owned());
+    let build = fixture.plan("build .", &[]).unwrap();
     assert!(has(&build, "--cache-from=other.example/cache"));
 }
 
 #[test]
 fn a_file_of_arguments_takes_nothing_from_the_builders_environment() {
-    let lab = Lab::new("FROM scratch");
-    let path = lab.directory.path().join("arguments");
+    let fixture = Fixture::new("FROM scratch");
+    let path = fixture.directory.path().join("arguments");
     let line = "build --build-arg-file arguments .";
     std::fs::write(&path, "# comment\n\nA=1\nB=x=y\n").unwrap();
-    let build = lab.plan(line, &[]).unwrap();
+    let build = fixture.plan(line, &[]).unwrap();
     let file = file(&build, "arguments").unwrap();
     assert!(file.content.ends_with(b"B=x=y\n"));
     std::fs::write(&path, "A=1\nhttps_proxy\n").unwrap();
-    lab.refused(line, "line 2: there is no value");
+    fixture.refused(line, "line 2: there is no value");
 }
 
 #[test]
 fn credentials_on_the_command_line_are_for_images_that_the_builders_do_not_open() {
-    let lab = Lab::with_cache("FROM registry.example/a\nCOPY --from=other.example/b / /");
-    let build = lab.plan("build --creds me:mine --pull .", &[]).unwrap();
+    let fixture = Fixture::with_cache("FROM registry.example/a\nCOPY --from=other.example/b / /");
+    let build = fixture.plan("build --creds me:mine --pull .", &[]).unwrap();
     let given = r#""other.example/b":{"auth":"bWU6bWluZQ=="}"#;
     assert!(authfile(&build).contains(given), "{}", authfile(&build));
     assert!(authfile(&build).contains("registry.example/cache"));
