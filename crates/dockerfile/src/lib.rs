@@ -1,13 +1,15 @@
-//! Reads Dockerfiles, and the names of images in them, by the very rules of Buildah.
+//! Reads Dockerfiles, and the names of images in them, by the rules of Buildah.
 //!
-//! [`images`] says which images a build names. [`Reference`] is the one reader of such a name that the builder has. Both
-//! are pure: they take text, and open no file and no connection.
+//! [`images`] lists the images that a build names. [`Reference`] reads one such name. Both take text; they open neither
+//! files nor connections.
 
+mod error;
+mod expansion;
 mod heredoc;
 mod images;
-mod lines;
+mod lexer;
 mod reference;
-mod words;
 
-pub use images::{Arguments, Given, images};
+pub use error::{DockerfileError, ExpansionProblem, Problem};
+pub use images::{BuildArgs, BuildOptions, images};
 pub use reference::{Reference, is_registry};

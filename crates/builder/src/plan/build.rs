@@ -17,7 +17,7 @@ use crate::credentials::Owner;
 use crate::operation::{Input, Stdin};
 use crate::paths::problem;
 use crate::variables::{PROXIES, SETTINGS};
-use dockerfile::{Arguments, Given};
+use dockerfile::{BuildArgs, BuildOptions};
 
 /// Buildah 1.39 leaves steps that it finds in its cache out of what it exports, and says nothing.
 const NO_LAYERS: &str = "--layers=false";
@@ -47,7 +47,7 @@ impl Planner<'_> {
         if !exported {
             self.cache(parsed, &mut operation)?;
         }
-        let mut images = platforms::images(parsed, &texts, Given::of(arguments, contexts))?;
+        let mut images = platforms::images(parsed, &texts, BuildOptions::new(arguments, contexts))?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         self.pulls(parsed, &images, &mut operation);
         platforms::one_where_pulled(parsed, &operation)?;
@@ -93,8 +93,8 @@ impl Planner<'_> {
     }
 
     /// `--build-arg` and `--env`; a name alone means the job's variable.
-    fn variables(&self, parsed: &Parsed, operation: &mut Operation) -> Result<Arguments, String> {
-        let mut arguments = Arguments::new();
+    fn variables(&self, parsed: &Parsed, operation: &mut Operation) -> Result<BuildArgs, String> {
+        let mut arguments = BuildArgs::new();
         for path in parsed.values("build-arg-file") {
             let relative = self.relative(path)?;
             let content = self.workspace.read(&relative);

@@ -1,19 +1,19 @@
 //! The platforms of a build: a FROM may name another image for each.
 
 use super::{Operation, Parsed, Reference};
-use dockerfile::Given;
+use dockerfile::BuildOptions;
 
 /// The images that the Containerfiles name, for all platforms together.
 pub(super) fn images(
     parsed: &Parsed,
     texts: &[String],
-    mut given: Given,
+    mut options: BuildOptions,
 ) -> Result<Vec<Reference>, String> {
-    let asked = given.arguments.remove("TARGETPLATFORM");
+    let asked = options.build_args.remove("TARGETPLATFORM");
     let mut images: Vec<Reference> = Vec::new();
     for platform in platforms(parsed, asked.as_deref()) {
-        given.builtin = platform.variables().into();
-        for image in dockerfile::images(texts, &given)? {
+        options.predefined = platform.variables().into();
+        for image in dockerfile::images(texts, &options).map_err(|error| error.to_string())? {
             if !images.contains(&image) {
                 images.push(image);
             }
@@ -109,7 +109,7 @@ mod tests {
     fn found(flags: &[&str], text: &str) -> Vec<String> {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         let parsed = parse(&[VERBS[0].flags], &flags, false).unwrap();
-        let images = images(&parsed, &[text.to_owned()], Given::default()).unwrap();
+        let images = images(&parsed, &[text.to_owned()], BuildOptions::default()).unwrap();
         images
             .iter()
             .map(|image| image.repository.clone())

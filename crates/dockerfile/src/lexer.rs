@@ -1,30 +1,30 @@
-//! A Containerfile's text taken apart into instructions, by the rules of the parser that Buildah 1.39 has.
+//! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39.
 //!
-//! Those differ from Docker's: a comment or an empty line ends the directives, and a comment in a continued line may be
-//! indented. Source: openshift/imagebuilder, `dockerfile/parser`.
+//! These rules differ from Docker's in two points. A comment or an empty line ends the directives. A comment in a continued
+//! line may be indented. Source: openshift/imagebuilder, `dockerfile/parser`.
 
-use super::heredoc;
-use super::words;
+use super::error::Problem;
+use super::{expansion, heredoc};
 
 /// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Instruction {
-    /// The line that it begins on, from 1.
+    /// Its first line, from 1.
     pub(super) line: usize,
     /// Its name in lower case.
     pub(super) name: String,
-    /// What begins with `--`, quotes removed.
+    /// The words that begin with `--`, without quotes.
     pub(super) flags: Vec<String>,
-    /// The rest, without white space around it.
+    /// The text after the flags, without white space around it.
     pub(super) rest: String,
     /// Whether it is the trigger of an ONBUILD.
     pub(super) trigger: bool,
 }
 
-/// What went wrong, with the line.
-pub(super) type Fault = (usize, String);
+/// A problem, with the line of the instruction.
+pub(super) type Fault = (usize, Problem);
 
-/// All instructions of one file.
+/// Returns all instructions of one file.
 pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().enumerate();
@@ -51,9 +51,9 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
         }
         let instruction = instruction_or_trigger(index + 1, &whole);
         if instruction.may_have_heredocs() {
-            let documents = heredoc::of(&whole).map_err(|problem| (index + 1, problem))?;
+            let documents = heredoc::documents(&whole).map_err(|problem| (index + 1, problem))?;
             for document in &documents {
-                skip(document, &mut lines).map_err(|problem| (index + 1, problem))?;
+                skip_heredoc(document, &mut lines).map_err(|problem| (index + 1, problem))?;
             }
         }
         found.push(instruction);
@@ -61,11 +61,11 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
     Ok(found)
 }
 
-/// The body of a here-document is no instruction.
-fn skip<'a>(
+/// Skips the body of a here-document: its lines are not instructions.
+fn skip_heredoc<'a>(
     document: &heredoc::Document,
     lines: &mut impl Iterator<Item = (usize, &'a str)>,
-) -> Result<(), String> {
+) -> Result<(), Problem> {
     let ends = |line: &str| {
         let line = line.trim_end_matches(['\r', '\n']);
         let tabs = if document.chomp {
@@ -78,26 +78,20 @@ fn skip<'a>(
     if lines.any(|(_, line)| ends(line)) {
         return Ok(());
     }
-    Err(format!(
-        "the here-document <<{} does not end: a line that is {} and nothing else is missing",
-        document.name, document.name
-    ))
+    Err(Problem::HeredocUnterminated(document.name.clone()))
 }
 
 fn without_comment(line: &str) -> &str {
-    match line.starts_with('#') {
-        true => "",
-        false => line,
-    }
+    if line.starts_with('#') { "" } else { line }
 }
 
 fn instruction(line: usize, whole: &str) -> Instruction {
     let whole = whole.trim();
-    let (name, after) = match whole.split_once(words::is_blank) {
-        Some((name, after)) => (name, after.trim_start_matches(words::is_blank)),
+    let (name, after) = match whole.split_once(expansion::is_blank) {
+        Some((name, after)) => (name, after.trim_start_matches(expansion::is_blank)),
         None => (whole, ""),
     };
-    let (flags, rest) = words::flags(after);
+    let (flags, rest) = expansion::flags(after);
     let rest = rest.trim().to_owned();
     Instruction {
         line,
@@ -108,7 +102,7 @@ fn instruction(line: usize, whole: &str) -> Instruction {
     }
 }
 
-/// Flags of ONBUILD itself mean nothing, and Buildah passes over them. A trigger of a trigger is none.
+/// Ignores flags of ONBUILD itself, as Buildah does. A nested ONBUILD is not a trigger.
 fn instruction_or_trigger(line: usize, whole: &str) -> Instruction {
     let outer = instruction(line, whole);
     match outer.name.as_str() {
@@ -125,7 +119,7 @@ impl Instruction {
         matches!(self.name.as_str(), "run" | "copy" | "add") && !self.is_json()
     }
 
-    /// Go reads the first value of a text, whatever follows it.
+    /// Whether the arguments are an array. Go reads the first value of a text and ignores the rest.
     fn is_json(&self) -> bool {
         if !self.rest.starts_with('[') {
             return false;
@@ -136,7 +130,7 @@ impl Instruction {
     }
 }
 
-/// Half of a pair of surrogates is a letter to Go, and none to us: others in their place, of as many digits.
+/// Replaces each escape of an unpaired UTF-16 surrogate by one of equal length: Go accepts them, Rust does not.
 fn without_surrogates(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
@@ -153,11 +147,12 @@ fn without_surrogates(text: &str) -> String {
                 ..,
             ]
         );
-        // What is escaped is no escape itself.
+        // An escaped backslash does not begin an escape.
         let length = escape.chars().take(2).map(char::len_utf8).sum();
-        let (taken, length) = match surrogate {
-            true => ("\\u00", 4),
-            false => (&escape[..length], length),
+        let (taken, length) = if surrogate {
+            ("\\u00", 4)
+        } else {
+            (&escape[..length], length)
         };
         whole += taken;
         rest = &escape[length..];
@@ -165,7 +160,7 @@ fn without_surrogates(text: &str) -> String {
     whole + rest
 }
 
-/// What continues a line.
+/// The character that continues a line.
 #[derive(Debug)]
 struct Escape {
     token: char,
@@ -185,8 +180,8 @@ impl Default for Escape {
 }
 
 impl Escape {
-    /// `# escape=…` counts only while nothing else has come, be it a comment or an empty line.
-    fn directive(&mut self, line: &str) -> Result<(), String> {
+    /// Reads `# escape=…`. Any other line, even a comment or an empty one, ends the directives.
+    fn directive(&mut self, line: &str) -> Result<(), Problem> {
         if !self.open {
             return Ok(());
         }
@@ -197,7 +192,7 @@ impl Escape {
             .and_then(|rest| rest.strip_prefix("escape").map(str::to_owned))
             .and_then(|rest| {
                 let rest = rest.trim_start_matches(blank).strip_prefix('=')?;
-                // A blank is the character only where there is no other.
+                // A blank is the character only if there is no other.
                 let bare = rest.trim_start_matches(blank);
                 bare.chars().next().or(rest.chars().last())
             });
@@ -206,18 +201,16 @@ impl Escape {
             return Ok(());
         };
         if self.seen {
-            return Err("there may be one escape directive only".to_owned());
+            return Err(Problem::EscapeTwice);
         }
         if !matches!(token, '\\' | '`') {
-            return Err(format!(
-                "the escape directive names {token:?}; it takes \\ or `"
-            ));
+            return Err(Problem::EscapeCharacter(token));
         }
         (self.seen, self.token) = (true, token);
         Ok(())
     }
 
-    /// A line without what continues it, and whether it goes on.
+    /// Returns a line without its continuation character, and whether it continues.
     fn continued(&self, line: &str) -> (String, bool) {
         let bare = line.trim_end_matches([' ', '\t']);
         match bare.strip_suffix(self.token) {
@@ -243,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_continued_and_comments_left_out() {
+    fn joins_continued_lines_and_drops_comments() {
         let text = "\u{feff}FROM a\r\n\n# comment\nRUN x \\\n# comment\n  # another\n\n  y \\ \t\n  z\n  copy \\\n --from=a b c";
         assert_eq!(
             read(text),
@@ -254,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_directive_counts_at_the_very_beginning_only() {
+    fn reads_escape_directive_only_at_the_beginning() {
         let read_as = |head: &str| read(&format!("{head}RUN a `\nFROM b")).len();
         assert_eq!(read_as("# escape=`\n"), 1);
         assert_eq!(read_as("\u{feff}  #ESCAPE = ` and more\n"), 1);
@@ -267,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn here_documents_are_no_instructions() {
+    fn skips_bodies_of_here_documents() {
         let text =
             "RUN <<EOF\nFROM a\nEOF\nCOPY <<a <<-'b c' /x/\nFROM a\na\nFROM b\n\t\tb c\nFROM c\n";
         assert_eq!(
             read(text),
             ["1:run | <<EOF", "4:copy | <<a <<-'b c' /x/", "9:from | c"]
         );
-        // Indented, it ends only one that asked for that.
+        // An indented name ends only a document that began with `<<-`.
         assert_eq!(read("RUN <<EOF\n\tEOF\nEOF\nFROM a").len(), 2);
         assert_eq!(read("ADD <<\"E\" /x\nFROM x\nE\r\nFROM a").len(), 2);
         assert_eq!(
@@ -286,9 +279,9 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_here_document_hides_nothing() {
+    fn lookalikes_of_here_documents_hide_nothing() {
         for line in [
-            // Go reads half of a pair of surrogates.
+            // Go reads an unpaired surrogate.
             r#"RUN ["sh", "-c", "true", "\ud800"] <<EOF"#,
             r#"RUN ["sh", "-c", "true", "\\\uDFfF\uDb00x"] <<EOF"#,
             "RUN [\"cat\", \"<<EOF\"]",
@@ -310,7 +303,7 @@ mod tests {
             let found = read(&text).join("\n");
             assert!(found.contains("from | hidden"), "{line}: {found}");
         }
-        // A test of the shell is no array.
+        // The shell's `[` is not an array.
         assert_eq!(read("RUN [ -f x ] <<EOF\nFROM a\nEOF\nFROM b").len(), 2);
     }
 }

@@ -1,16 +1,18 @@
-//! Words of an instruction: its flags, and variables in a word.
+//! Reads the words of an instruction: its flags, quotes and variables.
 //!
 //! Source: openshift/imagebuilder, `split_command.go`, `line_parsers.go` and `shell_parser.go`.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// What separates words, except between flags.
+use super::error::{ExpansionProblem, MAX_BRACES, MAX_WORD, Problem};
+
+/// Whether the letter separates words. Flags are separated by other rules.
 pub(super) fn is_blank(letter: char) -> bool {
     matches!(letter, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
 }
 
-/// The flags that arguments begin with, and what follows them. Goes by bytes, as Buildah does.
+/// Returns the flags at the beginning of the arguments, and the text after them. It reads bytes, as Buildah does.
 pub(super) fn flags(line: &str) -> (Vec<String>, String) {
     let bytes = line.as_bytes();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -34,7 +36,7 @@ pub(super) fn flags(line: &str) -> (Vec<String>, String) {
     }
 }
 
-/// The flag that begins at `at`, whether it has quotes, and where it ends.
+/// Returns the flag that begins at `at`, whether it has quotes, and its end.
 fn flag(bytes: &[u8], mut at: usize) -> (String, bool, usize) {
     let (mut word, mut quote, mut quoted) = (String::new(), None, false);
     while let Some(&byte) = bytes.get(at) {
@@ -57,8 +59,8 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b'\t'..=b'\r' | b' ' | 0x85 | 0xa0)
 }
 
-/// Words of an ARG, their quotes and escapes kept.
-pub(super) fn quoted(rest: &str) -> Vec<String> {
+/// Splits an ARG into words, and keeps their quotes and escapes.
+pub(super) fn split_quoted(rest: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (String::new(), None);
     let mut letters = rest.chars();
@@ -85,58 +87,51 @@ pub(super) fn quoted(rest: &str) -> Vec<String> {
     words
 }
 
-/// A word with its variables replaced, its quotes and escapes removed.
-pub(super) fn expand(word: &str, value: &dyn Fn(&str) -> String) -> Result<String, String> {
+/// Replaces the variables of a word, and removes its quotes and escapes.
+pub(super) fn expand(word: &str, value: &dyn Fn(&str) -> String) -> Result<String, Problem> {
     let braces = word.matches("${").count();
-    if braces > DEPTH {
-        return Err(format!("a word with more than {DEPTH} variables in braces"));
+    if braces > MAX_BRACES {
+        return Err(Problem::BraceCount);
     }
     let mut letters = word.chars().peekable();
-    until(&mut letters, None, value).map_err(|problem| {
-        let beginning: String = word.chars().take(100).collect();
-        format!("{beginning}: {problem}")
+    until(&mut letters, None, value).map_err(|problem| Problem::Expansion {
+        beginning: word.chars().take(100).collect(),
+        problem,
     })
 }
-
-/// As many braces may be in each other: each takes some of the stack.
-pub(super) const DEPTH: usize = 100;
 
 type Letters<'a> = Peekable<Chars<'a>>;
 type Value<'a> = &'a dyn Fn(&str) -> String;
 
-/// The most that a word becomes, in bytes: variables of variables of variables would fill all memory.
-const LONG: usize = 64 * 1024;
+type Expanded = Result<String, ExpansionProblem>;
 
-fn short(text: String) -> Result<String, String> {
-    match text.len() > LONG {
-        true => Err(format!("it comes to more than {} KiB", LONG / 1024)),
-        false => Ok(text),
+/// Rejects a text that is too long. Variables that hold variables would fill all memory.
+fn bounded(text: String) -> Expanded {
+    if text.len() > MAX_WORD {
+        return Err(ExpansionProblem::TooLong);
     }
+    Ok(text)
 }
 
-fn until(
-    letters: &mut Letters<'_>,
-    stop: Option<char>,
-    value: Value<'_>,
-) -> Result<String, String> {
+fn until(letters: &mut Letters<'_>, stop: Option<char>, value: Value<'_>) -> Expanded {
     let mut result = String::new();
     while let Some(letter) = letters.next() {
         match letter {
             letter if Some(letter) == stop => return Ok(result),
-            '\'' => result += &single(letters)?,
-            '"' => result = short(result + &double(letters, value)?)?,
-            '$' => result = short(result + &variable(letters, value)?)?,
+            '\'' => result += &single_quoted(letters)?,
+            '"' => result = bounded(result + &double_quoted(letters, value)?)?,
+            '$' => result = bounded(result + &variable(letters, value)?)?,
             '\\' => result.extend(letters.next()),
             letter => result.push(letter),
         }
     }
     match stop {
-        Some(stop) => Err(format!("a {stop} is missing")),
+        Some(stop) => Err(ExpansionProblem::Missing(stop)),
         None => Ok(result),
     }
 }
 
-fn single(letters: &mut Letters<'_>) -> Result<String, String> {
+fn single_quoted(letters: &mut Letters<'_>) -> Expanded {
     let mut result = String::new();
     for letter in letters {
         match letter {
@@ -144,15 +139,15 @@ fn single(letters: &mut Letters<'_>) -> Result<String, String> {
             letter => result.push(letter),
         }
     }
-    Err("a quote is not closed".to_owned())
+    Err(ExpansionProblem::Quote)
 }
 
-fn double(letters: &mut Letters<'_>, value: Value<'_>) -> Result<String, String> {
+fn double_quoted(letters: &mut Letters<'_>, value: Value<'_>) -> Expanded {
     let mut result = String::new();
     while let Some(letter) = letters.next() {
         match letter {
             '"' => return Ok(result),
-            '$' => result = short(result + &variable(letters, value)?)?,
+            '$' => result = bounded(result + &variable(letters, value)?)?,
             '\\' => match letters.next_if(|next| matches!(next, '"' | '$' | '\\')) {
                 Some(escaped) => result.push(escaped),
                 None => result.push('\\'),
@@ -160,17 +155,17 @@ fn double(letters: &mut Letters<'_>, value: Value<'_>) -> Result<String, String>
             letter => result.push(letter),
         }
     }
-    Err("a quote is not closed".to_owned())
+    Err(ExpansionProblem::Quote)
 }
 
-/// `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+other}` and `${NAME:?error}`, after the dollar sign.
-fn variable(letters: &mut Letters<'_>, value: Value<'_>) -> Result<String, String> {
+/// Reads `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+other}` or `${NAME:?error}` after the dollar sign.
+fn variable(letters: &mut Letters<'_>, value: Value<'_>) -> Expanded {
     if letters.next_if_eq(&'{').is_none() {
         let name = name(letters);
-        return Ok(match name.is_empty() {
-            true => "$".to_owned(),
-            false => value(&name),
-        });
+        if name.is_empty() {
+            return Ok("$".to_owned());
+        }
+        return Ok(value(&name));
     }
     let found = value(&name(letters));
     match letters.next() {
@@ -183,16 +178,14 @@ fn variable(letters: &mut Letters<'_>, value: Value<'_>) -> Result<String, Strin
                 Some('-' | '?') => Ok(found),
                 Some('+') if found.is_empty() => Ok(found),
                 Some('+') => Ok(word),
-                _ => Err(UNKNOWN.to_owned()),
+                _ => Err(ExpansionProblem::Modifier),
             }
         }
-        _ => Err(UNKNOWN.to_owned()),
+        _ => Err(ExpansionProblem::Modifier),
     }
 }
 
-const UNKNOWN: &str = "the builder has to know which image is meant before the build, and reads ${NAME}, ${NAME:-default} and ${NAME:+other} only; give the whole name in a --build-arg";
-
-/// A digit alone, or letters, digits and `_`.
+/// Reads a name: a single digit, or letters, digits and `_`.
 fn name(letters: &mut Letters<'_>) -> String {
     if let Some(digit) = letters.next_if(char::is_ascii_digit) {
         return digit.to_string();
@@ -209,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_what_comes_first_without_its_quotes() {
+    fn flags_come_first_and_lose_their_quotes() {
         let read = |line: &str| {
             let (flags, rest) = flags(line);
             format!("{}|{rest}", flags.join(" "))
@@ -222,12 +215,12 @@ mod tests {
         assert_eq!(read("-a --b"), "|-a --b");
         assert_eq!(read("--a=\"b"), "--a=b|");
         assert_eq!(read("--a=b\\"), "--a=b|");
-        // Half of a no-break space is a space to Buildah.
+        // Buildah takes the second byte of a no-break space for a space.
         assert_eq!(read("--a\u{a0}--b c"), "--a\u{c2} --b|c");
     }
 
     #[test]
-    fn variables_are_replaced_as_a_shell_would() {
+    fn replaces_variables_as_a_shell_does() {
         let value = |name: &str| match name {
             "A" => "x".to_owned(),
             "B" => "y z".to_owned(),
@@ -252,12 +245,12 @@ mod tests {
         }
         assert!(expand(&"${A:-".repeat(100_000), &value).is_err());
         for word in ["$A", "\"$A\"", "${N:-$A}"] {
-            let long = |_: &str| "x".repeat(LONG);
-            assert_eq!(expand("$A", &long).unwrap().len(), LONG);
+            let long = |_: &str| "x".repeat(MAX_WORD);
+            assert_eq!(expand("$A", &long).unwrap().len(), MAX_WORD);
             assert!(expand(&word.repeat(100_000), &long).is_err(), "{word}");
         }
         assert_eq!(
-            quoted("A='b c' D=\"e f\\\" g\" h\\ i"),
+            split_quoted("A='b c' D=\"e f\\\" g\" h\\ i"),
             ["A='b c'", "D=\"e f\\\" g\"", "h\\ i"]
         );
     }
