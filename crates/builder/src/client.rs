@@ -117,7 +117,7 @@ fn greeting(arguments: Vec<String>, terminal: Option<Size>) -> Hello {
     let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let environment = variables::wanted(&arguments, std::env::vars_os().filter_map(text));
+    let environment = variables::select(&arguments, std::env::vars_os().filter_map(text));
     let directory = std::env::current_dir().unwrap_or_default();
     Hello {
         version: (MAJOR, MINOR),

@@ -1,23 +1,50 @@
-//! Why the builder cannot begin, or go on.
+//! Faults of the builder itself: why it cannot begin or go on, and why an operation has no exit code.
 
 use std::io;
 
-/// The kernel refused what the builder needs.
-#[derive(Debug, thiserror::Error)]
+use thiserror::Error;
+
+use super::paths::PathError;
+use super::rejected::Rejected;
+
+/// The kernel refused something that the builder needs.
+#[derive(Debug, Error)]
 #[error("{what}: {source}")]
 pub struct ServeError {
-    /// What was tried.
+    /// What the builder needs.
     pub what: &'static str,
-    /// The reason.
+    /// The kernel's error.
     pub source: io::Error,
 }
 
 impl ServeError {
-    /// For `map_err`: what the kernel refused.
+    /// Returns a function for `map_err`.
     pub(crate) fn kernel<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> Self {
         move |error| Self {
             what,
             source: error.into(),
         }
     }
+}
+
+/// Why an operation has no exit code. The client prints the text.
+#[derive(Debug, Error)]
+pub(crate) enum OperationError {
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error("the client closed its connection")]
+    ClientGone,
+    #[error("processes of this build could not be killed: {0:?}")]
+    Survivors(Vec<i32>),
+    #[error("unpacking into {path} ended with {code}")]
+    Unpack { path: String, code: u8 },
+    #[error("the isolation probe ended with {code}: {output}")]
+    Probe { code: u8, output: String },
+    /// The child ended before it executed Buildah. `stderr` is empty, or begins with a newline.
+    #[error("the sandbox did not start: {problem}{stderr}")]
+    Sandbox { problem: String, stderr: String },
 }

@@ -67,7 +67,7 @@ impl OperationDirs {
     }
 
     /// A directory that was never there before.
-    pub(super) fn make(&self) -> Result<OperationDir> {
+    pub(super) fn create(&self) -> Result<OperationDir> {
         let name = name()?;
         let half = |parent: &Arc<OwnedFd>| {
             mkdirat(parent, &name, Mode::RWXU)?;
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_was_planted_for_an_output_is_not_opened() {
         let (outer, operation_dirs) = operation_dirs();
-        let directory = operation_dirs.make().unwrap();
+        let directory = operation_dirs.create().unwrap();
         let secret = outer.path().join("secret");
         std::fs::write(&secret, "secret").unwrap();
         let path = outer
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_room_is_what_it_was_when_its_path_leads_elsewhere() {
         let (outer, operation_dirs) = operation_dirs();
-        let directory = operation_dirs.make().unwrap();
+        let directory = operation_dirs.create().unwrap();
         directory.write("plan", b"ours").unwrap();
         let parent = outer.path().join("memory").join(PARENT);
         std::fs::rename(parent.join(directory.name()), parent.join("moved")).unwrap();
@@ -221,8 +221,8 @@ mod tests {
     fn rooms_differ_and_are_gone_afterwards() {
         let (outer, operation_dirs) = operation_dirs();
         let (one, two) = (
-            operation_dirs.make().unwrap(),
-            operation_dirs.make().unwrap(),
+            operation_dirs.create().unwrap(),
+            operation_dirs.create().unwrap(),
         );
         assert_ne!(one.name(), two.name());
         drop((one, two));

@@ -13,9 +13,10 @@ use std::thread::{Builder, JoinHandle};
 use nix::sys::signal::Signal;
 
 use super::namespace::Namespace;
-use super::paths::SMALL;
+use super::paths::SMALL_FILE;
 use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::pty;
+use super::rejected::Rejected;
 use init::reap::Ended;
 use linux::raw;
 use report::exit::of_signal;
@@ -225,8 +226,8 @@ impl Connection {
         }
     }
 
-    /// All input at once, for what is small by nature.
-    pub(super) fn read_all_input(&self) -> std::result::Result<Vec<u8>, String> {
+    /// Reads the whole input, up to [`SMALL_FILE`] bytes.
+    pub(super) fn read_all_input(&self) -> std::result::Result<Vec<u8>, Rejected> {
         let mut whole = Vec::new();
         loop {
             let part = self.read_input(CHUNK);
@@ -234,8 +235,8 @@ impl Connection {
                 return Ok(whole);
             }
             whole.extend(part);
-            if whole.len() as u64 > SMALL {
-                return Err(format!("standard input has more than {} MiB", SMALL >> 20));
+            if whole.len() as u64 > SMALL_FILE {
+                return Err(Rejected::InputTooLarge);
             }
         }
     }

@@ -1,13 +1,14 @@
-//! What becomes of a client's command line, whole.
+//! Tests of whole command lines of a client.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::settings::Storage;
 use super::*;
+use crate::operation::{PrivateFile, Stdout};
+use crate::settings::Storage;
 
-/// `builder` has credentials for registry.example.
+/// The builder has credentials for registry.example.
 const BUILDER: &str = r#"{"auths":{"registry.example":{"auth":"YnVpbGRlcg=="}}}"#;
 
 struct Fixture {
@@ -15,7 +16,7 @@ struct Fixture {
     settings: Settings,
 }
 
-/// As the supervisor's defaults are.
+/// The supervisor's defaults.
 fn settings(workspace: &Path) -> Settings {
     Settings {
         socket: "/run/builder/socket".into(),
@@ -59,7 +60,7 @@ impl Fixture {
         fixture
     }
 
-    fn plan(&self, line: &str, environment: &[(&str, &str)]) -> Result<Operation, String> {
+    fn plan(&self, line: &str, environment: &[(&str, &str)]) -> Result<Operation, Rejected> {
         let pairs = environment.iter();
         let environment: BTreeMap<String, String> = pairs
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -69,12 +70,13 @@ impl Fixture {
             settings: &self.settings,
             workspace: &Workspace::open(self.directory.path()).unwrap(),
             credentials: &Credentials::of_builder(BUILDER).unwrap(),
-            places: &Places {
-                own: own.join("memory"),
+            paths: &SandboxPaths {
+                memory: own.join("memory"),
                 inputs: own.join("in"),
                 disk: own.join("disk"),
                 workspace: self.directory.path().to_owned(),
             },
+            isolation: Isolation::Oci,
             hello: &Hello {
                 version: (1, 0),
                 arguments: line.split(' ').map(str::to_owned).collect(),
@@ -87,21 +89,25 @@ impl Fixture {
     }
 
     fn refused(&self, line: &str, because: &str) {
-        let refused = self.plan(line, &[]).unwrap_err();
+        let refused = self.plan(line, &[]).unwrap_err().to_string();
         assert!(refused.contains(because), "{line}: {refused}");
     }
 }
 
 fn has(operation: &Operation, wanted: &str) -> bool {
-    let mut arguments = operation.arguments.iter();
-    arguments.any(|argument| argument == wanted)
+    let arguments = operation.program.arguments();
+    arguments.iter().any(|argument| argument == wanted)
+}
+
+fn line(operation: &Operation) -> String {
+    operation.program.arguments().join(" ")
 }
 
 fn authfile(operation: &Operation) -> String {
     String::from_utf8(operation.authfile.to_vec()).unwrap()
 }
 
-fn file<'a>(operation: &'a Operation, name: &str) -> Option<&'a Private> {
+fn file<'a>(operation: &'a Operation, name: &str) -> Option<&'a PrivateFile> {
     let mut files = operation.files.iter();
     files.find(|file| file.name.starts_with(name))
 }
@@ -109,7 +115,7 @@ fn file<'a>(operation: &'a Operation, name: &str) -> Option<&'a Private> {
 const PROXY: &[(&str, &str)] = &[("https_proxy", "http://thief"), ("NO_PROXY", "x")];
 
 #[test]
-fn proxies_of_the_job_are_for_run_steps_alone() {
+fn proxies_of_the_job_reach_only_run_steps() {
     let fixture = Fixture::with_cache("FROM scratch");
     let build = fixture.plan("build .", PROXY).unwrap();
     let proxies = file(&build, "proxies").unwrap();
@@ -118,23 +124,23 @@ fn proxies_of_the_job_are_for_run_steps_alone() {
         b"https_proxy=http://thief\nNO_PROXY=x\n"
     );
     let flag = format!("--build-arg-file=/own/memory/{}", proxies.name);
-    // Before the job's own arguments, which may say otherwise.
-    assert_eq!(build.arguments[1], flag);
+    // Only the isolation comes before it, so that the job's own arguments override it.
+    assert_eq!(build.program.arguments()[2], flag);
     assert!(has(&build, "--http-proxy=false"));
     assert!(
-        !build.arguments.join(" ").contains("thief"),
-        "a command line can be read"
+        !line(&build).contains("thief"),
+        "other processes can read a command line"
     );
     let without = fixture.plan("build --http-proxy=false .", PROXY).unwrap();
     assert!(has(&without, "--http-proxy=false") && file(&without, "proxies").is_none());
 }
 
 #[test]
-fn the_cache_is_read_and_its_credentials_open_nothing_else() {
+fn cache_credentials_open_nothing_else() {
     let mut fixture = Fixture::with_cache("FROM scratch");
     let build = fixture.plan("build .", &[]).unwrap();
     assert!(has(&build, "--cache-from=registry.example/cache"));
-    assert!(!build.arguments.join(" ").contains("cache-to"));
+    assert!(!line(&build).contains("cache-to"));
     assert_eq!(
         authfile(&build),
         r#"{"auths":{"registry.example/cache":{"auth":"YnVpbGRlcg=="}}}"#
@@ -142,14 +148,14 @@ fn the_cache_is_read_and_its_credentials_open_nothing_else() {
     fixture.settings.cache_write = true;
     let build = fixture.plan("build .", &[]).unwrap();
     assert!(has(&build, "--cache-to=registry.example/cache"));
-    // An export has no layers, and so no cache.
+    // An export has no layers, and so it has no cache.
     let export = fixture.plan("build --output out .", &[]).unwrap();
-    assert!(!export.arguments.join(" ").contains("cache-"));
+    assert!(!line(&export).contains("cache-"));
     assert_eq!(authfile(&export), r#"{"auths":{}}"#);
 }
 
 #[test]
-fn certificates_are_verified_wherever_the_builders_credentials_go() {
+fn verifies_certificates_if_builders_credentials_are_sent() {
     let mut fixture = Fixture::with_cache("FROM scratch");
     let unverified = "build --tls-verify=false .";
     fixture.refused(unverified, "would get the builder's credentials");
@@ -158,16 +164,16 @@ fn certificates_are_verified_wherever_the_builders_credentials_go() {
     fixture.settings.insecure_registries.clear();
     fixture.settings.cache = Some("other.example/cache".to_owned());
     assert!(fixture.plan(unverified, &[]).is_ok());
-    // What is pulled with them beforehand is verified, whatever the build says.
+    // A pull with them before the build is verified, even if the build is not.
     let private = Fixture::new("FROM registry.example/private");
     let build = private.plan(unverified, PROXY).unwrap();
     let pull = &build.before[0];
     assert!(authfile(pull).contains("YnVpbGRlcg==") && !authfile(&build).contains("YnVpbGRlcg=="));
-    assert!(!pull.arguments.join(" ").contains("tls-verify"));
+    assert!(!line(pull).contains("tls-verify"));
 }
 
 #[test]
-fn nobody_pushes_into_the_cache() {
+fn rejects_pushes_to_the_cache() {
     let mut fixture = Fixture::with_cache("FROM scratch");
     fixture.settings.cache_write = true;
     let digest = format!("registry.example/cache@sha256:{}", "0".repeat(64));
@@ -196,7 +202,7 @@ fn nobody_pushes_into_the_cache() {
 }
 
 #[test]
-fn a_build_takes_images_from_registries_and_the_storage_alone() {
+fn build_uses_only_images_of_registries_and_storage() {
     let fixture = Fixture::new("FROM scratch");
     let build = fixture.plan("build .", &[]).unwrap();
     let policy = file(&build, "policy").unwrap();
@@ -212,8 +218,8 @@ fn a_build_takes_images_from_registries_and_the_storage_alone() {
 }
 
 #[test]
-fn images_are_pulled_beforehand_as_the_build_names_them_and_quietly() {
-    // Without a registry, it may be one that was built here.
+fn pulls_images_before_the_build_without_output() {
+    // A name without a registry can be an image that was built here.
     let fixture = Fixture::new("FROM registry.example/a\nCOPY --from=app / /");
     let build = fixture
         .plan("build --pull --platform linux/arm64 .", &[])
@@ -221,19 +227,15 @@ fn images_are_pulled_beforehand_as_the_build_names_them_and_quietly() {
     let pull = |image: &str| {
         format!("pull --quiet=true --policy=always --platform=linux/arm64 -- {image}")
     };
-    let pulled: Vec<String> = build
-        .before
-        .iter()
-        .map(|pull| pull.arguments[3..].join(" "))
-        .collect();
+    let pulled: Vec<String> = build.before.iter().map(line).collect();
     assert_eq!(pulled, [pull("docker://registry.example/a"), pull("app")]);
-    let before = &build.before[0];
-    assert_eq!(before.program, Some("sh"));
-    assert_eq!(before.arguments[1], "exec buildah \"$@\" >/dev/null");
+    let dropped = |pull: &Operation| pull.stdout == Stdout::Dropped;
+    assert!(build.before.iter().all(dropped));
+    assert_eq!(build.stdout, Stdout::Text);
 }
 
 #[test]
-fn several_platforms_are_built_where_nothing_is_pulled_beforehand() {
+fn allows_several_platforms_without_pulls() {
     let several = "build --platform linux/arm64,linux/amd64 .";
     let fixture = Fixture::new("FROM registry.example/a");
     fixture.refused(several, "a --platform of its own");
@@ -243,11 +245,11 @@ fn several_platforms_are_built_where_nothing_is_pulled_beforehand() {
 }
 
 #[test]
-fn a_mount_program_and_the_caches_credentials_do_not_meet() {
+fn cache_is_unused_with_a_mount_program() {
     let mut fixture = Fixture::with_cache("FROM scratch");
     fixture.settings.storage.mount_program = true;
     let build = fixture.plan("build .", &[]).unwrap();
-    assert!(!build.arguments.join(" ").contains("cache-from"));
+    assert!(!line(&build).contains("cache-from"));
     assert_eq!(authfile(&build), r#"{"auths":{}}"#);
     fixture.settings.cache = Some("other.example/cache".to_owned());
     let build = fixture.plan("build .", &[]).unwrap();
@@ -255,7 +257,7 @@ fn a_mount_program_and_the_caches_credentials_do_not_meet() {
 }
 
 #[test]
-fn a_file_of_arguments_takes_nothing_from_the_builders_environment() {
+fn build_arg_file_needs_values() {
     let fixture = Fixture::new("FROM scratch");
     let path = fixture.directory.path().join("arguments");
     let line = "build --build-arg-file arguments .";
@@ -268,7 +270,7 @@ fn a_file_of_arguments_takes_nothing_from_the_builders_environment() {
 }
 
 #[test]
-fn credentials_on_the_command_line_are_for_images_that_the_builders_do_not_open() {
+fn creds_are_for_images_without_builders_credentials() {
     let fixture = Fixture::with_cache("FROM registry.example/a\nCOPY --from=other.example/b / /");
     let build = fixture.plan("build --creds me:mine --pull .", &[]).unwrap();
     let given = r#""other.example/b":{"auth":"bWU6bWluZQ=="}"#;

@@ -1,79 +1,78 @@
-//! What Buildah wrote for the job: brought to where the job wants it.
+//! Copies the files that an operation wrote to the job's own paths.
 
 use std::path::PathBuf;
 
 use super::Session;
-use crate::operation::{Input, Operation, Output, Places};
-use crate::operation_dir::{Medium, OperationDir};
-use crate::paths::problem;
+use crate::error::OperationError;
+use crate::operation::{Grants, Input, Operation, Output, Program, SandboxPaths};
+use crate::operation_dir::OperationDir;
+use crate::paths::PathError;
 
 impl Session<'_> {
-    /// What Buildah wrote for the job, copied from its directory to where the job wants it.
+    /// Copies or unpacks each output.
     pub(super) fn copy_outputs(
         &self,
         operation: &Operation,
         directory: &OperationDir,
-    ) -> Result<(), String> {
+    ) -> Result<(), OperationError> {
+        let workspace = &self.builder.workspace;
         for output in &operation.outputs {
-            let failed = |error: std::io::Error| problem(&output.relative, &error);
-            let medium = match output.place.starts_with(&self.places.disk) {
-                true => Medium::Disk,
-                false => Medium::Memory,
-            };
-            let name = output.place.file_name().unwrap_or_default();
-            let name = name.to_string_lossy();
-            let mut from = directory.open(medium, &name).map_err(failed)?;
+            let failed = |error| PathError::new(&output.relative, error);
+            let mut from = directory
+                .open(output.medium, &output.name)
+                .map_err(failed)?;
             if output.unpack {
-                self.unpack(output, directory, &name)?;
+                self.unpack(output, directory)?;
                 continue;
             }
-            let workspace = &self.builder.workspace;
             let mut to = workspace.create(&output.relative).map_err(failed)?;
             std::io::copy(&mut from, &mut to).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn unpack(&self, output: &Output, directory: &OperationDir, name: &str) -> Result<(), String> {
+    fn unpack(&self, output: &Output, directory: &OperationDir) -> Result<(), OperationError> {
         let workspace = &self.builder.workspace;
-        workspace
-            .create_directory(&output.relative)
-            .map_err(|error| problem(&output.relative, &error))?;
-        let archive = PathBuf::from(directory.name()).join(name);
-        match self.execute(
-            &self.new_directory()?,
-            &unpacking(output, archive, &self.places),
-        )? {
+        let created = workspace.create_directory(&output.relative);
+        created.map_err(|error| PathError::new(&output.relative, error))?;
+        let archive = PathBuf::from(directory.name()).join(&output.name);
+        let operation = unpacking(output, archive, &self.paths);
+        match self.execute(&self.new_directory()?, &operation)? {
             0 => Ok(()),
-            code => Err(format!(
-                "unpacking into {} ended with {code}",
-                output.relative.display()
-            )),
+            code => Err(OperationError::Unpack {
+                path: output.relative.display().to_string(),
+                code,
+            }),
         }
     }
 }
 
-/// A file system goes into the job's directory by a process that sees that directory and the archive and nothing else of
-/// the job or the builder, wherever the job swaps a directory for a symlink meanwhile. Its files become the job's, as
-/// Docker's do.
-fn unpacking(output: &Output, archive: PathBuf, places: &Places) -> Operation {
-    let place = places.inputs.join("0");
+/// Plans to unpack an archive into the job's directory. The process sees that directory and the archive, and no other file
+/// of the job or the builder. So it does not matter which directory the job replaces by a symlink meanwhile. The unpacked
+/// files belong to the job, as with Docker.
+fn unpacking(output: &Output, archive: PathBuf, paths: &SandboxPaths) -> Operation {
+    let mount_point = paths.inputs.join("0");
     let arguments = [
         "--extract".to_owned(),
         "--no-same-owner".to_owned(),
         "--file".to_owned(),
-        places.archive().display().to_string(),
+        paths.archive().display().to_string(),
         "--directory".to_owned(),
-        place.display().to_string(),
+        mount_point.display().to_string(),
     ];
     Operation {
-        program: Some("tar"),
-        storageless: true,
-        arguments: arguments.into(),
+        program: Program::Other {
+            name: "tar",
+            arguments: arguments.into(),
+        },
+        grants: Grants {
+            storage: false,
+            ..Grants::default()
+        },
         archive: Some(archive),
         inputs: vec![Input {
             relative: output.relative.clone(),
-            place,
+            mount_point,
             writable: true,
             executable: false,
         }],

@@ -1,113 +1,125 @@
-//! Images of a build that need credentials: pulled before it, or kept as its cache.
+//! Plans the images of a build that need the builder's credentials: it pulls them before the build, or uses one as cache.
 
-use super::{Operation, Parsed, Planner, Reference};
-use crate::credentials::{self, Owner};
+use super::{FlagArgument, Operation, Parsed, Planner, Rejected};
+use crate::command::BuildahCommand;
+use crate::credentials::{self, Authfile, Owner};
+use crate::operation::{Grants, Program, Stdout};
+use dockerfile::Reference;
 
-/// A build says nothing of the image's id, which a script would take for that of the build.
-const QUIET_PULL: [&str; 5] = [
-    "-c",
-    "exec buildah \"$@\" >/dev/null",
-    "sh",
-    "pull",
-    "--quiet=true",
-];
+/// The use of `builder.cache`.
+#[derive(Default)]
+pub(super) struct Cache {
+    pub(super) flags: Vec<FlagArgument>,
+    /// The credentials of a build with this cache.
+    pub(super) authfile: Option<Authfile>,
+}
+
+/// The pulls of a build.
+pub(super) struct Pulls {
+    /// Those that come before it.
+    pub(super) before: Vec<Operation>,
+    /// `--pull` for the build itself.
+    pub(super) flag: Option<FlagArgument>,
+}
 
 impl Planner<'_> {
-    /// The cache of `builder.cache`, with the builder's credentials for that repository alone.
-    pub(super) fn cache(&self, parsed: &Parsed, operation: &mut Operation) -> Result<(), String> {
-        let Some(cache) = &self.settings.cache else {
-            return Ok(());
+    /// Plans the use of `builder.cache`, with the builder's credentials for that repository alone. A build that exports
+    /// its result has no layers, and so no cache.
+    pub(super) fn cache(&self, parsed: &Parsed, exported: bool) -> Result<Cache, Rejected> {
+        let Some(cache) = self.settings.cache.as_deref().filter(|_| !exported) else {
+            return Ok(Cache::default());
         };
         let reference =
-            Reference::parse(cache).map_err(|error| format!("builder.cache: {error}"))?;
-        if !self
-            .credentials
-            .may_be_in_builds(&self.settings.storage, &reference)
-        {
-            return Ok(());
+            Reference::parse(cache).map_err(|error| Rejected::Cache(error.to_string()))?;
+        let storage = &self.settings.storage;
+        if !self.credentials.may_be_in_builds(storage, &reference) {
+            return Ok(Cache::default());
         }
         self.require_verified(parsed, &reference)?;
-        operation.arguments.push("--layers=true".to_owned());
-        operation.arguments.push(format!("--cache-from={cache}"));
+        let mut flags = vec![
+            FlagArgument::new("layers", "true"),
+            FlagArgument::new("cache-from", cache),
+        ];
         if self.settings.cache_write {
-            operation.arguments.push(format!("--cache-to={cache}"));
+            flags.push(FlagArgument::new("cache-to", cache));
         }
-        operation.authfile = self.credentials.for_build(&[reference]);
-        Ok(())
+        Ok(Cache {
+            flags,
+            authfile: Some(self.credentials.for_build(&[reference])),
+        })
     }
 
-    /// One switch of Buildah's is for all registries of a build.
-    fn require_verified(&self, parsed: &Parsed, cache: &Reference) -> Result<(), String> {
+    /// Rejects a build without verification that holds the builder's credentials: `--tls-verify` is for all registries.
+    fn require_verified(&self, parsed: &Parsed, cache: &Reference) -> Result<(), Rejected> {
         let registry = cache.registry();
         let insecure = self.settings.insecure_registries.contains(&registry);
-        let own = self.credentials.owner(cache) == Some(Owner::Builder);
-        if parsed.last("tls-verify") == Some("false") && own && !insecure {
-            return Err(format!(
-                "--tls-verify=false is not available in a build with builder.cache: whoever answers for {registry} would get the builder's credentials; pull the images beforehand with `buildah pull --tls-verify=false`"
-            ));
+        let builders = self.owner(cache) == Some(Owner::Builder);
+        if parsed.last("tls-verify") == Some("false") && builders && !insecure {
+            return Err(Rejected::UnverifiedCache(registry));
         }
         Ok(())
     }
 
-    /// Images that only the builder's credentials open are there before the build begins.
-    pub(super) fn pulls(&self, parsed: &Parsed, images: &[Reference], operation: &mut Operation) {
+    /// Plans to pull the images that need the builder's credentials before the build.
+    pub(super) fn pulls(&self, parsed: &Parsed, images: &[Reference]) -> Pulls {
         let policy = parsed.last("pull");
-        let own = images
-            .iter()
-            .any(|image| self.credentials.owner(image) == Some(Owner::Builder));
-        let fresh = matches!(policy, Some("true" | "always" | "newer" | "ifnewer"));
-        if !own || matches!(policy, Some("false" | "never")) {
-            operation
-                .arguments
-                .extend(policy.map(|policy| format!("--pull={policy}")));
-            return;
+        let is_builders = |image: &Reference| self.owner(image) == Some(Owner::Builder);
+        if !images.iter().any(is_builders) || matches!(policy, Some("false" | "never")) {
+            return Pulls {
+                before: Vec::new(),
+                flag: policy.map(|policy| FlagArgument::new("pull", policy)),
+            };
         }
-        for image in images {
-            if fresh || self.credentials.owner(image) == Some(Owner::Builder) {
-                operation
-                    .before
-                    .push(self.pull_before(parsed, image, fresh));
-            }
+        let always = matches!(policy, Some("true" | "always" | "newer" | "ifnewer"));
+        let pulled = images.iter().filter(|image| always || is_builders(image));
+        let before = pulled.map(|image| self.pull_before(parsed, image, always));
+        Pulls {
+            before: before.collect(),
+            flag: Some(FlagArgument::new("pull", "missing")),
         }
-        operation.arguments.push("--pull=missing".to_owned());
     }
 
-    /// `--creds` is for the images that the builder's own credentials do not open.
-    pub(super) fn given(
+    /// Adds `--creds` to an authfile, for the images that the builder's own credentials do not open.
+    pub(super) fn add_creds(
+        &self,
+        authfile: &Authfile,
+        creds: &str,
+        images: &[Reference],
+    ) -> Result<Authfile, Rejected> {
+        let others = images.iter();
+        let others = others.filter(|image| self.owner(image) != Some(Owner::Builder));
+        let others: Vec<&Reference> = others.collect();
+        Ok(credentials::add_entry(authfile, &others, creds)?)
+    }
+
+    /// Plans a pull before a build. Its output is dropped: a script would take the image's id for that of the build.
+    pub(super) fn pull_before(
         &self,
         parsed: &Parsed,
-        images: &[Reference],
-        operation: &mut Operation,
-    ) -> Result<(), String> {
-        let Some(creds) = parsed.last("creds") else {
-            return Ok(());
-        };
-        let others = images
-            .iter()
-            .filter(|image| self.credentials.owner(image) != Some(Owner::Builder));
-        let others: Vec<&Reference> = others.collect();
-        operation.authfile = credentials::with_given(&operation.authfile, &others, creds)?;
-        for pull in &mut operation.before {
-            pull.authfile = credentials::with_given(&pull.authfile, &others, creds)?;
+        image: &Reference,
+        always: bool,
+    ) -> Operation {
+        let mut command = BuildahCommand::new("pull");
+        command.flags.push(FlagArgument::new("quiet", "true"));
+        command
+            .flags
+            .extend(always.then(|| FlagArgument::new("policy", "always")));
+        for name in ["platform", "os", "arch", "variant"] {
+            let value = parsed.last(name);
+            command
+                .flags
+                .extend(value.map(|value| FlagArgument::new(name, value)));
         }
-        Ok(())
-    }
-
-    pub(super) fn pull_before(&self, parsed: &Parsed, image: &Reference, fresh: bool) -> Operation {
-        let mut pull = Operation {
-            program: Some("sh"),
-            arguments: QUIET_PULL.map(str::to_owned).into(),
+        command.positional = vec![image.short()];
+        Operation {
+            program: Program::Buildah(command),
+            grants: Grants {
+                permit: true,
+                ..Grants::default()
+            },
             authfile: self.credentials.for_references(std::slice::from_ref(image)),
-            heavy: true,
+            stdout: Stdout::Dropped,
             ..Operation::default()
-        };
-        pull.arguments
-            .extend(fresh.then(|| "--policy=always".to_owned()));
-        for flag in ["platform", "os", "arch", "variant"] {
-            pull.arguments
-                .extend(parsed.last(flag).map(|value| format!("--{flag}={value}")));
         }
-        pull.arguments.extend(["--".to_owned(), image.short()]);
-        pull
     }
 }

@@ -1,19 +1,19 @@
-//! The platforms of a build: a FROM may name another image for each.
+//! Finds the platforms of a build. A FROM may name another image for each.
 
-use super::{Operation, Parsed, Reference};
-use dockerfile::BuildOptions;
+use super::{Operation, Parsed, Rejected};
+use dockerfile::{BuildOptions, Reference};
 
-/// The images that the Containerfiles name, for all platforms together.
+/// Returns the images that the Containerfiles name, for all platforms together.
 pub(super) fn images(
     parsed: &Parsed,
     texts: &[String],
     mut options: BuildOptions,
-) -> Result<Vec<Reference>, String> {
-    let asked = options.build_args.remove("TARGETPLATFORM");
+) -> Result<Vec<Reference>, Rejected> {
+    let requested = options.build_args.remove("TARGETPLATFORM");
     let mut images: Vec<Reference> = Vec::new();
-    for platform in platforms(parsed, asked.as_deref()) {
+    for platform in platforms(parsed, requested.as_deref()) {
         options.predefined = platform.variables().into();
-        for image in dockerfile::images(texts, &options).map_err(|error| error.to_string())? {
+        for image in dockerfile::images(texts, &options)? {
             if !images.contains(&image) {
                 images.push(image);
             }
@@ -30,8 +30,8 @@ struct Platform {
 }
 
 impl Platform {
-    /// `OS/ARCH[/VARIANT]`; what is missing is this machine's.
-    fn of(text: &str) -> Self {
+    /// Parses `OS/ARCH[/VARIANT]`. A missing part is this machine's.
+    fn parse(text: &str) -> Self {
         let mut parts = text.split('/').map(str::to_owned);
         let part = |found: Option<String>| found.filter(|part| !part.is_empty());
         Self {
@@ -50,7 +50,7 @@ impl Platform {
     }
 
     fn variables(&self) -> [(String, String); 8] {
-        let own = Self::of("");
+        let own = Self::parse("");
         [
             ("TARGETPLATFORM", self.text()),
             ("TARGETOS", self.system.clone()),
@@ -65,33 +65,36 @@ impl Platform {
     }
 }
 
-/// A storage has one image of a name: what was pulled for one platform would be taken away by the next.
-pub(super) fn one_where_pulled(parsed: &Parsed, operation: &Operation) -> Result<(), String> {
+/// Rejects several platforms if images are pulled before the build. A storage has one image of a name: the pull for one
+/// platform would replace that for another.
+pub(super) fn require_one_if_pulled(parsed: &Parsed, pulls: &[Operation]) -> Result<(), Rejected> {
     let several = parsed.last("all-platforms").is_some() || platforms(parsed, None).len() > 1;
-    if several && !operation.before.is_empty() {
-        return Err("several platforms are not available with images that are pulled with the builder's credentials: build each with a --platform of its own, and put them together with `buildah manifest add`".to_owned());
+    if several && !pulls.is_empty() {
+        return Err(Rejected::SeveralPlatforms);
     }
     Ok(())
 }
 
-fn platforms(parsed: &Parsed, asked: Option<&str>) -> Vec<Platform> {
+fn platforms(parsed: &Parsed, requested: Option<&str>) -> Vec<Platform> {
     let listed: Vec<Platform> = parsed
         .values("platform")
         .flat_map(|list| list.split(','))
-        .map(Platform::of)
+        .map(Platform::parse)
         .collect();
     if !listed.is_empty() {
         return listed;
     }
     let [system, architecture, variant] =
         ["os", "arch", "variant"].map(|flag| parsed.last(flag).unwrap_or_default());
-    match (system, architecture, asked) {
-        ("", "", Some(asked)) => vec![Platform::of(asked)],
-        _ => vec![Platform::of(&format!("{system}/{architecture}/{variant}"))],
+    match (system, architecture, requested) {
+        ("", "", Some(requested)) => vec![Platform::parse(requested)],
+        _ => vec![Platform::parse(&format!(
+            "{system}/{architecture}/{variant}"
+        ))],
     }
 }
 
-/// This machine's, as images call it.
+/// Returns this machine's architecture by its name in the OCI image specification.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
