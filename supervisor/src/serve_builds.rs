@@ -45,7 +45,7 @@ fn failed(failure: Failure, report: &mut Report) {
 
 /// Notes the driver as soon as it is known, whatever fails after that.
 fn serve_until_asked(config: &Config, driver: &mut Option<Driver>) -> Result<Served, Failure> {
-    let signals = server::take_over(config.builder.client_uid)?;
+    let signals = server::prepare_process(config.builder.client_uid)?;
     let own = config.of_builder();
     let private = Private::of(config);
     forget_policy(config);

@@ -74,7 +74,7 @@ fn abbreviated_flags() {
 
 #[test]
 fn flags_after_the_end_of_flags() {
-    refused_as("-- --cap-add=ALL", "build takes one context");
+    refused_as("-- --cap-add=ALL", "expected one context after build");
     let done = pod().job("buildah push -- --authfile=/x 127.0.0.1:5000/team/x");
     assert_refused(&done, "\"--authfile=/x\" is no name of an image");
     taken("--no-cache --");

@@ -181,7 +181,7 @@ proxy=http://127.0.0.1:"
     assert_no_token(&done);
     assert_refused(
         &job("--tls-verify=false"),
-        "whoever answers for 127.0.0.2:7443 would get the builder's credentials",
+        "any server could answer for 127.0.0.2:7443 and would get the builder's credentials",
     );
 }
 

@@ -1,7 +1,7 @@
-//! Who PID 1 of the builder is: somebody whom no process of a build can be.
+//! Chooses the uid of PID 1 of the builder: one outside every build's id map.
 //!
-//! kill(2), prlimit(2) and the like ask for the same user. A build has the ids that PID 1 maps for it, among them the one
-//! that files of the job belong to; PID 1 takes another one, and works with the job's files all the same, setfsuid(2).
+//! kill(2) and prlimit(2) compare uids, so a build cannot signal or limit PID 1. The files of the job belong to an id that
+//! builds have. PID 1 opens them with setfsuid(2).
 
 use tracing::warn;
 
@@ -9,11 +9,12 @@ use super::error::ServeError;
 use linux::idmap::{self, Kind, left_out, parse_map};
 use linux::process::{self, Identity};
 
-/// Changes user and rights. Root of a pod's user namespace stays who it is, and works with the files of the job's user.
+/// Changes the uid, the gid and the capabilities of this process. Root of a pod's user namespace keeps its uid, and opens
+/// files with the uid of the job.
 pub(super) fn assume(client: u32) -> Result<(), ServeError> {
     let now = Identity::effective();
     let changed = match now.uid {
-        // It builds with all the ids that there are.
+        // Builds have all ids of the namespace, so no other id is left.
         0 if client == 0 => Ok(()),
         0 => {
             let files = Identity {
@@ -26,22 +27,22 @@ pub(super) fn assume(client: u32) -> Result<(), ServeError> {
             Some(own) => process::become_mapper(own, now),
             None => {
                 warn!(
-                    "the builder stays the user that builds have: a RUN step may end it. It takes the image's own file capabilities, SETUID and SETGID in the bounding set, and allowPrivilegeEscalation"
+                    "the builder keeps the uid that builds have, so a RUN step may end it. Another uid needs the image's file capabilities, SETUID and SETGID in the bounding set, and allowPrivilegeEscalation"
                 );
                 process::drop_capabilities()
             }
         },
     };
     changed.map_err(|error| ServeError {
-        what: "user and capabilities cannot be changed",
+        what: "cannot change the uid and the capabilities",
         source: std::io::Error::other(error),
     })
 }
 
 fn unmapped_identity() -> Option<Identity> {
     let id = |kind: Kind| {
-        let ours = std::fs::read_to_string(kind.map_file("self")).ok()?;
-        left_out(&parse_map(&ours), &idmap::planned(kind).ok()?)
+        let current = std::fs::read_to_string(kind.map_file("self")).ok()?;
+        left_out(&parse_map(&current), &idmap::planned(kind).ok()?)
     };
     Some(Identity {
         uid: id(Kind::User)?,

@@ -1,4 +1,4 @@
-//! What the builder's first thread does until its end: reaps, lets clients in, and heeds who may end it.
+//! The event loop of the builder's first thread: it reaps children, accepts clients, and handles signals.
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,23 +16,24 @@ use init::is_pid_1;
 use init::signals::{Meaning, Signals};
 use linux::ready::{self, Want};
 
-/// Whether clients are let in.
+/// Whether clients are accepted.
 enum Admission {
-    /// Not before it is known how RUN steps can be isolated: readable once it is.
+    /// Not yet: the isolation of RUN steps is unknown. The pipe becomes readable when the probes end.
     Closed(OwnedFd),
+    /// Clients are accepted.
     Open(UnixListener),
 }
 
 impl AsFd for Admission {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Closed(sign) => sign.as_fd(),
+            Self::Closed(pipe) => pipe.as_fd(),
             Self::Open(socket) => socket.as_fd(),
         }
     }
 }
 
-/// Serves until it is asked to end.
+/// Serves until SIGTERM.
 pub(super) fn run(signals: &Signals, builder: &Arc<Builder>) -> Result<(), ServeError> {
     let mut admission = Admission::Closed(start_isolation_probe(builder)?);
     loop {
@@ -54,9 +55,9 @@ pub(super) fn run(signals: &Signals, builder: &Arc<Builder>) -> Result<(), Serve
     }
 }
 
-/// The trials run builds of their own, whose ends are reaped here meanwhile.
+/// Starts the probes in a thread. They run builds, which the event loop reaps.
 fn start_isolation_probe(builder: &Arc<Builder>) -> Result<OwnedFd, ServeError> {
-    let (sign, done) = pipe2(OFlag::O_CLOEXEC).map_err(ServeError::kernel("pipe"))?;
+    let (pipe, done) = pipe2(OFlag::O_CLOEXEC).map_err(ServeError::kernel("pipe"))?;
     let builder = Arc::clone(builder);
     let probes = move || {
         builder.isolation();
@@ -64,8 +65,8 @@ fn start_isolation_probe(builder: &Arc<Builder>) -> Result<OwnedFd, ServeError> 
     };
     std::thread::Builder::new()
         .spawn(probes)
-        .map_err(ServeError::kernel("a thread for the trials"))?;
-    Ok(sign)
+        .map_err(ServeError::kernel("a thread for the isolation probes"))?;
+    Ok(pipe)
 }
 
 fn termination_requested(signals: &Signals, builder: &Builder) -> Result<bool, ServeError> {
@@ -77,17 +78,17 @@ fn termination_requested(signals: &Signals, builder: &Builder) -> Result<bool, S
         match received.meaning() {
             Meaning::Child => child = true,
             Meaning::Terminate if is_pid_1() && !received.is_from_outside() => {
-                // A RUN step has no say in it. Who ends a container does so from outside.
+                // A RUN step must not end the builder. The container runtime signals from outside.
                 warn!(
                     sender = received.sender,
-                    "{} from within the container: not heeded",
+                    "ignored {}: sent from inside the container",
                     received.number.name()
                 );
             }
             Meaning::Terminate => {
                 info!(
                     sender = received.sender,
-                    "asked to end by {}",
+                    "ending after {}",
                     received.number.name()
                 );
                 return Ok(true);
@@ -101,19 +102,19 @@ fn termination_requested(signals: &Signals, builder: &Builder) -> Result<bool, S
     Ok(false)
 }
 
-/// Lets in who waits. Where there are no descriptors or no memory for it, waiting would not help: the client stays where
-/// it is, and the socket readable.
+/// Accepts all waiting clients. If descriptors or memory run out, the builder ends: the client would stay in the queue and
+/// the socket readable, so that the loop would spin.
 fn accept_all(listener: &UnixListener, builder: &Arc<Builder>) -> Result<(), ServeError> {
     loop {
         match listener.accept() {
             Ok((stream, _)) => listener::accept(stream, builder),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            // The client has gone meanwhile.
+            // The client closed the connection before.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(source) => {
                 return Err(ServeError {
-                    what: "no more clients can be let in (accept), so the builder ends",
+                    what: "no more clients can be accepted, so the builder ends",
                     source,
                 });
             }

@@ -1,4 +1,4 @@
-//! The socket, and who is let in.
+//! Listens on the socket, and accepts only clients of the job.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -15,10 +15,10 @@ use super::settings::Settings;
 use super::state::Builder;
 use init::is_pid_1;
 
-/// Clients at once: each costs some threads and no more.
+/// The most clients at the same time. Each costs some threads.
 const CLIENTS: usize = 64;
 
-/// Makes the socket anew.
+/// Creates the socket, and replaces one that exists.
 pub(super) fn listen(settings: &Settings) -> Result<UnixListener, ServeError> {
     let socket = &settings.socket;
     let failed = |source| ServeError {
@@ -30,17 +30,18 @@ pub(super) fn listen(settings: &Settings) -> Result<UnixListener, ServeError> {
         _ => {}
     }
     let listener = UnixListener::bind(socket).map_err(failed)?;
-    // Who may speak is decided by the kernel's word on who it is.
+    // Every user may connect: accept() checks the peer by SO_PEERCRED.
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }
 
-/// Who may speak: the job's user, in another PID namespace than ours. A RUN step is in ours, and has a pid.
+/// Accepts a client that has the job's uid and is in another PID namespace: its pid is 0 here. A RUN step is in the
+/// builder's own PID namespace, and has a pid.
 pub(super) fn accept(stream: UnixStream, builder: &Arc<Builder>) {
     let peer = match getsockopt(&stream, PeerCredentials) {
         Ok(peer) => peer,
-        Err(errno) => return warn!(%errno, "a peer without credentials"),
+        Err(errno) => return warn!(%errno, "a peer has no credentials"),
     };
     let inside = peer.pid() != 0 && is_pid_1();
     if inside || peer.uid() != builder.settings.client_uid {
@@ -54,17 +55,17 @@ pub(super) fn accept(stream: UnixStream, builder: &Arc<Builder>) {
         return;
     }
     let Some(slot) = Slot::take(builder) else {
-        return warn!("{CLIENTS} clients are connected: one more is refused");
+        return warn!("refused a client: {CLIENTS} are connected");
     };
     let spawned = std::thread::Builder::new()
         .stack_size(256 * 1024)
         .spawn(move || session::serve(stream, &slot.0));
     if let Err(error) = spawned {
-        warn!(%error, "no thread for a client");
+        warn!(%error, "cannot start a thread for a client");
     }
 }
 
-/// One of the places for clients, free again however it goes with the client.
+/// One of the slots for clients. Dropping it frees the slot, even after a panic.
 struct Slot(Arc<Builder>);
 
 impl Slot {

@@ -1,7 +1,7 @@
-//! The directories of one command line: made for it alone, under a name that nobody foresees, and held open.
+//! The private directories of one operation. They have a random name and are held open.
 //!
-//! Whatever lies in them was written by a process that a job may have got hold of: PID 1 opens nothing there by a path,
-//! and follows no symlink.
+//! A process under the job's control may have written the files in them. So PID 1 opens no file there by a path, and follows
+//! no symlink.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Write};
@@ -11,21 +11,19 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
 
-use super::paths::require_regular;
+use super::paths::{SMALL_FILE, require_regular};
 
-/// The name of the directory that holds those of all command lines.
+/// The name of the parent directory of all operations.
 pub(super) const PARENT: &str = "operations";
-/// The most that is read into memory of what a command line wrote, in bytes.
-const SMALL: u64 = 4 * 1024 * 1024;
 
-/// Where operation_dirs are made: in memory, and on the builder's volume.
+/// The parent directories, in memory and on the builder's volume.
 #[derive(Debug)]
 pub(super) struct OperationDirs {
     memory: Arc<OwnedFd>,
     disk: Arc<OwnedFd>,
 }
 
-/// The directories of one command line; dropping it removes them.
+/// The directories of one operation. Dropping it removes them.
 #[derive(Debug)]
 pub(super) struct OperationDir {
     name: String,
@@ -33,32 +31,35 @@ pub(super) struct OperationDir {
     disk: Half,
 }
 
+/// One directory, and the open directory that holds it.
 #[derive(Debug)]
 struct Half {
     parent: Arc<OwnedFd>,
     fd: OwnedFd,
 }
 
-/// One of a directory's two directories.
+/// The place of one half of an operation's directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Medium {
+    /// The private directory in memory.
     Memory,
+    /// The builder's volume.
     Disk,
 }
 
 impl OperationDirs {
-    /// Makes both parents anew; what a builder that was killed has left goes with the old ones.
+    /// Creates both parent directories again, without the leftovers of a builder that was killed.
     pub(super) fn prepare(runtime: &Path, volume: &Path) -> Result<Self> {
-        let parent = |place: &Path| {
-            let place = open(CWD, place)?;
-            // Not there at the first start.
-            let _ = std::fs::remove_dir_all(through(&place, PARENT));
-            // Its content may belong to subordinate ids, and stays then; what is in it is not ours to trust or to use.
-            match mkdirat(&place, PARENT, Mode::RWXU) {
+        let parent = |outer: &Path| {
+            let outer = open(CWD, outer)?;
+            // It is missing at the first start.
+            let _ = std::fs::remove_dir_all(through(&outer, PARENT));
+            // Files of subordinate ids stay. The builder neither trusts nor uses them.
+            match mkdirat(&outer, PARENT, Mode::RWXU) {
                 Ok(()) | Err(rustix::io::Errno::EXIST) => {}
                 Err(errno) => return Err(Error::from(errno)),
             }
-            open(&place, Path::new(PARENT)).map(Arc::new)
+            open(&outer, Path::new(PARENT)).map(Arc::new)
         };
         Ok(Self {
             memory: parent(runtime)?,
@@ -66,9 +67,9 @@ impl OperationDirs {
         })
     }
 
-    /// A directory that was never there before.
+    /// Creates the directories of a new operation.
     pub(super) fn create(&self) -> Result<OperationDir> {
-        let name = name()?;
+        let name = random_name()?;
         let half = |parent: &Arc<OwnedFd>| {
             mkdirat(parent, &name, Mode::RWXU)?;
             Ok::<_, Error>(Half {
@@ -85,7 +86,7 @@ impl OperationDirs {
 }
 
 impl OperationDir {
-    /// Its name beneath both parents.
+    /// Returns its name beneath both parents.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -97,7 +98,7 @@ impl OperationDir {
         }
     }
 
-    /// A private file in memory; one of that name is replaced, never written to.
+    /// Writes a private file in memory. It replaces a file of that name, and never writes to that.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         match unlinkat(&self.memory.fd, name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -109,7 +110,7 @@ impl OperationDir {
         File::from(file).write_all(content)
     }
 
-    /// Opens what the command line wrote: a regular file of the directory fd, or nothing.
+    /// Opens a file that the operation wrote. It must be a regular file in the directory itself.
     pub(super) fn open(&self, medium: Medium, name: &str) -> Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH
@@ -128,14 +129,17 @@ impl OperationDir {
         Ok(file)
     }
 
-    /// The same, read whole.
+    /// Reads such a file.
     pub(super) fn read(&self, medium: Medium, name: &str) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         self.open(medium, name)?
-            .take(SMALL + 1)
+            .take(SMALL_FILE + 1)
             .read_to_end(&mut content)?;
-        if content.len() as u64 > SMALL {
-            return Err(Error::new(ErrorKind::InvalidInput, "it is too large"));
+        if content.len() as u64 > SMALL_FILE {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("it has more than {} MiB", SMALL_FILE >> 20),
+            ));
         }
         Ok(content)
     }
@@ -144,13 +148,13 @@ impl OperationDir {
 impl Drop for OperationDir {
     fn drop(&mut self) {
         for half in [&self.memory, &self.disk] {
-            // What is left, because it belongs to subordinate ids, goes with the wipe.
+            // The wipe removes files of subordinate ids later.
             let _ = std::fs::remove_dir_all(through(&half.parent, &self.name));
         }
     }
 }
 
-/// A path to what lies in a directory that is held open, whatever its own path leads to by now.
+/// Returns a path to a file in an open directory. It stays valid if that directory is renamed.
 fn through(directory: &OwnedFd, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))
 }
@@ -160,7 +164,7 @@ fn open(parent: impl rustix::fd::AsFd, path: &Path) -> Result<OwnedFd> {
     Ok(openat(parent, path, flags, Mode::empty())?)
 }
 
-fn name() -> Result<String> {
+fn random_name() -> Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_planted_for_an_output_is_not_opened() {
+    fn refuses_planted_files() {
         let (outer, operation_dirs) = operation_dirs();
         let directory = operation_dirs.create().unwrap();
         let secret = outer.path().join("secret");
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_is_what_it_was_when_its_path_leads_elsewhere() {
+    fn keeps_its_directory_after_a_rename() {
         let (outer, operation_dirs) = operation_dirs();
         let directory = operation_dirs.create().unwrap();
         directory.write("plan", b"ours").unwrap();
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_differ_and_are_gone_afterwards() {
+    fn directories_have_unique_names_and_are_removed() {
         let (outer, operation_dirs) = operation_dirs();
         let (one, two) = (
             operation_dirs.create().unwrap(),

@@ -1,4 +1,4 @@
-//! A terminal of the builder's own, where the client's standard output is one.
+//! A pseudo-terminal for an operation, if the client's standard output is a terminal. Source: pty(7).
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -9,14 +9,16 @@ use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetatt
 
 use super::protocol::Size;
 
-/// Our end and the process's.
+/// The two ends of a pseudo-terminal.
 #[derive(Debug)]
 pub(super) struct Pty {
+    /// The builder's end.
     pub(super) controller: File,
+    /// The end of the operation's process.
     pub(super) user: OwnedFd,
 }
 
-/// Makes one of that size.
+/// Opens a pseudo-terminal of that size.
 pub(super) fn open(size: Size) -> std::io::Result<Pty> {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&controller)?;
@@ -26,14 +28,14 @@ pub(super) fn open(size: Size) -> std::io::Result<Pty> {
     let user = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
     let controller = File::from(controller);
     resize(&controller, size)?;
-    // What is to be done with the output, the client's own terminal does.
+    // The client's own terminal processes the output.
     let mut settings = tcgetattr(&user)?;
     settings.output_modes.remove(OutputModes::OPOST);
     tcsetattr(&user, OptionalActions::Now, &settings)?;
     Ok(Pty { controller, user })
 }
 
-/// The kernel tells the process with SIGWINCH.
+/// Changes the size. The kernel then sends SIGWINCH to the process.
 pub(super) fn resize(controller: &File, size: Size) -> std::io::Result<()> {
     let size = Winsize {
         ws_row: size.rows,

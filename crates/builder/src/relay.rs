@@ -1,6 +1,6 @@
-//! Between one client and one process: output as it comes, input as it is wanted, signals at once.
+//! Relays between one client and one process: output when it is written, input when it is requested, signals at once.
 //!
-//! Each stream has a thread that blocks: who does not read, or has nothing to say, costs the others nothing.
+//! Each stream has a thread of its own that blocks. A stream that is blocked does not delay the others.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,9 +21,9 @@ use init::reap::Ended;
 use linux::raw;
 use report::exit::of_signal;
 
-/// The exit code of what the builder refuses: Docker's own for a fault of its daemon or of the command line.
+/// The exit code of a command that the builder refuses. Docker has the same for errors of its daemon.
 pub(super) const REFUSED: u8 = 125;
-/// A thread here has one buffer and little else.
+/// The stack of a relay thread, in bytes. It needs one buffer and little else.
 const STACK: usize = 128 * 1024;
 
 /// Signals that a client may send to its process.
@@ -37,7 +37,7 @@ const SIGNALS: [Signal; 7] = [
     Signal::SIGWINCH,
 ];
 
-/// Those of them that a user sends to end a command.
+/// The signals among them that a user sends to end a command.
 const ENDING: [Signal; 4] = [
     Signal::SIGHUP,
     Signal::SIGINT,
@@ -45,7 +45,7 @@ const ENDING: [Signal; 4] = [
     Signal::SIGTERM,
 ];
 
-/// One client.
+/// The connection to one client.
 #[derive(Debug)]
 pub(super) struct Connection {
     out: Mutex<UnixStream>,
@@ -60,12 +60,12 @@ struct State {
     granted: u32,
     closed: bool,
     running: Option<(i32, Namespace)>,
-    /// A signal that came while nothing ran that could have ended of it.
+    /// A signal that came before there was a process.
     pending_signal: Option<Signal>,
-    /// The first signal that was sent on to end the process.
+    /// The first forwarded signal that ends a process.
     ended_by: Option<Signal>,
     terminal: Option<File>,
-    /// The terminal's size, where the client has told since its greeting.
+    /// The terminal's size, if the client has sent one since its greeting.
     size: Option<Size>,
     refused: bool,
 }
@@ -88,19 +88,20 @@ impl Connection {
         write(&mut *out, kind, payload)
     }
 
-    /// A sentence for the user.
+    /// Sends a message for the user.
     pub(super) fn notice(&self, text: &str) {
-        // Who has gone needs none.
+        // The client may have closed the connection.
         let _ = self.send(Kind::Notice, text.as_bytes());
     }
 
+    /// Sends the reason of a refusal, and its exit code.
     pub(super) fn refuse(&self, problem: &str, code: u8) {
         self.notice(problem);
         self.state().refused = true;
         let _ = self.send(Kind::Exit, &[code]);
     }
 
-    /// The last frame.
+    /// Sends the exit code, unless a refusal had one, and closes the connection.
     pub(super) fn close(&self, code: u8) {
         if !self.state().refused {
             let _ = self.send(Kind::Exit, &[code]);
@@ -113,25 +114,25 @@ impl Connection {
         self.state().closed
     }
 
-    /// The exit code where a signal has ended all this before there was a process to get it.
+    /// Returns the exit code if a signal came before there was a process.
     pub(super) fn interrupted(&self) -> Option<u8> {
         self.state()
             .pending_signal
             .map(|signal| of_signal(signal as i32))
     }
 
-    /// The exit code for the client: 128 + n if signal n was sent on and the process then failed.
+    /// Returns the exit code for the client: 128 + n if signal n was forwarded and the process then failed.
     ///
-    /// Buildah's own code is a race: it handles signals only while a step runs, from shortly after the step has begun.
-    /// It exits with 1 if it handled the signal, and dies of the signal otherwise (Buildah 1.39, chroot/run_linux.go).
+    /// Buildah's own code depends on a race. It handles signals only during a step, and starts that shortly after the step
+    /// has begun. It exits with 1 if it handled the signal, and dies of it otherwise (Buildah 1.39, chroot/run_linux.go).
     pub(super) fn exit_code(&self, ended: Ended) -> u8 {
         exit_code(ended, self.state().ended_by)
     }
 
-    /// Reads what the client says until it has gone; its process then ends with it.
+    /// Starts a thread that reads the client's frames. When the connection closes, it kills the client's process.
     ///
     /// # Errors
-    /// As pthread_create(3), and likewise below.
+    /// As pthread_create(3). The same is true of the other threads here.
     pub(super) fn spawn_reader(self: &Arc<Self>, mut stream: UnixStream) -> Result<JoinHandle<()>> {
         let connection = Arc::clone(self);
         thread(move || {
@@ -144,7 +145,7 @@ impl Connection {
             let mut state = connection.state();
             state.closed = true;
             if let Some((_, namespace)) = &state.running {
-                // What is left then, the end of the operation tells.
+                // The session reports the processes that are left.
                 let _ = namespace.kill_all();
             }
             drop(state);
@@ -152,13 +153,13 @@ impl Connection {
         })
     }
 
-    /// Whether the frame makes sense.
+    /// Handles a frame. Returns whether it is valid.
     fn handle_frame(&self, kind: Kind, payload: &[u8]) -> bool {
         let mut state = self.state();
         match kind {
             Kind::Input => {
                 let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-                // More than was asked for is a fault, and would cost us memory.
+                // Input that was not requested would cost memory.
                 let Some(left) = state.granted.checked_sub(length) else {
                     return false;
                 };
@@ -176,7 +177,7 @@ impl Connection {
                             state.ended_by.get_or_insert(*signal);
                         }
                     }
-                    // Its default is to end a process, and there is none to do otherwise.
+                    // By default it ends a process.
                     (Some(signal), None) if *signal != Signal::SIGWINCH => {
                         state.pending_signal.get_or_insert(*signal);
                     }
@@ -186,7 +187,7 @@ impl Connection {
             Kind::Resize => {
                 state.size = Size::read(payload).or(state.size);
                 if let (Some(size), Some(terminal)) = (state.size, &state.terminal) {
-                    // It may have been closed meanwhile.
+                    // The process may have closed it.
                     let _ = pty::resize(terminal, size);
                 }
             }
@@ -197,7 +198,7 @@ impl Connection {
         true
     }
 
-    /// Takes up to `limit` bytes of input, asking for more; empty at its end.
+    /// Returns up to `limit` bytes of input, and requests more from the client. The result is empty at the end of the input.
     fn read_input(&self, limit: usize) -> Vec<u8> {
         let mut state = self.state();
         loop {
@@ -241,11 +242,11 @@ impl Connection {
         }
     }
 
-    /// From now on signals and the client's end reach this process, with those that came before it was there.
+    /// Forwards signals to this process from now on, and those that came before. Kills it when the connection closes.
     pub(super) fn attach(&self, pid: i32, namespace: Namespace, terminal: Option<File>) {
         let mut state = self.state();
         if let (Some(size), Some(terminal)) = (state.size, &terminal) {
-            // It has the size of the greeting, then.
+            // On an error it keeps the size of the greeting.
             let _ = pty::resize(terminal, size);
         }
         state.terminal = terminal;
@@ -259,7 +260,10 @@ impl Connection {
         state.running = Some((pid, namespace));
     }
 
-    /// Ends all that is left of the process.
+    /// Kills the processes that are left.
+    ///
+    /// # Errors
+    /// Their pids, if they do not end.
     pub(super) fn kill_process(&self) -> std::result::Result<(), Vec<i32>> {
         let mut state = self.state();
         state.terminal = None;
@@ -268,14 +272,14 @@ impl Connection {
         running.map_or(Ok(()), |(_, namespace)| namespace.kill_all())
     }
 
-    /// Sends what comes out of `from`, as it comes.
+    /// Starts a thread that sends output to the client.
     pub(super) fn spawn_output(
         self: &Arc<Self>,
         mut from: impl Read + Send + 'static,
         kind: Kind,
     ) -> Result<JoinHandle<()>> {
         let connection = Arc::clone(self);
-        let pump = move || {
+        let relay = move || {
             let mut buffer = vec![0; CHUNK];
             while let Ok(count @ 1..) = from.read(&mut buffer) {
                 if connection.send(kind, &buffer[..count]).is_err() {
@@ -283,10 +287,10 @@ impl Connection {
                 }
             }
         };
-        thread(pump)
+        thread(relay)
     }
 
-    /// Hands the client's input on, until either end has had enough.
+    /// Starts a thread that forwards the client's input until either end closes.
     pub(super) fn spawn_input(self: &Arc<Self>, mut to: UnixStream) -> Result<JoinHandle<()>> {
         let connection = Arc::clone(self);
         thread(move || {
@@ -308,7 +312,7 @@ fn exit_code(ended: Ended, signal: Option<Signal>) -> u8 {
     }
 }
 
-/// To the process's group. One that makes a session of its own has none yet when it has just begun.
+/// Signals the process group. A process that creates a session has no group at its very beginning.
 fn send_signal(pid: i32, signal: Signal) {
     if raw::kill(-pid, signal as i32).is_err() {
         // It may have ended meanwhile.
@@ -325,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_that_was_sent_on_is_the_exit_code_of_a_failure() {
+    fn a_forwarded_signal_decides_the_code_of_a_failure() {
         let interrupted = Some(Signal::SIGINT);
         assert_eq!(exit_code(Ended::Exited(1), interrupted), 130);
         assert_eq!(exit_code(Ended::Signaled(9), interrupted), 130);

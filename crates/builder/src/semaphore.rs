@@ -1,12 +1,12 @@
-//! Whose turn it is: so many builds, pulls and pushes run at once, and the others wait.
+//! Limits how many builds, pulls and pushes run at the same time. The others wait.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often one who waits is looked after.
+/// The interval at which a waiting caller checks whether it was cancelled.
 const TICK: Duration = Duration::from_millis(200);
 
-/// All turns.
+/// A counting semaphore, sem_overview(7).
 #[derive(Debug)]
 pub(super) struct Semaphore {
     free: Mutex<u32>,
@@ -14,7 +14,7 @@ pub(super) struct Semaphore {
     changed: Condvar,
 }
 
-/// A turn; dropping it gives it to the next.
+/// A permit. Dropping it releases it.
 pub(super) struct Permit<'a>(&'a Semaphore);
 
 impl Drop for Permit<'_> {
@@ -33,7 +33,8 @@ impl Semaphore {
         }
     }
 
-    /// Waits for a turn; `on_wait` is called once where there is something to wait for. Who has cancelled waits no longer.
+    /// Blocks until a permit is free. Calls `on_wait` once, with the number of permits, if it must block. Returns `None` once
+    /// `cancelled()` is true.
     pub(super) fn acquire(
         &self,
         on_wait: impl FnOnce(u32),
