@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::flags::parse;
 use super::policy::{Action, COMMON, GLOBAL, find};
+use pflag::StopAt;
 
 /// Settings of Buildah's that a job may have in its environment: variable, flag.
 pub(super) const SETTINGS: &[(&str, &str)] =
@@ -33,14 +34,14 @@ pub(super) fn wanted(
 }
 
 fn names(arguments: &[String]) -> Result<BTreeSet<String>, String> {
-    let globals = parse(&[GLOBAL], arguments, true)?;
+    let globals = parse(&[GLOBAL], arguments, StopAt::FirstPositional)?;
     let Some((verb, rest)) = find(&globals.positional)? else {
         return Ok(BTreeSet::new());
     };
     if verb.action != Action::Build {
         return Ok(BTreeSet::new());
     }
-    let parsed = parse(&[verb.flags, COMMON], rest, false)?;
+    let parsed = parse(&[verb.flags, COMMON], rest, StopAt::End)?;
     let settings = SETTINGS.iter().map(|(variable, _)| *variable);
     let mut names: BTreeSet<&str> = settings.chain(PROXIES.iter().copied()).collect();
     if parsed.values("ssh").next().is_some() {

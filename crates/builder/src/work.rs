@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Owner};
-use super::flags::{Given, Parsed, parse};
+use super::flags::{Parsed, parse, passed};
 use super::operation::{Input, Operation, Output, Places, Private, Stdin};
 use super::paths::Workspace;
 use super::policy::{Action, COMMON, GLOBAL, find};
 use super::protocol::Hello;
 use super::settings::Settings;
 use dockerfile::{Reference, is_registry};
+use pflag::StopAt;
 
 /// The most that all private files of one operation hold, in bytes.
 const FILES: usize = 8 * 1024 * 1024;
@@ -40,13 +41,13 @@ impl Planner<'_> {
     /// # Errors
     /// A sentence for the user: what is not available, and why.
     pub(super) fn plan(&self, input: ReadInput<'_>) -> Result<Operation, String> {
-        let globals = parse(&[GLOBAL], &self.hello.arguments, true)?;
+        let globals = parse(&[GLOBAL], &self.hello.arguments, StopAt::FirstPositional)?;
         let words = &globals.positional;
         let Some((verb, rest)) = find(words)? else {
             // `buildah`, `buildah --version`, `buildah --help`
             return self.plain(&globals, &Parsed::default(), &[]);
         };
-        let parsed = parse(&[verb.flags, COMMON], rest, false)?;
+        let parsed = parse(&[verb.flags, COMMON], rest, StopAt::End)?;
         let name = verb.names[0];
         let words: Vec<&str> = name.split(' ').collect();
         if parsed.on("help") {
@@ -69,9 +70,8 @@ impl Planner<'_> {
         parsed: &Parsed,
         words: &[&str],
     ) -> Result<Operation, String> {
-        let global = globals.flags.iter().map(Given::argument);
         let mut operation = self.operation(words, parsed);
-        operation.arguments.splice(..0, global);
+        operation.arguments.splice(..0, passed(globals));
         Ok(operation)
     }
 
@@ -79,18 +79,13 @@ impl Planner<'_> {
     fn operation(&self, words: &[&str], parsed: &Parsed) -> Operation {
         let mut operation = Operation::with_job(self.credentials);
         operation.arguments = words.iter().map(ToString::to_string).collect();
-        let flags = parsed.flags.iter().filter(|given| !given.look);
-        operation.arguments.extend(flags.map(Given::argument));
+        operation.arguments.extend(passed(parsed));
         operation
     }
 
     fn names(&self, parsed: &Parsed, words: &[&str]) -> Result<Operation, String> {
-        let names: Result<Vec<Reference>, String> = parsed
-            .positional
-            .iter()
-            .map(|name| Reference::parse(name))
-            .collect();
-        let names = names?;
+        let names = parsed.positional.iter().map(|name| Reference::parse(name));
+        let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
         let mut operation = self.operation(words, parsed);
         if let [manifest, verb] = words {
             // These ask a registry for what is not here; no code of the job runs meanwhile.

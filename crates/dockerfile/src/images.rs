@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::lines::{self, Instruction};
-use super::reference::Reference;
 use super::words;
+use image_ref::Reference;
 
 /// Values of `--build-arg`, by name.
 pub type Arguments = BTreeMap<String, String>;
@@ -185,11 +185,11 @@ impl Scan<'_> {
         let plain = |part: &str| part.split(['/', ':', '@', '+']).all(is_plain);
         if !plain(image) {
             return Err(format!(
-                "--from={name}: it is no name of an image or a stage; take letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+                "--from={name}: it is not the name of an image or a stage; take letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
             ));
         }
         if trigger {
-            return Reference::parse(name).map(drop);
+            return Ok(Reference::parse(name).map(drop)?);
         }
         if self.given.contexts.contains_key(name) || self.is_stage(name) {
             return Ok(());
