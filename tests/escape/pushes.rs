@@ -60,7 +60,7 @@ fn by_a_way_upwards_in_the_name() {
             "{}buildah push localhost/d '{target}'",
             tagged("localhost/d")
         ));
-        assert_refused(&done, "is no name of an image");
+        assert_refused(&done, "is not the name of an image");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::flags::Given;
+use super::flags::FlagValue;
 
 /// One flag with its value. It is rendered as a single argument, so that Buildah cannot read it in another way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +27,9 @@ impl fmt::Display for FlagArgument {
     }
 }
 
-impl From<&Given> for FlagArgument {
-    fn from(given: &Given) -> Self {
-        Self::new(given.name, given.value.as_str())
+impl From<&FlagValue> for FlagArgument {
+    fn from(value: &FlagValue) -> Self {
+        Self::new(value.flag.long, value.value.as_str())
     }
 }
 

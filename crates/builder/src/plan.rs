@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::{BuildahCommand, FlagArgument};
 use super::credentials::Credentials;
-use super::flags::{Parsed, parse};
+use super::flags::{Parsed, parse, passed};
 use super::isolation::Isolation;
 use super::operation::{Operation, Program, SandboxPaths};
 use super::paths::Workspace;
@@ -21,6 +21,7 @@ use super::protocol::Hello;
 use super::rejected::Rejected;
 use super::settings::Settings;
 use dockerfile::Reference;
+use pflag::StopAt;
 use resources::Resources;
 
 /// Everything from which an operation is planned.
@@ -44,12 +45,12 @@ impl Planner<'_> {
     /// [`Rejected`] for the first part that is not available.
     pub(super) fn plan(&self, input: ReadInput<'_>) -> Result<Operation, Rejected> {
         let arguments = &self.hello.arguments;
-        let globals = parse(&[GLOBAL], arguments, true).map_err(command_line)?;
-        let Some((verb, rest)) = find(&globals.positional).map_err(command_line)? else {
+        let globals = parse(&[GLOBAL], arguments, StopAt::FirstPositional)?;
+        let Some((verb, rest)) = find(&globals.positional)? else {
             // `buildah`, `buildah --version` or `buildah --help`
             return Ok(self.plain(&globals, &Parsed::default(), ""));
         };
-        let parsed = parse(&[verb.flags, COMMON], rest, false).map_err(command_line)?;
+        let parsed = parse(&[verb.flags, COMMON], rest, StopAt::End)?;
         let name = verb.names[0];
         if parsed.on("help") {
             return Ok(self.plain(&globals, &parsed, name));
@@ -67,7 +68,7 @@ impl Planner<'_> {
 
     /// Plans a command that only prints.
     fn plain(&self, globals: &Parsed, parsed: &Parsed, verb: &'static str) -> Operation {
-        let global = globals.flags.iter().map(FlagArgument::from).collect();
+        let global = passed(globals).map(FlagArgument::from).collect();
         self.operation(BuildahCommand {
             global,
             ..passed_on(verb, parsed)
@@ -76,8 +77,8 @@ impl Planner<'_> {
 
     /// Plans a command whose arguments are names of images.
     fn names(&self, parsed: &Parsed, verb: &'static str) -> Result<Operation, Rejected> {
-        let names = parsed.positional.iter().map(|name| reference(name));
-        let names = names.collect::<Result<Vec<Reference>, Rejected>>()?;
+        let names = parsed.positional.iter().map(|name| Reference::parse(name));
+        let names: Vec<Reference> = names.collect::<Result<_, _>>()?;
         let mut command = passed_on(verb, parsed);
         let mut authfile = None;
         // These request missing images from a registry. No code of the job runs meanwhile.
@@ -118,17 +119,8 @@ impl Planner<'_> {
 
 /// Creates a command with the flags that are passed on unchanged, and without positional arguments.
 fn passed_on(verb: &'static str, parsed: &Parsed) -> BuildahCommand {
-    let flags = parsed.flags.iter().filter(|given| !given.look);
     BuildahCommand {
-        flags: flags.map(FlagArgument::from).collect(),
+        flags: passed(parsed).map(FlagArgument::from).collect(),
         ..BuildahCommand::new(verb)
     }
-}
-
-fn reference(name: &str) -> Result<Reference, Rejected> {
-    Reference::parse(name).map_err(|error| Rejected::Image(error.to_string()))
-}
-
-fn command_line(error: impl ToString) -> Rejected {
-    Rejected::CommandLine(error.to_string())
 }

@@ -2,18 +2,20 @@
 //!
 //! What is not here does not exist; docs/builds.md is held to it.
 
-mod building;
+mod build;
+mod dsl;
 mod images;
-mod missing;
-mod transfers;
-mod words;
+mod registry;
+mod unsupported;
 
-use super::flags::{Does, Flag, Takes};
-use building::BUILD;
+use super::flags::{Flag, FlagPolicy};
+use super::rejected::Rejected;
+use build::BUILD;
+use dsl::*;
 use images::*;
-pub(crate) use missing::MISSING;
-use transfers::*;
-use words::*;
+use pflag::FlagArity;
+use registry::*;
+pub(crate) use unsupported::UNSUPPORTED;
 
 /// One command of Buildah.
 #[derive(Debug)]
@@ -48,9 +50,19 @@ pub(crate) enum Action {
 }
 /// Flags before the verb.
 pub(crate) const GLOBAL: &[Flag] = &[
-    flag("help", Some('h'), Takes::Switch, Does::Pass(SPEAK)),
-    flag("version", Some('v'), Takes::Switch, Does::Pass(SPEAK)),
-    value("log-level", SPEAK),
+    flag(
+        "help",
+        Some('h'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    flag(
+        "version",
+        Some('v'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    value("log-level", PRINTING),
     refused("root", None, "the builder has one storage"),
     refused("runroot", None, "the builder has one storage"),
     refused(
@@ -71,8 +83,8 @@ pub(crate) const GLOBAL: &[Flag] = &[
         None,
         "it would mount the builder's files into RUN steps",
     ),
-    refused("userns-uid-map", None, LOOSENS),
-    refused("userns-gid-map", None, LOOSENS),
+    refused("userns-uid-map", None, WEAKENS),
+    refused("userns-gid-map", None, WEAKENS),
     refused("cgroup-manager", None, LIMITS),
     refused("cpu-profile", None, "it would write a file of the builder"),
     refused(
@@ -83,7 +95,12 @@ pub(crate) const GLOBAL: &[Flag] = &[
 ];
 
 /// Flags that every verb has.
-pub(crate) const COMMON: &[Flag] = &[flag("help", Some('h'), Takes::Switch, Does::Pass(SPEAK))];
+pub(crate) const COMMON: &[Flag] = &[flag(
+    "help",
+    Some('h'),
+    FlagArity::Switch,
+    FlagPolicy::Pass(PRINTING),
+)];
 
 const fn verb(names: &'static [&'static str], flags: &'static [Flag], action: Action) -> Verb {
     Verb {
@@ -122,7 +139,7 @@ pub(crate) const VERBS: &[Verb] = &[
 ];
 
 /// The verb that a command line begins with, and what follows it; `None` where there is none at all.
-pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, String> {
+pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, Rejected> {
     let Some(first) = words.first() else {
         return Ok(None);
     };
@@ -135,13 +152,13 @@ pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])
             return Ok(Some((verb, &words[2..])));
         }
     }
-    match MISSING.iter().find(|(name, ..)| name == first) {
-        Some((name, because, instead)) => Err(format!(
-            "buildah {name} is not available, because {because}; use {instead}"
-        )),
-        None => Err(format!(
-            "buildah {first} is no command that the builder knows; docs/builds.md lists them"
-        )),
+    match UNSUPPORTED.iter().find(|(name, ..)| name == first) {
+        Some((verb, reason, instead)) => Err(Rejected::UnsupportedVerb {
+            verb,
+            reason,
+            instead,
+        }),
+        None => Err(Rejected::UnknownVerb(first.clone())),
     }
 }
 
@@ -153,10 +170,10 @@ mod tests {
 
     fn row(flag: &Flag) -> String {
         let short = flag.short.map(|short| format!("`-{short}`, "));
-        let (what, why) = match flag.does {
-            Does::Pass(why) => ("passed on", why),
-            Does::Look(why) => ("looked at", why),
-            Does::Refuse(why) => ("not available", why),
+        let (what, why) = match flag.policy {
+            FlagPolicy::Pass(why) => ("passed on", why),
+            FlagPolicy::Check(why) => ("checked", why),
+            FlagPolicy::Refuse(why) => ("not available", why),
         };
         let long = flag.long;
         format!(
@@ -185,18 +202,26 @@ mod tests {
             text += &section(&names.join(", "), verb.flags);
         }
         text += "\n### Not available\n\n| command | because | use |\n|---|---|---|\n";
-        for (name, because, instead) in MISSING {
+        for (name, because, instead) in UNSUPPORTED {
             text += &format!("| `buildah {name}` | {because} | {instead} |\n");
         }
         text
     }
 
+    /// `BUILDS_PAGE=write cargo test -p builder the_page` writes the tables of docs/builds.md anew.
     #[test]
     fn the_page_says_what_the_data_says() {
         let tables = tables();
-        assert!(
-            PAGE.ends_with(&tables),
-            "the end of docs/builds.md must be:\n{tables}"
+        let (before, _) = PAGE.split_once("### Flags before the command").unwrap();
+        if std::env::var_os("BUILDS_PAGE").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/builds.md");
+            std::fs::write(path, format!("{before}{tables}")).unwrap();
+            return;
+        }
+        let written = &PAGE[before.len()..];
+        assert_eq!(
+            written, tables,
+            "BUILDS_PAGE=write writes docs/builds.md anew"
         );
     }
 

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use super::credentials::AuthfileError;
 use super::paths::{PathError, SMALL_FILE};
-use dockerfile::DockerfileError;
+use dockerfile::{DockerfileError, InvalidReference};
+use pflag::ParseError;
 
 /// The most that all private files of one operation hold, in bytes.
 pub(crate) const MAX_FILES: usize = 8 * 1024 * 1024;
@@ -14,12 +15,29 @@ pub(crate) const MAX_FILES: usize = 8 * 1024 * 1024;
 /// A command line that the builder refuses.
 #[derive(Debug, Error)]
 pub(crate) enum Rejected {
-    #[error("{0}")]
-    CommandLine(String),
-    #[error("{0}")]
-    Image(String),
+    #[error(transparent)]
+    Flag(#[from] ParseError),
+    #[error(
+        "{0} is not among the flags that the builder takes for this command; docs/builds.md lists them"
+    )]
+    UnknownFlag(String),
+    #[error("--{flag} is not available: {reason}")]
+    RefusedFlag {
+        flag: &'static str,
+        reason: &'static str,
+    },
+    #[error("buildah {verb} is not available, because {reason}; use {instead}")]
+    UnsupportedVerb {
+        verb: &'static str,
+        reason: &'static str,
+        instead: &'static str,
+    },
+    #[error("buildah {0} is no command that the builder knows; docs/builds.md lists them")]
+    UnknownVerb(String),
+    #[error(transparent)]
+    Image(#[from] InvalidReference),
     #[error("builder.cache: {0}")]
-    Cache(String),
+    Cache(InvalidReference),
     #[error(transparent)]
     Path(#[from] PathError),
     #[error(transparent)]

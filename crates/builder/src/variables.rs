@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::flags::parse;
 use super::policy::{Action, COMMON, GLOBAL, find};
 use super::rejected::Rejected;
+use pflag::StopAt;
 
 /// Settings of Buildah that a job may have in its environment: the variable and its flag.
 pub(super) const SETTINGS: &[(&str, &str)] =
@@ -34,15 +35,14 @@ pub(super) fn select(
 }
 
 fn names(arguments: &[String]) -> Result<BTreeSet<String>, Rejected> {
-    let globals = parse(&[GLOBAL], arguments, true).map_err(Rejected::CommandLine)?;
-    let found = find(&globals.positional).map_err(Rejected::CommandLine)?;
-    let Some((verb, rest)) = found else {
+    let globals = parse(&[GLOBAL], arguments, StopAt::FirstPositional)?;
+    let Some((verb, rest)) = find(&globals.positional)? else {
         return Ok(BTreeSet::new());
     };
     if verb.action != Action::Build {
         return Ok(BTreeSet::new());
     }
-    let parsed = parse(&[verb.flags, COMMON], rest, false).map_err(Rejected::CommandLine)?;
+    let parsed = parse(&[verb.flags, COMMON], rest, StopAt::End)?;
     let settings = SETTINGS.iter().map(|(variable, _)| *variable);
     let mut names: BTreeSet<&str> = settings.chain(PROXIES.iter().copied()).collect();
     if parsed.values("ssh").next().is_some() {

@@ -4,10 +4,10 @@ mod flags;
 mod inputs;
 
 use super::answer::Answer;
-use super::arguments::Parsed;
+use super::arguments::{Parsed, passed};
 use super::export::{Built, Exports};
+use super::flag_specs::{Translation, Verb};
 use super::plan::{Output, Planner, Step, command, text};
-use super::table::{Translation, Verb};
 use super::types::Unavailable;
 
 pub(super) const VERBS: &[Verb] = &[Verb {
@@ -24,18 +24,18 @@ pub(super) const VERBS: &[Verb] = &[Verb {
 }];
 
 fn build(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [context] = parsed.words.as_slice() else {
+    let [context] = parsed.positional.as_slice() else {
         return Err(to.usage("one context is expected: a directory, an address, or -"));
     };
     inputs::refuse(parsed, to)?;
     let exports = Exports::read(parsed, to)?;
-    let mut names: Vec<String> = parsed.all("tag").map(str::to_owned).collect();
+    let mut names: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
     if names.is_empty() {
         names.clone_from(&exports.names);
     }
     let platforms = platforms(parsed, to);
     let mut line = vec!["build".to_owned()];
-    line.extend(parsed.passed());
+    line.extend(passed(parsed));
     line.extend(inputs::read(parsed, context, to)?);
     cache(parsed, &platforms, &mut line, to);
     // Docker's own format keeps HEALTHCHECK, SHELL and ONBUILD; only OCI's has annotations.
@@ -128,7 +128,7 @@ fn finish(
 
 /// A list is built under a name of its own: Buildah would add to one that is there already.
 fn name_list(parsed: &Parsed, built: &Built, iid: &std::path::Path, to: &mut Planner<'_>) {
-    for annotation in parsed.all("annotation") {
+    for annotation in parsed.values("annotation") {
         if let Some(pair) = inputs::index_annotation(annotation) {
             let flag = format!("--annotation={pair}");
             to.run(["manifest", "annotate", "--index", &flag, &built.image]);
@@ -151,7 +151,7 @@ fn name_list(parsed: &Parsed, built: &Built, iid: &std::path::Path, to: &mut Pla
 fn platforms(parsed: &Parsed, to: &Planner<'_>) -> Vec<String> {
     let default = (to.call.variable)("DOCKER_DEFAULT_PLATFORM").filter(|name| !name.is_empty());
     let mut given: Vec<&str> = parsed
-        .all("platform")
+        .values("platform")
         .flat_map(|list| list.split(','))
         .collect();
     if given.is_empty() {
@@ -166,7 +166,7 @@ fn platforms(parsed: &Parsed, to: &Planner<'_>) -> Vec<String> {
 
 /// Buildah 1.39 takes a layer on `scratch` for that of another platform, so only native builds use layers.
 fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, to: &mut Planner<'_>) {
-    if parsed.all("no-cache-filter").next().is_some() && !parsed.on("no-cache") {
+    if parsed.values("no-cache-filter").next().is_some() && !parsed.on("no-cache") {
         to.note("--no-cache-filter becomes --no-cache: Buildah cannot leave out some stages");
         line.push("--no-cache".to_owned());
     }
@@ -180,7 +180,7 @@ fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, to: &mut
         line.push("--layers".to_owned());
     }
     for flag in ["cache-from", "cache-to"] {
-        for record in parsed.all(flag) {
+        for record in parsed.values(flag) {
             match inputs::cache_repository(record) {
                 Ok(repository) if layers => line.push(format!("--{flag}={repository}")),
                 Ok(_) => to.note(&format!(

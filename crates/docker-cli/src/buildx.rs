@@ -1,11 +1,11 @@
 //! `docker buildx create`, `use`, `inspect`, `ls` and the like: there is one builder, and we speak for it.
 
 use super::arguments::Parsed;
+use super::flag_specs::{Translation, Verb};
 use super::plan::Planner;
 use super::system;
-use super::table::{Translation, Verb};
 use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -52,38 +52,42 @@ pub(super) const VERBS: &[Verb] = &[
     },
 ];
 
-const NO_RESULT: Does = Does::Given("it changes no result");
-const NO_BUILDKIT: Does =
-    Does::Ignored("the pod's builder is Buildah, which its own container configures");
-const ONE_NODE: Does = Does::Unavailable(
+const NO_RESULT: FlagPolicy = FlagPolicy::Given("it changes no result");
+const NO_BUILDKIT: FlagPolicy =
+    FlagPolicy::Ignored("the pod's builder is Buildah, which its own container configures");
+const ONE_NODE: FlagPolicy = FlagPolicy::Unavailable(
     "a pod has one builder of one platform",
     "a job for each platform on nodes of its own, and docker buildx imagetools create",
 );
 
 const CREATE: &[Flag] = &[
     switch("append", None, ONE_NODE),
-    switch("bootstrap", None, Does::Given("the builder runs")),
+    switch("bootstrap", None, FlagPolicy::Given("the builder runs")),
     value("buildkitd-config", None, NO_BUILDKIT),
     value("buildkitd-flags", None, NO_BUILDKIT),
     value("config", None, NO_BUILDKIT),
     switch("debug", Some('D'), NO_RESULT),
-    value("driver", None, Does::Given(super::types::ONE_BUILDER)),
+    value("driver", None, FlagPolicy::Given(super::types::ONE_BUILDER)),
     value("driver-opt", None, NO_BUILDKIT),
     switch("leave", None, ONE_NODE),
-    value("name", None, Does::Ours("printed")),
-    value("node", None, Does::Given(super::types::ONE_BUILDER)),
+    value("name", None, FlagPolicy::Ours("printed")),
+    value("node", None, FlagPolicy::Given(super::types::ONE_BUILDER)),
     value(
         "platform",
         None,
-        Does::Ignored("the builder has the platform of its node"),
+        FlagPolicy::Ignored("the builder has the platform of its node"),
     ),
     value("timeout", None, NO_RESULT),
-    switch("use", None, Does::Given("the pod's builder is always used")),
+    switch(
+        "use",
+        None,
+        FlagPolicy::Given("the pod's builder is always used"),
+    ),
 ];
 
 const INSPECT: &[Flag] = &[
-    switch("bootstrap", None, Does::Given("the builder runs")),
-    value("builder", None, Does::Ours("the name")),
+    switch("bootstrap", None, FlagPolicy::Given("the builder runs")),
+    value("builder", None, FlagPolicy::Ours("the name")),
     switch("debug", Some('D'), NO_RESULT),
     value("timeout", None, NO_RESULT),
 ];
@@ -93,28 +97,44 @@ const LIST: &[Flag] = &[
     value(
         "format",
         None,
-        Does::Ours(
+        FlagPolicy::Ours(
             "`table` and `json`; Go's template over Name, DriverEndpoint, Status, Buildkit and Platforms",
         ),
     ),
-    switch("no-trunc", None, Does::Given("nothing is cut")),
+    switch("no-trunc", None, FlagPolicy::Given("nothing is cut")),
     value("timeout", None, NO_RESULT),
 ];
 
 const USE: &[Flag] = &[
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
+    value(
+        "builder",
+        None,
+        FlagPolicy::Given(super::types::ONE_BUILDER),
+    ),
     switch("debug", Some('D'), NO_RESULT),
-    switch("default", None, Does::Given(super::types::ONE_BUILDER)),
-    switch("global", None, Does::Given(super::types::ONE_BUILDER)),
+    switch(
+        "default",
+        None,
+        FlagPolicy::Given(super::types::ONE_BUILDER),
+    ),
+    switch("global", None, FlagPolicy::Given(super::types::ONE_BUILDER)),
 ];
 
-const LIVES_ON: Does = Does::Given("the builder lives as long as the pod");
+const LIVES_ON: FlagPolicy = FlagPolicy::Given("the builder lives as long as the pod");
 
 const REMOVE: &[Flag] = &[
-    switch("all-inactive", None, Does::Given("the builder is active")),
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
+    switch(
+        "all-inactive",
+        None,
+        FlagPolicy::Given("the builder is active"),
+    ),
+    value(
+        "builder",
+        None,
+        FlagPolicy::Given(super::types::ONE_BUILDER),
+    ),
     switch("debug", Some('D'), NO_RESULT),
-    switch("force", Some('f'), Does::Given("nobody is asked")),
+    switch("force", Some('f'), FlagPolicy::Given("nobody is asked")),
     switch("keep-daemon", None, LIVES_ON),
     switch("keep-state", None, LIVES_ON),
     value("timeout", None, NO_RESULT),
@@ -126,10 +146,10 @@ const VERSION: &[Flag] = &[switch("debug", Some('D'), NO_RESULT)];
 const BUILDX: &str = "v0.22.0";
 
 fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.len() > 1 {
+    if parsed.positional.len() > 1 {
         return Err(to.usage("one endpoint at most is expected"));
     }
-    if let Some(endpoint) = parsed.words.first().filter(|one| *one != "default") {
+    if let Some(endpoint) = parsed.positional.first().filter(|one| *one != "default") {
         to.note(&format!("the endpoint {endpoint} is left out: a pod has one builder, and this name stands for it"));
     }
     to.print(format!("{}\n", parsed.last("name").unwrap_or("default")));
@@ -139,7 +159,7 @@ fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 /// docker/setup-buildx-action and docker/build-push-action read these lines. Where a BuildKit version stood, the latter
 /// would ask for attestations.
 fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let name = parsed.words.first().map(String::as_str);
+    let name = parsed.positional.first().map(String::as_str);
     let name = name.or(parsed.last("builder")).unwrap_or("default");
     to.print(format!(
         "Name:   {name}\nDriver: remote\n\nNodes:\nName:      {name}0\nEndpoint:  builder\nStatus:    running\nPlatforms: linux/{}\n",

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::arguments::{Parsed, truth};
+use pflag::parse_bool;
+
+use super::arguments::Parsed;
 use super::attributes::Attributes;
 use super::plan::{Output, Planner, Step, command, push_list, text};
 use super::reference;
@@ -60,7 +62,7 @@ const INSTEAD_OF_DIGEST: &str = "a tag for each platform (tags: …-amd64, no pu
 impl Exports {
     pub(super) fn read(parsed: &Parsed, to: &mut Planner<'_>) -> Result<Self, Unavailable> {
         let mut exports = Self::default();
-        for record in parsed.all("output") {
+        for record in parsed.values("output") {
             exports.add(record, to)?;
         }
         if parsed.on("push") && !exports.pushes() {
@@ -90,7 +92,7 @@ impl Exports {
         let is_on = |key: &str| {
             attributes
                 .get(key)
-                .is_some_and(|text| truth(text) != Some(false))
+                .is_some_and(|text| parse_bool(text) != Some(false))
         };
         if is_on("push-by-digest") {
             return Err(to.refused("--output push-by-digest", TO_REGISTRY, INSTEAD_OF_DIGEST));
@@ -116,7 +118,7 @@ impl Exports {
             "image" | "cacheonly" => Export::Storage,
             "docker" if destination.is_none() => Export::Storage,
             "docker" => Export::Image("docker-archive", needed("docker")?, sending),
-            "oci" if attributes.get("tar").and_then(truth) == Some(false) => {
+            "oci" if attributes.get("tar").and_then(parse_bool) == Some(false) => {
                 Export::Image("oci", needed("oci")?, sending)
             }
             "oci" => Export::Image("oci-archive", needed("oci")?, sending),
@@ -261,9 +263,11 @@ fn sending(attributes: &Attributes, to: &mut Planner<'_>) -> Result<Sending, Una
                 format!("--compression-format={value}")
             }
             "compression-level" => format!("--compression-level={value}"),
-            "force-compression" => format!("--force-compression={}", truth(value).unwrap_or(true)),
+            "force-compression" => {
+                format!("--force-compression={}", parse_bool(value).unwrap_or(true))
+            }
             "oci-mediatypes" => {
-                sending.oci |= truth(value).unwrap_or(true);
+                sending.oci |= parse_bool(value).unwrap_or(true);
                 continue;
             }
             "type" | "name" | "push" | "dest" | "dst" | "destination" | "output" | "tar"

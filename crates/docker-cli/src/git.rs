@@ -65,7 +65,7 @@ impl Source {
 
     fn set(&mut self, key: &str, value: &str) {
         let text = Some(value.to_owned()).filter(|value| !value.is_empty());
-        let on = super::arguments::truth(value).unwrap_or(true);
+        let on = pflag::parse_bool(value).unwrap_or(true);
         match key {
             "ref" | "branch" | "tag" | "commit" => self.reference = text,
             "checksum" => self.checksum = text,

@@ -1,17 +1,17 @@
 //! `docker images`, `inspect`, `tag`, `rmi`, `save`, `load` and `prune`.
 
 use super::answer::{Answer, Listing};
-use super::arguments::Parsed;
+use super::arguments::{Parsed, passed};
+use super::flag_specs::{Translation, Verb};
 use super::plan::{Output, Planner, Step, command, text};
 use super::reference;
-use super::table::{Translation, Verb};
 use super::template::Template;
 use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 
-const FORMAT: Does =
-    Does::Ours("Go's template over Docker's fields, which are made from what Buildah says");
-const ONE_PLATFORM: Does = Does::Unavailable(
+const FORMAT: FlagPolicy =
+    FlagPolicy::Ours("Go's template over Docker's fields, which are made from what Buildah says");
+const ONE_PLATFORM: FlagPolicy = FlagPolicy::Unavailable(
     "Buildah's storage holds one platform under a name",
     "a name for each platform",
 );
@@ -67,16 +67,16 @@ pub(super) const VERBS: &[Verb] = &[
 ];
 
 const IMAGES: &[Flag] = &[
-    switch("all", Some('a'), Does::Passed),
-    switch("digests", None, Does::Ours("a column more")),
-    value("filter", Some('f'), Does::Passed),
+    switch("all", Some('a'), FlagPolicy::Passed),
+    switch("digests", None, FlagPolicy::Ours("a column more")),
+    value("filter", Some('f'), FlagPolicy::Passed),
     value("format", None, FORMAT),
-    switch("no-trunc", None, Does::Ours("the whole ID")),
-    switch("quiet", Some('q'), Does::Ours("the IDs alone")),
+    switch("no-trunc", None, FlagPolicy::Ours("the whole ID")),
+    switch("quiet", Some('q'), FlagPolicy::Ours("the IDs alone")),
     switch(
         "tree",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "Buildah lists images, not their platforms",
             "docker manifest inspect",
         ),
@@ -87,7 +87,7 @@ pub(super) const INSPECT: &[Flag] = &[
     value(
         "format",
         Some('f'),
-        Does::Ours(
+        FlagPolicy::Ours(
             "Go's template over Docker's fields, without RepoDigests: Buildah does not keep the digest that a push gave",
         ),
     ),
@@ -95,21 +95,21 @@ pub(super) const INSPECT: &[Flag] = &[
     switch(
         "size",
         Some('s'),
-        Does::Given("an image's size is always shown"),
+        FlagPolicy::Given("an image's size is always shown"),
     ),
     value(
         "type",
         None,
-        Does::Ours("`image` alone: nothing else exists here"),
+        FlagPolicy::Ours("`image` alone: nothing else exists here"),
     ),
 ];
 
 const REMOVE: &[Flag] = &[
-    switch("force", Some('f'), Does::Passed),
+    switch("force", Some('f'), FlagPolicy::Passed),
     switch(
         "no-prune",
         None,
-        Does::Ignored("Buildah removes what nobody needs any more"),
+        FlagPolicy::Ignored("Buildah removes what nobody needs any more"),
     ),
     value("platform", None, ONE_PLATFORM),
 ];
@@ -118,7 +118,7 @@ const SAVE: &[Flag] = &[
     value(
         "output",
         Some('o'),
-        Does::Ours("the archive; else standard output"),
+        FlagPolicy::Ours("the archive; else standard output"),
     ),
     value("platform", None, ONE_PLATFORM),
 ];
@@ -127,13 +127,13 @@ const LOAD: &[Flag] = &[
     value(
         "input",
         Some('i'),
-        Does::Ours("the archive; else standard input"),
+        FlagPolicy::Ours("the archive; else standard input"),
     ),
     value("platform", None, ONE_PLATFORM),
-    switch("quiet", Some('q'), Does::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
-const PRUNE_ALL: Does = Does::Unavailable(
+const PRUNE_ALL: FlagPolicy = FlagPolicy::Unavailable(
     "Buildah removes all that nobody needs, or nothing",
     "the command without this flag",
 );
@@ -141,31 +141,35 @@ const PRUNE: &[Flag] = &[
     switch(
         "all",
         Some('a'),
-        Does::Ours("--all for images; a build cache is always removed whole"),
+        FlagPolicy::Ours("--all for images; a build cache is always removed whole"),
     ),
     value("filter", None, PRUNE_ALL),
-    switch("force", Some('f'), Does::Given("nobody is asked")),
+    switch("force", Some('f'), FlagPolicy::Given("nobody is asked")),
     value("keep-storage", None, PRUNE_ALL),
     value("max-used-space", None, PRUNE_ALL),
     value("min-free-space", None, PRUNE_ALL),
     value("reserved-space", None, PRUNE_ALL),
-    value("timeout", None, Does::Given("it changes no result")),
+    value("timeout", None, FlagPolicy::Given("it changes no result")),
     switch(
         "verbose",
         None,
-        Does::Given("what is removed is always shown"),
+        FlagPolicy::Given("what is removed is always shown"),
     ),
-    switch("volumes", None, Does::Given("there are no volumes")),
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
+    switch("volumes", None, FlagPolicy::Given("there are no volumes")),
+    value(
+        "builder",
+        None,
+        FlagPolicy::Given(super::types::ONE_BUILDER),
+    ),
 ];
 
 fn images(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.len() > 1 {
+    if parsed.positional.len() > 1 {
         return Err(to.usage("one repository at most is expected"));
     }
-    let wanted = parsed.words.first().cloned();
+    let wanted = parsed.positional.first().cloned();
     let mut line = vec!["images".to_owned(), "--json".into(), "--no-trunc".into()];
-    line.extend(parsed.passed());
+    line.extend(passed(parsed));
     // As an argument, a name that nothing has would be an error.
     line.extend(
         wanted
@@ -184,7 +188,7 @@ fn images(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 pub(super) fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.is_empty() {
+    if parsed.positional.is_empty() {
         return Err(to.usage("an image's name is expected"));
     }
     if let Some(kind) = parsed
@@ -205,7 +209,7 @@ pub(super) fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unava
             "the last line of docker push, or docker buildx build --metadata-file",
         ));
     }
-    for name in &parsed.words {
+    for name in &parsed.positional {
         to.capture(["inspect", "--type=image", name]);
         to.capture(["images", "--json", "--no-trunc", name]);
     }
@@ -215,7 +219,7 @@ pub(super) fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unava
 }
 
 fn tag(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    match parsed.words.as_slice() {
+    match parsed.positional.as_slice() {
         [image, name] => to.run(["tag", image, name]),
         _ => return Err(to.usage("an image and its new name are expected")),
     }
@@ -223,12 +227,12 @@ fn tag(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.is_empty() {
+    if parsed.positional.is_empty() {
         return Err(to.usage("an image's name is expected"));
     }
     // Of a list, `buildah rmi` takes the name for that of one of its images.
-    for name in &parsed.words {
-        let line = ["rmi".to_owned()].into_iter().chain(parsed.passed());
+    for name in &parsed.positional {
+        let line = ["rmi".to_owned()].into_iter().chain(passed(parsed));
         to.step(Step::Either {
             test: command(["manifest", "exists", name], Output::Dropped),
             yes: vec![Step::Run(command(["manifest", "rm", name], Output::Job))],
@@ -240,7 +244,7 @@ fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 
 /// The archive is written in the scratch directory: the wanted path may be one that the builder does not see.
 fn save(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [image] = parsed.words.as_slice() else {
+    let [image] = parsed.positional.as_slice() else {
         return Err(to.refused(
             "of several images",
             "Buildah's archives hold one",
@@ -265,7 +269,7 @@ fn save(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 fn load(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if !parsed.words.is_empty() {
+    if !parsed.positional.is_empty() {
         return Err(to.usage("no argument is expected"));
     }
     let archive = match parsed.last("input") {
@@ -279,7 +283,7 @@ fn load(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         }
     };
     let line = |transport: &str, output| {
-        let line = ["pull".to_owned()].into_iter().chain(parsed.passed());
+        let line = ["pull".to_owned()].into_iter().chain(passed(parsed));
         command(line.chain([format!("{transport}:{archive}")]), output)
     };
     let said = Answer::Text(format!("Loaded image from {archive}\n"));

@@ -2,12 +2,12 @@
 
 use super::answer::Answer;
 use super::arguments::Parsed;
+use super::flag_specs::{Translation, Verb};
 use super::manifest::{line, show};
 use super::plan::{Output, Planner, Step, command, push_list};
 use super::reference;
-use super::table::{Translation, Verb};
 use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -28,66 +28,90 @@ const CREATE: &[Flag] = &[
     value(
         "annotation",
         None,
-        Does::Ours("--annotation; `index:` or no level"),
+        FlagPolicy::Ours("--annotation; `index:` or no level"),
     ),
     switch(
         "append",
         None,
-        Does::Ours("the tag's own images come first"),
+        FlagPolicy::Ours("the tag's own images come first"),
     ),
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
+    value(
+        "builder",
+        None,
+        FlagPolicy::Given(super::types::ONE_BUILDER),
+    ),
+    switch(
+        "debug",
+        Some('D'),
+        FlagPolicy::Given("it changes no result"),
+    ),
     switch(
         "dry-run",
         None,
-        Does::Ours("`buildah manifest inspect` in place of the push"),
+        FlagPolicy::Ours("`buildah manifest inspect` in place of the push"),
     ),
     value(
         "file",
         Some('f'),
-        Does::Unavailable("Buildah reads no descriptors from files", "names of images"),
+        FlagPolicy::Unavailable("Buildah reads no descriptors from files", "names of images"),
     ),
     value(
         "metadata-file",
         None,
-        Does::Ours("written from --digestfile"),
+        FlagPolicy::Ours("written from --digestfile"),
     ),
     value(
         "platform",
         Some('p'),
-        Does::Unavailable("Buildah adds all of a list's images", "names with digests"),
+        FlagPolicy::Unavailable("Buildah adds all of a list's images", "names with digests"),
     ),
     switch(
         "prefer-index",
         None,
-        Does::Given("the result is always a list"),
+        FlagPolicy::Given("the result is always a list"),
     ),
-    value("progress", None, Does::Given("Buildah's output is plain")),
-    value("tag", Some('t'), Does::Ours("where the list is pushed")),
+    value(
+        "progress",
+        None,
+        FlagPolicy::Given("Buildah's output is plain"),
+    ),
+    value(
+        "tag",
+        Some('t'),
+        FlagPolicy::Ours("where the list is pushed"),
+    ),
 ];
 
 const INSPECT: &[Flag] = &[
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
+    value(
+        "builder",
+        None,
+        FlagPolicy::Given(super::types::ONE_BUILDER),
+    ),
+    switch(
+        "debug",
+        Some('D'),
+        FlagPolicy::Given("it changes no result"),
+    ),
     value(
         "format",
         None,
-        Does::Unavailable("Buildah shows a manifest whole", "--raw, and jq"),
+        FlagPolicy::Unavailable("Buildah shows a manifest whole", "--raw, and jq"),
     ),
     switch(
         "raw",
         None,
-        Does::Given("the manifest is always shown as it is"),
+        FlagPolicy::Given("the manifest is always shown as it is"),
     ),
 ];
 
 fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let tags: Vec<String> = parsed.all("tag").map(str::to_owned).collect();
-    let Some(first) = tags.first().or(parsed.words.first()) else {
+    let tags: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
+    let Some(first) = tags.first().or(parsed.positional.first()) else {
         return Err(to.usage("a --tag and at least one image are expected"));
     };
     let mut images: Vec<String> = parsed
-        .words
+        .positional
         .iter()
         .map(|name| name.trim_start_matches("docker://").to_owned())
         .collect();
@@ -99,7 +123,7 @@ fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     }
     let list = to.scratch_image();
     let mut made = line(&["manifest", "create", "--all"]);
-    for annotation in parsed.all("annotation") {
+    for annotation in parsed.values("annotation") {
         let pair = annotation.strip_prefix("index:").unwrap_or(annotation);
         made.push(format!("--annotation={pair}"));
     }
@@ -147,7 +171,7 @@ fn within(tag: &str, image: &str) -> String {
 }
 
 fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
+    let [name] = parsed.positional.as_slice() else {
         return Err(to.usage("one image is expected"));
     };
     show(

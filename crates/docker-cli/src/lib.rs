@@ -9,6 +9,7 @@ mod attributes;
 mod build;
 mod buildx;
 mod export;
+mod flag_specs;
 mod git;
 mod images;
 mod imagetools;
@@ -22,7 +23,6 @@ mod printing;
 mod reference;
 mod registry;
 mod system;
-mod table;
 mod template;
 mod types;
 
@@ -34,10 +34,11 @@ pub use git::Source;
 pub use plan::{Call, Command, Hidden, Input, Output, Plan, Step};
 pub use types::{Program, Unavailable};
 
-use arguments::{Until, parse};
+use arguments::{notices, parse};
+use flag_specs::{Translation, Verb, named};
+use pflag::{FlagArity, StopAt};
 use plan::Planner;
-use table::{Translation, Verb, named};
-use types::{Does, Flag, ONE_BUILDER, Takes, switch, value};
+use types::{Flag, FlagPolicy, ONE_BUILDER, switch, value};
 
 /// The exit code of a command line that cannot be carried out: Docker's own.
 pub const REFUSED: u8 = 125;
@@ -61,43 +62,57 @@ impl Program {
 
 /// Flags before the verb. `--builder` belongs to `docker buildx`.
 const GLOBAL: &[Flag] = &[
-    value("builder", None, Does::Given(ONE_BUILDER)),
+    value("builder", None, FlagPolicy::Given(ONE_BUILDER)),
     value(
         "config",
         None,
-        Does::Ignored("credentials are the builder's, and those of `docker login` in this job"),
+        FlagPolicy::Ignored(
+            "credentials are the builder's, and those of `docker login` in this job",
+        ),
     ),
-    value("context", Some('c'), Does::Ours("only `default` exists")),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
-    switch("help", Some('h'), Does::Ours("lists what there is")),
+    value(
+        "context",
+        Some('c'),
+        FlagPolicy::Ours("only `default` exists"),
+    ),
+    switch(
+        "debug",
+        Some('D'),
+        FlagPolicy::Given("it changes no result"),
+    ),
+    switch("help", Some('h'), FlagPolicy::Ours("lists what there is")),
     value(
         "host",
         Some('H'),
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "there is no Docker daemon to connect to",
             "the command without --host",
         ),
     ),
-    value("log-level", Some('l'), Does::Given("it changes no result")),
+    value(
+        "log-level",
+        Some('l'),
+        FlagPolicy::Given("it changes no result"),
+    ),
     switch(
         "remote",
         Some('r'),
-        Does::Given("the builder is another container"),
+        FlagPolicy::Given("the builder is another container"),
     ),
     value(
         "root",
         None,
-        Does::Ours("`podman --root` names a storage of its own, which is empty here"),
+        FlagPolicy::Ours("`podman --root` names a storage of its own, which is empty here"),
     ),
     value(
         "storage-opt",
         None,
-        Does::Given("the builder chooses its storage"),
+        FlagPolicy::Given("the builder chooses its storage"),
     ),
     switch(
         "tls",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "there is no Docker daemon to connect to",
             "the command without --tls",
         ),
@@ -105,7 +120,7 @@ const GLOBAL: &[Flag] = &[
     value(
         "tlscacert",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "there is no Docker daemon to connect to",
             "the command without --tlscacert",
         ),
@@ -113,7 +128,7 @@ const GLOBAL: &[Flag] = &[
     value(
         "tlscert",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "there is no Docker daemon to connect to",
             "the command without --tlscert",
         ),
@@ -121,7 +136,7 @@ const GLOBAL: &[Flag] = &[
     value(
         "tlskey",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "there is no Docker daemon to connect to",
             "the command without --tlskey",
         ),
@@ -129,16 +144,24 @@ const GLOBAL: &[Flag] = &[
     switch(
         "tlsverify",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "there is no Docker daemon to connect to",
             "the command without --tlsverify",
         ),
     ),
-    switch("version", Some('v'), Does::Ours("one line, as Docker's")),
+    switch(
+        "version",
+        Some('v'),
+        FlagPolicy::Ours("one line, as Docker's"),
+    ),
 ];
 
 /// Flags that every verb has.
-const COMMON: &[Flag] = &[switch("help", Some('h'), Does::Ours("lists what there is"))];
+const COMMON: &[Flag] = &[switch(
+    "help",
+    Some('h'),
+    FlagPolicy::Ours("lists what there is"),
+)];
 
 /// Translates the arguments of `docker` or `podman`, without the program's name.
 ///
@@ -153,9 +176,10 @@ pub fn translate(
     let mut words = String::new();
     let mut rest = arguments;
     loop {
-        let (globals, used) = parse(&planner.command, &[GLOBAL], rest, Until::Word)?;
-        planner.plan.notes.extend(globals.judge(&planner.command)?);
-        rest = &rest[used..];
+        let globals = parse(&planner.command, &[GLOBAL], rest, StopAt::FirstPositional)?;
+        let notes = notices(&globals, &planner.command)?;
+        planner.plan.notes.extend(notes);
+        rest = &rest[rest.len() - globals.positional.len()..];
         if words.is_empty() && globals.on("version") {
             planner.print(system::short_version(program));
             return Ok(planner.plan);
@@ -206,12 +230,12 @@ fn carry_out(verb: &Verb, rest: &[String], mut planner: Planner<'_>) -> Result<P
     };
     let mut flags = vec![COMMON];
     flags.extend(verb.flags);
-    let (parsed, _) = parse(&planner.command, &flags, rest, Until::End)?;
+    let parsed = parse(&planner.command, &flags, rest, StopAt::End)?;
     if parsed.on("help") {
         planner.print(help(verb, &planner.command));
         return Ok(planner.plan);
     }
-    let notes = parsed.judge(&planner.command)?;
+    let notes = notices(&parsed, &planner.command)?;
     planner.plan.notes.extend(notes);
     translate(&parsed, &mut planner)?;
     Ok(planner.plan)
@@ -247,17 +271,19 @@ fn help(verb: &Verb, command: &str) -> String {
     let mut text = format!("{command}: {}\n", verb.becomes);
     for flag in verb.flags.iter().copied().flatten() {
         let short = flag.short.map(|short| format!("-{short}, "));
-        let value = if flag.takes == Takes::Value {
+        let value = if flag.arity == FlagArity::Value {
             " VALUE"
         } else {
             ""
         };
         text += &format!("  {}--{}{value}", short.unwrap_or_default(), flag.long);
-        text += &match flag.does {
-            Does::Passed | Does::Renamed(_) => "\n".to_owned(),
-            Does::Ours(how) | Does::Given(how) => format!("  ({how})\n"),
-            Does::Ignored(why) => format!("  (left out: {why})\n"),
-            Does::Unavailable(because, _) => format!("  (not available, because {because})\n"),
+        text += &match flag.policy {
+            FlagPolicy::Passed | FlagPolicy::Renamed(_) => "\n".to_owned(),
+            FlagPolicy::Ours(how) | FlagPolicy::Given(how) => format!("  ({how})\n"),
+            FlagPolicy::Ignored(why) => format!("  (left out: {why})\n"),
+            FlagPolicy::Unavailable(because, _) => {
+                format!("  (not available, because {because})\n")
+            }
         };
     }
     text

@@ -1,12 +1,12 @@
 //! `docker manifest`: lists of images.
 
 use super::answer::Answer;
-use super::arguments::Parsed;
+use super::arguments::{Parsed, passed};
+use super::flag_specs::{Translation, Verb};
 use super::plan::{Output, Planner, Step, command, push_list};
 use super::reference;
-use super::table::{Translation, Verb};
 use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -41,24 +41,24 @@ pub(super) const VERBS: &[Verb] = &[
     },
 ];
 
-const INSECURE: Does = Does::Ours("--tls-verify=false, which the builder may refuse");
+const INSECURE: FlagPolicy = FlagPolicy::Ours("--tls-verify=false, which the builder may refuse");
 
 const CREATE: &[Flag] = &[
-    switch("amend", Some('a'), Does::Passed),
+    switch("amend", Some('a'), FlagPolicy::Passed),
     switch("insecure", None, INSECURE),
 ];
 
 const ANNOTATE: &[Flag] = &[
-    value("arch", None, Does::Passed),
-    value("os", None, Does::Passed),
-    value("os-features", None, Does::Passed),
-    value("os-version", None, Does::Passed),
-    value("variant", None, Does::Passed),
+    value("arch", None, FlagPolicy::Passed),
+    value("os", None, FlagPolicy::Passed),
+    value("os-features", None, FlagPolicy::Passed),
+    value("os-version", None, FlagPolicy::Passed),
+    value("variant", None, FlagPolicy::Passed),
 ];
 
 const PUSH: &[Flag] = &[
     switch("insecure", None, INSECURE),
-    switch("purge", Some('p'), Does::Renamed("rm")),
+    switch("purge", Some('p'), FlagPolicy::Renamed("rm")),
 ];
 
 const INSPECT: &[Flag] = &[
@@ -66,7 +66,7 @@ const INSPECT: &[Flag] = &[
     switch(
         "verbose",
         Some('v'),
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "Buildah shows the list, not each of its manifests",
             "docker manifest inspect NAME@DIGEST for each",
         ),
@@ -85,14 +85,14 @@ pub(super) fn line(words: &[&str]) -> Vec<String> {
 
 fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     let Some((list, images)) = parsed
-        .words
+        .positional
         .split_first()
         .filter(|(_, rest)| !rest.is_empty())
     else {
         return Err(to.usage("a list and at least one image are expected"));
     };
     let mut line = line(&["manifest", "create", "--all"]);
-    line.extend(parsed.passed());
+    line.extend(passed(parsed));
     insecure(parsed, &mut line);
     line.push(list.clone());
     line.extend(images.iter().map(|image| reference::remote(image)));
@@ -101,22 +101,22 @@ fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 fn annotate(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [list, image] = parsed.words.as_slice() else {
+    let [list, image] = parsed.positional.as_slice() else {
         return Err(to.usage("a list and one of its images are expected"));
     };
     let mut line = line(&["manifest", "annotate"]);
-    line.extend(parsed.passed());
+    line.extend(passed(parsed));
     line.extend([list.clone(), reference::remote(image)]);
     to.run(line);
     Ok(())
 }
 
 fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [list] = parsed.words.as_slice() else {
+    let [list] = parsed.positional.as_slice() else {
         return Err(to.usage("one list is expected"));
     };
     let digest = to.scratch("digest");
-    let mut flags = parsed.passed();
+    let mut flags = passed(parsed);
     insecure(parsed, &mut flags);
     let target = reference::remote(list);
     // Docker prints the digest alone.
@@ -126,7 +126,7 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let name = match parsed.words.as_slice() {
+    let name = match parsed.positional.as_slice() {
         [name] => name,
         [_, name] => name,
         _ => return Err(to.usage("one image or list is expected")),
@@ -161,11 +161,11 @@ pub(super) fn show(inspect: Vec<String>, name: &str, to: &mut Planner<'_>) {
 }
 
 fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.is_empty() {
+    if parsed.positional.is_empty() {
         return Err(to.usage("a list is expected"));
     }
     let mut line = line(&["manifest", "rm"]);
-    line.extend(parsed.words.iter().cloned());
+    line.extend(parsed.positional.iter().cloned());
     to.run(line);
     Ok(())
 }

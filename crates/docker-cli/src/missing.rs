@@ -1,6 +1,6 @@
 //! What there is not, and what to use instead.
 
-use super::table::Missing;
+use super::flag_specs::Missing;
 
 pub(super) const VERBS: &[Missing] = &[
     Missing {

@@ -1,11 +1,11 @@
 //! `podman`: most verbs are Buildah's own, flags and all.
 
-use super::arguments::Parsed;
+use super::arguments::{Parsed, passed};
+use super::flag_specs::{Translation, Verb};
 use super::images;
 use super::plan::{Command, Hidden, Input, Output, Plan, Planner, Step, command, push_list};
-use super::table::{Translation, Verb};
 use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 use super::{reference, registry, system};
 
 const SAME: &str = "the same of Buildah, with all its flags";
@@ -80,38 +80,38 @@ pub(super) const VERBS: &[Verb] = &[
 ];
 
 const PUSH: &[Flag] = &[
-    value("add-compression", None, Does::Passed),
+    value("add-compression", None, FlagPolicy::Passed),
     switch(
         "all",
         None,
-        Does::Ours("--all; a list is always pushed whole"),
+        FlagPolicy::Ours("--all; a list is always pushed whole"),
     ),
-    value("authfile", None, Does::Passed),
-    value("cert-dir", None, Does::Passed),
-    value("compression-format", None, Does::Passed),
-    value("compression-level", None, Does::Passed),
+    value("authfile", None, FlagPolicy::Passed),
+    value("cert-dir", None, FlagPolicy::Passed),
+    value("compression-format", None, FlagPolicy::Passed),
+    value("compression-level", None, FlagPolicy::Passed),
     value(
         "creds",
         None,
-        Does::Ours("`buildah login --password-stdin` before the push"),
+        FlagPolicy::Ours("`buildah login --password-stdin` before the push"),
     ),
-    value("digestfile", None, Does::Ours("--digestfile")),
+    value("digestfile", None, FlagPolicy::Ours("--digestfile")),
     switch(
         "disable-content-trust",
         None,
-        Does::Given("there is no content trust"),
+        FlagPolicy::Given("there is no content trust"),
     ),
-    switch("force-compression", None, Does::Passed),
-    value("format", Some('f'), Does::Passed),
-    switch("quiet", Some('q'), Does::Passed),
-    switch("remove-signatures", None, Does::Passed),
-    value("retry", None, Does::Passed),
-    value("retry-delay", None, Does::Passed),
-    switch("rm", None, Does::Passed),
+    switch("force-compression", None, FlagPolicy::Passed),
+    value("format", Some('f'), FlagPolicy::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
+    switch("remove-signatures", None, FlagPolicy::Passed),
+    value("retry", None, FlagPolicy::Passed),
+    value("retry-delay", None, FlagPolicy::Passed),
+    switch("rm", None, FlagPolicy::Passed),
     value(
         "sign-by-sigstore",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "the builder has no keys of the job",
             "cosign on the pushed digest",
         ),
@@ -119,7 +119,7 @@ const PUSH: &[Flag] = &[
     value(
         "sign-by-sigstore-private-key",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "the builder has no keys of the job",
             "cosign on the pushed digest",
         ),
@@ -127,24 +127,24 @@ const PUSH: &[Flag] = &[
     value(
         "sign-passphrase-file",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "the builder has no keys of the job",
             "cosign on the pushed digest",
         ),
     ),
-    switch("tls-verify", None, Does::Passed),
+    switch("tls-verify", None, FlagPolicy::Passed),
 ];
 
 const LOGIN: &[Flag] = &[
-    value("authfile", None, Does::Passed),
-    value("cert-dir", None, Does::Passed),
-    switch("get-login", None, Does::Passed),
-    switch("tls-verify", None, Does::Passed),
-    switch("verbose", Some('v'), Does::Passed),
+    value("authfile", None, FlagPolicy::Passed),
+    value("cert-dir", None, FlagPolicy::Passed),
+    switch("get-login", None, FlagPolicy::Passed),
+    switch("tls-verify", None, FlagPolicy::Passed),
+    switch("verbose", Some('v'), FlagPolicy::Passed),
 ];
 
 fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let (source, target) = match parsed.words.as_slice() {
+    let (source, target) = match parsed.positional.as_slice() {
         [source] => (source, source),
         [source, target] => (source, target),
         _ => return Err(to.usage("an image and where it goes are expected")),
@@ -159,7 +159,7 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
             output: Output::Captured,
         }));
     }
-    let (flags, target) = (parsed.passed(), destination(target));
+    let (flags, target) = (passed(parsed), destination(target));
     // A list goes whole, as Podman has it; `buildah push` would send this machine's platform alone.
     let digest = match parsed.last("digestfile") {
         Some(digest) => digest.into(),
@@ -201,7 +201,7 @@ fn destination(target: &str) -> String {
 }
 
 fn exists(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
+    let [name] = parsed.positional.as_slice() else {
         return Err(to.usage("one image is expected"));
     };
     to.step(Step::Either {

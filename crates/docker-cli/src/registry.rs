@@ -1,12 +1,12 @@
 //! `docker push`, `pull`, `login` and `logout`.
 
 use super::answer::Answer;
-use super::arguments::Parsed;
+use super::arguments::{Parsed, passed};
+use super::flag_specs::{Translation, Verb};
 use super::plan::{Command, Hidden, Input, Output, Planner, Step, command, push_list};
 use super::reference;
-use super::table::{Translation, Verb};
 use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -35,45 +35,45 @@ pub(super) const VERBS: &[Verb] = &[
     },
 ];
 
-const NO_TRUST: Does = Does::Given("there is no content trust");
+const NO_TRUST: FlagPolicy = FlagPolicy::Given("there is no content trust");
 
 const PUSH: &[Flag] = &[
     switch(
         "all-tags",
         Some('a'),
-        Does::Unavailable("Buildah pushes one name", "docker push for each tag"),
+        FlagPolicy::Unavailable("Buildah pushes one name", "docker push for each tag"),
     ),
     switch("disable-content-trust", None, NO_TRUST),
     value(
         "platform",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "Buildah pushes what a name stands for",
             "a tag for each platform",
         ),
     ),
-    switch("quiet", Some('q'), Does::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
 const PULL: &[Flag] = &[
-    switch("all-tags", Some('a'), Does::Passed),
+    switch("all-tags", Some('a'), FlagPolicy::Passed),
     switch("disable-content-trust", None, NO_TRUST),
-    value("platform", None, Does::Passed),
-    switch("quiet", Some('q'), Does::Passed),
+    value("platform", None, FlagPolicy::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
 pub(super) const LOGIN: &[Flag] = &[
-    value("password", Some('p'), Does::Ours("--password-stdin")),
-    switch("password-stdin", None, Does::Passed),
-    value("username", Some('u'), Does::Passed),
+    value("password", Some('p'), FlagPolicy::Ours("--password-stdin")),
+    switch("password-stdin", None, FlagPolicy::Passed),
+    value("username", Some('u'), FlagPolicy::Passed),
 ];
 
 fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
+    let [name] = parsed.positional.as_slice() else {
         return Err(to.usage("one image is expected"));
     };
     let digest = to.scratch("digest");
-    let (flags, target) = (parsed.passed(), reference::remote(name));
+    let (flags, target) = (passed(parsed), reference::remote(name));
     // Of a list, `buildah push` would send this machine's platform alone.
     let line = ["push".to_owned()].into_iter().chain(flags.iter().cloned());
     let line = line.chain([name.clone(), target.clone()]);
@@ -94,7 +94,7 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 fn pull(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
+    let [name] = parsed.positional.as_slice() else {
         return Err(to.usage("one image is expected"));
     };
     let source = match parsed.on("all-tags") {
@@ -102,7 +102,7 @@ fn pull(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         false => reference::full(name),
     };
     let line = ["pull".to_owned(), "--policy=always".into()].into_iter();
-    let line = line.chain(parsed.passed());
+    let line = line.chain(passed(parsed));
     let source = format!("docker://{source}");
     if parsed.on("quiet") {
         to.capture(line.chain([source]));
@@ -114,13 +114,13 @@ fn pull(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
 }
 
 pub(super) fn login(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let server = match parsed.words.as_slice() {
+    let server = match parsed.positional.as_slice() {
         [] => "",
         [server] => server,
         _ => return Err(to.usage("one registry at most is expected")),
     };
     let mut line = vec!["login".to_owned()];
-    line.extend(parsed.passed());
+    line.extend(passed(parsed));
     let input = match parsed.last("password") {
         None => Input::Job,
         Some(_) if parsed.last("username").is_none() => {
@@ -142,7 +142,7 @@ pub(super) fn login(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavail
 }
 
 fn logout(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    match parsed.words.as_slice() {
+    match parsed.positional.as_slice() {
         [] => to.run(["logout", reference::registry("")]),
         [server] => to.run(["logout", reference::registry(server)]),
         _ => return Err(to.usage("one registry at most is expected")),

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, AnswerError, present};
 use super::arguments::Parsed;
+use super::flag_specs::{Translation, Verb};
 use super::plan::Planner;
-use super::table::{Translation, Verb};
 use super::template::Template;
-use super::types::{Does, Flag, switch, value};
+use super::types::{Flag, FlagPolicy, switch, value};
 use super::types::{Program, Unavailable};
 
 pub(super) const VERBS: &[Verb] = &[
@@ -52,12 +52,12 @@ pub(super) const VERBS: &[Verb] = &[
 pub(super) const FORMAT: &[Flag] = &[value(
     "format",
     Some('f'),
-    Does::Ours("`json`, or Go's template"),
+    FlagPolicy::Ours("`json`, or Go's template"),
 )];
 
 const CONTEXTS: &[Flag] = &[
-    value("format", None, Does::Ours("`json`, or Go's template")),
-    switch("quiet", Some('q'), Does::Ours("the name alone")),
+    value("format", None, FlagPolicy::Ours("`json`, or Go's template")),
+    switch("quiet", Some('q'), FlagPolicy::Ours("the name alone")),
 ];
 
 /// The version of Docker's command line that is understood.
@@ -206,7 +206,7 @@ fn use_context(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable>
 }
 
 fn only_default(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailable> {
-    match parsed.words.iter().find(|name| *name != "default") {
+    match parsed.positional.iter().find(|name| *name != "default") {
         None => Ok(()),
         Some(name) => Err(to.refused(
             name,

@@ -175,9 +175,9 @@ fn every_passed_flag_exists_in_buildah_and_none_stands_twice() {
                 if let Some(letter) = flag.short {
                     assert!(letters.insert(letter), "{:?} -{letter}", verb.names);
                 }
-                let name = match flag.does {
-                    Does::Passed => flag.long,
-                    Does::Renamed(name) => name,
+                let name = match flag.policy {
+                    FlagPolicy::Passed => flag.long,
+                    FlagPolicy::Renamed(name) => name,
                     _ => continue,
                 };
                 let verbs = emitted(verb.names[0]);

@@ -1,5 +1,7 @@
 //! What every part of the translation speaks of: the program, its flags, and why a command line is refused.
 
+use pflag::FlagArity;
+
 /// Why a command line is not carried out.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
@@ -61,18 +63,9 @@ impl Program {
 /// Why flags that choose a builder change nothing.
 pub(super) const ONE_BUILDER: &str = "a pod has one builder, whatever it is called";
 
-/// Whether a flag has a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Takes {
-    /// One, glued or as the next argument.
-    Value,
-    /// None, unless glued: `--push=false`.
-    Switch,
-}
-
 /// What becomes of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Does {
+pub(super) enum FlagPolicy {
     /// Buildah has it too.
     Passed,
     /// Buildah has it under another name.
@@ -87,31 +80,25 @@ pub(super) enum Does {
     Unavailable(&'static str, &'static str),
 }
 
-/// One flag.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flag {
-    pub(super) long: &'static str,
-    pub(super) short: Option<char>,
-    pub(super) takes: Takes,
-    pub(super) does: Does,
-}
+/// One flag and what becomes of it.
+pub(super) type Flag = pflag::Flag<FlagPolicy>;
 
 /// A flag with a value.
-pub(super) const fn value(long: &'static str, short: Option<char>, does: Does) -> Flag {
+pub(super) const fn value(long: &'static str, short: Option<char>, policy: FlagPolicy) -> Flag {
     Flag {
         long,
         short,
-        takes: Takes::Value,
-        does,
+        arity: FlagArity::Value,
+        policy,
     }
 }
 
 /// A flag without.
-pub(super) const fn switch(long: &'static str, short: Option<char>, does: Does) -> Flag {
+pub(super) const fn switch(long: &'static str, short: Option<char>, policy: FlagPolicy) -> Flag {
     Flag {
         long,
         short,
-        takes: Takes::Switch,
-        does,
+        arity: FlagArity::Switch,
+        policy,
     }
 }

@@ -1,5 +1,6 @@
 //! Why a Dockerfile cannot be read.
 
+use image_ref::InvalidReference;
 use thiserror::Error;
 
 /// The most variables in braces that one word may have; each nested one takes some of the stack.
@@ -76,7 +77,7 @@ pub enum Problem {
     FromVariable(String),
     /// `--from=` names neither an image nor a stage.
     #[error(
-        "--from={0}: it is no name of an image or a stage; use letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+        "--from={0}: it is not the name of an image or a stage; use letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
     )]
     FromName(String),
     /// `--from=` has the number of a stage that is missing.
@@ -86,8 +87,8 @@ pub enum Problem {
     #[error("{0}: write the name of a flag or option here as it is, in lower case letters")]
     FlagName(String),
     /// An image's name is invalid.
-    #[error("{0}")]
-    Image(String),
+    #[error(transparent)]
+    Image(#[from] InvalidReference),
 }
 
 /// Why a word cannot be expanded.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::error::{DockerfileError, MAX_ARGS, MAX_STAGES, Problem};
 use super::expansion;
 use super::lexer::{self, Instruction};
-use super::reference::Reference;
+use image_ref::Reference;
 
 /// Values of `--build-arg`, by name.
 pub type BuildArgs = BTreeMap<String, String>;
@@ -177,7 +177,8 @@ impl Scan<'_> {
             return Err(Problem::FromName(name.to_owned()));
         }
         if trigger {
-            return reference(name).map(drop);
+            Reference::parse(name)?;
+            return Ok(());
         }
         if self.options.build_contexts.contains_key(name) || self.is_stage(name) {
             return Ok(());
@@ -197,7 +198,7 @@ impl Scan<'_> {
     }
 
     fn image(&mut self, name: &str) -> Result<(), Problem> {
-        let reference = reference(name)?;
+        let reference = Reference::parse(name)?;
         if name != "scratch" && !self.images.contains(&reference) {
             self.images.push(reference);
         }
@@ -215,10 +216,6 @@ impl Scan<'_> {
             declared.or(predefined).cloned().unwrap_or_default()
         })
     }
-}
-
-fn reference(name: &str) -> Result<Reference, Problem> {
-    Reference::parse(name).map_err(|error| Problem::Image(error.to_string()))
 }
 
 fn is_plain(text: &str) -> bool {

@@ -13,7 +13,7 @@ use std::path::{Component, Path};
 use serde_json::json;
 
 use super::{
-    FlagArgument, Operation, Parsed, Planner, ReadInput, Rejected, Resources, passed_on, reference,
+    FlagArgument, Operation, Parsed, Planner, ReadInput, Reference, Rejected, Resources, passed_on,
 };
 use crate::command::BuildahCommand;
 use crate::operation::Grants;
@@ -39,7 +39,7 @@ impl Planner<'_> {
 
         let options = BuildOptions::new(arguments.build_args, contexts.names);
         let mut images = platforms::images(parsed, &files.texts, options)?;
-        images.extend(parsed.last("from").map(reference).transpose()?);
+        images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         let pulls = self.pulls(parsed, &images);
         let mut before = contexts.pulls;
         before.extend(pulls.before);
@@ -94,7 +94,7 @@ impl Planner<'_> {
         let mut flags = Vec::new();
         for name in ["tag", "manifest", "from", "cache-from", "cache-to"] {
             for value in parsed.values(name) {
-                let reference = reference(value)?;
+                let reference = Reference::parse(value)?;
                 if name == "cache-to" {
                     self.require_pushable(&reference)?;
                 }

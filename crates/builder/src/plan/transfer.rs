@@ -1,6 +1,6 @@
 //! Plans pushes and pulls: their source and target, and their credentials.
 
-use super::{FlagArgument, Operation, Parsed, Planner, Rejected, passed_on, reference};
+use super::{FlagArgument, Operation, Parsed, Planner, Reference, Rejected, passed_on};
 use crate::operation::Grants;
 use crate::operation_dir::Medium;
 
@@ -49,14 +49,14 @@ impl Planner<'_> {
         let mut command = passed_on(verb, parsed);
         let mut resources = self.resources();
         let mut authfile = self.credentials.of_job();
-        reference(image)?;
+        Reference::parse(image)?;
         let target = match Archive::parse(target) {
             Some(archive) if archive.transport.writable => {
                 let path = resources.add_output(self.relative(archive.path)?, Medium::Disk);
                 archive.at(&path)
             }
             _ => {
-                let target = reference(target)?;
+                let target = Reference::parse(target)?;
                 self.require_pushable(&target)?;
                 let names = [target];
                 authfile = self.authfile(parsed, &names)?;
@@ -87,7 +87,7 @@ impl Planner<'_> {
         let source = match Archive::parse(image) {
             Some(archive) => archive.at(&resources.add_input(self.relative(archive.path)?)),
             None => {
-                let names = [reference(image)?];
+                let names = [Reference::parse(image)?];
                 authfile = self.authfile(parsed, &names)?;
                 command
                     .flags

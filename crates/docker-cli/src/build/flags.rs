@@ -1,34 +1,35 @@
 //! The flags of `docker build`.
 
 use super::super::types::ONE_BUILDER;
-use super::super::types::{Does, Flag, switch, value};
+use super::super::types::{Flag, FlagPolicy, switch, value};
 
 const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, since Buildah keeps one tag a step and needs a repository of its own";
-const NO_ATTESTATIONS: Does = Does::Ours(
+const NO_ATTESTATIONS: FlagPolicy = FlagPolicy::Ours(
     "false and disabled=true are always so; others are not available, because Buildah writes no attestations; use actions/attest-build-provenance or cosign on the pushed digest",
 );
-const NO_CHECKS: Does = Does::Ours(
+const NO_CHECKS: FlagPolicy = FlagPolicy::Ours(
     "`build` is what is done; others are not available, because Buildah builds and does not lint; use hadolint",
 );
-const CONTAINER_LIMITS: Does = Does::Ignored("RUN steps share the builder container's own limits");
+const CONTAINER_LIMITS: FlagPolicy =
+    FlagPolicy::Ignored("RUN steps share the builder container's own limits");
 
 pub(super) const FLAGS: &[Flag] = &[
     value(
         "add-host",
         None,
-        Does::Ours("--add-host; name=address is name:address there"),
+        FlagPolicy::Ours("--add-host; name=address is name:address there"),
     ),
     value(
         "allow",
         None,
-        Does::Ours(
+        FlagPolicy::Ours(
             "network.host is always so; others are not available, because nothing in a job's pod loosens the sandbox; use a build without them",
         ),
     ),
     value(
         "annotation",
         None,
-        Does::Ours(
+        FlagPolicy::Ours(
             "--annotation without the level; `index:` becomes `buildah manifest annotate --index`",
         ),
     ),
@@ -36,72 +37,80 @@ pub(super) const FLAGS: &[Flag] = &[
     value(
         "build-arg",
         None,
-        Does::Ours("--build-arg; one without a value gets the job's variable"),
+        FlagPolicy::Ours("--build-arg; one without a value gets the job's variable"),
     ),
     value(
         "build-context",
         None,
-        Does::Ours("--build-context; the job fetches a Git repository itself"),
+        FlagPolicy::Ours("--build-context; the job fetches a Git repository itself"),
     ),
-    value("builder", None, Does::Given(ONE_BUILDER)),
-    value("cache-from", None, Does::Ours(CACHE)),
-    value("cache-to", None, Does::Ours(CACHE)),
+    value("builder", None, FlagPolicy::Given(ONE_BUILDER)),
+    value("cache-from", None, FlagPolicy::Ours(CACHE)),
+    value("cache-to", None, FlagPolicy::Ours(CACHE)),
     value("call", None, NO_CHECKS),
     value("cgroup-parent", None, CONTAINER_LIMITS),
     switch(
         "check",
         None,
-        Does::Unavailable("Buildah builds and does not lint", "hadolint"),
+        FlagPolicy::Unavailable("Buildah builds and does not lint", "hadolint"),
     ),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
+    switch(
+        "debug",
+        Some('D'),
+        FlagPolicy::Given("it changes no result"),
+    ),
     value(
         "file",
         Some('f'),
-        Does::Ours("--file; in a Git context it is a path in the repository"),
+        FlagPolicy::Ours("--file; in a Git context it is a path in the repository"),
     ),
     value(
         "iidfile",
         None,
-        Does::Ours("--iidfile in the shared workspace, then copied to where it is wanted"),
+        FlagPolicy::Ours("--iidfile in the shared workspace, then copied to where it is wanted"),
     ),
-    value("label", None, Does::Passed),
+    value("label", None, FlagPolicy::Passed),
     switch(
         "load",
         None,
-        Does::Given("every build ends in Buildah's storage, where the job's next command finds it"),
+        FlagPolicy::Given(
+            "every build ends in Buildah's storage, where the job's next command finds it",
+        ),
     ),
     value(
         "metadata-file",
         None,
-        Does::Ours("Buildah 1.39 has none: written from --iidfile and --digestfile"),
+        FlagPolicy::Ours("Buildah 1.39 has none: written from --iidfile and --digestfile"),
     ),
     value(
         "network",
         None,
-        Does::Ours("`default` and `host` are the pod's network, as always; `none` is passed on"),
+        FlagPolicy::Ours(
+            "`default` and `host` are the pod's network, as always; `none` is passed on",
+        ),
     ),
-    switch("no-cache", None, Does::Passed),
+    switch("no-cache", None, FlagPolicy::Passed),
     value(
         "no-cache-filter",
         None,
-        Does::Ours("--no-cache for all stages: Buildah cannot leave out some"),
+        FlagPolicy::Ours("--no-cache for all stages: Buildah cannot leave out some"),
     ),
     value(
         "output",
         Some('o'),
-        Does::Ours(
+        FlagPolicy::Ours(
             "registry and image,push=true: `buildah push`; docker and oci with dest=: an archive; local and tar: --output; docker, image and cacheonly without dest=: the storage",
         ),
     ),
     value(
         "platform",
         None,
-        Does::Ours("--platform; several become a manifest list"),
+        FlagPolicy::Ours("--platform; several become a manifest list"),
     ),
     value(
         "policy",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "Buildah has no policies for a build's sources",
             "the builder's own policy.json",
         ),
@@ -109,37 +118,39 @@ pub(super) const FLAGS: &[Flag] = &[
     value(
         "progress",
         None,
-        Does::Ours("`quiet` and `none` become --quiet; the others are what Buildah prints"),
+        FlagPolicy::Ours("`quiet` and `none` become --quiet; the others are what Buildah prints"),
     ),
     value("provenance", None, NO_ATTESTATIONS),
-    switch("pull", None, Does::Ours("--pull=always")),
+    switch("pull", None, FlagPolicy::Ours("--pull=always")),
     switch(
         "push",
         None,
-        Does::Ours("`buildah push` for each tag, after the build"),
+        FlagPolicy::Ours("`buildah push` for each tag, after the build"),
     ),
     switch(
         "quiet",
         Some('q'),
-        Does::Ours("--quiet, and the image's ID as Docker prints it"),
+        FlagPolicy::Ours("--quiet, and the image's ID as Docker prints it"),
     ),
     value("resource", None, CONTAINER_LIMITS),
     value("sbom", None, NO_ATTESTATIONS),
     value(
         "secret",
         None,
-        Does::Ours("--secret; one from a variable becomes a file, since the variable is the job's"),
+        FlagPolicy::Ours(
+            "--secret; one from a variable becomes a file, since the variable is the job's",
+        ),
     ),
-    value("shm-size", None, Does::Passed),
+    value("shm-size", None, FlagPolicy::Passed),
     value(
         "ssh",
         None,
-        Does::Ours(
+        FlagPolicy::Ours(
             "--ssh; a bare one gets the job's SSH_AUTH_SOCK, which must lie in the workspace",
         ),
     ),
-    value("tag", Some('t'), Does::Ours("--tag")),
-    value("target", None, Does::Passed),
+    value("tag", Some('t'), FlagPolicy::Ours("--tag")),
+    value("target", None, FlagPolicy::Passed),
     value("ulimit", None, CONTAINER_LIMITS),
 ];
 
@@ -148,7 +159,7 @@ pub(super) const LEGACY: &[Flag] = &[
     switch(
         "compress",
         None,
-        Does::Given("nothing is sent: job and builder share the context"),
+        FlagPolicy::Given("nothing is sent: job and builder share the context"),
     ),
     value("cpu-period", None, CONTAINER_LIMITS),
     value("cpu-quota", None, CONTAINER_LIMITS),
@@ -158,31 +169,35 @@ pub(super) const LEGACY: &[Flag] = &[
     switch(
         "disable-content-trust",
         None,
-        Does::Given("there is no content trust"),
+        FlagPolicy::Given("there is no content trust"),
     ),
     switch(
         "force-rm",
         None,
-        Does::Given("no container outlives its build"),
+        FlagPolicy::Given("no container outlives its build"),
     ),
     value(
         "isolation",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "the builder chooses the strongest isolation that works",
             "the command without --isolation",
         ),
     ),
     value("memory", Some('m'), CONTAINER_LIMITS),
     value("memory-swap", None, CONTAINER_LIMITS),
-    switch("rm", None, Does::Given("no container outlives its build")),
+    switch(
+        "rm",
+        None,
+        FlagPolicy::Given("no container outlives its build"),
+    ),
     value(
         "security-opt",
         None,
-        Does::Unavailable(
+        FlagPolicy::Unavailable(
             "nothing in a job's pod loosens the sandbox",
             "the command without --security-opt",
         ),
     ),
-    switch("squash", None, Does::Passed),
+    switch("squash", None, FlagPolicy::Passed),
 ];

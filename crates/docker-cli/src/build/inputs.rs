@@ -1,6 +1,8 @@
 //! What goes into a build: context, files, arguments, secrets; and what is asked for that cannot be had.
 
-use super::super::arguments::{Parsed, truth};
+use pflag::parse_bool;
+
+use super::super::arguments::Parsed;
 use super::super::attributes::Attributes;
 use super::super::git::Source;
 use super::super::plan::{Hidden, Planner, Step, text};
@@ -12,15 +14,19 @@ const ATTEST_LATER: &str =
 
 /// Refuses what a build cannot have.
 pub(super) fn refuse(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailable> {
-    let attested = parsed.all("attest").map(|record| ("attest", record));
-    let attested = attested.chain(parsed.all("provenance").map(|value| ("provenance", value)));
-    for (flag, record) in attested.chain(parsed.all("sbom").map(|value| ("sbom", value))) {
+    let attested = parsed.values("attest").map(|record| ("attest", record));
+    let attested = attested.chain(
+        parsed
+            .values("provenance")
+            .map(|value| ("provenance", value)),
+    );
+    for (flag, record) in attested.chain(parsed.values("sbom").map(|value| ("sbom", value))) {
         let attributes = Attributes::read(record);
         let off = attributes
             .0
             .iter()
-            .any(|(key, _)| truth(key) == Some(false));
-        if !off && attributes.get("disabled").and_then(truth) != Some(true) {
+            .any(|(key, _)| parse_bool(key) == Some(false));
+        if !off && attributes.get("disabled").and_then(parse_bool) != Some(true) {
             let what = format!("--{flag}={record}");
             return Err(to.refused(&what, "Buildah writes no attestations", ATTEST_LATER));
         }
@@ -32,7 +38,7 @@ pub(super) fn refuse(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailabl
         let what = format!("--call={call}");
         return Err(to.refused(&what, "Buildah builds and does not lint", "hadolint"));
     }
-    for entitlement in parsed.all("allow").flat_map(|list| list.split(',')) {
+    for entitlement in parsed.values("allow").flat_map(|list| list.split(',')) {
         if entitlement != "network.host" {
             return Err(to.refused(
                 &format!("--allow={entitlement}"),
@@ -51,17 +57,17 @@ pub(super) fn read(
     to: &mut Planner<'_>,
 ) -> Result<Vec<String>, Unavailable> {
     let mut line = Vec::new();
-    for host in parsed.all("add-host").flat_map(|list| list.split(',')) {
+    for host in parsed.values("add-host").flat_map(|list| list.split(',')) {
         line.push(format!("--add-host={}", host.replacen('=', ":", 1)));
     }
-    for argument in parsed.all("build-arg") {
+    for argument in parsed.values("build-arg") {
         match (argument.contains('='), (to.call.variable)(argument)) {
             (true, _) => line.push(format!("--build-arg={argument}")),
             (false, Some(value)) => line.push(format!("--build-arg={argument}={value}")),
             (false, None) => {}
         }
     }
-    for annotation in parsed.all("annotation") {
+    for annotation in parsed.values("annotation") {
         line.extend(self::annotation(annotation, to));
     }
     match parsed.last("network") {
@@ -78,17 +84,17 @@ pub(super) fn read(
     if parsed.on("pull") {
         line.push("--pull=always".to_owned());
     }
-    for secret in parsed.all("secret") {
+    for secret in parsed.values("secret") {
         line.push(format!("--secret={}", self::secret(secret, to)?));
     }
-    for key in parsed.all("ssh") {
+    for key in parsed.values("ssh") {
         let agent = (to.call.variable)("SSH_AUTH_SOCK");
         line.push(match agent.filter(|_| !key.contains('=')) {
             Some(agent) => format!("--ssh={key}={agent}"),
             None => format!("--ssh={key}"),
         });
     }
-    for extra in parsed.all("build-context") {
+    for extra in parsed.values("build-context") {
         line.push(format!(
             "--build-context={}",
             build_context(extra, parsed, to)?
@@ -232,7 +238,7 @@ fn fetch(mut source: Source, parsed: &Parsed, to: &mut Planner<'_>) -> Result<St
 
 /// The secret GIT_AUTH_TOKEN.HOST, or GIT_AUTH_TOKEN, as BuildKit takes it for a private repository.
 fn token(source: &Source, parsed: &Parsed) -> Option<std::path::PathBuf> {
-    let secrets: Vec<_> = parsed.all("secret").map(Attributes::read).collect();
+    let secrets: Vec<_> = parsed.values("secret").map(Attributes::read).collect();
     let wanted = [
         format!("GIT_AUTH_TOKEN.{}", source.host()),
         "GIT_AUTH_TOKEN".to_owned(),

@@ -5,13 +5,13 @@ use super::*;
 const PAGE: &str = include_str!("../../../../docs/docker-commands.md");
 
 fn does(flag: &Flag) -> String {
-    match flag.does {
-        Does::Passed => "the same".to_owned(),
-        Does::Renamed(name) => format!("`--{name}`"),
-        Does::Ours(how) => how.to_owned(),
-        Does::Given(why) => format!("always so: {why}"),
-        Does::Ignored(why) => format!("left out, with a line on stderr: {why}"),
-        Does::Unavailable(because, instead) => {
+    match flag.policy {
+        FlagPolicy::Passed => "the same".to_owned(),
+        FlagPolicy::Renamed(name) => format!("`--{name}`"),
+        FlagPolicy::Ours(how) => how.to_owned(),
+        FlagPolicy::Given(why) => format!("always so: {why}"),
+        FlagPolicy::Ignored(why) => format!("left out, with a line on stderr: {why}"),
+        FlagPolicy::Unavailable(because, instead) => {
             format!("not available, because {because}; use {instead}")
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FlagArgument, Operation, Parsed, Planner, Rejected, Resources, is_remote, reference};
+use super::{FlagArgument, Operation, Parsed, Planner, Reference, Rejected, Resources, is_remote};
 use crate::credentials::Owner;
 
 /// The additional contexts of a build.
@@ -32,7 +32,7 @@ impl Planner<'_> {
                 .find_map(|prefix| source.strip_prefix(prefix));
             let source = match image {
                 Some(image) => {
-                    let reference = reference(image)?;
+                    let reference = Reference::parse(image)?;
                     if self.owner(&reference) == Some(Owner::Builder) {
                         contexts
                             .pulls

@@ -29,8 +29,7 @@ impl Planner<'_> {
         let Some(cache) = self.settings.cache.as_deref().filter(|_| !exported) else {
             return Ok(Cache::default());
         };
-        let reference =
-            Reference::parse(cache).map_err(|error| Rejected::Cache(error.to_string()))?;
+        let reference = Reference::parse(cache).map_err(Rejected::Cache)?;
         let storage = &self.settings.storage;
         if !self.credentials.may_be_in_builds(storage, &reference) {
             return Ok(Cache::default());

@@ -111,7 +111,7 @@ mod tests {
 
     fn found(flags: &[&str], text: &str) -> Vec<String> {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        let parsed = parse(&[VERBS[0].flags], &flags, false).unwrap();
+        let parsed = parse(&[VERBS[0].flags], &flags, pflag::StopAt::End).unwrap();
         let images = images(&parsed, &[text.to_owned()], BuildOptions::default()).unwrap();
         images
             .iter()

@@ -1,22 +1,40 @@
-//! Names of images, in the strict grammar of the distribution project, and nothing else.
+//! Names of images in the strict grammar of the distribution project.
 //!
-//! Buildah reads far more than that: `dir:/…`, `oci-archive:/…`, `containers-storage:[driver@/…:options]…`. The last
-//! runs a program that the name itself names. None of them is a name of ours.
+//! Buildah also reads other forms: `dir:/…`, `oci-archive:/…`, `containers-storage:[driver@/…:options]…`. The last form runs
+//! a program that the name itself contains. [`Reference::parse`] rejects all of them.
 
-/// A name of an image.
+use super::name::{Name, hub, qualified, with_version};
+use super::wildcard;
+
+/// A checked name of an image in a registry or in the builder's storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// `HOST[:PORT]`, if it has one.
+    /// `HOST[:PORT]` as it was written, if the name has a registry.
     pub registry: Option<String>,
     /// The path in the registry.
     pub repository: String,
-    /// The tag.
+    /// The tag: at most 128 letters, digits and `._-`.
     pub tag: Option<String>,
-    /// The digest.
+    /// The digest: `sha256:` and 64 hexadecimal digits.
     pub digest: Option<String>,
 }
 
-/// What Buildah takes for the beginning of something else than a name. Source: containers-transports(5).
+/// The text does not fit the grammar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is not the name of an image; expected REGISTRY/REPOSITORY:TAG, for an image in a registry or in the builder's storage"
+)]
+pub struct InvalidReference {
+    text: String,
+}
+
+impl From<InvalidReference> for String {
+    fn from(error: InvalidReference) -> Self {
+        error.to_string()
+    }
+}
+
+/// A name that begins with one of these words and a colon is a transport to Buildah. Source: containers-transports(5).
 const TRANSPORTS: &[&str] = &[
     "atomic",
     "containers-storage",
@@ -30,79 +48,53 @@ const TRANSPORTS: &[&str] = &[
     "tarball",
 ];
 
-const DEFAULT_REGISTRY: &str = "docker.io";
-
 impl Reference {
-    /// Reads one; `docker://` may stand before it.
+    /// Parses a name, with or without `docker://` before it.
     ///
     /// # Errors
-    /// A sentence for the user.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = || {
-            format!(
-                "{text:?} is no name of an image in a registry or in the builder's storage (REGISTRY/REPOSITORY:TAG); other sources and targets are not available in the builder"
-            )
-        };
-        let name = text.strip_prefix("docker://").unwrap_or(text);
-        let (name, digest) = match name.split_once('@') {
-            Some((name, digest)) => (name, Some(digest.to_owned())),
-            None => (name, None),
-        };
-        let (registry, path) = match name.split_once('/') {
-            Some((host, path)) if is_host(host) => (Some(host.to_owned()), path),
-            _ => (None, name),
-        };
-        let (repository, tag) = match path.split_once(':') {
-            Some((repository, tag)) => (repository.to_owned(), Some(tag.to_owned())),
-            None => (path.to_owned(), None),
-        };
+    /// [`InvalidReference`] if the text is anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidReference> {
+        let name = Name::split(text.strip_prefix("docker://").unwrap_or(text));
         let transport =
-            registry.is_none() && tag.is_some() && TRANSPORTS.contains(&repository.as_str());
+            name.registry.is_none() && name.tag.is_some() && TRANSPORTS.contains(&name.repository);
         let valid = !transport
-            && repository.split('/').all(is_component)
-            && repository.len() <= 255
-            && registry.as_deref().is_none_or(is_valid_host)
-            && tag.as_deref().is_none_or(is_tag)
-            && digest.as_deref().is_none_or(is_digest);
+            && name.repository.split('/').all(is_component)
+            && name.repository.len() <= 255
+            && name
+                .registry
+                .is_none_or(|host| is_host(host) && is_valid_host(host))
+            && name.tag.is_none_or(is_tag)
+            && name.digest.is_none_or(is_digest);
         if !valid {
-            return Err(bad());
+            let text = text.to_owned();
+            return Err(InvalidReference { text });
         }
         Ok(Self {
-            registry,
-            repository,
-            tag,
-            digest,
+            registry: name.registry.map(str::to_owned),
+            repository: name.repository.to_owned(),
+            tag: name.tag.map(str::to_owned),
+            digest: name.digest.map(str::to_owned),
         })
     }
 
-    /// `REGISTRY/REPOSITORY` with the defaults that Buildah adds.
+    /// Returns `REGISTRY/REPOSITORY` with the defaults that Buildah adds.
     #[must_use]
     pub fn full(&self) -> String {
-        let registry = self.registry();
-        match self.repository.contains('/') || registry != DEFAULT_REGISTRY {
-            true => format!("{registry}/{}", self.repository),
-            false => format!("{registry}/library/{}", self.repository),
-        }
+        qualified(&self.registry(), &self.repository)
     }
 
-    /// The registry, the default one where none is named. Written in one way: in small letters, its port without zeros.
+    /// Returns the registry, or the default one, in one spelling: in small letters, its port without leading zeros.
     #[must_use]
     pub fn registry(&self) -> String {
-        let lower = self.registry.as_deref().map(str::to_ascii_lowercase);
-        let plain = lower.map(|host| match host.split_once(':') {
+        let host = self.registry.as_deref().unwrap_or("").to_ascii_lowercase();
+        let host = match host.split_once(':') {
             Some((name, port)) => format!("{name}:{}", port.trim_start_matches('0')),
             None => host,
-        });
-        match plain {
-            None => DEFAULT_REGISTRY.to_owned(),
-            Some(host) if host == "index.docker.io" || host == "registry-1.docker.io" => {
-                DEFAULT_REGISTRY.to_owned()
-            }
-            Some(host) => host,
-        }
+        };
+        hub(&host).to_owned()
     }
 
-    /// As Buildah looks it up: without a registry, it may be an image that was built here.
+    /// Returns the name as Buildah looks it up. Without a registry it may be an image of the builder's storage.
     #[must_use]
     pub fn short(&self) -> String {
         match &self.registry {
@@ -111,23 +103,17 @@ impl Reference {
         }
     }
 
-    /// Where a push goes: with the registry named, and a transport that leaves no doubt.
+    /// Returns the target of a push: the transport, the registry and all the rest of the name.
     #[must_use]
     pub fn target(&self) -> String {
         self.with_version(format!("docker://{}", self.full()))
     }
 
-    fn with_version(&self, mut text: String) -> String {
-        if let Some(tag) = &self.tag {
-            text += &format!(":{tag}");
-        }
-        if let Some(digest) = &self.digest {
-            text += &format!("@{digest}");
-        }
-        text
+    fn with_version(&self, name: String) -> String {
+        with_version(name, self.tag.as_deref(), self.digest.as_deref())
     }
 
-    /// Whether it is the same repository, whatever the tag: by its name, which may say the port that is meant anyway.
+    /// Returns whether both names mean one repository. Tags and the ports 80 and 443 make no difference.
     #[must_use]
     pub fn is_in(&self, other: &Self) -> bool {
         let plain = |reference: &Self| {
@@ -139,36 +125,26 @@ impl Reference {
         plain(self) == plain(other)
     }
 
-    /// Whether a pattern of `builder.push.allow` covers it.
+    /// Returns whether a pattern of `builder.push.allow` covers the repository. `*` stands for any text.
     #[must_use]
     pub fn is_covered_by(&self, pattern: &str) -> bool {
-        // The port that HTTPS has anyway.
+        // 443 is the default port of HTTPS.
         let plain = |text: &str| match text.split_once('/') {
             Some((host, path)) => format!("{}/{path}", host.strip_suffix(":443").unwrap_or(host)),
             None => text.to_owned(),
         };
-        matches(plain(pattern).as_bytes(), plain(&self.full()).as_bytes())
+        wildcard::matches(&plain(pattern), &plain(&self.full()))
     }
 }
 
-/// Whether `text` is a registry, or a path in one, as a login names it.
+/// Returns whether `text` names a registry or a path in one, as a login does.
 #[must_use]
 pub fn is_registry(text: &str) -> bool {
     let mut parts = text.split('/');
     parts.next().is_some_and(is_valid_host) && parts.all(is_component)
 }
 
-/// `*` stands for any text.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some((b'*', rest)) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
-        Some((first, rest)) => text
-            .split_first()
-            .is_some_and(|(found, after)| found == first && matches(rest, after)),
-    }
-}
-
+/// Buildah takes the first part for a registry if it has one of these signs. A capital letter is a sign to Docker only.
 fn is_host(text: &str) -> bool {
     text.contains(['.', ':']) || text == "localhost"
 }
@@ -193,7 +169,7 @@ fn is_valid_host(text: &str) -> bool {
     host.split('.').all(label) && port.is_none_or(number)
 }
 
-/// Lower case letters and digits, with `.`, `_`, `__` or dashes between them.
+/// A component has small letters and digits, with `.`, `_`, `__` or dashes between them.
 fn is_component(text: &str) -> bool {
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();

@@ -1,90 +1,106 @@
 //! The flags of what speaks with a registry: push, pull, login.
 
-use super::words::*;
-use crate::flags::{Does, Flag, Takes};
+use super::dsl::*;
+use crate::flags::{Flag, FlagPolicy};
+use pflag::FlagArity;
 
 pub(super) const PUSH: &[Flag] = &[
     flag(
         "all",
         None,
-        Takes::Switch,
-        Does::Pass("all images of a list"),
+        FlagArity::Switch,
+        FlagPolicy::Pass("all images of a list"),
     ),
     value("add-compression", FORMAT),
     value("compression-format", FORMAT),
     value("compression-level", FORMAT),
-    looked(
+    checked(
         "creds",
         None,
         "the job's own, for this command alone; never on a command line of the builder",
     ),
-    looked("digestfile", None, "written beneath the workspace"),
+    checked("digestfile", None, "written beneath the workspace"),
     flag(
         "disable-compression",
         Some('D'),
-        Takes::Switch,
-        Does::Pass(FORMAT),
+        FlagArity::Switch,
+        FlagPolicy::Pass(FORMAT),
     ),
     switch("force-compression", FORMAT),
-    flag("format", Some('f'), Takes::Value, Does::Pass(FORMAT)),
-    flag("quiet", Some('q'), Takes::Switch, Does::Pass(SPEAK)),
+    flag(
+        "format",
+        Some('f'),
+        FlagArity::Value,
+        FlagPolicy::Pass(FORMAT),
+    ),
+    flag(
+        "quiet",
+        Some('q'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
     switch("remove-signatures", FORMAT),
-    value("retry", RETRY),
-    value("retry-delay", RETRY),
+    value("retry", RETRIES),
+    value("retry-delay", RETRIES),
     switch("rm", "removes a list from the builder's storage"),
     flag(
         "tls-verify",
         None,
-        Takes::Switch,
-        Does::Look("never off with credentials of the builder"),
+        FlagArity::Switch,
+        FlagPolicy::Check("never off with credentials of the builder"),
     ),
     refused("authfile", None, CREDENTIALS),
     refused("cert-dir", None, CERTIFICATES),
-    refused("encrypt-layer", None, KEYS),
-    refused("encryption-key", None, KEYS),
-    refused("sign-by", None, KEYS),
+    refused("encrypt-layer", None, NO_KEYS),
+    refused("encryption-key", None, NO_KEYS),
+    refused("sign-by", None, NO_KEYS),
 ];
 
 pub(super) const PULL: &[Flag] = &[
     flag(
         "all-tags",
         Some('a'),
-        Takes::Switch,
-        Does::Pass("all tags of a repository"),
+        FlagArity::Switch,
+        FlagPolicy::Pass("all tags of a repository"),
     ),
-    value("arch", WHICH),
-    looked(
+    value("arch", VARIANT),
+    checked(
         "creds",
         None,
         "the job's own, for this command alone; never on a command line of the builder",
     ),
-    value("os", WHICH),
-    value("platform", WHICH),
+    value("os", VARIANT),
+    value("platform", VARIANT),
     value("policy", CACHE),
-    flag("quiet", Some('q'), Takes::Switch, Does::Pass(SPEAK)),
+    flag(
+        "quiet",
+        Some('q'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
     switch("remove-signatures", FORMAT),
-    value("retry", RETRY),
-    value("retry-delay", RETRY),
+    value("retry", RETRIES),
+    value("retry-delay", RETRIES),
     flag(
         "tls-verify",
         None,
-        Takes::Switch,
-        Does::Look("never off with credentials of the builder"),
+        FlagArity::Switch,
+        FlagPolicy::Check("never off with credentials of the builder"),
     ),
-    value("variant", WHICH),
+    value("variant", VARIANT),
     refused("authfile", None, CREDENTIALS),
     refused("cert-dir", None, CERTIFICATES),
-    refused("decryption-key", None, KEYS),
+    refused("decryption-key", None, NO_KEYS),
 ];
 
 pub(super) const LOGIN: &[Flag] = &[
     flag(
         "get-login",
         None,
-        Takes::Switch,
-        Does::Pass("shows the job's own login"),
+        FlagArity::Switch,
+        FlagPolicy::Pass("shows the job's own login"),
     ),
-    looked(
+    checked(
         "password",
         Some('p'),
         "handed on by standard input: a command line can be read",
@@ -92,22 +108,27 @@ pub(super) const LOGIN: &[Flag] = &[
     flag(
         "password-stdin",
         None,
-        Takes::Switch,
-        Does::Look("from the client"),
+        FlagArity::Switch,
+        FlagPolicy::Check("from the client"),
     ),
     flag(
         "tls-verify",
         None,
-        Takes::Switch,
-        Does::Pass("the credentials are the job's own"),
+        FlagArity::Switch,
+        FlagPolicy::Pass("the credentials are the job's own"),
     ),
     flag(
         "username",
         Some('u'),
-        Takes::Value,
-        Does::Pass("the job's own"),
+        FlagArity::Value,
+        FlagPolicy::Pass("the job's own"),
     ),
-    flag("verbose", Some('v'), Takes::Switch, Does::Pass(SPEAK)),
+    flag(
+        "verbose",
+        Some('v'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
     refused(
         "authfile",
         None,
@@ -125,8 +146,8 @@ pub(super) const LOGOUT: &[Flag] = &[
     flag(
         "all",
         Some('a'),
-        Takes::Switch,
-        Does::Pass("all logins of the job"),
+        FlagArity::Switch,
+        FlagPolicy::Pass("all logins of the job"),
     ),
     refused(
         "authfile",

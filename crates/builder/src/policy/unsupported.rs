@@ -1,7 +1,7 @@
 //! Commands of Buildah that the builder does not have.
 
 /// Commands of Buildah that are not available: name, reason, what to use.
-pub(crate) const MISSING: &[(&str, &str, &str)] = &[
+pub(crate) const UNSUPPORTED: &[(&str, &str, &str)] = &[
     (
         "run",
         "a container that a job enters step by step would have to be held open for it",
