@@ -44,43 +44,36 @@ impl Planner<'_> {
         let mut before = contexts.pulls;
         before.extend(pulls.before);
         platforms::require_one_if_pulled(parsed, &before)?;
-        let creds = parsed.last("creds");
         let mut authfile = cache.authfile.unwrap_or_else(|| self.credentials.of_job());
-        if let Some(creds) = creds {
-            authfile = self.add_creds(&authfile, creds, &images)?;
-            for pull in &mut before {
-                pull.authfile = self.add_creds(&pull.authfile, creds, &images)?;
-            }
-        }
+        let authfiles = before.iter_mut().map(|pull| &mut pull.authfile);
+        self.add_creds(parsed, &images, authfiles.chain([&mut authfile]))?;
 
         let proxies = self.proxies(parsed, &mut resources)?;
         let mut command = BuildahCommand::new("build");
-        command.flags.extend(self.isolation.flags());
+        let flags = &mut command.flags;
+        flags.extend(self.isolation.flags());
         // The proxies come before the job's own arguments, which override them.
-        command.flags.extend(proxies.file);
-        command.flags.extend(passed_on("build", parsed).flags);
-        command.flags.extend(arguments.flags);
-        command.flags.extend(files.flags);
-        command.flags.extend(contexts.flags);
-        command.flags.extend(references);
-        command.flags.extend(secrets);
-        command.flags.extend(outputs.flags);
-        command.flags.extend(cache.flags);
-        command.flags.extend(pulls.flag);
-        command.flags.extend(self.settings_flags(parsed));
-        command.flags.push(proxies.off);
-        command.flags.push(self.signature_policy(&mut resources)?);
+        flags.extend(proxies.file);
+        flags.extend(passed_on("build", parsed).flags);
+        flags.extend(arguments.flags);
+        flags.extend(files.flags);
+        flags.extend(contexts.flags);
+        flags.extend(references);
+        flags.extend(secrets);
+        flags.extend(outputs.flags);
+        flags.extend(cache.flags);
+        flags.extend(pulls.flag);
+        flags.extend(self.settings_flags(parsed));
+        flags.push(proxies.off);
+        flags.push(self.signature_policy(&mut resources)?);
         // Buildah 1.39 silently leaves cached steps out of what it exports.
-        command
-            .flags
-            .extend(exported.then(|| FlagArgument::new("layers", "false")));
+        flags.extend(exported.then(|| FlagArgument::new("layers", "false")));
         command.positional = vec![add_context(&context, &mut resources)];
         Ok(resources.give_to(Operation {
             grants: Grants {
-                storage: true,
                 run_steps: true,
                 permit: true,
-                login: false,
+                ..Grants::default()
             },
             authfile,
             stdout: outputs.stdout,

@@ -78,17 +78,23 @@ impl Planner<'_> {
         }
     }
 
-    /// Adds `--creds` to an authfile, for the images that the builder's own credentials do not open.
-    pub(super) fn add_creds(
+    /// Adds `--creds` to authfiles, for the images that the builder's own credentials do not open.
+    pub(super) fn add_creds<'a>(
         &self,
-        authfile: &Authfile,
-        creds: &str,
+        parsed: &Parsed,
         images: &[Reference],
-    ) -> Result<Authfile, Rejected> {
+        authfiles: impl Iterator<Item = &'a mut Authfile>,
+    ) -> Result<(), Rejected> {
+        let Some(creds) = parsed.last("creds") else {
+            return Ok(());
+        };
         let others = images.iter();
         let others = others.filter(|image| self.owner(image) != Some(Owner::Builder));
         let others: Vec<&Reference> = others.collect();
-        Ok(credentials::add_entry(authfile, &others, creds)?)
+        for authfile in authfiles {
+            *authfile = credentials::add_entry(authfile, &others, creds)?;
+        }
+        Ok(())
     }
 
     /// Plans a pull before a build. Its output is dropped: a script would take the image's id for that of the build.
