@@ -50,6 +50,9 @@ fn call(line: &str) -> Result<Plan, TranslateError> {
     let plan = translate(program, arguments, call)?;
     for command in commands(&plan.steps) {
         check(&command.arguments);
+        if command.variables == Variables::Resolved {
+            check_resolved(&command.arguments);
+        }
     }
     Ok(plan)
 }
@@ -64,6 +67,20 @@ fn check(line: &[String]) {
         let flag = word.split('=').next().unwrap();
         let known = format!("{verb} {flag}");
         assert!(BUILDAH.lines().any(|line| line == known), "{known}");
+    }
+}
+
+/// Checks that a line names no variable whose value the builder would need.
+fn check_resolved(line: &[String]) {
+    for word in line {
+        let argument = word.strip_prefix("--build-arg=");
+        assert!(argument.is_none_or(|pair| pair.contains('=')), "{word}");
+        let secret = word.strip_prefix("--secret=");
+        assert!(
+            secret.is_none_or(|record| record.contains(",src=")),
+            "{word}"
+        );
+        assert!(!word.starts_with("--env="), "{word}");
     }
 }
 

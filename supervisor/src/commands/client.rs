@@ -6,7 +6,7 @@ use std::path::Path;
 
 use builder::client::{self, Streams};
 use docker_cli::execute::{self, Buildah, Exited};
-use docker_cli::{Command, Program, Stdin, Stdout};
+use docker_cli::{Command, Program, Stdin, Stdout, Variables};
 use report::exit;
 
 /// Returns the exit code, or `None` if the program has no name of the build client.
@@ -60,8 +60,12 @@ impl Buildah for RemoteBuildah {
             errors,
             to_terminal: command.stdout == Stdout::Inherited,
         };
-        let code =
-            client::call(command.arguments.clone(), &mut streams).map_err(std::io::Error::other)?;
+        let variables = match command.variables {
+            Variables::Resolved => client::Variables::InArguments,
+            Variables::Unread => client::Variables::FromFlags,
+        };
+        let code = client::call(command.arguments.clone(), variables, &mut streams)
+            .map_err(std::io::Error::other)?;
         Ok(Exited {
             code,
             stdout: captured,

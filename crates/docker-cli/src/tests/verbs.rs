@@ -77,6 +77,23 @@ fn flags_of_a_build() {
 }
 
 #[test]
+fn only_verbatim_commands_leave_variables_to_the_client() {
+    for (line, variables) in [
+        ("docker build --build-arg TOKEN .", Variables::Resolved),
+        ("docker push app", Variables::Resolved),
+        ("podman push app", Variables::Resolved),
+        ("podman build --build-arg TOKEN .", Variables::Unread),
+    ] {
+        let plan = call(line).unwrap();
+        let mut commands = commands(&plan.steps).into_iter();
+        assert!(
+            commands.all(|command| command.variables == variables),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn a_secret_from_a_variable_is_in_its_file_only() {
     for record in ["id=t,env=TOKEN", "id=TOKEN", "type=env,id=TOKEN"] {
         let line = format!("docker build --secret {record} .");
