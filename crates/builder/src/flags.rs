@@ -31,7 +31,7 @@ pub(crate) fn parse(
 ) -> Result<Parsed, String> {
     let parsed = pflag::parse(tables, arguments, stop).map_err(|error| match error {
         ParseError::Unknown { flag } => format!(
-            "{flag} is not among the flags that the builder takes for this command; docs/builds.md lists them"
+            "{flag} is not among the flags that the builder accepts for this command; docs/builds.md lists all flags"
         ),
         error => error.to_string(),
     })?;
