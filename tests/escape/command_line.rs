@@ -171,7 +171,7 @@ fn commands_that_enter_the_builder() {
         assert_refused(&done, "is not available, because");
     }
     let done = pod().job("buildah nonsense");
-    assert_refused(&done, "is no command that the builder knows");
+    assert_refused(&done, "the builder has no command nonsense");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use super::variables;
+pub use super::variables::Variables;
 use init::signals::{Meaning, Signals};
 use report::exit;
 
@@ -58,7 +59,7 @@ pub fn run(arguments: Vec<String>) -> Result<u8, ClientError> {
         errors: &mut stderr(),
         to_terminal: true,
     };
-    call(arguments, &mut streams)
+    call(arguments, Variables::FromFlags, &mut streams)
 }
 
 /// The streams of a call.
@@ -77,7 +78,11 @@ pub struct Streams<'a> {
 ///
 /// # Errors
 /// [`ClientError`] if the builder returned no exit code.
-pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, ClientError> {
+pub fn call(
+    arguments: Vec<String>,
+    variables: Variables,
+    streams: &mut Streams<'_>,
+) -> Result<u8, ClientError> {
     let here = |what| move |source| ClientError::Here { what, source };
     let signals = Signals::block().map_err(|errno| here("signals")(errno.into()))?;
     let socket =
@@ -85,7 +90,7 @@ pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, Cli
     let stream =
         UnixStream::connect(&socket).map_err(|source| ClientError::Connect { socket, source })?;
     let terminal = (streams.to_terminal).then(terminal_size).flatten();
-    let hello = serde_json::to_vec(&greeting(arguments, terminal))
+    let hello = serde_json::to_vec(&greeting(arguments, variables, terminal))
         .map_err(|error| here("greeting")(error.into()))?;
     if hello.len() > GREETING {
         return Err(ClientError::TooLong);
@@ -113,11 +118,12 @@ fn terminal_size() -> Option<Size> {
     })
 }
 
-fn greeting(arguments: Vec<String>, terminal: Option<Size>) -> Hello {
+fn greeting(arguments: Vec<String>, variables: Variables, terminal: Option<Size>) -> Hello {
     let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let environment = variables::select(&arguments, std::env::vars_os().filter_map(text));
+    let environment =
+        variables::select(&arguments, variables, std::env::vars_os().filter_map(text));
     let directory = std::env::current_dir().unwrap_or_default();
     Hello {
         version: (MAJOR, MINOR),

@@ -1,6 +1,6 @@
-//! What the builder does for a job: verbs and flags of Buildah as data, each flag with its reason.
+//! The commands of Buildah that the builder runs for a job, as data: verbs, flags, and the policy of each flag.
 //!
-//! What is not here does not exist; docs/builds.md is held to it.
+//! A command or a flag that is not here does not exist. The tables of docs/builds.md are generated from this data.
 
 mod build;
 mod dsl;
@@ -20,34 +20,35 @@ pub(crate) use unsupported::UNSUPPORTED;
 /// One command of Buildah.
 #[derive(Debug)]
 pub(crate) struct Verb {
-    /// Its names.
+    /// All names of the command.
     pub names: &'static [&'static str],
-    /// Its flags.
+    /// The flags that exist besides [`COMMON`].
     pub flags: &'static [Flag],
-    /// What it does.
+    /// The kind of command, which decides how it is planned.
     pub action: Action,
 }
 
-/// What a verb is about, and so what is looked at.
+/// The kind of a command. It decides what the planner checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Builds.
+    /// A build.
     Build,
-    /// Sends an image away.
+    /// A push of an image.
     Push,
-    /// Sends a list of images away.
+    /// A push of a list of images.
     ManifestPush,
-    /// Fetches an image.
+    /// A pull of an image.
     Pull,
-    /// The job's own credentials.
+    /// A login with the job's own credentials.
     Login,
-    /// The same, away.
+    /// The removal of such a login.
     Logout,
-    /// Names images in the storage, which may have to be fetched.
+    /// A command whose positional arguments are names of images.
     Names,
-    /// Nothing that a job could abuse.
+    /// A command that only prints.
     Plain,
 }
+
 /// Flags before the verb.
 pub(crate) const GLOBAL: &[Flag] = &[
     flag(
@@ -68,16 +69,20 @@ pub(crate) const GLOBAL: &[Flag] = &[
     refused(
         "storage-driver",
         None,
-        "the builder has chosen its driver by trial",
+        "the builder probes the drivers and chooses one",
     ),
     refused(
         "storage-opt",
         None,
         "an option of the storage can name a program to run",
     ),
-    refused("registries-conf", None, "the builder has its own"),
-    refused("registries-conf-dir", None, "the builder has its own"),
-    refused("short-name-alias-conf", None, "the builder has its own"),
+    refused("registries-conf", None, "the builder has its own file"),
+    refused("registries-conf-dir", None, "the builder has its own file"),
+    refused(
+        "short-name-alias-conf",
+        None,
+        "the builder has its own file",
+    ),
     refused(
         "default-mounts-file",
         None,
@@ -86,11 +91,11 @@ pub(crate) const GLOBAL: &[Flag] = &[
     refused("userns-uid-map", None, WEAKENS),
     refused("userns-gid-map", None, WEAKENS),
     refused("cgroup-manager", None, LIMITS),
-    refused("cpu-profile", None, "it would write a file of the builder"),
+    refused("cpu-profile", None, "it would write a file in the builder"),
     refused(
         "memory-profile",
         None,
-        "it would write a file of the builder",
+        "it would write a file in the builder",
     ),
 ];
 
@@ -138,7 +143,10 @@ pub(crate) const VERBS: &[Verb] = &[
     verb(&["info"], INFO, Action::Plain),
 ];
 
-/// The verb that a command line begins with, and what follows it; `None` where there is none at all.
+/// Returns the command that a command line begins with, and the arguments after it. Returns `None` for an empty line.
+///
+/// # Errors
+/// [`Rejected`] for a command that is not available or does not exist.
 pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, Rejected> {
     let Some(first) = words.first() else {
         return Ok(None);
@@ -152,11 +160,11 @@ pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])
             return Ok(Some((verb, &words[2..])));
         }
     }
-    match UNSUPPORTED.iter().find(|(name, ..)| name == first) {
-        Some((verb, reason, instead)) => Err(Rejected::UnsupportedVerb {
-            verb,
-            reason,
-            instead,
+    match UNSUPPORTED.iter().find(|entry| entry.name == first) {
+        Some(entry) => Err(Rejected::UnsupportedVerb {
+            verb: entry.name,
+            reason: entry.because,
+            instead: entry.instead,
         }),
         None => Err(Rejected::UnknownVerb(first.clone())),
     }
@@ -191,7 +199,7 @@ mod tests {
         text + &flags.iter().map(row).collect::<String>()
     }
 
-    /// Everything that the data says, as the page has it.
+    /// Returns all tables of the page.
     fn tables() -> String {
         let mut text = section("Flags before the command", GLOBAL);
         for verb in VERBS {
@@ -202,8 +210,11 @@ mod tests {
             text += &section(&names.join(", "), verb.flags);
         }
         text += "\n### Not available\n\n| command | because | use |\n|---|---|---|\n";
-        for (name, because, instead) in UNSUPPORTED {
-            text += &format!("| `buildah {name}` | {because} | {instead} |\n");
+        for entry in UNSUPPORTED {
+            text += &format!(
+                "| `buildah {}` | {} | {} |\n",
+                entry.name, entry.because, entry.instead
+            );
         }
         text
     }
@@ -226,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flag_stands_twice_in_a_table() {
+    fn every_flag_is_listed_once_in_a_table() {
         for flags in VERBS.iter().map(|verb| verb.flags).chain([GLOBAL]) {
             let mut names: Vec<String> = flags.iter().map(|flag| flag.long.to_owned()).collect();
             names.extend(flags.iter().filter_map(|flag| flag.short).map(String::from));

@@ -18,7 +18,7 @@ pub(crate) enum Rejected {
     #[error(transparent)]
     Flag(#[from] ParseError),
     #[error(
-        "{0} is not among the flags that the builder takes for this command; docs/builds.md lists them"
+        "{0} is not among the flags that the builder accepts for this command; docs/builds.md lists all flags"
     )]
     UnknownFlag(String),
     #[error("--{flag} is not available: {reason}")]
@@ -32,7 +32,7 @@ pub(crate) enum Rejected {
         reason: &'static str,
         instead: &'static str,
     },
-    #[error("buildah {0} is no command that the builder knows; docs/builds.md lists them")]
+    #[error("the builder has no command {0}; docs/builds.md lists all commands")]
     UnknownVerb(String),
     #[error(transparent)]
     Image(#[from] InvalidReference),

@@ -24,14 +24,35 @@ pub(super) const PROXIES: &[&str] = &[
 /// The variable with the socket of the job's ssh-agent.
 pub(super) const AGENT: &str = "SSH_AUTH_SOCK";
 
+/// How the names of a command line's variables are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variables {
+    /// The client reads the flags of the command line.
+    FromFlags,
+    /// The caller has read the flags and has put the values into the arguments. Nothing is read a second time.
+    InArguments,
+}
+
 /// Selects the variables that the builder needs for this command line.
 pub(super) fn select(
     arguments: &[String],
+    variables: Variables,
     all: impl Iterator<Item = (String, String)>,
 ) -> BTreeMap<String, String> {
-    // The builder refuses a command line that cannot be parsed, so it needs no variables for it.
-    let names = names(arguments).unwrap_or_default();
+    let names = match variables {
+        // The builder refuses a command line that cannot be parsed, so it needs no variables for it.
+        Variables::FromFlags => names(arguments).unwrap_or_default(),
+        Variables::InArguments if arguments.first().is_some_and(|verb| verb == "build") => {
+            of_every_build().map(str::to_owned).collect()
+        }
+        Variables::InArguments => BTreeSet::new(),
+    };
     all.filter(|(name, _)| names.contains(name)).collect()
+}
+
+fn of_every_build() -> impl Iterator<Item = &'static str> {
+    let settings = SETTINGS.iter().map(|(variable, _)| *variable);
+    settings.chain(PROXIES.iter().copied())
 }
 
 fn names(arguments: &[String]) -> Result<BTreeSet<String>, Rejected> {
@@ -43,8 +64,7 @@ fn names(arguments: &[String]) -> Result<BTreeSet<String>, Rejected> {
         return Ok(BTreeSet::new());
     }
     let parsed = parse(&[verb.flags, COMMON], rest, StopAt::End)?;
-    let settings = SETTINGS.iter().map(|(variable, _)| *variable);
-    let mut names: BTreeSet<&str> = settings.chain(PROXIES.iter().copied()).collect();
+    let mut names: BTreeSet<&str> = of_every_build().collect();
     if parsed.values("ssh").next().is_some() {
         names.insert(AGENT);
     }
@@ -96,10 +116,14 @@ mod tests {
     use super::*;
 
     fn sent(line: &str) -> Vec<String> {
+        sent_with(line, Variables::FromFlags)
+    }
+
+    fn sent_with(line: &str, variables: Variables) -> Vec<String> {
         let all = "TOKEN A B C no_proxy BUILDAH_LAYERS SSH_AUTH_SOCK PATH AWS_SECRET_ACCESS_KEY";
         let all = all.split(' ').map(|name| (name.to_owned(), "x".to_owned()));
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        select(&arguments, all).into_keys().collect()
+        select(&arguments, variables, all).into_keys().collect()
     }
 
     #[test]
@@ -124,6 +148,24 @@ mod tests {
             sent("build --ssh default ."),
             ["BUILDAH_LAYERS", "SSH_AUTH_SOCK", "no_proxy"]
         );
+    }
+
+    #[test]
+    fn selects_the_same_without_a_second_parse() {
+        for line in [
+            "build --build-arg=A=1 --secret=id=TOKEN,src=f --label=B .",
+            "push TOKEN",
+            "version",
+            "",
+        ] {
+            assert_eq!(
+                sent_with(line, Variables::InArguments),
+                sent(line),
+                "{line}"
+            );
+        }
+        let named = "build --build-arg=A .";
+        assert_ne!(sent_with(named, Variables::InArguments), sent(named));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use pflag::{FlagArity, ParseError, StopAt};
 
-use super::types::{Flag, FlagPolicy, Unavailable};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy};
 
 /// A verb's command line, taken apart.
 pub(super) type Parsed = pflag::Parsed<FlagPolicy>;
@@ -13,7 +14,7 @@ pub(super) fn parse(
     flags: &[&'static [Flag]],
     arguments: &[String],
     stop: StopAt,
-) -> Result<Parsed, Unavailable> {
+) -> Result<Parsed, TranslateError> {
     pflag::parse(flags, arguments, stop).map_err(|error| {
         let message = match error {
             ParseError::MissingValue { flag } => format!("flag needs an argument: {flag}"),
@@ -22,7 +23,7 @@ pub(super) fn parse(
             }
             error => error.to_string(),
         };
-        Unavailable::usage(command, &message)
+        TranslateError::usage(command, &message)
     })
 }
 
@@ -46,8 +47,8 @@ pub(super) fn passed(parsed: &Parsed) -> Vec<String> {
 /// Returns a notice for each flag that is left out.
 ///
 /// # Errors
-/// [`Unavailable`] for a flag that is not available. A switch that is off asks for nothing.
-pub(super) fn notices(parsed: &Parsed, command: &str) -> Result<Vec<String>, Unavailable> {
+/// [`TranslateError`] for a flag that is not available. A switch that is off asks for nothing.
+pub(super) fn notices(parsed: &Parsed, command: &str) -> Result<Vec<String>, TranslateError> {
     let mut notices = Vec::new();
     for value in &parsed.flags {
         let flag = value.flag;
@@ -55,9 +56,9 @@ pub(super) fn notices(parsed: &Parsed, command: &str) -> Result<Vec<String>, Una
             continue;
         }
         match flag.policy {
-            FlagPolicy::Unavailable(because, instead) => {
+            FlagPolicy::NotAvailable(because, instead) => {
                 let what = format!("{command} --{}", flag.long);
-                return Err(Unavailable::refused(&what, because, instead));
+                return Err(TranslateError::not_available(&what, because, instead));
             }
             FlagPolicy::Ignored(why) => {
                 let notice = format!("{command}: --{} is left out: {why}", flag.long);
@@ -73,19 +74,19 @@ pub(super) fn notices(parsed: &Parsed, command: &str) -> Result<Vec<String>, Una
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::{FlagPolicy, switch, value};
+    use super::super::flag_specs::{FlagPolicy, switch, value};
     use super::*;
 
     const FLAGS: &[Flag] = &[
         value("tag", Some('t'), FlagPolicy::Passed),
         value("file", Some('f'), FlagPolicy::Renamed("containerfile")),
         switch("quiet", Some('q'), FlagPolicy::Passed),
-        switch("push", None, FlagPolicy::Ours("")),
+        switch("push", None, FlagPolicy::Handled("")),
         switch("odd", None, FlagPolicy::Ignored("it is odd")),
-        switch("bad", None, FlagPolicy::Unavailable("it is bad", "good")),
+        switch("bad", None, FlagPolicy::NotAvailable("it is bad", "good")),
     ];
 
-    fn read(line: &str) -> Result<Parsed, Unavailable> {
+    fn read(line: &str) -> Result<Parsed, TranslateError> {
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         parse("docker x", &[FLAGS], &arguments, StopAt::End)
     }

@@ -1,40 +1,47 @@
-//! What a verb of Docker is made of, as data: its flags, and what becomes of each.
+//! One flag of docker's or podman's as one value: its forms, its policy and the text for help and documentation.
 
-use super::arguments::Parsed;
-use super::plan::Planner;
-use super::types::{Flag, Unavailable};
+use pflag::FlagArity;
 
-/// How a verb turns into steps.
-#[derive(Clone, Copy)]
-pub(super) enum Translation {
-    /// Its flags are data, and a function makes the steps.
-    Steps(fn(&Parsed, &mut Planner<'_>) -> Result<(), Unavailable>),
-    /// Buildah has the very same verb, under these words; all flags are Buildah's.
-    Verbatim(&'static [&'static str]),
+/// One flag and what becomes of it.
+pub(super) type Flag = pflag::Flag<FlagPolicy>;
+
+/// What becomes of a flag. The texts appear in `--help` and in docs/docker-commands.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FlagPolicy {
+    /// The flag goes to Buildah, which has it too.
+    Passed,
+    /// The flag goes to Buildah under this name.
+    Renamed(&'static str),
+    /// The verb's function translates the flag; the text describes how.
+    Handled(&'static str),
+    /// The requested effect is always present; the text is the reason.
+    Implied(&'static str),
+    /// The flag changes nothing, and a line on standard error says why.
+    Ignored(&'static str),
+    /// The flag is an error: the reason and the replacement.
+    NotAvailable(&'static str, &'static str),
 }
 
-/// One verb.
-pub(super) struct Verb {
-    /// Every way to write it.
-    pub(super) names: &'static [&'static str],
-    pub(super) flags: &'static [&'static [Flag]],
-    /// What it becomes, for the documentation.
-    pub(super) becomes: &'static str,
-    pub(super) by: Translation,
+/// Why a flag that chooses a builder changes nothing.
+pub(super) const ONE_BUILDER: FlagPolicy =
+    FlagPolicy::Implied("every name means the pod's one builder");
+/// Why a flag that changes only messages or waiting times has no effect.
+pub(super) const NO_EFFECT: FlagPolicy = FlagPolicy::Implied("it does not change the result");
+
+pub(super) const fn value(long: &'static str, short: Option<char>, policy: FlagPolicy) -> Flag {
+    Flag {
+        long,
+        short,
+        arity: FlagArity::Value,
+        policy,
+    }
 }
 
-/// Verbs that cannot be had: because of what, and what to use instead.
-pub(super) struct Missing {
-    pub(super) names: &'static [&'static str],
-    pub(super) because: &'static str,
-    pub(super) instead: &'static str,
-}
-
-/// `words` as a table's names have them.
-pub(super) fn named<'a, T>(
-    table: &'a [T],
-    names: impl Fn(&T) -> &'static [&'static str],
-    words: &str,
-) -> Option<&'a T> {
-    table.iter().find(|entry| names(entry).contains(&words))
+pub(super) const fn switch(long: &'static str, short: Option<char>, policy: FlagPolicy) -> Flag {
+    Flag {
+        long,
+        short,
+        arity: FlagArity::Switch,
+        policy,
+    }
 }

@@ -1,26 +1,27 @@
-//! `docker buildx imagetools`: what `docker manifest` does, in one go and without a local list.
+//! `docker buildx imagetools`: `docker manifest` in one command and without a local list.
 
-use super::answer::Answer;
 use super::arguments::Parsed;
-use super::flag_specs::{Translation, Verb};
-use super::manifest::{line, show};
-use super::plan::{Output, Planner, Step, command, push_list};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::manifest::{inspect_steps, words};
+use super::output::Output;
+use super::plan::{Command, Stdout, Step};
+use super::planner::Planner;
 use super::reference;
-use super::types::Unavailable;
-use super::types::{Flag, FlagPolicy, switch, value};
+use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["buildx imagetools create"],
         flags: &[CREATE],
-        becomes: "`buildah manifest create --all`, then `buildah manifest push --all` for each tag",
-        by: Translation::Steps(create),
+        effect: "`buildah manifest create --all`, then `buildah manifest push --all` for each tag",
+        translation: Translation::Steps(create),
     },
     Verb {
         names: &["buildx imagetools inspect"],
         flags: &[INSPECT],
-        becomes: "`buildah manifest inspect`: a local list, else the registry's; a single image is pulled for it, since Buildah shows lists alone",
-        by: Translation::Steps(inspect),
+        effect: "`buildah manifest inspect` of a local list or of the registry's; a single image is pulled first, because Buildah inspects only lists",
+        translation: Translation::Steps(inspect),
     },
 ];
 
@@ -28,87 +29,71 @@ const CREATE: &[Flag] = &[
     value(
         "annotation",
         None,
-        FlagPolicy::Ours("--annotation; `index:` or no level"),
+        FlagPolicy::Handled("--annotation; `index:` or no level"),
     ),
     switch(
         "append",
         None,
-        FlagPolicy::Ours("the tag's own images come first"),
+        FlagPolicy::Handled("the list begins with the tag's present images"),
     ),
-    value(
-        "builder",
-        None,
-        FlagPolicy::Given(super::types::ONE_BUILDER),
-    ),
-    switch(
-        "debug",
-        Some('D'),
-        FlagPolicy::Given("it changes no result"),
-    ),
+    value("builder", None, ONE_BUILDER),
+    switch("debug", Some('D'), NO_EFFECT),
     switch(
         "dry-run",
         None,
-        FlagPolicy::Ours("`buildah manifest inspect` in place of the push"),
+        FlagPolicy::Handled("`buildah manifest inspect` in place of the push"),
     ),
     value(
         "file",
         Some('f'),
-        FlagPolicy::Unavailable("Buildah reads no descriptors from files", "names of images"),
+        FlagPolicy::NotAvailable("Buildah reads no descriptors from files", "names of images"),
     ),
     value(
         "metadata-file",
         None,
-        FlagPolicy::Ours("written from --digestfile"),
+        FlagPolicy::Handled("written from --digestfile"),
     ),
     value(
         "platform",
         Some('p'),
-        FlagPolicy::Unavailable("Buildah adds all of a list's images", "names with digests"),
+        FlagPolicy::NotAvailable("Buildah adds all images of a list", "names with digests"),
     ),
     switch(
         "prefer-index",
         None,
-        FlagPolicy::Given("the result is always a list"),
+        FlagPolicy::Implied("the result is always a list"),
     ),
     value(
         "progress",
         None,
-        FlagPolicy::Given("Buildah's output is plain"),
+        FlagPolicy::Implied("Buildah's output is plain"),
     ),
     value(
         "tag",
         Some('t'),
-        FlagPolicy::Ours("where the list is pushed"),
+        FlagPolicy::Handled("a target of the push"),
     ),
 ];
 
 const INSPECT: &[Flag] = &[
-    value(
-        "builder",
-        None,
-        FlagPolicy::Given(super::types::ONE_BUILDER),
-    ),
-    switch(
-        "debug",
-        Some('D'),
-        FlagPolicy::Given("it changes no result"),
-    ),
+    value("builder", None, ONE_BUILDER),
+    switch("debug", Some('D'), NO_EFFECT),
     value(
         "format",
         None,
-        FlagPolicy::Unavailable("Buildah shows a manifest whole", "--raw, and jq"),
+        FlagPolicy::NotAvailable("Buildah prints the whole manifest", "--raw, and jq"),
     ),
     switch(
         "raw",
         None,
-        FlagPolicy::Given("the manifest is always shown as it is"),
+        FlagPolicy::Implied("the manifest is always printed as it is"),
     ),
 ];
 
-fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let tags: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
     let Some(first) = tags.first().or(parsed.positional.first()) else {
-        return Err(to.usage("a --tag and at least one image are expected"));
+        return Err(planner.usage("a --tag and at least one image are expected"));
     };
     let mut images: Vec<String> = parsed
         .positional
@@ -119,49 +104,55 @@ fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         images.insert(0, first.clone());
     }
     if images.is_empty() || (tags.is_empty() && !parsed.on("dry-run")) {
-        return Err(to.usage("a --tag and at least one image are expected"));
+        return Err(planner.usage("a --tag and at least one image are expected"));
     }
-    let list = to.scratch_image();
-    let mut made = line(&["manifest", "create", "--all"]);
+    let list = planner.scratch_image();
+    let mut create = words(&["manifest", "create", "--all"]);
     for annotation in parsed.values("annotation") {
         let pair = annotation.strip_prefix("index:").unwrap_or(annotation);
-        made.push(format!("--annotation={pair}"));
+        create.push(format!("--annotation={pair}"));
     }
-    made.push(list.clone());
-    made.extend(
+    create.push(list.clone());
+    create.extend(
         images
             .iter()
             .map(|image| reference::remote(&within(first, image))),
     );
-    to.capture(made);
+    planner.capture(create);
     if parsed.on("dry-run") {
-        to.run(["manifest", "inspect", &list]);
+        planner.run(["manifest", "inspect", &list]);
     } else {
-        let digest = to.scratch("digest");
+        let digest = planner.scratch("digest");
         for tag in &tags {
             let target = reference::remote(tag);
-            to.step(push_list(&[], &list, &target, &digest, Output::Job));
+            planner.step(Step::push_list(
+                &[],
+                &list,
+                &target,
+                &digest,
+                Stdout::Inherited,
+            ));
         }
         if let Some(path) = parsed.last("metadata-file") {
-            let answer = Answer::Metadata {
+            let output = Output::Metadata {
                 iid: None,
                 digest: Some(digest),
                 names: tags,
             };
-            to.step(Step::Answer {
-                answer,
+            planner.step(Step::Print {
+                output,
                 to: Some(path.into()),
             });
         }
     }
-    to.step(Step::Try(command(
+    planner.step(Step::Try(Command::new(
         ["manifest", "rm", &list],
-        Output::Dropped,
+        Stdout::Dropped,
     )));
     Ok(())
 }
 
-/// A bare digest is one in the repository of the first tag.
+/// Completes a bare digest with the repository of the first tag.
 fn within(tag: &str, image: &str) -> String {
     if image.starts_with("sha256:") {
         format!("{}@{image}", reference::repository(tag))
@@ -170,14 +161,14 @@ fn within(tag: &str, image: &str) -> String {
     }
 }
 
-fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [name] = parsed.positional.as_slice() else {
-        return Err(to.usage("one image is expected"));
+        return Err(planner.usage("one image is expected"));
     };
-    show(
-        line(&["manifest", "inspect", &reference::full(name)]),
+    inspect_steps(
+        words(&["manifest", "inspect", &reference::full(name)]),
         name,
-        to,
+        planner,
     );
     Ok(())
 }

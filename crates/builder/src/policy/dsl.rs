@@ -1,4 +1,4 @@
-//! The forms in which flags are written down, and reasons that several of them have.
+//! Constructors of flags, and the reasons that several flags share.
 
 use crate::flags::{Flag, FlagPolicy};
 use pflag::FlagArity;
@@ -32,17 +32,30 @@ pub(super) const fn checked(long: &'static str, short: Option<char>, why: &'stat
 pub(super) const fn refused(long: &'static str, short: Option<char>, why: &'static str) -> Flag {
     flag(long, short, FlagArity::Value, FlagPolicy::Refuse(why))
 }
+
+pub(super) const CREDS: Flag = checked(
+    "creds",
+    None,
+    "the job's own credentials, for this command only; no command line of the builder contains them",
+);
+pub(super) const TLS_VERIFY: Flag = flag(
+    "tls-verify",
+    None,
+    FlagArity::Switch,
+    FlagPolicy::Check("never off with the builder's credentials"),
+);
+
 pub(super) const METADATA: &str = "describes the image";
 pub(super) const VARIANT: &str = "chooses among an image's variants";
-pub(super) const CACHE: &str = "chooses which layers are made anew";
+pub(super) const CACHE: &str = "chooses which layers are built again";
 pub(super) const OWN_STORAGE: &str = "the builder's storage is this job's";
 pub(super) const PRINTING: &str = "changes what is printed";
-pub(super) const RETRIES: &str = "how often a registry is asked";
-pub(super) const LIMITS: &str = "limits are the pod's, and chroot isolation has none of its own";
-pub(super) const WEAKENS: &str = "it would loosen the isolation of RUN steps";
-pub(super) const NETWORK: &str = "RUN steps have the pod's network, its names and its resolver";
+pub(super) const RETRIES: &str = "number and delay of the attempts at a registry";
+pub(super) const LIMITS: &str = "the pod has the limits, and chroot isolation adds no limits";
+pub(super) const WEAKENS: &str = "it would weaken the isolation of RUN steps";
+pub(super) const NETWORK: &str = "RUN steps have the pod's network, host names and resolver";
 pub(super) const CREDENTIALS: &str = "the builder chooses credentials by registry and repository; `buildah login` adds the job's own";
 pub(super) const CERTIFICATES: &str =
-    "the builder trusts what its image and storage.insecure_registries say";
-pub(super) const NO_KEYS: &str = "there are no keys in the builder";
-pub(super) const FORMAT: &str = "how the image is written";
+    "the builder trusts its image's certificates and storage.insecure_registries";
+pub(super) const NO_KEYS: &str = "the builder has no keys";
+pub(super) const FORMAT: &str = "changes the format of the image";

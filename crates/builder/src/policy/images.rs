@@ -1,4 +1,4 @@
-//! The flags of what is done with images in the storage.
+//! The flags of the commands on images in the storage.
 
 use super::dsl::*;
 use crate::flags::{Flag, FlagPolicy};
@@ -99,50 +99,31 @@ pub(super) const INFO: &[Flag] = &[
 
 pub(super) const VERSION: &[Flag] = &[switch("json", PRINTING)];
 
-pub(super) const TLS: &[Flag] = &[flag(
-    "tls-verify",
-    None,
-    FlagArity::Switch,
-    FlagPolicy::Check("never off with credentials of the builder"),
-)];
+pub(super) const TLS: &[Flag] = &[TLS_VERIFY];
 
 pub(super) const MANIFEST_CREATE: &[Flag] = &[
     switch("all", VARIANT),
     switch("amend", METADATA),
     value("annotation", METADATA),
-    flag(
-        "tls-verify",
-        None,
-        FlagArity::Switch,
-        FlagPolicy::Check("never off with credentials of the builder"),
-    ),
+    TLS_VERIFY,
 ];
 
 pub(super) const MANIFEST_ADD: &[Flag] = &[
     switch("all", VARIANT),
     value("annotation", METADATA),
     value("arch", METADATA),
-    checked(
-        "creds",
-        None,
-        "the job's own, for this command alone; never on a command line of the builder",
-    ),
+    CREDS,
     value("features", METADATA),
     value("os", METADATA),
     value("os-features", METADATA),
     value("os-version", METADATA),
-    flag(
-        "tls-verify",
-        None,
-        FlagArity::Switch,
-        FlagPolicy::Check("never off with credentials of the builder"),
-    ),
+    TLS_VERIFY,
     value("variant", METADATA),
     flag(
         "artifact",
         None,
         FlagArity::Switch,
-        FlagPolicy::Refuse("it names a file of the builder; push artifacts from the job"),
+        FlagPolicy::Refuse("it names a file in the builder; push artifacts from the job"),
     ),
     refused("authfile", None, CREDENTIALS),
     refused("cert-dir", None, CERTIFICATES),
@@ -157,5 +138,5 @@ pub(super) const MANIFEST_ANNOTATE: &[Flag] = &[
     value("os-features", METADATA),
     value("os-version", METADATA),
     value("variant", METADATA),
-    refused("subject", None, "it names another image by its transport"),
+    refused("subject", None, "it names another image with a transport"),
 ];

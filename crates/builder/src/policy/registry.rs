@@ -1,4 +1,4 @@
-//! The flags of what speaks with a registry: push, pull, login.
+//! The flags of the commands that use a registry: push, pull, login, logout.
 
 use super::dsl::*;
 use crate::flags::{Flag, FlagPolicy};
@@ -14,12 +14,8 @@ pub(super) const PUSH: &[Flag] = &[
     value("add-compression", FORMAT),
     value("compression-format", FORMAT),
     value("compression-level", FORMAT),
-    checked(
-        "creds",
-        None,
-        "the job's own, for this command alone; never on a command line of the builder",
-    ),
-    checked("digestfile", None, "written beneath the workspace"),
+    CREDS,
+    checked("digestfile", None, "written inside the workspace"),
     flag(
         "disable-compression",
         Some('D'),
@@ -42,13 +38,11 @@ pub(super) const PUSH: &[Flag] = &[
     switch("remove-signatures", FORMAT),
     value("retry", RETRIES),
     value("retry-delay", RETRIES),
-    switch("rm", "removes a list from the builder's storage"),
-    flag(
-        "tls-verify",
-        None,
-        FlagArity::Switch,
-        FlagPolicy::Check("never off with credentials of the builder"),
+    switch(
+        "rm",
+        "removes the list from the builder's storage after the push",
     ),
+    TLS_VERIFY,
     refused("authfile", None, CREDENTIALS),
     refused("cert-dir", None, CERTIFICATES),
     refused("encrypt-layer", None, NO_KEYS),
@@ -64,11 +58,7 @@ pub(super) const PULL: &[Flag] = &[
         FlagPolicy::Pass("all tags of a repository"),
     ),
     value("arch", VARIANT),
-    checked(
-        "creds",
-        None,
-        "the job's own, for this command alone; never on a command line of the builder",
-    ),
+    CREDS,
     value("os", VARIANT),
     value("platform", VARIANT),
     value("policy", CACHE),
@@ -81,12 +71,7 @@ pub(super) const PULL: &[Flag] = &[
     switch("remove-signatures", FORMAT),
     value("retry", RETRIES),
     value("retry-delay", RETRIES),
-    flag(
-        "tls-verify",
-        None,
-        FlagArity::Switch,
-        FlagPolicy::Check("never off with credentials of the builder"),
-    ),
+    TLS_VERIFY,
     value("variant", VARIANT),
     refused("authfile", None, CREDENTIALS),
     refused("cert-dir", None, CERTIFICATES),
@@ -98,30 +83,30 @@ pub(super) const LOGIN: &[Flag] = &[
         "get-login",
         None,
         FlagArity::Switch,
-        FlagPolicy::Pass("shows the job's own login"),
+        FlagPolicy::Pass("prints the job's own login"),
     ),
     checked(
         "password",
         Some('p'),
-        "handed on by standard input: a command line can be read",
+        "passed on through standard input, because other processes can read a command line",
     ),
     flag(
         "password-stdin",
         None,
         FlagArity::Switch,
-        FlagPolicy::Check("from the client"),
+        FlagPolicy::Check("read from the client's standard input"),
     ),
     flag(
         "tls-verify",
         None,
         FlagArity::Switch,
-        FlagPolicy::Pass("the credentials are the job's own"),
+        FlagPolicy::Pass("only the job's own credentials are used"),
     ),
     flag(
         "username",
         Some('u'),
         FlagArity::Value,
-        FlagPolicy::Pass("the job's own"),
+        FlagPolicy::Pass("the user of the job's own login"),
     ),
     flag(
         "verbose",
@@ -132,13 +117,13 @@ pub(super) const LOGIN: &[Flag] = &[
     refused(
         "authfile",
         None,
-        "the builder keeps what the job logs in with, in memory",
+        "the builder keeps the job's logins in memory",
     ),
     refused("cert-dir", None, CERTIFICATES),
     refused(
         "compat-auth-file",
         None,
-        "the builder keeps what the job logs in with, in memory",
+        "the builder keeps the job's logins in memory",
     ),
 ];
 
@@ -152,11 +137,11 @@ pub(super) const LOGOUT: &[Flag] = &[
     refused(
         "authfile",
         None,
-        "the builder keeps what the job logs in with, in memory",
+        "the builder keeps the job's logins in memory",
     ),
     refused(
         "compat-auth-file",
         None,
-        "the builder keeps what the job logs in with, in memory",
+        "the builder keeps the job's logins in memory",
     ),
 ];

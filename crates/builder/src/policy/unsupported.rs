@@ -1,75 +1,72 @@
-//! Commands of Buildah that the builder does not have.
+//! Commands of Buildah that are not available.
 
-/// Commands of Buildah that are not available: name, reason, what to use.
-pub(crate) const UNSUPPORTED: &[(&str, &str, &str)] = &[
-    (
+/// One command that is not available.
+pub(crate) struct Unsupported {
+    pub(crate) name: &'static str,
+    pub(crate) because: &'static str,
+    /// The replacement.
+    pub(crate) instead: &'static str,
+}
+
+const STAYS: &str = "working containers stay in the builder";
+
+const fn unsupported(
+    name: &'static str,
+    because: &'static str,
+    instead: &'static str,
+) -> Unsupported {
+    Unsupported {
+        name,
+        because,
+        instead,
+    }
+}
+
+pub(crate) const UNSUPPORTED: &[Unsupported] = &[
+    unsupported(
         "run",
-        "a container that a job enters step by step would have to be held open for it",
+        "a working container would have to stay in the builder between two commands",
         "`buildah build` with RUN",
     ),
-    (
-        "from",
-        "working containers stay in the builder",
-        "`buildah build` with FROM",
-    ),
-    (
-        "add",
-        "working containers stay in the builder",
-        "`buildah build` with ADD",
-    ),
-    (
-        "copy",
-        "working containers stay in the builder",
-        "`buildah build` with COPY",
-    ),
-    (
+    unsupported("from", STAYS, "`buildah build` with FROM"),
+    unsupported("add", STAYS, "`buildah build` with ADD"),
+    unsupported("copy", STAYS, "`buildah build` with COPY"),
+    unsupported(
         "config",
-        "working containers stay in the builder",
-        "`buildah build` with LABEL, ENV, CMD and the like",
+        STAYS,
+        "`buildah build` with LABEL, ENV, CMD and similar instructions",
     ),
-    (
-        "commit",
-        "working containers stay in the builder",
-        "`buildah build --tag`",
-    ),
-    (
-        "containers",
-        "working containers stay in the builder",
-        "`buildah images`",
-    ),
-    (
+    unsupported("commit", STAYS, "`buildah build --tag`"),
+    unsupported("containers", STAYS, "`buildah images`"),
+    unsupported(
         "rm",
         "working containers stay in the builder, and end with each build",
         "`buildah rmi`",
     ),
-    (
+    unsupported(
         "mount",
-        "it would mount an image in the builder, where the job sees nothing of it",
+        "it would mount an image in the builder, and the job would not see it",
         "`buildah build --output`",
     ),
-    (
+    unsupported(
         "umount",
         "nothing is mounted for the job",
         "`buildah build --output`",
     ),
-    (
+    unsupported(
         "unshare",
         "it would run a program in the builder",
         "the job's own shell",
     ),
-    (
-        "rename",
-        "working containers stay in the builder",
-        "`buildah tag`",
-    ),
-    (
+    unsupported("rename", STAYS, "`buildah tag`"),
+    unsupported(
         "mkcw",
-        "confidential workloads need a machine of their own",
+        "confidential workloads need a dedicated machine",
         "`buildah build`",
     ),
-    (
+    unsupported(
         "source",
-        "it writes files of the builder",
+        "it writes files in the builder",
         "`buildah build`",
     ),
 ];

@@ -1,50 +1,50 @@
-//! Fetches a Git repository as a build context, as the job and with the job's git.
+//! Fetches a Git repository as build context, with the job's own git.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::super::git::Source;
+use super::super::git::GitSource;
 
 /// Why a repository was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// git could not be started.
+    /// git did not start.
     #[error("git: {0}; the context is a Git repository, which the job fetches itself")]
     Start(#[source] io::Error),
-    /// git said no.
+    /// git failed. It has printed its own error.
     #[error("git {step} of {url} failed; give context: . to build the job's own checkout")]
     Failed {
-        /// Which of its commands.
+        /// The command of git.
         step: &'static str,
-        /// Which repository.
+        /// The repository.
         url: String,
     },
-    /// Another commit than was asked for.
+    /// The reference points to another commit than `checksum`.
     #[error("{url}: expected commit {expected}, found {found}")]
     Checksum {
-        /// Which repository.
+        /// The repository.
         url: String,
-        /// What was asked for.
+        /// The requested commit.
         expected: String,
-        /// What is there.
+        /// The fetched commit.
         found: String,
     },
-    /// A file that could not be removed.
+    /// The directory `.git` could not be removed.
     #[error("{}: {source}", path.display())]
     File {
-        /// The file.
+        /// The directory.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Reads the token from its file, so that it stands on no command line and in no environment.
+/// A credential helper that reads the token from its file. So no command line and no environment contains the token.
 const HELPER: &str = "!f() { test \"$1\" = get || exit 0; echo username=x-access-token; printf 'password='; cat -- \"$CI_CD_AGENTS_GIT_TOKEN\"; echo; }; f";
 
-/// One commit, no history; afterwards the directory holds the files alone.
-pub(super) fn fetch(source: &Source, to: &Path) -> Result<(), FetchError> {
+/// Fetches one commit without its history. Without `keep_git`, the directory then contains only the files.
+pub(super) fn fetch(source: &GitSource, to: &Path) -> Result<(), FetchError> {
     let git = Git { source, to };
     let reference = source.reference.as_deref().unwrap_or("HEAD");
     git.run("init", &["init", "--quiet", "--"], true)?;
@@ -77,7 +77,7 @@ pub(super) fn fetch(source: &Source, to: &Path) -> Result<(), FetchError> {
         }
     }
     if source.submodules && to.join(".gitmodules").exists() {
-        // Addresses of submodules are relative to that of the repository.
+        // The address of a submodule may be relative to the repository's.
         git.run(
             "remote add",
             &["remote", "add", "--", "origin", &source.url],
@@ -104,7 +104,7 @@ pub(super) fn fetch(source: &Source, to: &Path) -> Result<(), FetchError> {
 }
 
 struct Git<'a> {
-    source: &'a Source,
+    source: &'a GitSource,
     to: &'a Path,
 }
 
@@ -126,7 +126,7 @@ impl Git<'_> {
         command
     }
 
-    /// `git init` makes the directory, the others work in it.
+    /// Runs git. `git init` creates the directory, and the other commands run in it.
     fn run(&self, step: &'static str, arguments: &[&str], makes: bool) -> Result<(), FetchError> {
         let mut command = self.command(arguments);
         if makes {
@@ -134,12 +134,12 @@ impl Git<'_> {
         } else {
             command.current_dir(self.to);
         }
-        // A job's standard output is for the image's ID.
-        let ended = command
+        // Standard output belongs to the image's ID.
+        let status = command
             .stdout(Stdio::null())
             .status()
             .map_err(FetchError::Start)?;
-        if ended.success() {
+        if status.success() {
             return Ok(());
         }
         Err(FetchError::Failed {
@@ -203,16 +203,16 @@ mod tests {
             .to_owned()
     }
 
-    fn source(directory: &Path, reference: Option<&str>) -> Source {
+    fn source(directory: &Path, reference: Option<&str>) -> GitSource {
         let context = "https://h/r.git";
-        let mut source = Source::read(context).unwrap();
+        let mut source = GitSource::parse(context).unwrap();
         source.url = format!("file://{}", directory.display());
         source.reference = reference.map(str::to_owned);
         source
     }
 
     #[test]
-    fn a_commit_a_branch_and_the_head_are_fetched_without_git_itself() {
+    fn commits_branches_and_head_are_fetched_without_dot_git() {
         let from = tempfile::tempdir().unwrap();
         let old = repository(from.path());
         for (reference, has_new) in [
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn another_commit_than_asked_for_and_one_that_is_not_there_are_errors() {
+    fn a_wrong_commit_and_a_missing_commit_are_errors() {
         let from = tempfile::tempdir().unwrap();
         repository(from.path());
         let to = tempfile::tempdir().unwrap();
@@ -245,13 +245,13 @@ mod tests {
         assert!(text.starts_with("git fetch of file://"), "{text}");
     }
 
-    /// git itself says what it would send.
+    /// `git credential fill` prints the credentials that git would send.
     #[test]
     fn the_token_goes_to_its_own_host_alone() {
         let directory = tempfile::tempdir().unwrap();
         let token = directory.path().join("token");
         std::fs::write(&token, "hunter2").unwrap();
-        let mut source = Source::read("https://git.example/o/r.git").unwrap();
+        let mut source = GitSource::parse("https://git.example/o/r.git").unwrap();
         source.token = Some(token);
         let ask = |host: &str| {
             use std::io::Write;

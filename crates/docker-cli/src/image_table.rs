@@ -1,12 +1,12 @@
-//! `docker images`: Buildah's list of images, in Docker's form.
+//! The table of `docker images`, from Buildah's list of images.
 
 use serde_json::{Value, json};
 
-use super::answer::{AnswerError, Listing};
+use super::output::{ImageTable, OutputError};
 use super::reference;
 use super::template::Template;
 
-/// The name as Docker shows it: Docker Hub and this machine are not mentioned.
+/// Returns the name as Docker prints it, without the registries `docker.io` and `localhost`.
 pub(super) fn familiar(name: &str) -> &str {
     for prefix in ["localhost/", "docker.io/library/", "docker.io/"] {
         if let Some(rest) = name.strip_prefix(prefix) {
@@ -16,9 +16,9 @@ pub(super) fn familiar(name: &str) -> &str {
     name
 }
 
-/// One row a name, with Docker's fields.
-pub(super) fn rows(said: &str, listing: &Listing) -> Result<Vec<Value>, AnswerError> {
-    let images: Vec<Value> = serde_json::from_str(said)?;
+/// Returns one row for each name, with Docker's fields.
+pub(super) fn rows(images: &str, table: &ImageTable) -> Result<Vec<Value>, OutputError> {
+    let images: Vec<Value> = serde_json::from_str(images)?;
     let mut rows = Vec::new();
     for image in &images {
         let names = image["names"].as_array().cloned().unwrap_or_default();
@@ -27,24 +27,23 @@ pub(super) fn rows(said: &str, listing: &Listing) -> Result<Vec<Value>, AnswerEr
             .filter_map(Value::as_str)
             .map(familiar)
             .collect();
-        let fitting = names.iter().filter(|name| listing.wants(name));
-        let mut shown: Vec<_> = fitting
-            .map(|name| row(image, Some(name), listing))
-            .collect();
-        // `localhost/app` and `docker.io/library/app` are one to Docker.
-        shown.dedup();
-        if names.is_empty() && listing.wanted.is_none() {
-            shown.push(row(image, None, listing));
+        let included = names.iter().filter(|name| table.includes(name));
+        let mut included_rows: Vec<_> =
+            included.map(|name| row(image, Some(name), table)).collect();
+        // Docker prints `localhost/app` and `docker.io/library/app` as one name.
+        included_rows.dedup();
+        if names.is_empty() && table.filter.is_none() {
+            included_rows.push(row(image, None, table));
         }
-        rows.extend(shown);
+        rows.extend(included_rows);
     }
     Ok(rows)
 }
 
-fn row(image: &Value, name: Option<&str>, listing: &Listing) -> Value {
+fn row(image: &Value, name: Option<&str>, table: &ImageTable) -> Value {
     let id = image["id"].as_str().unwrap_or("");
     let short = id.strip_prefix("sha256:").unwrap_or(id);
-    let id = if listing.whole {
+    let id = if table.no_trunc {
         id
     } else {
         &short[..short.len().min(12)]
@@ -64,17 +63,17 @@ fn row(image: &Value, name: Option<&str>, listing: &Listing) -> Value {
     })
 }
 
-impl Listing {
-    /// Buildah finds images; of one that has other names too, only those that were asked for count.
-    fn wants(&self, name: &str) -> bool {
-        let Some(wanted) = self.wanted.as_deref() else {
+impl ImageTable {
+    /// Buildah returns all names of an image. Only the requested ones are printed.
+    fn includes(&self, name: &str) -> bool {
+        let Some(filter) = self.filter.as_deref() else {
             return true;
         };
-        let wanted = familiar(wanted);
-        wanted.contains('*') || wanted == name || wanted == reference::repository(name)
+        let filter = familiar(filter);
+        filter.contains('*') || filter == name || filter == reference::repository(name)
     }
 
-    pub(super) fn show(&self, rows: &[Value]) -> Result<String, AnswerError> {
+    pub(super) fn render(&self, rows: &[Value]) -> Result<String, OutputError> {
         let id = if self.quiet { Some("{{.ID}}") } else { None };
         let columns = match id.or(self.format.as_deref()) {
             None | Some("" | "table") => {
@@ -90,7 +89,7 @@ impl Listing {
             Some(rest) => (true, rest.trim_start()),
             None => (false, columns.as_str()),
         };
-        let template = Template::read(template)?;
+        let template = Template::parse(template)?;
         let mut lines = Vec::new();
         if table {
             lines.push(template.render(&json!({
@@ -102,15 +101,15 @@ impl Listing {
             lines.push(template.render(row)?);
         }
         Ok(if table {
-            aligned(&lines)
+            align_columns(&lines)
         } else {
             lines.iter().map(|line| format!("{line}\n")).collect()
         })
     }
 }
 
-/// Columns of equal width, three blanks between.
-pub(super) fn aligned(lines: &[String]) -> String {
+/// Aligns the columns of lines with tabs. Three blanks separate two columns.
+pub(super) fn align_columns(lines: &[String]) -> String {
     let cells: Vec<Vec<&str>> = lines
         .iter()
         .map(|line| line.split('\t').collect())
@@ -138,24 +137,24 @@ pub(super) fn aligned(lines: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const SAID: &str = r#"[
+    const IMAGES: &str = r#"[
         {"id":"sha256:0123456789abcdef","names":["localhost/user/app:latest","localhost/app:v1"],"digest":"sha256:d5",
          "createdat":"2 days ago","size":"3.89 KB","createdatraw":"2026-11-24T08:53:16Z"},
         {"id":"sha256:fedcba9876543210","names":null,"digest":"sha256:d6","createdat":"now","size":"1 KB","createdatraw":""}]"#;
 
-    fn list(format: Option<&str>, wanted: Option<&str>, quiet: bool) -> String {
-        let listing = Listing {
+    fn list(format: Option<&str>, filter: Option<&str>, quiet: bool) -> String {
+        let table = ImageTable {
             format: format.map(str::to_owned),
-            wanted: wanted.map(str::to_owned),
+            filter: filter.map(str::to_owned),
             quiet,
-            whole: false,
+            no_trunc: false,
             digests: false,
         };
-        listing.show(&rows(SAID, &listing).unwrap()).unwrap()
+        table.render(&rows(IMAGES, &table).unwrap()).unwrap()
     }
 
     #[test]
-    fn images_are_listed_as_docker_does() {
+    fn images_are_printed_in_dockers_form() {
         assert_eq!(
             list(None, None, false),
             "REPOSITORY   TAG      IMAGE ID       CREATED      SIZE\n\

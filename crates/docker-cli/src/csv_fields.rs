@@ -1,7 +1,7 @@
-//! `type=registry,ref=a,"name=b,c"`: one record of comma-separated fields, as --output, --cache-to and --secret have it.
+//! One record of comma-separated fields, as in `--output`, `--cache-to` and `--secret`: `type=registry,ref=a,"name=b,c"`.
 
-/// The fields of a record. A field in double quotes may contain commas, a doubled quote is one (RFC 4180).
-pub(super) fn fields(record: &str) -> Vec<String> {
+/// Splits a record. A field in double quotes may contain commas, and a doubled quote in it means one quote (RFC 4180).
+fn split(record: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
     let mut letters = record.chars().peekable();
@@ -20,13 +20,13 @@ pub(super) fn fields(record: &str) -> Vec<String> {
     fields
 }
 
-/// A record whose fields are `key=value`; a field without `=` has an empty value.
+/// A record with fields of the form `key=value`. A field without `=` has an empty value.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Attributes(pub(super) Vec<(String, String)>);
+pub(super) struct CsvFields(pub(super) Vec<(String, String)>);
 
-impl Attributes {
-    pub(super) fn read(record: &str) -> Self {
-        let pairs = fields(record).into_iter().map(|field| {
+impl CsvFields {
+    pub(super) fn parse(record: &str) -> Self {
+        let pairs = split(record).into_iter().map(|field| {
             let (key, value) = field.split_once('=').unwrap_or((&field, ""));
             (key.trim().to_lowercase(), value.trim().to_owned())
         });
@@ -38,7 +38,7 @@ impl Attributes {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// One of several spellings.
+    /// Returns the value of the first of these keys that the record has.
     pub(super) fn any(&self, keys: &[&str]) -> Option<&str> {
         keys.iter().find_map(|key| self.get(key))
     }
@@ -51,10 +51,10 @@ mod tests {
     #[test]
     fn a_quoted_field_may_have_commas() {
         let record = r#"type=image,"name=ghcr.io/a/b,ghcr.io/a/c",push=true"#;
-        let read = Attributes::read(record);
-        assert_eq!(read.get("name"), Some("ghcr.io/a/b,ghcr.io/a/c"));
-        assert_eq!(read.get("push"), Some("true"));
-        assert_eq!(read.any(&["dst", "type"]), Some("image"));
-        assert_eq!(fields(r#""a""b",c"#), [r#"a"b"#, "c"]);
+        let fields = CsvFields::parse(record);
+        assert_eq!(fields.get("name"), Some("ghcr.io/a/b,ghcr.io/a/c"));
+        assert_eq!(fields.get("push"), Some("true"));
+        assert_eq!(fields.any(&["dst", "type"]), Some("image"));
+        assert_eq!(split(r#""a""b",c"#), [r#"a"b"#, "c"]);
     }
 }

@@ -1,41 +1,37 @@
-//! The text of an answer, made from what Buildah said or from files that it wrote.
+//! Renders an [`Output`] from Buildah's output and from files that Buildah wrote.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, AnswerError, present};
-use super::listing::{familiar, rows};
+use super::image_table::{familiar, rows};
+use super::output::{Output, OutputError, render_objects};
 use super::{reference, system};
 
-impl Answer {
-    /// The text, made of what the commands since the last answer said.
-    ///
-    /// # Errors
-    /// [`AnswerError`], for the user.
-    pub fn text(&self, said: &[String]) -> Result<String, AnswerError> {
-        let last = said.last().map_or("", String::as_str);
+impl Output {
+    /// Returns the text. `captured` has the standard output of each command since the last print, empty ones left out.
+    pub(super) fn text(&self, captured: &[String]) -> Result<String, OutputError> {
+        let last = captured.last().map_or("", String::as_str);
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::File(path) => Ok(format!("{}\n", read(path)?)),
-            Self::Said => Ok(last.to_owned()),
             Self::Pushed { tag, digest } => Ok(format!("{tag}: digest: {}\n", read(digest)?)),
             Self::Metadata { iid, digest, names } => metadata(iid, digest, names),
             Self::ImageId { name } => {
                 let images: Value = serde_json::from_str(last)?;
                 Ok(image_id(&images, name).to_owned())
             }
-            Self::Images(listing) => listing.show(&rows(last, listing)?),
-            Self::Inspect { format } => inspect(format.as_deref(), said),
+            Self::Images(table) => table.render(&rows(last, table)?),
+            Self::Inspect { format } => inspect(format.as_deref(), captured),
             Self::Version { format } => {
                 let version: Value = serde_json::from_str(last)?;
-                system::show_version(&version, format.as_deref())
+                system::render_version(&version, format.as_deref())
             }
             Self::Info { format } => {
                 let info: Value = serde_json::from_str(last)?;
-                system::show_info(
+                system::render_info(
                     &info,
-                    said.first().map_or("", String::as_str),
+                    captured.first().map_or("", String::as_str),
                     format.as_deref(),
                 )
             }
@@ -43,20 +39,20 @@ impl Answer {
     }
 }
 
-fn read(path: &Path) -> Result<String, AnswerError> {
-    let text = std::fs::read_to_string(path).map_err(|source| AnswerError::Read {
+fn read(path: &Path) -> Result<String, OutputError> {
+    let text = std::fs::read_to_string(path).map_err(|source| OutputError::Read {
         path: path.to_owned(),
         source,
     })?;
     Ok(text.trim().to_owned())
 }
 
-/// The keys that docker/build-push-action and scripts read; there is no digest where nothing was pushed.
+/// Returns the keys that docker/build-push-action and scripts read. Without a push there is no digest.
 fn metadata(
     iid: &Option<PathBuf>,
     digest: &Option<PathBuf>,
     names: &[String],
-) -> Result<String, AnswerError> {
+) -> Result<String, OutputError> {
     let mut keys = Map::new();
     if let Some(iid) = iid {
         keys.insert("containerimage.config.digest".into(), read(iid)?.into());
@@ -74,7 +70,7 @@ fn metadata(
 fn image_id<'a>(images: &'a Value, name: &str) -> &'a str {
     let has_name = |image: &&Value| {
         let names = image["names"].as_array();
-        names.is_some_and(|names| names.iter().any(|one| one == name))
+        names.is_some_and(|names| names.iter().any(|other| other == name))
     };
     let image = images.as_array().and_then(|all| all.iter().find(has_name));
     image
@@ -82,15 +78,15 @@ fn image_id<'a>(images: &'a Value, name: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Pairs of `buildah inspect` and `buildah images`, as Docker's JSON.
-fn inspect(format: Option<&str>, said: &[String]) -> Result<String, AnswerError> {
+/// Renders pairs of `buildah inspect` and `buildah images` as Docker's JSON.
+fn inspect(format: Option<&str>, captured: &[String]) -> Result<String, OutputError> {
     let mut objects = Vec::new();
-    for pair in said.chunks(2) {
+    for pair in captured.chunks(2) {
         let inspected: Value = serde_json::from_str(&pair[0])?;
         let listed: Value = serde_json::from_str(pair.get(1).map_or("[]", String::as_str))?;
         objects.push(docker_image(&inspected, &listed));
     }
-    present(format, &objects)
+    render_objects(format, &objects)
 }
 
 fn docker_image(inspected: &Value, listed: &Value) -> Value {
@@ -135,12 +131,12 @@ mod tests {
 
     fn inspected(format: Option<&str>) -> String {
         let format = format.map(str::to_owned);
-        let said = [INSPECTED.to_owned(), LISTED.to_owned()];
-        Answer::Inspect { format }.text(&said).unwrap()
+        let captured = [INSPECTED.to_owned(), LISTED.to_owned()];
+        Output::Inspect { format }.text(&captured).unwrap()
     }
 
     #[test]
-    fn an_image_is_described_in_dockers_words() {
+    fn an_image_is_described_with_dockers_fields() {
         assert_eq!(
             inspected(Some("{{.Id}} {{.Size}} {{.Os}}/{{.Architecture}}")),
             "sha256:ab 7 linux/amd64\n"
@@ -153,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_has_a_digest_only_where_something_was_pushed() {
+    fn metadata_has_a_digest_only_after_a_push() {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = directory.path().join(name);
@@ -163,36 +159,36 @@ mod tests {
         let iid = Some(file("iid", "sha256:ab\n"));
         let names = vec!["app".to_owned(), "ghcr.io/o/app:1".to_owned()];
         let digest = Some(file("digest", "sha256:cd"));
-        let answer = Answer::Metadata {
+        let output = Output::Metadata {
             iid: iid.clone(),
             digest,
             names,
         };
-        let keys: Value = serde_json::from_str(&answer.text(&[]).unwrap()).unwrap();
+        let keys: Value = serde_json::from_str(&output.text(&[]).unwrap()).unwrap();
         assert_eq!(keys["containerimage.digest"], "sha256:cd");
         assert_eq!(keys["containerimage.config.digest"], "sha256:ab");
         assert_eq!(
             keys["image.name"],
             "docker.io/library/app:latest,ghcr.io/o/app:1"
         );
-        let answer = Answer::Metadata {
+        let output = Output::Metadata {
             iid,
             digest: None,
             names: vec![],
         };
         assert_eq!(
-            answer.text(&[]).unwrap(),
+            output.text(&[]).unwrap(),
             "{\n  \"containerimage.config.digest\": \"sha256:ab\"\n}\n"
         );
     }
 
     #[test]
-    fn an_image_is_found_by_its_name_among_its_parts() {
-        let said =
+    fn an_image_id_is_found_by_the_name() {
+        let images =
             r#"[{"id":"sha256:1","names":null},{"id":"sha256:2","names":["localhost/x:latest"]}]"#;
-        let answer = Answer::ImageId {
+        let output = Output::ImageId {
             name: "localhost/x:latest".to_owned(),
         };
-        assert_eq!(answer.text(&[said.to_owned()]).unwrap(), "sha256:2");
+        assert_eq!(output.text(&[images.to_owned()]).unwrap(), "sha256:2");
     }
 }

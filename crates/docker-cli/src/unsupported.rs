@@ -1,9 +1,9 @@
-//! What there is not, and what to use instead.
+//! Verbs that are not available, with the reason and the replacement.
 
-use super::flag_specs::Missing;
+use super::verbs::Unsupported;
 
-pub(super) const VERBS: &[Missing] = &[
-    Missing {
+pub(super) const VERBS: &[Unsupported] = &[
+    Unsupported {
         names: &[
             "run",
             "create",
@@ -65,16 +65,16 @@ pub(super) const VERBS: &[Missing] = &[
             "healthcheck",
         ],
         because: "a job's pod builds images and runs no containers",
-        instead: "a build stage with RUN, or a pod of its own for what is to run",
+        instead: "a build stage with RUN, or a separate pod for the container",
     },
-    Missing {
+    Unsupported {
         names: &[
             "compose", "stack", "swarm", "service", "node", "secret", "config",
         ],
         because: "a job's pod builds images and runs no containers",
-        instead: "pods of their own for services; `docker build` for each image",
+        instead: "separate pods for services; `docker build` for each image",
     },
-    Missing {
+    Unsupported {
         names: &[
             "network",
             "volume",
@@ -85,15 +85,15 @@ pub(super) const VERBS: &[Missing] = &[
             "artifact",
             "quadlet",
         ],
-        because: "there is no Docker daemon, and there are no containers that could use it",
-        instead: "what Kubernetes has for it",
+        because: "there is no Docker daemon and no container that could use it",
+        instead: "the object of Kubernetes for it",
     },
-    Missing {
+    Unsupported {
         names: &["bake", "buildx bake"],
-        because: "bake files are read by BuildKit's client alone",
+        because: "only BuildKit's client reads bake files",
         instead: "docker build for each target, or docker/build-push-action",
     },
-    Missing {
+    Unsupported {
         names: &[
             "buildx history",
             "buildx debug",
@@ -103,15 +103,15 @@ pub(super) const VERBS: &[Missing] = &[
             "buildx du",
             "debug",
         ],
-        because: "it is BuildKit's, and the builder is Buildah",
+        because: "the command belongs to BuildKit, and the builder is Buildah",
         instead: "the build's own output, and docker images",
     },
-    Missing {
+    Unsupported {
         names: &["history", "image history"],
-        because: "Buildah does not show it in Docker's form",
+        because: "Buildah does not print the history in Docker's form",
         instead: "`buildah inspect --type image`, field History",
     },
-    Missing {
+    Unsupported {
         names: &[
             "import",
             "image import",
@@ -123,10 +123,10 @@ pub(super) const VERBS: &[Missing] = &[
             "image scp",
             "image search",
         ],
-        because: "Buildah has nothing like it",
+        because: "Buildah has no such command",
         instead: "a Containerfile with ADD, or docker load",
     },
-    Missing {
+    Unsupported {
         names: &[
             "context create",
             "context export",
@@ -137,12 +137,12 @@ pub(super) const VERBS: &[Missing] = &[
         because: "a pod has one builder, and its context is `default`",
         instead: "the context `default`",
     },
-    Missing {
+    Unsupported {
         names: &["search"],
         because: "Buildah does not search registries",
-        instead: "the registry's own page",
+        instead: "the registry's web page",
     },
-    Missing {
+    Unsupported {
         names: &[
             "events",
             "system events",
@@ -156,6 +156,6 @@ pub(super) const VERBS: &[Missing] = &[
             "scan",
         ],
         because: "there is no Docker daemon behind this command",
-        instead: "docker info, docker images, or a tool of its own for signatures and scans",
+        instead: "docker info, docker images, or a separate tool for signatures and scans",
     },
 ];
