@@ -119,7 +119,7 @@ fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
     report.took(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {
-        warn!("not wiped: {leftover}");
+        warn!("left behind: {leftover}");
     }
     let has_leftovers = wiped.leftover_count > 0;
     report.wiped = Some(wiped);
