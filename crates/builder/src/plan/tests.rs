@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::operation::{PrivateFile, Stdout};
+use crate::operation::{PrivateFile, Stdin, Stdout};
 use crate::settings::Storage;
 
 /// The builder has credentials for registry.example.
@@ -278,4 +278,65 @@ fn creds_are_for_images_without_builders_credentials() {
     assert!(authfile(&build).contains("registry.example/cache"));
     assert!(!authfile(&build).contains("registry.example/a"));
     assert!(authfile(&build.before[1]).contains(given));
+}
+
+#[test]
+fn logins_change_only_the_jobs_authfile() {
+    let fixture = Fixture::new("FROM scratch");
+    let login = fixture.plan(
+        "login --username me --password mine https://a.example/",
+        &[],
+    );
+    let login = login.unwrap();
+    assert_eq!(
+        line(&login),
+        "login --username=me --password-stdin=true --authfile=/own/memory/auth.json -- a.example"
+    );
+    assert!(matches!(&login.stdin, Stdin::Given(password) if password.as_slice() == b"mine"));
+    let logout = fixture.plan("logout --all", &[]).unwrap();
+    assert_eq!(
+        line(&logout),
+        "logout --all=true --authfile=/own/memory/auth.json"
+    );
+    for operation in [login, logout] {
+        assert!(operation.grants.login && !operation.grants.run_steps);
+        assert_eq!(authfile(&operation), r#"{"auths":{}}"#);
+    }
+    fixture.refused(
+        "login --username me a.example",
+        "use --username and --password-stdin",
+    );
+    fixture.refused("login --password-stdin a.example", "login needs --username");
+    fixture.refused(
+        "login --username me --password-stdin a_b",
+        "invalid registry",
+    );
+}
+
+#[test]
+fn only_builds_run_code_of_the_job() {
+    let fixture = Fixture::new("FROM scratch");
+    let grants = |line: &str| fixture.plan(line, &[]).unwrap().grants;
+    assert!(grants("build .").run_steps && grants("build .").permit);
+    for line in ["pull a.example/b", "push a.example/b"] {
+        assert!(grants(line).permit && !grants(line).run_steps, "{line}");
+    }
+    for line in ["images", "version", "manifest create a", "--version"] {
+        assert_eq!(grants(line), crate::operation::Grants::default(), "{line}");
+    }
+}
+
+#[test]
+fn an_export_to_standard_output_is_binary() {
+    let fixture = Fixture::new("FROM scratch");
+    let export = fixture.plan("build --output - .", &[]).unwrap();
+    assert_eq!(export.stdout, Stdout::Binary);
+    assert!(has(&export, "--output=type=tar,dest=-"));
+    let local = fixture.plan("build --output type=local,dest=out .", &[]);
+    let local = local.unwrap();
+    assert!(local.outputs[0].unpack && local.stdout == Stdout::Text);
+    fixture.refused(
+        "build --output type=oci,dest=out .",
+        "type=oci is not available",
+    );
 }
