@@ -23,7 +23,7 @@ const SOCKET: &str = "/run/builder/socket";
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No builder listens on the socket.
-    #[error("the builder does not answer at {}: {source}; check that its container is running", socket.display())]
+    #[error("cannot connect to the builder at {}: {source}; check that its container is running", socket.display())]
     Connect {
         /// The path of the socket.
         socket: PathBuf,
@@ -32,9 +32,9 @@ pub enum ClientError {
     },
     /// The builder closed the connection before the exit code.
     #[error(
-        "the builder has gone before it was done ({0}): it ended, was killed or was restarted; only committed images are kept"
+        "the builder closed the connection early ({0}): it ended, was killed or was restarted; only committed images are kept"
     )]
-    Gone(String),
+    Closed(String),
     /// The command line is too long.
     #[error("the command line takes more than {} MiB", GREETING >> 20)]
     TooLong,
@@ -96,7 +96,7 @@ pub fn call(
         return Err(ClientError::TooLong);
     }
     write(&mut &stream, Kind::Hello, &hello)
-        .map_err(|error| ClientError::Gone(error.to_string()))?;
+        .map_err(|error| ClientError::Closed(error.to_string()))?;
     Conversation {
         stream,
         signals,
@@ -223,9 +223,9 @@ impl Conversation<'_> {
     }
 
     fn receive(&mut self, payload: &mut Vec<u8>) -> Result<Option<u8>, ClientError> {
-        let gone = |problem: String| ClientError::Gone(problem);
-        let kind = read(&mut &self.stream, payload).map_err(|error| gone(error.to_string()))?;
-        let kind = kind.ok_or_else(|| gone("without an exit code".to_owned()))?;
+        let closed = |problem: String| ClientError::Closed(problem);
+        let kind = read(&mut &self.stream, payload).map_err(|error| closed(error.to_string()))?;
+        let kind = kind.ok_or_else(|| closed("without an exit code".to_owned()))?;
         let written = match kind {
             Kind::Output => (self.output.write_all(payload)).and_then(|()| self.output.flush()),
             Kind::Error => self.errors.write_all(payload),

@@ -126,7 +126,7 @@ impl Workspace {
         }
     }
 
-    /// The directory that holds a path's last component, and that component.
+    /// Returns the directory of the last component of a path, and that component.
     fn parent<'a>(&self, relative: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
         let name = relative
             .file_name()
