@@ -14,8 +14,8 @@ build_usage() {
 Usage: scripts/buildme_local.sh [--flavor github|circleci] [--refresh] [--push REGISTRY]
 
 Builds the images in localhost/ci-cd-agents (runner:local and builder:local for the shape split, single:local for the shape
-single) with podman or buildah, whichever is there. Installs what it needs and is missing, saying what and why. An image
-whose inputs have not changed is not built again.
+single) with podman or buildah, whichever is there. Installs missing packages and says which and why. An image
+with unchanged inputs is not built again.
 
   --flavor NAME      then the images with that CI vendor's runner in them, …/runner-NAME:local and …/single-NAME:local;
                      repeatable

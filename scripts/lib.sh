@@ -4,11 +4,11 @@
 
 set -euo pipefail
 
-# One locale for everything that is parsed here, and the administrator's programs for users whose PATH lacks them.
+# The parsers below expect one locale. Some users' PATH lacks the administrator's programs.
 export LC_ALL=C.UTF-8
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
-# What a caller's shell or hook has set is about other directories than ours.
+# The caller's shell or git hook may have set these for another directory.
 unset CDPATH
 mapfile -t LOCAL_VARIABLES < <(git rev-parse --local-env-vars 2>/dev/null || true)
 unset "${LOCAL_VARIABLES[@]}" LOCAL_VARIABLES

@@ -116,7 +116,7 @@ check_arguments() {
     : "${NAME:=ci-cd-agents-$(printf '%04x%04x' "$RANDOM" "$RANDOM")}"
 }
 
-# Everything under this name is removed afterwards, so it must not be somebody else's.
+# The script removes everything under this name at its end, so the name must be free.
 require_new_name() {
     local kind
     for kind in "container $NAME" "container $NAME-network" "volume $NAME"; do

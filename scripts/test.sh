@@ -5,6 +5,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
 # shellcheck source=scripts/lib/kubernetes.sh
 source "$ROOT/scripts/lib/kubernetes.sh"
+# shellcheck source=scripts/lib/prose.sh
+source "$ROOT/scripts/lib/prose.sh"
 
 test_usage() {
     cat <<'HELP'
@@ -12,9 +14,9 @@ Usage: scripts/test.sh [--lint | --unit | --end-to-end | --cluster] [--refresh] 
 
 Lints, builds the images, and runs all tests: those of the code, of the supervisor in real PID and user namespaces, and of
 whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
-Needs root or sudo. FILTER runs the tests whose names contain it.
+Needs root or sudo. With FILTER only the tests with it in their names run.
 
-  --lint             only formatting, clippy and shellcheck
+  --lint             only formatting, clippy, shellcheck, the words of sentences, and how crates and files depend on each other
   --unit             only the tests that need no container image
   --end-to-end       only those that do
   --cluster          only those that need a Kubernetes cluster, and never otherwise: of one node, which is this machine and has
@@ -49,6 +51,7 @@ need_for_tests() {
     need_for_run
     need shellcheck shellcheck "lints the scripts"
     need readelf binutils "looks into the supervisor's binary"
+    need catatonit catatonit "is the init of podman run --init, which the doctor recognises"
     need strace strace "counts the supervisor's system calls while it is idle"
     need_for_kubernetes
     need openssl openssl "makes a certificate authority of the tests' own"
@@ -62,11 +65,14 @@ need_for_tests() {
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT/.ci/run" "$ROOT"/tests/standins/actions-runner/bin/*)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
+    lint_prose "$ROOT"
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
-    logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster --locked --target "$TRIPLE" -- -D warnings ||
-        die 1 "clippy found something."
+    logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster,end-to-end/structure --locked \
+        --target "$TRIPLE" -- -D warnings || die 1 "clippy found something."
+    logged toolchain_cargo test --locked --target "$TRIPLE" --package end-to-end --features end-to-end/structure --test structure ||
+        die 1 "crates, files or functions are not as CONTRIBUTING.md draws them."
 }
 
 # compile CARGO-FLAG…: sets TESTS to a line a test program: package's directory, tab, program.
@@ -133,9 +139,9 @@ test_main() {
     prepare_toolchain
     if runs lint; then lint; fi
     if runs unit; then
-        step "compile the supervisor's and the launcher's tests"
-        compile --package supervisor --package launcher
-        step "tests of the supervisor and the launcher"
+        step "compile the tests of all crates"
+        compile --workspace --exclude end-to-end
+        step "tests of all crates"
         run_tests
         [[ -n $FILTER ]] || run_examples
     fi
@@ -150,7 +156,7 @@ test_main() {
     fi
     if [[ $PART == cluster ]]; then cluster_tests; fi
     step_table
-    # Nobody is to believe that the manifests were on a cluster.
+    # The last lines say that no manifest was tried on a cluster.
     [[ $PART != all ]] || warn "the tests on a Kubernetes cluster, of the manifests and of the launcher, did not run: they need KUBECONFIG and --cluster."
     [[ $PART == lint ]] || ((RAN)) || die 64 "no test has \"$FILTER\" in its name."
     ((${#FAILED[@]} == 0)) || die 1 "tests failed in: ${FAILED[*]}"

@@ -174,6 +174,36 @@ fn images_are_built_on_a_base_of_the_users_own_and_pushed() {
     }
 }
 
+#[test]
+fn marker_words_are_found_and_names_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(directory.path().join("page.md"), text).unwrap();
+    let lint = || {
+        let script = "source scripts/test.sh; lint_prose \"$1\"";
+        Command::new("bash")
+            .args(["-c", script, "bash"])
+            .arg(directory.path())
+            .current_dir(root())
+            .status()
+            .unwrap()
+            .success()
+    };
+    // Split, because the lint reads this file too.
+    for word in [
+        "no\x62ody",
+        "Some\x62ody",
+        "w\x68om",
+        "is no\x6ee",
+        "be i\x74",
+        "t\x6fld",
+    ] {
+        write(&format!("A job that {word} sees.\n"));
+        assert!(!lint(), "{word}");
+    }
+    write("The user `no\x62ody` and \"no\x62ody\" own a stolder file.\n");
+    assert!(lint());
+}
+
 const IMAGES: [&str; 3] = [
     "localhost/test/runner:pushed",
     "localhost/test/builder:pushed",

@@ -3,10 +3,11 @@
 
 # shellcheck source=scripts/buildme_local.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../buildme_local.sh"
+# shellcheck source=scripts/lib/bench.sh
+source "$ROOT/scripts/lib/bench.sh"
 
 # Runs of each, of which the median counts.
 RUNS=${BENCH_RUNS:-5}
-MISSED=0
 BASE=127.0.0.1:5000/base:trixie
 # The environment in which the builder starts Buildah, as far as it matters here.
 DIRECT=(env HOME=/var/lib/builder/home TMPDIR=/var/lib/builder/tmp BUILDAH_ISOLATION=chroot
@@ -34,8 +35,7 @@ main() {
     cache
     stop_pod
     drivers
-    ((!MISSED)) || say "    $MISSED targets were missed."
-    return $((MISSED > 0))
+    summary
 }
 
 # start_pod [OPTION…]: sets NAME; the job waits.
@@ -176,19 +176,6 @@ drivers() {
 # row TITLE DIFFERENCE TARGET
 row() {
     printf '%-44s %10s s %10s s %10s %8s\n' "$1" "$(calculate "$HERE / 1000000" 3)" "$(calculate "$THERE / 1000000" 3)" "$2" "$3"
-}
-
-median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
-
-# calculate EXPRESSION [DIGITS]
-calculate() { awk "BEGIN { printf \"%.${2:-2}f\", $1 }"; }
-
-# check WHAT FOUND AT-MOST
-check() {
-    if awk "BEGIN { exit !($2 > $3) }"; then
-        say "    missed: $1: $2, to reach: $3"
-        MISSED=$((MISSED + 1))
-    fi
 }
 
 main "$@"

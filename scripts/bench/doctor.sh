@@ -3,12 +3,13 @@
 
 # shellcheck source=scripts/buildme_local.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../buildme_local.sh"
+# shellcheck source=scripts/lib/bench.sh
+source "$ROOT/scripts/lib/bench.sh"
 
 # Runs of each, in turns, of which the median counts.
 RUNS=${BENCH_RUNS:-15}
 ALL_LIMIT=2000
 PREFLIGHT_LIMIT=150
-MISSED=0
 
 # Within the container of a job: prints the milliseconds of each, a line a run.
 # shellcheck disable=SC2016 # expanded in the container
@@ -42,15 +43,14 @@ main() {
     build_images
     # The first run warms the caches.
     times=$(in_a_pod bash -c "$MEASURE" bash "$RUNS" | tail -n +2)
-    all=$(median 1) build=$(median 2) with=$(median 3) without=$(median 4)
+    all=$(column 1) build=$(column 2) with=$(column 3) without=$(column 4)
     say "    $(nproc) cores; medians of $RUNS runs each, in a container with the rights of the profile rootless"
     printf '%-44s %9s %9s\n' what median target
     row "all checks, the build among them" "$all" "$ALL_LIMIT"
     row "what those before a job add to its start" $((with - without)) "$PREFLIGHT_LIMIT"
     printf '%-44s %9s\n' "the same build as a job, without the doctor" "$build ms" \
         "ratio of all checks to it" "$(jq -n "$all / $build * 100 | round / 100")"
-    ((!MISSED)) || say "    $MISSED targets were missed."
-    return $((MISSED > 0))
+    summary
 }
 
 # in_a_pod PROGRAM ARGUMENT…
@@ -61,8 +61,12 @@ in_a_pod() {
         --volume /workspace --tmpfs /tmp --entrypoint "$1" "$SINGLE_TAG" "${@:2}"
 }
 
-# median COLUMN
-median() { cut -d ' ' -f "$1" <<<"$times" | sort -n | sed -n "$(((RUNS + 1) / 2))p"; }
+# column NUMBER: its median.
+column() {
+    local cells
+    mapfile -t cells < <(cut -d ' ' -f "$1" <<<"$times")
+    median "${cells[@]}"
+}
 
 # row WHAT MS LIMIT
 row() {

@@ -3,6 +3,8 @@
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/lib/bench.sh
+source "$ROOT/scripts/lib/bench.sh"
 
 RUNS=${BENCH_RUNS:-5}
 # As large as the vendor's bin, in about as many files.
@@ -53,7 +55,5 @@ runner_step() {
         jq 'select(.steps) | .steps[] | select(.step == "runner") | .ms'
     rm -rf -- "$scene" "$secrets"
 }
-
-median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
 
 main "$@"

@@ -3,6 +3,8 @@
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=scripts/lib/bench.sh
+source "$ROOT/scripts/lib/bench.sh"
 
 JOBS=${BENCH_JOBS:-1000}
 LATENCY=20
@@ -11,7 +13,6 @@ MEMORY_LIMIT=61440
 REQUESTS=4
 RENDER_LIMIT=20
 RENDERS=21
-MISSED=0
 
 main() {
     need time time "tells how much memory a command had"
@@ -26,8 +27,7 @@ main() {
     printf '%-44s %9s %9s\n' what measured target
     launches
     rendering
-    ((!MISSED)) || say "    $MISSED targets were missed."
-    return $((MISSED > 0))
+    summary
 }
 
 build() {
@@ -79,7 +79,7 @@ rendering() {
         after=${EPOCHREALTIME/[.,]/}
         times+=($((after - before)))
     done
-    median=$(printf '%s\n' "${times[@]}" | sort -n | sed -n "$(((RENDERS + 1) / 2))p")
+    median=$(median "${times[@]}")
     row "render, ms" "$(jq -n "$median / 1000")" "< $RENDER_LIMIT" "$median / 1000 < $RENDER_LIMIT"
 }
 

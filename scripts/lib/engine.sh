@@ -11,7 +11,7 @@ engine_options() {
     ENGINE_FLAGS=() LIMIT_FLAGS=() SECURITY_FLAGS=()
     # crun refuses cgroups v1 and hybrid ones; runc takes them.
     unified_cgroups || ENGINE_FLAGS+=(--runtime runc)
-    # Without systemd nobody would create the scopes that podman asks for.
+    # podman asks systemd for scopes; without systemd it has to use cgroupfs itself.
     [[ -d /run/systemd/system ]] || ENGINE_FLAGS+=(--cgroup-manager cgroupfs)
 
     # podman asks for limits that only CAP_SYS_RESOURCE may raise. The machine's own are the highest that work everywhere,

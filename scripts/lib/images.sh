@@ -23,7 +23,7 @@ image_id() {
     fi
 }
 
-# Everything an image is made of, in one label: an image whose label equals the digest need not be built again.
+# One label holds the digest of all inputs of an image. If it equals the digest of today's inputs, the image is current.
 INPUTS_LABEL=io.github.ci-cd-agents.inputs
 # Not empty: build anew, whatever the labels say.
 REFRESH=

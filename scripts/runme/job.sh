@@ -102,7 +102,7 @@ building_flags() {
     [[ ! -e /dev/fuse ]] || BUILDING_FLAGS+=(--device "$(fuse_for_everyone):/dev/fuse")
 }
 
-# The job trusts whom this machine trusts, and goes through its proxies.
+# The job gets this machine's certificate authorities and its proxies.
 network_flags() {
     local ca
     NETWORK_FLAGS=(--network "container:$NAME-network")

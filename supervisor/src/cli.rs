@@ -1,4 +1,4 @@
-//! Which subcommand. Each has a file of its own in `commands`, a thin call into the library.
+//! The command line: which subcommand runs. Each has a module of its own in `commands`, a thin call into the library.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,25 +21,25 @@ struct Cli {
 enum Command {
     /// Run one job: check, set up, start the runner, wipe, report
     Run(Settings),
-    /// Build for another container, until SIGTERM
+    /// Build images for another container, until SIGTERM
     ServeBuilds(Settings),
-    /// Say whether rootless builds work here, and the cure where they do not
+    /// Check whether rootless builds work here, and print the remedy if not
     Doctor(commands::doctor::Arguments),
     /// Empty directories, whatever is in them
     Wipe(commands::wipe::Arguments),
-    /// Print the effective configuration and where each value came from
+    /// Print the effective configuration and the source of each value
     Config(commands::config::Arguments),
     /// Copy keys of a mounted Secret to a memory volume: the program of the pod's init container
     StageSecrets(commands::stage_secrets::Arguments),
-    /// What a runner calls when its job starts and ends
+    /// The hook that a runner calls when its job starts and ends
     #[command(hide = true)]
     Hook(commands::hook::Arguments),
-    /// What a runner puts in front of a task
+    /// The command that a runner puts in front of a task
     #[command(hide = true)]
     Task(commands::hook::Task),
     /// Our own child processes
     #[command(hide = true)]
-    Trial {
+    Probe {
         name: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -54,8 +54,8 @@ struct Run {
     settings: Settings,
 }
 
-/// The settings of a plain `supervisor run`: a container's start waits for it, and making the flags of all the other
-/// subcommands takes as long as the rest of the command line. What is wrong with it, [`Cli`] says.
+/// Parses a plain `supervisor run`, because the start of a container waits for it. Building the flags of all other
+/// subcommands would double the time. If it returns `None`, [`Cli`] parses again and prints the error.
 fn run_alone() -> Option<Settings> {
     let mut arguments = std::env::args_os().skip(1).peekable();
     arguments.next_if(|name| name == "run")?;
@@ -68,26 +68,26 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::from(code);
     }
     if let Some(settings) = run_alone() {
-        return ExitCode::from(commands::run::main(settings));
+        return ExitCode::from(commands::run(settings));
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { exit::USAGE } else { 0 };
-            // A closed stdout or stderr is no reason to fail otherwise.
+            // The exit code stays the same if stdout or stderr is closed.
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
     ExitCode::from(match cli.command {
-        Command::Run(settings) => commands::run::main(settings),
-        Command::ServeBuilds(settings) => commands::serve_builds::main(settings),
+        Command::Run(settings) => commands::run(settings),
+        Command::ServeBuilds(settings) => commands::serve_builds(settings),
         Command::Doctor(arguments) => commands::doctor::main(arguments),
         Command::Wipe(arguments) => commands::wipe::main(&arguments),
         Command::Config(arguments) => commands::config::main(arguments),
         Command::StageSecrets(arguments) => commands::stage_secrets::main(arguments),
         Command::Hook(arguments) => commands::hook::main(&arguments),
         Command::Task(arguments) => commands::hook::task(&arguments),
-        Command::Trial { name, arguments } => commands::trial::main(&name, &arguments),
+        Command::Probe { name, arguments } => commands::probe::main(&name, &arguments),
     })
 }

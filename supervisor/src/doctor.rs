@@ -1,32 +1,32 @@
-//! The doctor: why a rootless build would fail here, and the line that cures it.
+//! The doctor: why a rootless build would fail here, and the remedy to paste.
 //!
-//! Checks are data (`check`, `checks`), run by one engine; `preflight` is the cheap part of them, before each job.
+//! Checks are data (`check`, `checks`), and one engine runs them. `preflight` is the cheap part of them, before each job.
 
-mod batch;
+pub mod batch;
 mod check;
 mod checks;
-pub mod child;
-mod clearing;
+mod cleanup;
+mod context;
 mod duty;
 mod engine;
 mod examine;
 mod explain;
-pub mod leash;
+pub mod kill_on_disconnect;
 mod preflight;
 pub mod render;
 mod report;
-mod scene;
 mod selection;
 
-pub use check::{Outcome, Status};
+pub use check::{CheckResult, Status};
+pub use context::{Context, Profile, Role, Shape};
 pub use examine::examine;
 pub use explain::explain;
-pub use preflight::{Fatal, Found, preflight};
-pub use report::{Report, SCHEMA};
-pub use scene::{Profile, Role, Scene, Shape};
-pub use selection::{Selection, Unknown};
+pub use preflight::{PreflightError, preflight};
+pub use report::Report;
+pub use selection::{Selection, UnknownName};
 
-/// Why a secret of this key, not yet staged, is of no use: what the check `secrets.content` would fail for.
+/// Returns the reason why the value of `key`, not yet staged, is of no use; `None` if it can be staged. It is the reason
+/// for which the check `secrets.content` would fail later.
 #[must_use]
 pub fn refused_secret(key: &str, value: &str) -> Option<String> {
     checks::refused_secret(key, value)

@@ -26,7 +26,7 @@ use crate::secrets::{self, Store};
 ///
 /// # Errors
 /// [`FlavorError`] where a setting or a secret of the flavor is missing or wrong.
-pub fn prepare(
+pub(crate) fn prepare(
     config: &Config,
     storage: &[(OsString, OsString)],
     secrets: Store,
@@ -58,7 +58,7 @@ pub fn own_token(flavor: FlavorName) -> Option<&'static str> {
 /// # Errors
 /// [`FlavorError`] for the first that is missing or wrong.
 pub fn look(config: &Config) -> Result<(), FlavorError> {
-    let mut secrets = secrets::look(config)?;
+    let mut secrets = secrets::peek(config)?;
     match config.flavor {
         FlavorName::Github => github::look(config, &mut secrets),
         FlavorName::Circleci => circleci::look(config, &mut secrets).map(|_| ()),

@@ -13,4 +13,4 @@ pub mod rounds;
 pub mod secrets;
 pub mod serve_builds;
 pub mod storage;
-pub mod workspace;
+mod workspace;

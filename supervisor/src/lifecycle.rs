@@ -18,16 +18,16 @@ use tracing::{error, info, warn};
 use crate::config::{Config, ConfigError};
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::rounds::{self, Rounds};
-use crate::workspace::Private;
+use crate::workspace::RuntimeDir;
 use crate::{doctor, flavor, publish, secrets, storage, workspace};
 use init::is_pid_1;
 use init::reap::Ended;
 use init::signals::Signals;
 use init::survivors::{self, Survivors};
 use init::terminal::Terminal;
-use linux::{process, reserve, scrub};
+use linux::{emergency_alloc, proc_scrub, process};
 use report::exit;
-use report::{Reason, Report, Runner, Step, Wiped};
+use report::{Reason, Report, RunnerReport, Step, WipeReport};
 use wiping::Asked;
 
 /// Runs one job and returns the exit code of this process.
@@ -64,7 +64,7 @@ struct Run<'a> {
     asked_at: Option<Instant>,
     terminal: Option<Terminal>,
     signals: Option<Arc<Signals>>,
-    mounts: Option<wipe::Mounts>,
+    mounts: Option<wipe::MountSnapshot>,
     #[cfg(debug_assertions)]
     defect: defect::Defect,
 }
@@ -98,23 +98,23 @@ impl<'a> Run<'a> {
         let found = self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, &signals, || {
             workspace::prepare(config).map_err(storage::StorageError::from)?;
-            Ok(storage::prepare(config, found.driver)?)
+            Ok(storage::prepare(config, found)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
         let (environment, secrets) = self.step(Step::Secrets, &signals, || {
             let mut environment = storage.environment;
             let secrets = secrets::read(config)?;
-            if let Some(path) = secrets::write_authfile(&secrets, &Private::of(config))? {
+            if let Some(path) = secrets::write_authfile(&secrets, &RuntimeDir::of(config))? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            secrets::note_taken(&Private::of(config));
+            secrets::mark_taken(&RuntimeDir::of(config));
             Ok((environment, secrets))
         })?;
         let mut runner = None;
         let rounds = self.step(Step::Runner, &signals, || {
             let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
             // The runner has its own copy; nobody is to read ours.
-            scrub::start();
+            proc_scrub::overwrite_environment_and_command();
             rounds::all(config, prepared.as_mut(), &signals)
         });
         if let Some(runner) = runner {
@@ -148,10 +148,10 @@ impl<'a> Run<'a> {
         // A job that has run keeps its end; one that has not is not begun on the last of the memory.
         let done = done.and_then(|done| match step {
             Step::Runner => Ok(done),
-            _ if reserve::in_use() => Err(Failure::Memory),
+            _ if emergency_alloc::in_use() => Err(Failure::Memory),
             _ => Ok(done),
         });
-        self.report.took(step, began.elapsed());
+        self.report.add_duration(step, began.elapsed());
         done
     }
 
@@ -159,7 +159,10 @@ impl<'a> Run<'a> {
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
         let asked = Asked::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
-        let wipe::Emptied { wiped: found, left } = self.step(Step::Preflight, signals, || {
+        let wipe::WipeOutcome {
+            report: found,
+            leftovers: left,
+        } = self.step(Step::Preflight, signals, || {
             Ok(wiping::found(config, mounts.as_ref(), &asked))
         })?;
         self.mounts = mounts;
@@ -173,7 +176,7 @@ impl<'a> Run<'a> {
             leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
-        let in_the_way = wiping::in_the_way(config, &left);
+        let in_the_way = wiping::blocking_leftovers(config, &left);
         self.report.found = Some(found);
         in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
@@ -186,7 +189,7 @@ impl<'a> Run<'a> {
             Ended::Signaled(signal) => (None, Some(signal)),
         };
         info!(exit_code, signal, "the runner ended");
-        self.report.runner = Some(Runner {
+        self.report.runner = Some(RunnerReport {
             exit_code,
             signal,
             starts: rounds.starts,
@@ -240,17 +243,17 @@ impl<'a> Run<'a> {
         let work = || {
             #[cfg(debug_assertions)]
             self.defect.strike(Step::Wipe);
-            wiping::all(config, budget, self.mounts.as_ref(), &hurry).wiped
+            wiping::all(config, budget, self.mounts.as_ref(), &hurry).report
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
-            Wiped {
+            WipeReport {
                 leftover_count: 1,
                 leftovers: vec![panic],
-                ..Wiped::default()
+                ..WipeReport::default()
             }
         });
-        self.report.took(Step::Wipe, began.elapsed());
+        self.report.add_duration(Step::Wipe, began.elapsed());
         info!(
             files = wiped.files,
             directories = wiped.directories,
@@ -300,9 +303,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
 
 /// Out of the job's reach, and the parent of all that it leaves.
 fn become_init(config: &Config) -> Result<(), Failure> {
-    process::hide().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
+    process::set_undumpable().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     let dropped = if nix::unistd::getuid().is_root() {
-        process::drop_tracing()
+        process::drop_cap_sys_ptrace()
     } else {
         process::drop_capabilities()
     };
@@ -314,7 +317,7 @@ fn become_init(config: &Config) -> Result<(), Failure> {
         process::become_subreaper().map_err(Failure::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
     if config.die_with_parent {
-        process::end_with_parent().map_err(Failure::kernel("prctl(PR_SET_PDEATHSIG)"))?;
+        process::terminate_with_parent().map_err(Failure::kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
     Ok(())
 }

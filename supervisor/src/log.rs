@@ -1,7 +1,6 @@
-//! Our own log: on stderr, for people on a terminal and as JSON otherwise.
+//! The supervisor's log on stderr: for people on a terminal, as JSON otherwise.
 //!
-//! There are no spans, so that this is the whole subscriber: a registry for spans would cost PID 1 more memory and
-//! time at the start than all else of its log.
+//! It has no spans. A registry for spans would cost PID 1 more memory and start time than the rest of the log.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,8 +16,8 @@ mod line;
 
 use line::Line;
 
-/// How long a line waits for a reader that is behind.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// The time that a line waits for a slow reader.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Starts the log. A second call changes nothing.
 pub fn start(log: &crate::config::Log) {
@@ -34,10 +33,10 @@ pub fn start(log: &crate::config::Log) {
         LogFormat::Json => false,
     };
     let started = tracing::subscriber::set_global_default(Log { level, human });
-    // The standard library's own would write to stderr, and wait where nobody reads it.
+    // The standard library's hook writes to stderr too, but it would block if stderr is full.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     if started.is_err() {
-        tracing::debug!("the log was started before");
+        tracing::debug!("the log is already started");
     }
 }
 
@@ -74,16 +73,16 @@ impl Subscriber for Log {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// The last line was not taken: the next one does not wait.
-static STUCK: AtomicBool = AtomicBool::new(false);
+/// Whether the last line timed out. Then the next one does not wait.
+static BLOCKED: AtomicBool = AtomicBool::new(false);
 
-/// To stderr, but a line that nobody takes is dropped: signals and the wipe do not wait for a log.
+/// Writes a line to stderr. If stderr is blocked, the line is dropped: signals and the wipe must not wait for a log.
 fn write(line: &str) {
-    let patience = if STUCK.load(Relaxed) {
+    let timeout = if BLOCKED.load(Relaxed) {
         Duration::ZERO
     } else {
-        PATIENCE
+        WRITE_TIMEOUT
     };
-    let written = output::write_all(&stderr(), line.as_bytes(), patience);
-    STUCK.store(written.is_err(), Relaxed);
+    let written = output::write_all(&stderr(), line.as_bytes(), timeout);
+    BLOCKED.store(written.is_err(), Relaxed);
 }

@@ -21,7 +21,7 @@ pub enum Failure {
     Unwiped(String),
     /// A fatal check failed.
     #[error("preflight: {0}")]
-    Preflight(#[from] doctor::Fatal),
+    Preflight(#[from] doctor::PreflightError),
     /// No storage.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -152,7 +152,7 @@ fn told(ended: Ended) -> String {
 
 fn failed(step: Step, failure: &Failure) -> Conclusion {
     let (reason, code) = match failure {
-        Failure::Terminated => (Reason::Terminated, exit::of_signal(nix::libc::SIGTERM)),
+        Failure::Terminated => (Reason::Terminated, exit::from_signal(nix::libc::SIGTERM)),
         Failure::Unwiped(_) | Failure::Preflight(_) => (Reason::Preflight, exit::PREFLIGHT),
         Failure::Storage(_) => (Reason::Storage, exit::STORAGE),
         Failure::Secrets(_)
@@ -230,7 +230,7 @@ mod tests {
             verdict(&job(Ended::Exited(70), None), 0),
             (Reason::Failed, 70)
         );
-        let ours = Err(Failure::Preflight(doctor::Fatal::example()));
+        let ours = Err(Failure::Preflight(doctor::PreflightError::example()));
         assert_eq!(verdict(&ours, 0), (Reason::Preflight, 70));
     }
 }

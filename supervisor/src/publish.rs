@@ -98,18 +98,18 @@ fn cut(text: &mut String, limit: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use report::{Runner, SCHEMA, Wiped};
+    use report::{RunnerReport, SCHEMA, WipeReport};
 
     fn long() -> Report {
         let mut report = Report::new(Some("exec"));
         let leftovers = vec!["ä".repeat(3000); 20];
-        report.wiped = Some(Wiped {
+        report.wiped = Some(WipeReport {
             leftovers,
-            ..Wiped::default()
+            ..WipeReport::default()
         });
         report.message = Some("\u{1b}".repeat(5000));
         let names = vec!["\u{1b}[31m".repeat(3); 20];
-        report.runner = Some(Runner {
+        report.runner = Some(RunnerReport {
             exit_code: Some(0),
             signal: None,
             starts: 1,

@@ -15,8 +15,8 @@ use init::supervise::{Watch, Watched};
 use init::survivors;
 use init::terminal::Terminal;
 use init::terminate::{Act, Cause, Times};
-use linux::footprint;
-use linux::ready::{self, Want};
+use linux::memory_trim;
+use linux::poll::{self, Interest};
 use report::Reason;
 
 /// How all of it ended.
@@ -145,7 +145,7 @@ fn one(
         deadline: limits.deadline,
         idle_timeout: limits.idle_timeout,
     };
-    footprint::shrink();
+    memory_trim::trim();
     let watched = watch.until_end(signals, guide, terminal.as_ref());
     if let Some(terminal) = &terminal {
         terminal.take_back();
@@ -172,6 +172,6 @@ fn sleep(pause: Duration, signals: &Signals) -> Result<bool, Failure> {
         if Instant::now() >= end {
             return Ok(false);
         }
-        ready::wait(signals, Want::Read, Some(end)).map_err(watching)?;
+        poll::wait(signals, Interest::Read, Some(end)).map_err(watching)?;
     }
 }

@@ -1,13 +1,13 @@
-//! Staged secrets: read once, kept in memory that is zeroized, handed over without argv, log or file.
+//! Staged secrets: read once, kept in memory that is zeroized, and passed on without command line, log or disk.
 
-mod handover;
+mod pipe_secret;
 mod read;
 pub mod stage;
 mod store;
 
-pub use handover::{ReadOnce, read_once};
-pub use read::{SecretsError, look, read};
-pub use store::{DOCKER_CONFIG, Secret, Store};
+pub(crate) use pipe_secret::pipe_secret;
+pub(crate) use read::{SecretsError, peek, read};
+pub(crate) use store::{DOCKER_CONFIG, Secret, Store};
 
 use std::collections::BTreeMap;
 
@@ -15,51 +15,50 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::config::Config;
-use crate::workspace::{Private, WorkspaceError};
+use crate::workspace::{RuntimeDir, WorkspaceError};
 
-/// The private file that is there once a job has its secrets: whoever looks for their staged files then finds none.
+/// A file in the runtime directory that exists as soon as a job has its secrets. Then their staged files are gone.
 const TAKEN: &str = "secrets-taken";
 
-/// Leaves word that the staged secrets were taken in. Only the doctor asks: no job fails for it.
-pub fn note_taken(private: &Private) {
-    if let Err(error) = private.file(TAKEN, b"") {
-        tracing::debug!(%error, "the doctor will miss the staged secrets");
+/// Marks the staged secrets as taken by a job. Only the doctor reads the mark, so a failure does not end the job.
+pub(crate) fn mark_taken(runtime: &RuntimeDir) {
+    if let Err(error) = runtime.file(TAKEN, b"") {
+        tracing::debug!(%error, "the doctor will report the staged secrets as missing");
     }
 }
 
-/// Whether a job that runs here has taken them in.
-#[must_use]
-pub fn are_taken(config: &Config) -> bool {
+/// Whether a job in this container has taken the staged secrets.
+pub(crate) fn are_taken(config: &Config) -> bool {
     config.runtime_directory.join(TAKEN).exists()
 }
 
-/// What is looked at in a `.dockerconfigjson`; values stay where they are.
+/// The part of a `.dockerconfigjson` that is parsed. Values are skipped.
 #[derive(Deserialize)]
 struct DockerConfig {
     #[serde(default)]
     auths: BTreeMap<String, IgnoredAny>,
 }
 
-/// Writes the registry credentials, if there are any, where Buildah looks for them.
+/// Writes the registry credentials as Buildah's authfile and returns its path. Returns `None` if there are no credentials.
 ///
 /// # Errors
-/// [`SecretsError`] where they are not a docker configuration, or the file cannot be written.
-pub fn write_authfile(
+/// [`SecretsError`] if the credentials are not a docker configuration, or the file cannot be written.
+pub(crate) fn write_authfile(
     store: &Store,
-    private: &Private,
+    runtime: &RuntimeDir,
 ) -> Result<Option<std::path::PathBuf>, SecretsError> {
     let Some(secret) = store.get(DOCKER_CONFIG) else {
         return Ok(None);
     };
     let registries = registries(secret)?;
     tracing::info!(registries, "registry credentials");
-    let written = private.file("containers/auth.json", secret.expose().as_bytes());
+    let written = runtime.file("containers/auth.json", secret.expose().as_bytes());
     written.map(Some).map_err(SecretsError::from)
 }
 
-/// How many registries a `.dockerconfigjson` knows.
+/// Counts the registries in a `.dockerconfigjson`.
 fn registries(secret: &Secret) -> Result<usize, SecretsError> {
-    // serde_json's message would quote the content.
+    // serde_json's own message would quote the secret.
     let parsed: DockerConfig =
         serde_json::from_str(secret.expose()).map_err(|error| SecretsError::NotDockerConfig {
             line: error.line(),
@@ -70,6 +69,6 @@ fn registries(secret: &Secret) -> Result<usize, SecretsError> {
 
 impl From<WorkspaceError> for SecretsError {
     fn from(error: WorkspaceError) -> Self {
-        Self::Private(error)
+        Self::RuntimeDir(error)
     }
 }

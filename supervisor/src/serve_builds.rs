@@ -1,4 +1,4 @@
-//! `supervisor serve-builds`: the builder is given its storage and its credentials, serves, and its end is reported.
+//! `supervisor serve-builds`: prepares storage and credentials, runs the builder, and reports its end.
 
 use tracing::error;
 
@@ -7,7 +7,7 @@ use crate::outcome::{Failure, conclude};
 use crate::publish;
 use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
 use crate::storage::{self, StorageError};
-use crate::workspace::{self, Private, WorkspaceError};
+use crate::workspace::{self, RuntimeDir, WorkspaceError};
 use builder::server::{self, Served};
 use builder::{Credentials, ServeError, Settings, Storage, Workspace};
 use linux::process::Identity;
@@ -23,7 +23,7 @@ impl From<ServeError> for Failure {
 #[must_use]
 pub fn serve(config: &Config) -> u8 {
     let mut driver = None;
-    let (mut report, failure) = match serve_until_asked(config, &mut driver) {
+    let (mut report, failure) = match serve_until_terminated(config, &mut driver) {
         Ok(Served { report, error }) => (report, error.map(Failure::from)),
         Err(failure) => (Report::new(Some("builder")), Some(failure)),
     };
@@ -43,24 +43,24 @@ fn failed(failure: Failure, report: &mut Report) {
     report.exit_code = conclusion.code;
 }
 
-/// Notes the driver as soon as it is known, whatever fails after that.
-fn serve_until_asked(config: &Config, driver: &mut Option<Driver>) -> Result<Served, Failure> {
+/// Prepares and serves. Sets `driver` as soon as it is known, even if a later step fails.
+fn serve_until_terminated(config: &Config, driver: &mut Option<Driver>) -> Result<Served, Failure> {
     let signals = server::prepare_process(config.builder.client_uid)?;
     let own = config.of_builder();
-    let private = Private::of(config);
-    forget_policy(config);
+    let runtime = RuntimeDir::of(config);
+    remove_policy_link(config);
     let workspace = Workspace::open(&config.workspace.path).map_err(|source| {
         StorageError::from(WorkspaceError::Job {
             path: config.workspace.path.clone(),
             volume: config.workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
         })
     })?;
     workspace::prepare(&own).map_err(StorageError::from)?;
     let prepared = storage::prepare(&own, None)?;
     *driver = Some(prepared.driver);
-    private
+    runtime
         .directory("containers")
         .map_err(StorageError::from)?;
     let credentials = credentials(config)?;
@@ -68,8 +68,8 @@ fn serve_until_asked(config: &Config, driver: &mut Option<Driver>) -> Result<Ser
     Ok(server::serve(settings, &signals, workspace, credentials))
 }
 
-/// The policy's link is made anew where a builder that was killed has left it.
-fn forget_policy(config: &Config) {
+/// Removes the link to the policy, which a killed builder has left. storage::prepare makes it again.
+fn remove_policy_link(config: &Config) {
     let _ = std::fs::remove_file(
         config
             .of_builder()
@@ -80,7 +80,7 @@ fn forget_policy(config: &Config) {
 }
 
 fn credentials(config: &Config) -> Result<Credentials, SecretsError> {
-    let store = secrets::look(config)?;
+    let store = secrets::peek(config)?;
     let Some(secret) = store.get(DOCKER_CONFIG) else {
         return Ok(Credentials::default());
     };
@@ -121,7 +121,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn layers_lie_on_the_builders_own_volume() {
+    fn layers_are_on_the_builders_own_volume() {
         let config = Config::default();
         let prepared = storage::Prepared {
             driver: Driver::FuseOverlayfs,

@@ -1,4 +1,4 @@
-//! Buildah's storage: the best driver that works here, and the files that say so to Buildah.
+//! Buildah's storage: the best driver that works here, and Buildah's configuration files.
 
 mod files;
 pub mod probe;
@@ -9,53 +9,53 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use crate::config::{Config, Driver};
-use crate::workspace::{Private, WorkspaceError};
+use crate::workspace::{RuntimeDir, WorkspaceError};
 pub(crate) use files::driver_name;
 use linux::filesystem;
+use linux::probe::{ProbeError, ProbeResult};
 use linux::process::Identity;
-use linux::trial::{TrialError, Verdict};
 
-/// Why there is no storage for builds.
+/// There is no storage for builds.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A directory or file could not be made.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
-    /// No volume is mounted where the layers are to lie.
+    /// No volume is mounted at the graph root.
     #[error(
-        "{} lies on the container's own root; mount a volume at {} (in a pod: emptyDir or a generic ephemeral volume)",
+        "{} is on the container's own root; mount a volume at {} (in a pod: emptyDir or a generic ephemeral volume)",
         graph_root.display(), volume.display()
     )]
     NoVolume {
-        /// The directory that was to hold the layers.
+        /// The directory for the layers.
         graph_root: PathBuf,
         /// The workspace.
         volume: PathBuf,
     },
-    /// The driver that the configuration forces does not work here.
-    #[error("storage.driver {} does not work here: {reason}; let storage.driver be auto, or see `supervisor doctor`", driver.name())]
+    /// The driver that the configuration requires does not work here.
+    #[error("storage.driver = {} does not work here: {reason}; set storage.driver = auto, or run `supervisor doctor`", driver.name())]
     Forced {
-        /// The driver asked for.
+        /// The configured driver.
         driver: Driver,
-        /// Why not.
+        /// The refused call and its errno.
         reason: String,
     },
 }
 
 /// Storage that is ready for Buildah.
 #[derive(Debug)]
-pub struct Prepared {
-    /// The driver chosen.
-    pub driver: Driver,
-    /// What points Buildah at its files.
-    pub environment: Vec<(OsString, OsString)>,
+pub(crate) struct Prepared {
+    /// The driver that was chosen.
+    pub(crate) driver: Driver,
+    /// The variables with the paths of Buildah's files.
+    pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
-/// Finds the driver by trial, unless it is `found` already, and writes Buildah's files.
+/// Chooses the driver and writes Buildah's files. Probes the drivers unless the preflight has already `probed` one.
 ///
 /// # Errors
-/// [`StorageError`] naming the file, or why a forced driver does not work.
-pub fn prepare(config: &Config, found: Option<Driver>) -> Result<Prepared, StorageError> {
+/// [`StorageError`] with the file, or with the reason why the configured driver does not work.
+pub(crate) fn prepare(config: &Config, probed: Option<Driver>) -> Result<Prepared, StorageError> {
     if config.storage.driver == Driver::None {
         let environment = Vec::new();
         return Ok(Prepared {
@@ -67,7 +67,7 @@ pub fn prepare(config: &Config, found: Option<Driver>) -> Result<Prepared, Stora
     std::fs::create_dir_all(&graph_root).map_err(|source| WorkspaceError::Job {
         path: graph_root.clone(),
         volume: config.workspace.path.clone(),
-        uid: Identity::of_files().uid,
+        uid: Identity::filesystem().uid,
         source,
     })?;
     if on_container_root(&graph_root) {
@@ -76,31 +76,30 @@ pub fn prepare(config: &Config, found: Option<Driver>) -> Result<Prepared, Stora
             volume: config.workspace.path.clone(),
         });
     }
-    let driver = match found {
+    let driver = match probed {
         Some(driver) => driver,
         None => choose(config.storage.driver, |driver| attempt(driver, &graph_root))?,
     };
     info!(driver = driver.name(), "storage");
-    let environment = files::write(config, driver, &Private::of(config))?;
+    let environment = files::write(config, driver, &RuntimeDir::of(config))?;
     Ok(Prepared {
         driver,
         environment,
     })
 }
 
-/// Whether `path` lies on the overlay that a container's engine made as its root.
+/// Whether `path` is on the container's root, an overlay that the container engine made.
 ///
-/// The kernel's overlay does not stack on it, and what is written there is no volume's to bound or to end.
-#[must_use]
-pub fn on_container_root(path: &Path) -> bool {
+/// The kernel's overlay does not stack on it. No volume limits the files there or removes them.
+pub(crate) fn on_container_root(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let root = Path::new("/");
     let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
-    let overlay = filesystem::kind(root) == Ok(filesystem::Kind::Stacked("overlay"));
+    let overlay = filesystem::fs_type(root) == Ok(filesystem::FsType::Stacked("overlay"));
     overlay && device(root) == device(path)
 }
 
-/// Tries one driver; the reason where it does not work.
+/// Probes one driver. The error is the reason why it does not work.
 fn attempt(driver: Driver, graph_root: &Path) -> Result<(), String> {
     let verdict = match driver {
         Driver::Overlay => probe::overlay(graph_root),
@@ -110,10 +109,10 @@ fn attempt(driver: Driver, graph_root: &Path) -> Result<(), String> {
     explain(verdict)
 }
 
-fn explain(verdict: Result<Verdict, TrialError>) -> Result<(), String> {
+fn explain(verdict: Result<ProbeResult, ProbeError>) -> Result<(), String> {
     match verdict {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Refused { call, errno }) => {
+        Ok(ProbeResult::Works) => Ok(()),
+        Ok(ProbeResult::Refused { call, errno }) => {
             let errno = nix::errno::Errno::from_raw(errno);
             Err(format!("{call}: {errno}"))
         }
@@ -121,34 +120,38 @@ fn explain(verdict: Result<Verdict, TrialError>) -> Result<(), String> {
     }
 }
 
-/// The first driver that works, or the forced one.
+/// Returns the first driver that works, or the configured one.
 fn choose(
     wanted: Driver,
     attempt: impl Fn(Driver) -> Result<(), String>,
 ) -> Result<Driver, StorageError> {
     if wanted != Driver::Auto {
-        let driver = wanted;
-        return match attempt(driver) {
-            Ok(()) => Ok(driver),
-            Err(reason) => Err(StorageError::Forced { driver, reason }),
+        return match attempt(wanted) {
+            Ok(()) => Ok(wanted),
+            Err(reason) => Err(StorageError::Forced {
+                driver: wanted,
+                reason,
+            }),
         };
     }
     for driver in [Driver::Overlay, Driver::FuseOverlayfs] {
         match attempt(driver) {
             Ok(()) => return Ok(driver),
-            Err(reason) => info!(driver = driver.name(), reason, "does not work here"),
+            Err(reason) => info!(
+                driver = driver.name(),
+                reason, "storage driver does not work here"
+            ),
         }
     }
     warn!(
-        "storage driver vfs: every layer is a full copy, builds are slow and large; `supervisor doctor` says what the better drivers need"
+        "storage driver vfs: every layer is a full copy, builds are slow and large; `supervisor doctor` lists what the better drivers need"
     );
     Ok(Driver::Vfs)
 }
 
-/// Whether `path` lies in memory: tmpfs or ramfs, statfs(2).
-#[must_use]
-pub fn in_memory(path: &Path) -> bool {
-    filesystem::kind(path) == Ok(filesystem::Kind::Memory)
+/// Whether `path` is in memory: tmpfs or ramfs, statfs(2).
+pub(crate) fn in_memory(path: &Path) -> bool {
+    filesystem::fs_type(path) == Ok(filesystem::FsType::Memory)
 }
 
 #[cfg(test)]
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_working_driver_wins() {
+    fn best_working_driver_is_chosen() {
         assert_eq!(choose(Driver::Auto, |_| Ok(())).unwrap(), Driver::Overlay);
         assert_eq!(
             choose(Driver::Auto, only(Driver::FuseOverlayfs)).unwrap(),
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forced_driver_is_taken_or_refused_with_its_reason() {
+    fn configured_driver_is_used_or_refused_with_reason() {
         assert_eq!(choose(Driver::Vfs, only(Driver::Vfs)).unwrap(), Driver::Vfs);
         let text = choose(Driver::Overlay, only(Driver::Vfs))
             .unwrap_err()

@@ -1,19 +1,22 @@
-//! The ephemeral volume: the job's directories on it, and our own private one beside it.
+//! The job's directories on the ephemeral volume, and the supervisor's private runtime directory.
 
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
+
 use crate::config::Config;
+use linux::files::private_file;
 use linux::process::Identity;
 
-/// Why a directory or file of ours could not be made.
+/// A directory or file could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
     /// A directory of the job could not be made.
     #[error(
-        "cannot make {}: {source}; mount a volume at {} that uid {uid} may write (in a pod: fsGroup; by podman: a volume with :U)",
+        "cannot make {}: {source}; mount a volume at {} that the uid {uid} may write (in a pod: fsGroup; with podman: a volume with :U)",
         path.display(), volume.display()
     )]
     Job {
@@ -21,22 +24,22 @@ pub enum WorkspaceError {
         path: PathBuf,
         /// The workspace.
         volume: PathBuf,
-        /// Our own uid.
+        /// The uid of this process.
         uid: u32,
         /// The reason.
         source: std::io::Error,
     },
-    /// Our private directory, or a file in it, could not be made.
+    /// The runtime directory, or a file in it, could not be made.
     #[error(
-        "cannot make {}: {source}; mount a memory volume at {} that uid {uid} may write, or set runtime_directory",
+        "cannot make {}: {source}; mount a memory volume at {} that the uid {uid} may write, or set runtime_directory",
         path.display(), volume.display()
     )]
-    Private {
+    RuntimeDir {
         /// The directory or file.
         path: PathBuf,
         /// The runtime directory.
         volume: PathBuf,
-        /// Our own uid.
+        /// The uid of this process.
         uid: u32,
         /// The reason.
         source: std::io::Error,
@@ -46,13 +49,13 @@ pub enum WorkspaceError {
 /// Makes HOME, TMPDIR and the working directory on the volume, for this user alone.
 ///
 /// # Errors
-/// [`WorkspaceError::Job`] naming the directory.
-pub fn prepare(config: &Config) -> Result<(), WorkspaceError> {
+/// [`WorkspaceError::Job`] with the directory.
+pub(crate) fn prepare(config: &Config) -> Result<(), WorkspaceError> {
     let workspace = &config.workspace;
     for path in [workspace.work(), workspace.home(), workspace.temporary()] {
         make_directory(&path).map_err(|source| WorkspaceError::Job {
             volume: workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
             path,
         })?;
@@ -60,14 +63,14 @@ pub fn prepare(config: &Config) -> Result<(), WorkspaceError> {
     Ok(())
 }
 
-/// Where programs of a job keep their credentials, beneath HOME.
+/// Directories beneath HOME in which programs of a job keep their credentials.
 const CREDENTIALS: [&str; 8] = [
     ".docker", ".ssh", ".aws", ".azure", ".config", ".gnupg", ".kube", ".m2",
 ];
 
-/// What is wiped, most sensitive first: credentials and tokens, then sources, then scratch, caches and layers.
-#[must_use]
-pub fn wiped(config: &Config) -> Vec<PathBuf> {
+/// Returns the directories to wipe, most sensitive first: credentials and tokens, then sources, then scratch, caches and
+/// layers.
+pub(crate) fn wiped(config: &Config) -> Vec<PathBuf> {
     let workspace = &config.workspace;
     let home = workspace.home();
     let mut paths = vec![config.runtime_directory.clone()];
@@ -80,50 +83,51 @@ pub fn wiped(config: &Config) -> Vec<PathBuf> {
     paths
 }
 
-/// Our own files, on a memory volume that no other user reads.
+/// The runtime directory: the supervisor's private files, on a memory volume that no other user can read.
 #[derive(Debug, Clone)]
-pub struct Private {
+pub(crate) struct RuntimeDir {
     root: PathBuf,
 }
 
-impl Private {
-    /// The private directory of this configuration; nothing is made yet.
-    #[must_use]
-    pub fn of(config: &Config) -> Self {
+impl RuntimeDir {
+    /// Returns the runtime directory of a configuration. Makes nothing yet.
+    pub(crate) fn of(config: &Config) -> Self {
         Self {
             root: config.runtime_directory.clone(),
         }
     }
 
-    /// A directory beneath it, mode 0700.
+    /// Makes a directory in it, mode 0700, and returns its path.
     ///
     /// # Errors
-    /// [`WorkspaceError::Private`] naming the directory.
-    pub fn directory(&self, name: &str) -> Result<PathBuf, WorkspaceError> {
+    /// [`WorkspaceError::RuntimeDir`] with the directory.
+    pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, WorkspaceError> {
         let path = self.root.join(name);
         let made = make_directory(&self.root).and_then(|()| make_directory(&path));
         made.map_err(|source| self.error(&path, source))?;
         Ok(path)
     }
 
-    /// A file beneath it, mode 0600.
+    /// Writes a file in it, mode 0600, and returns its path. Replaces a file that an earlier run left.
     ///
     /// # Errors
-    /// [`WorkspaceError::Private`] naming the file.
-    pub fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf, WorkspaceError> {
+    /// [`WorkspaceError::RuntimeDir`] with the file.
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf, WorkspaceError> {
         let path = self.root.join(name);
         if let Some(parent) = path.parent() {
             make_directory(parent).map_err(|source| self.error(parent, source))?;
         }
-        write_new(&path, content).map_err(|source| self.error(&path, source))?;
+        private_file(&path, 0o600)
+            .and_then(|mut file| file.write_all(content))
+            .map_err(|source| self.error(&path, source))?;
         Ok(path)
     }
 
-    /// A symlink beneath it.
+    /// Makes a symlink in it and returns its path.
     ///
     /// # Errors
-    /// [`WorkspaceError::Private`] naming the link.
-    pub fn link(&self, name: &str, target: &str) -> Result<PathBuf, WorkspaceError> {
+    /// [`WorkspaceError::RuntimeDir`] with the link.
+    pub(crate) fn link(&self, name: &str, target: &str) -> Result<PathBuf, WorkspaceError> {
         let path = self.root.join(name);
         let made = make_directory(&self.root)
             .and_then(|()| remove_if_present(&path))
@@ -133,43 +137,22 @@ impl Private {
     }
 
     fn error(&self, path: &Path, source: std::io::Error) -> WorkspaceError {
-        WorkspaceError::Private {
+        WorkspaceError::RuntimeDir {
             path: path.to_owned(),
             volume: self.root.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             source,
         }
     }
 }
 
 fn make_directory(path: &Path) -> std::io::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made?;
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     match set_permissions(path, Permissions::from_mode(0o700)) {
-        // A mount point that belongs to root but is writable for our group is as good.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => writable(path),
+        // A mount point of root is fine too if our group may write to it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => check_writable(path),
         other => other,
     }
-}
-
-fn writable(path: &Path) -> std::io::Result<()> {
-    nix::unistd::access(
-        path,
-        nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK,
-    )
-    .map_err(Into::into)
-}
-
-/// A file left by a run that was killed is replaced, never written through: it could be a symlink.
-fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    remove_if_present(path)?;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)
 }
 
 fn remove_if_present(path: &Path) -> std::io::Result<()> {
@@ -179,22 +162,26 @@ fn remove_if_present(path: &Path) -> std::io::Result<()> {
     }
 }
 
+fn check_writable(path: &Path) -> std::io::Result<()> {
+    access(path, AccessFlags::W_OK | AccessFlags::X_OK).map_err(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn private_files_are_for_this_user_alone_and_replace_what_was_there() {
+    fn runtime_files_are_private_and_never_write_through() {
         let root = tempfile::tempdir().unwrap();
         let outside = root.path().join("outside");
         std::fs::write(&outside, "untouched").unwrap();
-        let private = Private {
+        let runtime = RuntimeDir {
             root: root.path().join("run"),
         };
-        private.directory("containers").unwrap();
+        runtime.directory("containers").unwrap();
         std::os::unix::fs::symlink(&outside, root.path().join("run/containers/auth.json")).unwrap();
 
-        let file = private.file("containers/auth.json", b"{}").unwrap();
+        let file = runtime.file("containers/auth.json", b"{}").unwrap();
 
         assert_eq!(std::fs::read_to_string(outside).unwrap(), "untouched");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
@@ -204,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_path_and_cure() {
+    fn error_names_path_and_remedy() {
         let mut config = Config::default();
         config.workspace.path = PathBuf::from("/proc/nowhere");
         let text = prepare(&config).unwrap_err().to_string();
@@ -215,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_wiped_before_sources_and_sources_before_caches() {
+    fn wipe_order_is_credentials_sources_caches() {
         let mut config = Config::default();
         config.workspace.also_wipe = vec!["/dev/shm".into()];
         let order = wiped(&config);

@@ -1,21 +1,26 @@
-//! The doctor's verdict and the fate of a real build in the same state.
+//! The doctor's result and the result of a real build in the same state.
 
 use crate::state::{State, good, workspace};
 
-/// Both say the same, and the same as the test's name.
+/// The doctor and the build have the same result, and it is the expected one.
 fn assert_agreement(expected: bool, states: &[(&str, State)]) {
     for (name, state) in states {
-        let said = state.doctor(&[]);
+        let result = state.doctor(&[]);
         let built = state.builds();
-        let works = said.code == Some(0);
+        let works = result.code == Some(0);
         println!("{name}: doctor {works}, build {}", built.is_ok());
-        assert_eq!(works, expected, "{name}: {:#}", said.report);
-        assert_eq!(works, built.is_ok(), "{name}: {:#}\n{built:?}", said.report);
+        assert_eq!(works, expected, "{name}: {:#}", result.report);
+        assert_eq!(
+            works,
+            built.is_ok(),
+            "{name}: {:#}\n{built:?}",
+            result.report
+        );
         if works {
-            said.assert("storage.build", "ok", "");
+            result.assert("storage.build", "ok", "");
             assert_eq!(
                 built.unwrap(),
-                said.check("storage.driver")["value"],
+                result.check("storage.driver")["value"],
                 "{name}"
             );
         }
@@ -23,7 +28,7 @@ fn assert_agreement(expected: bool, states: &[(&str, State)]) {
 }
 
 #[test]
-fn where_the_doctor_sees_a_fault_the_build_fails() {
+fn build_fails_if_the_doctor_fails() {
     assert_agreement(false, &[
         ("podman's own profile", good().default_seccomp()),
         ("unshare refused", good().refuse("unshare")),
@@ -31,7 +36,7 @@ fn where_the_doctor_sees_a_fault_the_build_fails() {
         ("no_new_privs", good().flags(&["--security-opt=no-new-privileges"])),
         ("no capability", good().capabilities(&["--cap-drop=all"])),
         ("helper without its capability", good().setup("setcap -r /usr/bin/newuidmap")),
-        ("subordinate ids of somebody else", good().setup("printf 'other:1:999\\n' >/etc/subuid")),
+        ("subordinate ids of another user", good().setup("printf 'other:1:999\\n' >/etc/subuid")),
         ("noexec beneath vfs", workspace("U=true,noexec").flags(&["--env=SUPERVISOR_STORAGE__DRIVER=vfs"])),
         ("no volume", good().workspace("")),
         ("64 MiB of memory", good().flags(&["--memory=64m"])),
@@ -42,7 +47,7 @@ fn where_the_doctor_sees_a_fault_the_build_fails() {
 }
 
 #[test]
-fn where_it_only_warns_the_build_works() {
+fn build_works_if_the_doctor_only_warns() {
     assert_agreement(
         true,
         &[

@@ -1,4 +1,4 @@
-//! The cure's own words, applied, turn the check green.
+//! The text of a remedy, applied, makes its check ok.
 
 use crate::state::{State, good, host_pid, workspace};
 
@@ -45,17 +45,17 @@ fn broken() -> Vec<(&'static str, State)> {
 }
 
 #[test]
-fn the_line_to_paste_cures() {
+fn pasted_remedy_makes_the_check_ok() {
     let volume = format!("doctor-test-{}", std::process::id());
     for (id, state) in broken() {
-        let said = state.doctor(&["--only", id]);
-        let check = said.check(id);
+        let result = state.doctor(&["--only", id]);
+        let check = result.check(id);
         assert_ne!(check["status"], "ok", "{check:#}");
-        let cure = check["cure"].as_str().unwrap();
-        println!("{id}: {cure}");
-        let said = state.cured_by(cure, &volume).doctor(&["--only", id]);
-        said.assert(id, "ok", "");
-        // The next state's is a volume of its own.
+        let remedy = check["cure"].as_str().unwrap();
+        println!("{id}: {remedy}");
+        let result = state.with_remedy(remedy, &volume).doctor(&["--only", id]);
+        result.assert(id, "ok", "");
+        // The next state has a volume of its own.
         let _ = support::podman(&["volume", "rm", "--force", &volume]);
     }
 }

@@ -1,4 +1,4 @@
-//! What the doctor prints, for people and for programs, and the code that it ends with.
+//! The doctor's output for people and for programs, and its exit code.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use support::root;
 
 use crate::state::good;
 
-/// By the committed schema, and by a validator that is not ours: the one that comes with what checks the manifests.
+/// Validates against the committed schema with jsonschema, which the tools for the manifests bring.
 fn validate(report: &Value) -> Result<(), String> {
     let tools = std::env::var("KUBERNETES_VALIDATE")
         .expect("KUBERNETES_VALIDATE is not set: run these tests with scripts/test.sh");
@@ -28,16 +28,16 @@ fn validate(report: &Value) -> Result<(), String> {
     stdin.write_all(report.to_string().as_bytes()).unwrap();
     drop(stdin);
     let output = python.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         Ok(())
     } else {
-        Err(said)
+        Err(text)
     }
 }
 
 #[test]
-fn what_the_schema_does_not_know_is_noticed() {
+fn schema_rejects_wrong_values() {
     let report = good().doctor(&["--only", "kernel"]).report;
     let changed = |pointer: &str, value: Value| {
         let mut report = report.clone();
@@ -57,16 +57,16 @@ fn what_the_schema_does_not_know_is_noticed() {
 }
 
 #[test]
-fn json_is_as_its_schema_says_in_every_shape() {
+fn json_matches_its_schema_in_every_shape() {
     for arguments in [
         &[][..],
         &["--shape", "split"],
         &["--role", "builder", "--profile", "userns"],
         &["--only", "kernel"],
     ] {
-        let said = good().doctor(arguments);
-        validate(&said.report).unwrap();
-        assert_eq!(said.report["schema"], "ci-cd-agents.doctor/v1");
+        let result = good().doctor(arguments);
+        validate(&result.report).unwrap();
+        assert_eq!(result.report["schema"], "ci-cd-agents.doctor/v1");
     }
     let broken = good().default_seccomp().doctor(&[]);
     validate(&broken.report).unwrap();
@@ -75,7 +75,7 @@ fn json_is_as_its_schema_says_in_every_shape() {
 }
 
 #[test]
-fn what_is_fatal_depends_on_what_the_container_has_to_do() {
+fn fatal_findings_depend_on_the_containers_duty() {
     let state = || {
         good()
             .default_seccomp()
@@ -97,7 +97,7 @@ fn what_is_fatal_depends_on_what_the_container_has_to_do() {
 }
 
 #[test]
-fn people_read_found_means_and_cure() {
+fn text_has_found_means_and_remedy() {
     let output = good()
         .flags(&["--security-opt=no-new-privileges"])
         .run(&["doctor"]);
@@ -106,9 +106,9 @@ fn people_read_found_means_and_cure() {
     for part in [
         "Privileges\n",
         "  ✗ Programs may gain",
-        "      found  no_new_privs is set",
-        "      means  newuidmap",
-        "      cure   In the pod spec",
+        "      found   no_new_privs is set",
+        "      means   newuidmap",
+        "      remedy  In the pod spec",
         "allowPrivilegeEscalation: true",
         "  – An image can be built",
         "skipped in ",
@@ -143,7 +143,7 @@ fn people_read_found_means_and_cure() {
 }
 
 #[test]
-fn colours_are_for_terminals_that_want_them() {
+fn colours_appear_only_on_terminals_that_support_them() {
     let terminal = |flags: &[&str]| {
         good()
             .flags(&["--tty"])
@@ -157,7 +157,7 @@ fn colours_are_for_terminals_that_want_them() {
 }
 
 #[test]
-fn usage_is_64_and_every_check_can_be_explained() {
+fn usage_error_is_64_and_checks_are_explained() {
     assert_eq!(
         good().run(&["doctor", "--only", "nonsense"]).status.code(),
         Some(64)
@@ -182,7 +182,7 @@ fn usage_is_64_and_every_check_can_be_explained() {
 }
 
 #[test]
-fn run_prints_the_same_cure_and_ends_with_70() {
+fn run_prints_the_same_remedy_and_ends_with_70() {
     let state = good().flags(&["--security-opt=no-new-privileges"]);
     let output = state.run(&[
         "run",
@@ -196,11 +196,11 @@ fn run_prints_the_same_cure_and_ends_with_70() {
     assert_eq!(output.status.code(), Some(70));
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     let check = state.doctor(&["--only", "privileges.no-new-privs"]);
-    let cure = check.check("privileges.no-new-privs")["cure"]
+    let remedy = check.check("privileges.no-new-privs")["cure"]
         .as_str()
         .unwrap()
         .to_owned();
-    for line in cure.lines() {
+    for line in remedy.lines() {
         assert!(log.contains(line.trim()), "{line}: {log}");
     }
     let report = String::from_utf8_lossy(&output.stdout);
@@ -208,7 +208,7 @@ fn run_prints_the_same_cure_and_ends_with_70() {
         report.contains("\"reason\":\"preflight\"") && report.contains("privileges.no-new-privs"),
         "{report}"
     );
-    // Where nothing is built here, nothing about builds is asked for.
+    // If this container does not build, no check of builds runs.
     let state = state.default_seccomp().capabilities(&["--cap-drop=all"]);
     let output = state.run(&[
         "run",

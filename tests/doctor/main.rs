@@ -1,6 +1,6 @@
-//! The doctor in containers that are broken in exactly one way each: it names the way and the cure.
+//! The doctor in containers that are broken in exactly one way each: it names the fault and the remedy.
 //!
-//! What this machine's kernel cannot be is listed in docs/doctor.md, with how it was checked instead. Needs root.
+//! Some findings need another kernel. docs/doctor.md lists them, and how they were checked. Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod agreement;

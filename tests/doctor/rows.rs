@@ -1,8 +1,8 @@
-//! A state by name with what the doctor finds in it, and the assertion that it does.
+//! Named states, the findings that the doctor must have in each, and the assertion.
 
 use crate::state::State;
 
-/// A state by name, and what is found in it.
+/// A named state and its expected findings.
 pub(crate) struct Row {
     name: &'static str,
     state: State,
@@ -20,20 +20,20 @@ pub(crate) fn row(name: &'static str, state: State) -> Row {
 }
 
 impl Row {
-    /// Further arguments of the doctor.
+    /// Adds arguments of the doctor.
     pub(crate) fn with(mut self, arguments: &[&'static str]) -> Self {
         self.arguments.extend(arguments);
         self
     }
 
-    /// The check of this id ends with this status and case, and its cure says this.
+    /// Expects this status and finding of a check, and this text in its remedy.
     pub(crate) fn finds(
         mut self,
         id: &'static str,
         expected: &'static str,
-        cure: &'static str,
+        remedy: &'static str,
     ) -> Self {
-        self.expected.push((id, expected, cure));
+        self.expected.push((id, expected, remedy));
         self
     }
 
@@ -42,15 +42,15 @@ impl Row {
         let ids = ids.join(",");
         let mut arguments = vec!["--only", &ids];
         arguments.extend(&self.arguments);
-        let said = self.state.doctor(&arguments);
-        for (id, expected, cure) in &self.expected {
+        let result = self.state.doctor(&arguments);
+        for (id, expected, remedy) in &self.expected {
             println!("{}: {id}", self.name);
-            said.assert(id, expected, cure);
+            result.assert(id, expected, remedy);
         }
     }
 }
 
-/// Every row is looked at, whatever became of those before it.
+/// Asserts every row, even if an earlier one failed.
 pub(crate) fn assert_all(rows: impl IntoIterator<Item = Row>) {
     let assert =
         |row: &Row| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| row.assert()));

@@ -1,4 +1,4 @@
-//! A container in one broken state, the doctor in it, and what it says.
+//! A container in one broken state, the doctor in it, and its report.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,23 +7,23 @@ use serde_json::Value;
 use support::{root, single_image, supervisor};
 use tempfile::TempDir;
 
-/// As a pod of the profile rootless gets it, and the local run's script too.
+/// The workspace of a pod with the profile rootless, and of the script for local runs.
 const WORKSPACE: &str = "--mount=type=tmpfs,destination=/workspace,tmpfs-size=2100m,tmpfs-mode=0755,U=true,exec,suid,dev";
 const RUNTIME: &str = "--mount=type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700,U=true";
 const CAPABILITIES: [&str; 3] = ["--cap-drop=all", "--cap-add=SETUID", "--cap-add=SETGID"];
 
-/// A pod with a user namespace of its own, and nothing hidden in its /proc.
+/// A pod with a user namespace of its own and an unmasked /proc.
 pub(crate) const OWN_IDS: [&str; 3] = [
     "--uidmap=0:100000:65536",
     "--gidmap=0:100000:65536",
     "--security-opt=unmask=ALL",
 ];
 
-/// From root of the container to the user of a job, with the rights of one.
+/// Changes from root of the container to the user of a job, with the rights of a job.
 pub(crate) const DROP: &str = "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all \
     --bounding-set=-all,+setuid,+setgid";
 
-/// How the container is started. Everything is as it should be until a method changes it.
+/// The way in which the container is started. Nothing is broken until a method breaks it.
 pub(crate) struct State {
     workspace: Option<String>,
     runtime: Option<String>,
@@ -55,36 +55,36 @@ pub(crate) fn good() -> State {
     }
 }
 
-/// A workspace on tmpfs with these options of the mount.
+/// A workspace on tmpfs with these mount options.
 pub(crate) fn workspace(options: &str) -> State {
     good().workspace(&format!(
         "--mount=type=tmpfs,destination=/workspace,{options}"
     ))
 }
 
-/// The machine's own processes in sight. They are where the tests run: not in a container themselves.
+/// The machine's own processes are visible. The tests must not run in a container themselves.
 pub(crate) fn host_pid() -> State {
     let own = std::fs::read_link("/proc/self/ns/pid").unwrap();
     assert_eq!(
         own,
         Path::new("pid:[4026531836]"),
-        "hostPID is told by the first PID namespace: run these tests on the machine itself"
+        "hostPID is recognized by the initial PID namespace: run these tests on the machine itself"
     );
     good().flags(&["--pid=host"])
 }
 
-/// The machine's own network, with its hardware in sight.
+/// The machine's own network, with its hardware interfaces.
 pub(crate) fn host_network() -> State {
     let mut interfaces = std::fs::read_dir("/sys/class/net").unwrap().flatten();
     assert!(
         interfaces.any(|interface| interface.path().join("device").exists()),
-        "hostNetwork is told by a network card: this machine has none"
+        "hostNetwork is recognized by a network card: this machine has no network card"
     );
     good().without("--network=none").flags(&["--network=host"])
 }
 
 impl State {
-    /// Further flags of `podman run`.
+    /// Adds flags of `podman run`.
     pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(ToString::to_string));
         self
@@ -95,7 +95,7 @@ impl State {
         self
     }
 
-    /// The workspace's flag in place of the good one; empty for none at all.
+    /// Replaces the workspace's flag; an empty text removes it.
     pub(crate) fn workspace(mut self, flag: &str) -> Self {
         self.workspace = Some(flag.to_owned()).filter(|flag| !flag.is_empty());
         self
@@ -116,29 +116,29 @@ impl State {
         self
     }
 
-    /// Shell commands as root of the container, before the doctor starts as the user of a job.
+    /// Sets shell commands that root of the container runs before the doctor starts as the user of a job.
     pub(crate) fn setup(mut self, commands: &str) -> Self {
         self.setup = Some(commands.to_owned());
         self
     }
 
-    /// The profile that podman brings.
+    /// Uses podman's own seccomp profile.
     pub(crate) fn default_seccomp(mut self) -> Self {
         self.seccomp = None;
         self
     }
 
-    /// The project's profile with one system call taken out of it.
+    /// Uses the project's profile, but refuses one system call.
     pub(crate) fn refuse(self, call: &str) -> Self {
         self.filter(call, r#""action": "SCMP_ACT_ERRNO", "errnoRet": 1"#)
     }
 
-    /// The project's profile with another rule for one system call.
+    /// Uses the project's profile with another rule for one system call.
     pub(crate) fn filter(self, call: &str, rule: &str) -> Self {
         self.filters(call, &[rule])
     }
 
-    /// With several, each for other arguments.
+    /// Uses several rules for one system call, each for other arguments.
     pub(crate) fn filters(mut self, call: &str, rules_of_it: &[&str]) -> Self {
         let text = std::fs::read_to_string(root().join("k8s/seccomp/buildah.json")).unwrap();
         let mut profile: Value = serde_json::from_str(&text).unwrap();
@@ -158,7 +158,7 @@ impl State {
         self
     }
 
-    /// A file of this content, readable in the container at `at`.
+    /// Adds a file with this content at the path `at` of the container.
     pub(crate) fn file(self, at: &str, content: &str) -> Self {
         let path = self.directory.path().join(at.replace('/', "_"));
         std::fs::write(&path, content).unwrap();
@@ -166,17 +166,17 @@ impl State {
         self.flags(&[&flag])
     }
 
-    /// Applies the cure as it stands in the text: its line for podman, or the first line of a Containerfile.
-    pub(crate) fn cured_by(mut self, cure: &str, volume: &str) -> Self {
-        let mut lines = cure.lines();
+    /// Applies a remedy as its text has it: the line for podman, or the first line of a Containerfile.
+    pub(crate) fn with_remedy(mut self, remedy: &str, volume: &str) -> Self {
+        let mut lines = remedy.lines();
         if let Some(line) = lines.find_map(|line| line.strip_prefix("  RUN ")) {
             let broken = self.setup.unwrap_or_default();
             self.setup = Some(format!("{broken}; {line}"));
             return self;
         }
-        let mut lines = cure.lines();
+        let mut lines = remedy.lines();
         let line = lines.find_map(|line| line.strip_prefix("With podman: "));
-        let line = line.unwrap_or_else(|| panic!("no line for podman in: {cure}"));
+        let line = line.unwrap_or_else(|| panic!("no line for podman in: {remedy}"));
         if let Some(flag) = line.strip_prefix("leave out ") {
             let flag = flag.replacen(' ', "=", 1);
             self.flags.retain(|known| *known != flag);
@@ -189,7 +189,7 @@ impl State {
         self
     }
 
-    /// A flag in place of those that say something else about the same.
+    /// Adds a flag and removes flags that set the same.
     fn apply(&mut self, flag: &str) {
         let (option, value) = flag.split_once('=').unwrap();
         match option {
@@ -202,7 +202,7 @@ impl State {
             _ if value.contains(":/workspace") => self.workspace = Some(flag.to_owned()),
             _ if value.contains("/run/supervisor") => self.runtime = Some(flag.to_owned()),
             _ => {
-                // Of --ulimit there is one for each limit.
+                // There is one --ulimit for each limit.
                 let limit = value.split_once('=').map_or("", |(name, _)| name);
                 let same = format!("{option}={limit}");
                 self.flags.retain(|known| !known.starts_with(&same));
@@ -213,7 +213,7 @@ impl State {
 
     /// Runs the supervisor in this state.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        // Where the kernel ends a container for its memory, conmon leaves a note in the working directory.
+        // If the kernel kills a container for its memory, conmon writes a file into the working directory.
         let script = "source scripts/lib.sh; engine_options; cd \"$1\"; engine run --rm --env LANG=C.UTF-8 \
             \"${SECURITY_FLAGS[@]}\" \"${@:2}\"";
         let binary = format!(
@@ -258,8 +258,8 @@ impl State {
         command.output().unwrap()
     }
 
-    /// The doctor's JSON.
-    pub(crate) fn doctor(&self, arguments: &[&str]) -> Said {
+    /// Runs the doctor and returns its JSON.
+    pub(crate) fn doctor(&self, arguments: &[&str]) -> DoctorResult {
         let mut all = vec!["doctor", "--json"];
         all.extend(arguments);
         let output = self.run(&all);
@@ -270,16 +270,16 @@ impl State {
                 String::from_utf8_lossy(&output.stdout)
             )
         });
-        Said {
+        DoctorResult {
             report,
             code: output.status.code(),
         }
     }
 
-    /// Whether a job that builds an image of two steps succeeds, with no check before it. A file of another user is in
-    /// it: Buildah falls back to a single id without failing, and only such a file tells.
+    /// Runs a job that builds an image of two steps, without preflight. The image has a file of another user: Buildah can
+    /// fall back to a single id without failing, and only such a file shows it.
     ///
-    /// Returns the storage driver that the run took without asking the doctor.
+    /// Returns the storage driver of the run, or its log.
     pub(crate) fn builds(&self) -> Result<String, String> {
         let script = r#"mkdir context && cp /usr/local/bin/supervisor context/program &&
             printf 'FROM scratch\nCOPY --chown=1:1 program /program\nRUN ["/program", "--version"]\n' >context/Containerfile &&
@@ -295,34 +295,34 @@ impl State {
             script,
         ]);
         if output.status.success() {
-            let said = String::from_utf8_lossy(&output.stdout);
-            let report: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            let report: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
             return Ok(report["storage_driver"].as_str().unwrap().to_owned());
         }
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 
-/// What the doctor said.
-pub(crate) struct Said {
+/// The doctor's report and exit code.
+pub(crate) struct DoctorResult {
     pub(crate) report: Value,
     pub(crate) code: Option<i32>,
 }
 
-impl Said {
+impl DoctorResult {
     pub(crate) fn check(&self, id: &str) -> &Value {
         let checks = self.report["checks"].as_array().unwrap();
         let found = checks.iter().find(|check| check["id"] == id);
         found.unwrap_or_else(|| panic!("no {id} in {:#}", self.report))
     }
 
-    /// The check's status and case, and that its cure says this. Exit codes follow from all the statuses.
-    pub(crate) fn assert(&self, id: &str, expected: &str, cure: &str) {
+    /// Asserts a check's status and finding, a text in its remedy, and the exit code that follows from all checks.
+    pub(crate) fn assert(&self, id: &str, expected: &str, remedy: &str) {
         let check = self.check(id);
         let text = |part: &str| check[part].as_str().unwrap_or_default().to_owned();
         let found = format!("{} {}", text("status"), text("case"));
         assert_eq!(found.trim(), expected, "{id}: {check:#}");
-        assert!(text("cure").contains(cure), "{id}: {cure} in {check:#}");
+        assert!(text("cure").contains(remedy), "{id}: {remedy} in {check:#}");
         if matches!(&*text("status"), "warn" | "fail") {
             for part in ["found", "means", "cure"] {
                 assert!(!text(part).is_empty(), "{id} has no {part}: {check:#}");
@@ -335,7 +335,7 @@ impl Said {
     }
 }
 
-/// Whether a path is there and holds nothing.
+/// Whether a directory is empty.
 pub(crate) fn is_empty(path: &Path) -> bool {
     std::fs::read_dir(path).unwrap().next().is_none()
 }

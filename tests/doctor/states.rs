@@ -1,4 +1,4 @@
-//! Each state, the check that finds it, how it calls it, and what cures it. One file a subject.
+//! Each state, the check that finds it, its finding and its remedy. One file for each subject.
 
 mod ids;
 mod places;

@@ -1,8 +1,8 @@
-//! Tokens that tell their time, RFC 7519; nobody signed them.
+//! Unsigned JWTs with a validity, RFC 7519.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A JWT that is valid from and until so many seconds from now.
+/// Returns a JWT that is valid from and until these seconds from now.
 pub(crate) fn token(begins: i64, expires: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let at = |seconds: i64| now.as_secs().checked_add_signed(seconds).unwrap();

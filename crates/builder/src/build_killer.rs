@@ -13,9 +13,9 @@ use nix::unistd::{Pid, getpid, getppid, setpgid};
 use rustix::process::PidfdFlags;
 
 use super::sandbox::SandboxError;
+use linux::poll::{self, Interest};
 use linux::process::Identity;
-use linux::ready::{self, Want};
-use linux::{fork, idmap, process, raw};
+use linux::{fork, idmap, libc_ext, process};
 use report::exit;
 
 /// Starts the killer in the current namespaces. It acts when the current process ends, whatever program that executes
@@ -24,7 +24,7 @@ pub(super) fn start() -> Result<Pid, SandboxError> {
     let parent = getpid();
     let null = File::options().read(true).write(true).open("/dev/null");
     let null = null.map_err(SandboxError::call("/dev/null"))?;
-    let killer = fork::child([null.as_fd(); 3], || match kill_after(parent) {
+    let killer = fork::fork_and_run([null.as_fd(); 3], || match kill_after(parent) {
         Ok(()) => 0,
         Err(_) => exit::INTERNAL,
     })
@@ -40,12 +40,12 @@ fn kill_after(parent: Pid) -> io::Result<()> {
     // another killer.
     let pid = getpid().as_raw().unsigned_abs();
     let identity = Identity {
-        uid: killer_id(last_id(idmap::Kind::User)?, pid),
-        gid: killer_id(last_id(idmap::Kind::Group)?, pid),
+        uid: killer_id(last_id(idmap::IdType::User)?, pid),
+        gid: killer_id(last_id(idmap::IdType::Group)?, pid),
     };
-    process::become_killer(identity).map_err(io::Error::other)?;
+    process::become_user_with_cap_kill(identity).map_err(io::Error::other)?;
     wait_for(parent)?;
-    match raw::kill(-1, Signal::SIGKILL as i32) {
+    match libc_ext::kill(-1, Signal::SIGKILL as i32) {
         // No process is left.
         Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => Ok(()),
         Err(errno) => Err(errno.into()),
@@ -53,7 +53,7 @@ fn kill_after(parent: Pid) -> io::Result<()> {
 }
 
 /// Returns the highest id that is mapped here.
-fn last_id(kind: idmap::Kind) -> io::Result<u32> {
+fn last_id(kind: idmap::IdType) -> io::Result<u32> {
     let map = std::fs::read_to_string(kind.map_file("self"))?;
     let lines = idmap::parse_map(&map);
     let ends = lines.iter().map(|line| line.inside + (line.count - 1));
@@ -73,7 +73,7 @@ fn wait_for(parent: Pid) -> io::Result<()> {
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
     // If it is still the parent after pidfd_open, the descriptor is that of the parent.
     while getppid() == parent {
-        if ready::wait(&pidfd, Want::Read, None)? {
+        if poll::wait(&pidfd, Interest::Read, None)? {
             break;
         }
     }

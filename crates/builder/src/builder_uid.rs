@@ -6,7 +6,7 @@
 use tracing::warn;
 
 use super::error::ServeError;
-use linux::idmap::{self, Kind, left_out, parse_map};
+use linux::idmap::{self, IdType, parse_map, unmapped_id};
 use linux::process::{self, Identity};
 
 /// Changes the uid, the gid and the capabilities of this process. Root of a pod's user namespace keeps its uid, and opens
@@ -40,12 +40,12 @@ pub(super) fn assume(client: u32) -> Result<(), ServeError> {
 }
 
 fn unmapped_identity() -> Option<Identity> {
-    let id = |kind: Kind| {
+    let id = |kind: IdType| {
         let current = std::fs::read_to_string(kind.map_file("self")).ok()?;
-        left_out(&parse_map(&current), &idmap::planned(kind).ok()?)
+        unmapped_id(&parse_map(&current), &idmap::wanted_map(kind).ok()?)
     };
     Some(Identity {
-        uid: id(Kind::User)?,
-        gid: id(Kind::Group)?,
+        uid: id(IdType::User)?,
+        gid: id(IdType::Group)?,
     })
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use init::reap::Ended;
-use linux::raw;
+use linux::libc_ext;
 
 /// All children that have a waiting caller.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ impl Children {
     /// Reaps all children that have ended, and notifies the waiting callers.
     pub(crate) fn reap(&self) {
         let mut state = self.lock();
-        while let Ok(Some(child)) = raw::reap_one() {
+        while let Ok(Some(child)) = libc_ext::reap_one() {
             let ended = child.exit_code().map(Ended::Exited);
             let ended = ended.unwrap_or_else(|| Ended::Signaled(child.signal()));
             if let Some(waiter) = state.waiters.remove(&child.pid) {

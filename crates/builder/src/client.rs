@@ -246,7 +246,7 @@ impl Conversation<'_> {
         match written {
             // Buildah itself would end by SIGPIPE.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                Ok(Some(exit::of_signal(13)))
+                Ok(Some(exit::from_signal(13)))
             }
             Err(source) => Err(ClientError::Here {
                 what: "standard output",

@@ -20,7 +20,7 @@ const INHERITED: [&str; 8] = [
 /// Returns the environment of Buildah. The container's own variables for Buildah are not passed on.
 pub(super) fn for_buildah(settings: &Settings) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
-    let Identity { uid, gid } = Identity::of_files();
+    let Identity { uid, gid } = Identity::filesystem();
     let mut environment = vec![
         (
             "PATH".to_owned(),

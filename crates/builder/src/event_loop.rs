@@ -14,7 +14,7 @@ use super::listener;
 use super::state::Builder;
 use init::is_pid_1;
 use init::signals::{Meaning, Signals};
-use linux::ready::{self, Want};
+use linux::poll::{self, Interest};
 
 /// Whether clients are accepted.
 enum Admission {
@@ -38,7 +38,8 @@ pub(super) fn run(signals: &Signals, builder: &Arc<Builder>) -> Result<(), Serve
     let mut admission = Admission::Closed(start_isolation_probe(builder)?);
     loop {
         let fds = [signals.as_fd(), admission.as_fd()];
-        let ready = ready::wait_any(&fds, Want::Read, None).map_err(ServeError::kernel("poll"))?;
+        let ready =
+            poll::wait_any(&fds, Interest::Read, None).map_err(ServeError::kernel("poll"))?;
         if termination_requested(signals, builder)? {
             return Ok(());
         }

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use thiserror::Error;
 use tracing::info;
 
-use linux::rooms;
-use linux::trial::{self, Trial, Verdict};
+use linux::probe::{self, Probe, ProbeResult};
+use linux::userns_probe;
 
 use super::command::FlagArgument;
 use super::error::OperationError;
@@ -74,16 +74,16 @@ impl From<OperationError> for ProbeError {
 /// Checks that a container can mount a /proc of its own. All isolations but chroot need that. It fails if parts of the
 /// builder's own /proc are masked, as in most pods.
 pub(super) fn probe_own_proc() -> Result<(), ProbeError> {
-    let probe = Trial {
-        name: rooms::PROC,
+    let probe = Probe {
+        name: userns_probe::PROC,
         arguments: Vec::new(),
-        inside: Some(|name, _| trial::conclude(rooms::child(name))),
+        forked: Some(|name, _| probe::print_result(userns_probe::run_in_child(name))),
         mapped: false,
-        limit: LIMIT,
+        timeout: LIMIT,
     };
     match probe.run() {
-        Ok(Verdict::Works) => Ok(()),
-        Ok(Verdict::Refused { call, errno }) => {
+        Ok(ProbeResult::Works) => Ok(()),
+        Ok(ProbeResult::Refused { call, errno }) => {
             let errno = Errno::from_raw(errno);
             Err(ProbeError::Refused { call, errno })
         }

@@ -2,7 +2,7 @@
 //!
 //! A process in it can only create namespaces within it. Those are found by their parents. Source: user_namespaces(7).
 
-use std::fs::{File, read_dir};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use tracing::warn;
 use super::children::FutureOrphan;
 use init::is_pid_1;
 use init::reap::Ended;
-use linux::raw;
+use linux::{libc_ext, procfs};
 
 /// The longest that a process may take to end after SIGKILL. Only an uninterruptible sleep takes longer.
 const DEATH: Duration = Duration::from_secs(10);
@@ -84,8 +84,7 @@ impl Namespace {
     fn processes(&self) -> Vec<i32> {
         // Most processes are in PID 1's own namespace, which is never within a build's.
         let own = std::fs::metadata("/proc/self/ns/user").map_or(0, |found| found.ino());
-        let entries = read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let pids = procfs::pids().into_iter().flatten();
         // A zombie is in no namespace.
         pids.filter(|pid| {
             let inode = std::fs::metadata(namespace_path(*pid)).map_or(0, |found| found.ino());
@@ -99,7 +98,7 @@ impl Namespace {
         let Ok(mut inner) = File::open(namespace_path(pid)) else {
             return false;
         };
-        while let Ok(outer) = raw::parent_namespace(&inner) {
+        while let Ok(outer) = libc_ext::parent_namespace(&inner) {
             inner = outer.into();
             if inner
                 .metadata()
@@ -115,7 +114,7 @@ impl Namespace {
 fn kill(pids: impl Iterator<Item = i32>) {
     for pid in pids {
         // It may have ended meanwhile.
-        let _ = raw::kill(pid, Signal::SIGKILL as i32);
+        let _ = libc_ext::kill(pid, Signal::SIGKILL as i32);
     }
 }
 
@@ -127,7 +126,7 @@ fn kill_every_build() {
     );
     if is_pid_1() {
         // There may be no process.
-        let _ = raw::kill(-1, Signal::SIGKILL as i32);
+        let _ = libc_ext::kill(-1, Signal::SIGKILL as i32);
     }
 }
 

@@ -69,7 +69,7 @@ impl OperationDirs {
 
     /// Creates the directories of a new operation.
     pub(super) fn create(&self) -> Result<OperationDir> {
-        let name = random_name()?;
+        let name = linux::files::random_name()?;
         let half = |parent: &Arc<OwnedFd>| {
             mkdirat(parent, &name, Mode::RWXU)?;
             Ok::<_, Error>(Half {
@@ -162,12 +162,6 @@ fn through(directory: &OwnedFd, name: &str) -> PathBuf {
 fn open(parent: impl rustix::fd::AsFd, path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(parent, path, flags, Mode::empty())?)
-}
-
-fn random_name() -> Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

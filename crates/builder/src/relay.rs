@@ -18,8 +18,8 @@ use super::protocol::{CHUNK, Kind, Size, WINDOW, read, write};
 use super::pty;
 use super::rejected::Rejected;
 use init::reap::Ended;
-use linux::raw;
-use report::exit::of_signal;
+use linux::libc_ext;
+use report::exit::from_signal;
 
 /// The exit code of a command that the builder refuses. Docker has the same for errors of its daemon.
 pub(super) const REFUSED: u8 = 125;
@@ -118,7 +118,7 @@ impl Connection {
     pub(super) fn interrupted(&self) -> Option<u8> {
         self.state()
             .pending_signal
-            .map(|signal| of_signal(signal as i32))
+            .map(|signal| from_signal(signal as i32))
     }
 
     /// Returns the exit code for the client: 128 + n if signal n was forwarded and the process then failed.
@@ -307,16 +307,16 @@ impl Connection {
 fn exit_code(ended: Ended, signal: Option<Signal>) -> u8 {
     match (ended.code(), signal) {
         (0, _) => 0,
-        (_, Some(signal)) => of_signal(signal as i32),
+        (_, Some(signal)) => from_signal(signal as i32),
         (code, None) => code,
     }
 }
 
 /// Signals the process group. A process that creates a session has no group at its very beginning.
 fn send_signal(pid: i32, signal: Signal) {
-    if raw::kill(-pid, signal as i32).is_err() {
+    if libc_ext::kill(-pid, signal as i32).is_err() {
         // It may have ended meanwhile.
-        let _ = raw::kill(pid, signal as i32);
+        let _ = libc_ext::kill(pid, signal as i32);
     }
 }
 

@@ -9,8 +9,8 @@ mod nested_userns;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::fs::{File, create_dir_all};
-use std::io::{self, Read};
+use std::fs::create_dir_all;
+use std::io::{self, Stdin};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::SigSet;
-use nix::unistd::{Pid, dup, setsid};
+use nix::unistd::{Pid, setsid};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -26,17 +26,17 @@ use thiserror::Error;
 use super::operation::Input;
 use super::paths::{PathError, Workspace};
 use super::{build_killer, operation_dir};
-use linux::trial::Verdict;
-use linux::{handshake, userns};
+use linux::handshake::{Handshake, ProbeResult};
+use linux::userns;
 use mounts::{DATA, READ_ONLY, bind_at, mount_tmpfs, restrict, rights};
 use report::exit;
 
 /// The name of the child on the supervisor's hidden command line.
 pub const NAME: &str = "sandbox";
-/// The child writes it before Buildah starts, followed by the killer's pid (0 without one) and a newline. Then it waits for
-/// [`handshake::GO`].
+/// The child sends it before Buildah starts, followed by the killer's pid (0 without one). Then it waits for the second `go`
+/// of the [`Handshake`].
 pub(crate) const INSIDE: &str = "inside ";
-/// The child writes it before the reason if it cannot execute the program.
+/// The child sends it before the reason if it cannot execute the program.
 pub(crate) const FAILED: &str = "failed: ";
 /// The name of the spec in the operation's own directory.
 pub(crate) const SPEC: &str = "spec.json";
@@ -113,27 +113,24 @@ pub fn child(arguments: &[OsString]) -> u8 {
     let _ = SigSet::empty().thread_set_mask();
     let Err(error) = enter(arguments);
     // PID 1 may have ended.
-    let _ = to_parent(&format!(
-        "{FAILED}{}\n",
-        error.to_string().replace('\n', " ")
-    ));
+    let reason = error.to_string().replace('\n', " ");
+    let _ = parent().send(&format!("{FAILED}{reason}\n"));
     exit::INTERNAL
 }
 
 fn enter(arguments: &[OsString]) -> Result<Infallible, SandboxError> {
-    let entered = userns::enter_saying(|| to_parent(handshake::READY));
-    entered.map_err(|verdict| refused(&verdict))?;
+    userns::enter_with(&parent()).map_err(|verdict| refused(&verdict))?;
     let directory = arguments.first().ok_or(SandboxError::NoDirectory)?;
     run(Path::new(directory))
 }
 
-fn refused(verdict: &Verdict) -> SandboxError {
+fn refused(verdict: &ProbeResult) -> SandboxError {
     match verdict {
-        Verdict::Refused { call, errno } => SandboxError::Call {
+        ProbeResult::Refused { call, errno } => SandboxError::Call {
             call: call.clone(),
             source: io::Error::from_raw_os_error(*errno),
         },
-        Verdict::Works => SandboxError::NoDirectory,
+        ProbeResult::Works => SandboxError::NoDirectory,
     }
 }
 
@@ -164,15 +161,13 @@ fn run(directory: &Path) -> Result<Infallible, SandboxError> {
 
 fn wait_for_go(killer: Option<Pid>) -> io::Result<()> {
     let killer = killer.map_or(0, Pid::as_raw);
-    to_parent(&format!("{INSIDE}{killer}\n"))?;
-    let mut go = [0; handshake::GO.len()];
-    File::from(dup(io::stdin())?).read_exact(&mut go)
+    parent().send(&format!("{INSIDE}{killer}\n"))?;
+    parent().wait_for_go()
 }
 
-/// Writes to PID 1. The standard input is a socket to it.
-fn to_parent(text: &str) -> io::Result<()> {
-    nix::unistd::write(io::stdin(), text.as_bytes())?;
-    Ok(())
+/// Returns the connection to PID 1. The standard input is a socket, so it is written to as well.
+fn parent() -> Handshake<Stdin, Stdin> {
+    Handshake::new(io::stdin(), io::stdin())
 }
 
 /// The directories and files that stay visible, opened before the rest is hidden.

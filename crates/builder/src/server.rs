@@ -40,7 +40,7 @@ pub struct Served {
 pub fn prepare_process(client_uid: u32) -> Result<Signals, ServeError> {
     let signals = Signals::block().map_err(ServeError::kernel("signals cannot be read"))?;
     builder_uid::assume(client_uid)?;
-    process::hide().map_err(ServeError::kernel("prctl(PR_SET_DUMPABLE)"))?;
+    process::set_undumpable().map_err(ServeError::kernel("prctl(PR_SET_DUMPABLE)"))?;
     if !is_pid_1() {
         process::become_subreaper().map_err(ServeError::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
     }
@@ -80,7 +80,7 @@ fn end(
     served: Result<(), ServeError>,
     report: &mut Report,
 ) -> Result<(), ServeError> {
-    process::take_descriptors();
+    process::raise_nofile_limit();
     // Remove the socket first: new clients then fail to connect instead of hanging.
     let _ = std::fs::remove_file(&settings.socket);
     let survivors = survivors::end_all(Some(settings.termination_grace_period));
@@ -108,15 +108,15 @@ fn end(
 
 fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
     let began = Instant::now();
-    let wiped = wipe::empty(&wipe::Emptying {
+    let wiped = wipe::empty(&wipe::WipeRequest {
         paths: roots,
         files_first: &[],
         budget: settings.wipe_budget,
-        hurry: &|| None,
+        deadline: &|| None,
         before: None,
     })
-    .wiped;
-    report.took(Step::Wipe, began.elapsed());
+    .report;
+    report.add_duration(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {
         warn!("left behind: {leftover}");

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use linux::raw;
+use linux::libc_ext;
 use report::exit;
 
 /// How the runner ended.
@@ -21,7 +21,7 @@ impl Ended {
     pub fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Signaled(signal) => exit::of_signal(signal),
+            Self::Signaled(signal) => exit::from_signal(signal),
         }
     }
 }
@@ -49,7 +49,7 @@ const BATCH: usize = 4096;
 pub fn all(runner: Option<Pid>) -> Round {
     let mut round = Round::default();
     for _ in 0..BATCH {
-        match raw::reap_one() {
+        match libc_ext::reap_one() {
             Ok(Some(child)) if runner == Some(Pid::from_raw(child.pid)) => {
                 let ended = child.exit_code().map(Ended::Exited);
                 round.runner = Some(ended.unwrap_or_else(|| Ended::Signaled(child.signal())));

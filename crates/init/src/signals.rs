@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use linux::raw;
+use linux::libc_ext;
 
 /// A signal's number; real-time signals have no name in [`Signal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +60,9 @@ impl Signals {
         // An inherited SIG_IGN of SIGCHLD would make the kernel reap the runner, and its status would be lost; the
         // runner inherits the others. The runtime's handlers would abort on a forged fault; without them the kernel
         // drops what an init is sent.
-        for number in 1..=raw::last_signal() {
+        for number in 1..=libc_ext::last_signal() {
             // SIGKILL, SIGSTOP and the C library's own have no other disposition anyway.
-            let _ = raw::default_disposition(number);
+            let _ = libc_ext::default_disposition(number);
         }
         let fd = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         Ok(Self { fd })
@@ -83,7 +83,7 @@ impl Signals {
     /// Whether the end is asked for while there is no job to tell. What waits goes on waiting, for the job.
     #[must_use]
     pub fn terminated_early(&self) -> bool {
-        (TERMINATING.iter()).any(|signal| raw::is_pending(*signal as i32))
+        (TERMINATING.iter()).any(|signal| libc_ext::is_pending(*signal as i32))
     }
 }
 

@@ -16,8 +16,8 @@ use super::spawn::{Manner, Receiver};
 use super::survivors;
 use super::terminal::Terminal;
 use super::terminate::{Act, Cause, Found, Opening, Termination, Times};
-use linux::raw;
-use linux::ready::{self, Want};
+use linux::libc_ext;
+use linux::poll::{self, Interest};
 
 /// The runner, and the rules for its end.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         } else {
             due
         };
-        let ready = ready::wait_any(&fds, Want::Read, end)?;
+        let ready = poll::wait_any(&fds, Interest::Read, end)?;
         drop(fds);
         if ready.iter().skip(1).any(|seen| *seen) {
             self.guide.look();
@@ -183,7 +183,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let Some(terminal) = self.terminal else {
             return;
         };
-        if !is_pid_1() && self.ended.is_none() && raw::is_stopped(self.watch.runner.as_raw()) {
+        if !is_pid_1() && self.ended.is_none() && libc_ext::is_stopped(self.watch.runner.as_raw()) {
             terminal.take_back();
             stop();
         }
@@ -263,7 +263,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         );
         self.send_to(graceful_to, Number(graceful as i32));
         // A stopped process acts on a signal only once it runs again; one that runs is not to see a SIGCONT.
-        if raw::is_stopped(self.watch.runner.as_raw()) {
+        if libc_ext::is_stopped(self.watch.runner.as_raw()) {
             self.send(Number(Signal::SIGCONT as i32));
         }
     }
@@ -366,9 +366,9 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let runner = self.watch.runner;
         // A group's leader may move to another group of its session: then it gets its own.
         if to == Receiver::Group && getpgid(Some(runner)) != Ok(runner) {
-            let _ = raw::kill(runner.as_raw(), number.0);
+            let _ = libc_ext::kill(runner.as_raw(), number.0);
         }
-        match raw::kill(target, number.0) {
+        match libc_ext::kill(target, number.0) {
             // It ended a moment ago, and SIGCHLD is on its way.
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => warn!(%errno, "{} did not reach the {}", number.name(), to.name()),

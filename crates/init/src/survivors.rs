@@ -8,7 +8,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::getpid;
 
 use super::{is_pid_1, reap};
-use linux::raw;
+use linux::libc_ext;
+use linux::procfs::{self, Stat as Process};
 
 /// How long processes have between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -30,15 +31,6 @@ pub struct Survivors {
     pub remaining: Vec<String>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
-}
-
-/// Another process of this container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    name: String,
-    zombie: bool,
 }
 
 /// Ends every other process of the container; as a subreaper, every descendant.
@@ -103,23 +95,23 @@ fn gone(survivors: &mut Survivors) -> bool {
         return round.childless;
     }
     // A process that was entered from outside is nobody's child here: kill(-1) sees it all the same.
-    round.childless && raw::kill(-1, 0) == Err(Errno::ESRCH)
+    round.childless && libc_ext::kill(-1, 0) == Err(Errno::ESRCH)
 }
 
 fn signal_all(signal: Signal) {
     if is_pid_1() {
-        let _ = raw::kill(-1, signal as i32);
+        let _ = libc_ext::kill(-1, signal as i32);
         return;
     }
     // kill(-1) would reach the whole machine here.
     for process in others().unwrap_or_default() {
-        let _ = raw::kill(process.pid, signal as i32);
+        let _ = libc_ext::kill(process.pid, signal as i32);
     }
 }
 
 /// Whether we may signal nobody of those who are left: kill(2) on -1 says 0 then.
 fn none_is_ours() -> bool {
-    let refused = |process: &Process| raw::kill(process.pid, 0) == Err(Errno::EPERM);
+    let refused = |process: &Process| libc_ext::kill(process.pid, 0) == Err(Errno::EPERM);
     others().is_some_and(|others| {
         let mut alive = others.iter().filter(|process| !process.zombie).peekable();
         alive.peek().is_some() && alive.all(refused)
@@ -159,30 +151,9 @@ fn descendants(all: &[Process], ancestor: i32) -> Vec<Process> {
 }
 
 fn read_processes() -> Option<Vec<Process>> {
-    let entries = std::fs::read_dir("/proc").ok()?;
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    // A process that ended meanwhile has no file to read.
-    let processes: Vec<Process> = pids
-        .filter_map(|pid| parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
-        .collect();
-    // We are one ourselves: a list without anybody is none.
+    let processes: Vec<Process> = procfs::pids().ok()?.filter_map(procfs::stat).collect();
+    // This process is one itself, so an empty list is no list.
     (!processes.is_empty()).then_some(processes)
-}
-
-/// One line of `/proc/PID/stat`, proc_pid_stat(5): the name stands in parentheses and may hold any character.
-fn parse_stat(text: &str) -> Option<Process> {
-    let (pid, rest) = text.split_once(" (")?;
-    let (name, rest) = rest.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?;
-    Some(Process {
-        pid: pid.parse().ok()?,
-        parent: fields.next()?.parse().ok()?,
-        name: name.to_owned(),
-        zombie: state == "Z",
-    })
 }
 
 #[cfg(test)]
@@ -196,19 +167,6 @@ mod tests {
             name: String::new(),
             zombie: false,
         }
-    }
-
-    #[test]
-    fn a_name_with_parentheses_and_spaces_is_read_whole() {
-        let read = parse_stat("42 (a) R (b) Z 7 42 42 0 -1").unwrap();
-        let expected = Process {
-            pid: 42,
-            parent: 7,
-            name: "a) R (b".to_owned(),
-            zombie: true,
-        };
-        assert_eq!(read, expected);
-        assert_eq!(parse_stat("garbage"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! fork(2) without an execve(2): a child of our own in a tenth of the time, where we are a single thread.
+//! fork(2) without execve(2): a child in a tenth of the time, if this process has one thread only.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -14,83 +14,86 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 
 use super::handshake::die_with_parent;
+use super::libc_ext;
 use super::process::Identity;
-use super::raw;
 use report::exit;
 
-/// Whether this process has one thread only, so that a child of fork(2) finds no lock held.
+/// Returns whether this process has one thread only, so that a child of fork(2) finds no lock held.
 fn single_threaded() -> bool {
-    // The links of a directory: itself, its parent, and one a thread, proc_pid_task(5).
+    // The directory has a link for itself, one for its parent and one for each thread, proc_pid_task(5).
     std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() == 3)
 }
 
-/// Runs `work` in a child that has `stdio` and nothing else open, and ends with what `work` returns, or with us.
+/// Runs `work` in a child and returns the child's pid.
+///
+/// The child has `stdio` as its only descriptors. It exits with what `work` returns, or with the code of a defect if
+/// `work` panics. The kernel kills it when this process ends.
 ///
 /// # Errors
-/// As fork(2); of kind `Unsupported` where there is more than one thread.
-pub fn child(stdio: [BorrowedFd; 3], work: impl FnOnce() -> u8) -> io::Result<Pid> {
+/// As fork(2); of kind `Unsupported` if there is more than one thread.
+pub fn fork_and_run(stdio: [BorrowedFd; 3], work: impl FnOnce() -> u8) -> io::Result<Pid> {
     if !single_threaded() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    // What is buffered would be said twice.
+    // The child would write the buffered text a second time.
     io::stdout().flush()?;
     let parent = getpid();
-    // SAFETY: there is no other thread that might hold a lock, so the child may do whatever we may.
+    // SAFETY: no other thread holds a lock, so the child may call any function.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
-            let code = if take(stdio) && live_with(parent) {
+            let code = if set_up_child(stdio) && bind_to_parent(parent) {
                 catch_unwind(AssertUnwindSafe(work)).unwrap_or(exit::INTERNAL)
             } else {
                 exit::INTERNAL
             };
             let _ = io::stdout().flush();
-            // SAFETY: it does not return; the parent's exit handlers are not ours to run.
+            // SAFETY: it does not return, and skips the parent's exit handlers.
             unsafe { libc::_exit(i32::from(code)) }
         }
     }
 }
 
-/// Starts `count` children at once, and ends them.
+/// Starts `count` children at once, then kills and reaps them.
 ///
 /// # Errors
-/// As fork(2): `EAGAIN` where there may not be so many.
-pub fn crowd(count: usize) -> io::Result<()> {
+/// As fork(2): `EAGAIN` if so many processes are not allowed.
+pub fn fork_many(count: usize) -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let mut children = Vec::with_capacity(count);
     let start = || {
-        child([null.as_fd(); 3], || {
+        fork_and_run([null.as_fd(); 3], || {
             pause();
             0
         })
     };
     let started = (0..count).try_for_each(|_| start().map(|pid| children.push(pid)));
     for pid in &children {
-        let _ = raw::kill(pid.as_raw(), libc::SIGKILL);
-        let _ = raw::wait(*pid);
+        let _ = libc_ext::kill(pid.as_raw(), libc::SIGKILL);
+        let _ = libc_ext::wait(*pid);
     }
     started
 }
 
-/// In the child: as after an execve(2).
-fn take(stdio: [BorrowedFd; 3]) -> bool {
+/// Sets up the child as execve(2) would: descriptors, file system ids and signal mask.
+fn set_up_child(stdio: [BorrowedFd; 3]) -> bool {
     let moved = stdio.iter().zip(0..).all(|(from, to)| {
         // SAFETY: dup2 takes numbers, and the descriptors are open.
         unsafe { libc::dup2(from.as_raw_fd(), to) == to }
     });
-    close_others();
-    Identity::effective().work_with_files();
+    close_inherited();
+    Identity::effective().set_filesystem_ids();
     moved && SigSet::empty().thread_set_mask().is_ok()
 }
 
-/// The other end of a pipe of ours, held by ourselves, would never end.
-fn close_others() {
-    // SAFETY: nothing of ours uses a descriptor that it did not open after this.
+/// Closes inherited descriptors. A child that holds the write end of a pipe prevents its reader from seeing the end.
+fn close_inherited() {
+    // SAFETY: no code uses a descriptor above 2 that it did not open after this.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     if closed == 0 {
         return;
     }
-    // Before Linux 5.9.
+    // Linux before 5.9 does not have the call.
     let (most, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     for fd in 3..i32::try_from(most.min(65_536)).unwrap_or(1024) {
         // SAFETY: as above.
@@ -98,7 +101,7 @@ fn close_others() {
     }
 }
 
-/// Ends with the parent from here on, and is as open to it as after an execve(2): PID 1 hides itself.
-fn live_with(parent: Pid) -> bool {
+/// Makes the child end with its parent, and lets the parent open its files in `/proc`, as after an execve(2).
+fn bind_to_parent(parent: Pid) -> bool {
     die_with_parent().is_ok() && getppid() == parent && prctl::set_dumpable(true).is_ok()
 }

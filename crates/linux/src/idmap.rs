@@ -11,17 +11,17 @@ use super::passwd;
 
 use super::process::{self, Identity};
 
-/// User ids or group ids: each has its own map, file and helper.
+/// The type of an id: users and groups have their own maps, files and helpers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum IdType {
     /// User ids.
     User,
     /// Group ids.
     Group,
 }
 
-impl Kind {
-    /// The file with subordinate ranges, subuid(5) or subgid(5).
+impl IdType {
+    /// Returns the file with the subordinate ranges, subuid(5) or subgid(5).
     #[must_use]
     pub fn subordinate_file(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// The program that writes a map on behalf of an unprivileged user.
+    /// Returns the program that writes a map on behalf of an unprivileged user, newuidmap(1) or newgidmap(1).
     #[must_use]
     pub fn helper(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// The map of process `pid` (a number or `self`).
+    /// Returns the path of the map of process `pid`, which is a number or `self`.
     #[must_use]
     pub fn map_file(self, pid: &str) -> PathBuf {
         let name = match self {
@@ -50,17 +50,17 @@ impl Kind {
     }
 }
 
-/// `count` consecutive ids from `start`.
+/// A range of `count` consecutive ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    /// First id.
+pub struct IdRange {
+    /// The first id.
     pub start: u32,
-    /// Number of ids.
+    /// The number of ids.
     pub count: u32,
 }
 
-impl Range {
-    /// Whether all ids of `self` lie in `other`.
+impl IdRange {
+    /// Returns whether all ids of `self` lie in `other`.
     #[must_use]
     pub fn within(self, other: Self) -> bool {
         let end = |range: Self| u64::from(range.start) + u64::from(range.count);
@@ -68,65 +68,65 @@ impl Range {
     }
 }
 
-/// One line of a map: `count` ids, `inside` the namespace and `outside` of it.
+/// One line of a map: `count` ids that are `inside` in the namespace and `outside` in its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
-    /// First id inside.
+pub struct IdMapping {
+    /// The first id in the namespace.
     pub inside: u32,
-    /// First id outside, as the parent namespace sees it.
+    /// The first id in the parent namespace.
     pub outside: u32,
-    /// Number of ids.
+    /// The number of ids.
     pub count: u32,
 }
 
-/// Why an id map could not be made.
+/// The reason why an id map could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
-    /// The file with subordinate ranges is unreadable.
+    /// The file with the subordinate ranges cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// File that was read.
+        /// The path of the file.
         path: PathBuf,
-        /// The reason.
+        /// The error of the kernel.
         source: std::io::Error,
     },
-    /// Writing the map failed.
+    /// The map could not be written.
     #[error("cannot map ids with {program}: {problem}")]
     Write {
-        /// The helper, or the map's file when written directly.
+        /// The helper, or the path of the map if it is written directly.
         program: String,
-        /// What it said.
+        /// The error of the kernel, or what the helper wrote to stderr.
         problem: String,
     },
 }
 
-/// The ranges that subuid(5) `text` grants to a user, by `name` or by numeric `id`.
+/// Returns the ranges that `text` in the form of subuid(5) grants to a user, by `name` or by numeric `id`.
 ///
-/// Malformed lines are passed over, as `newuidmap` does.
+/// Ignores malformed lines, as `newuidmap` does.
 #[must_use]
-pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<Range> {
+pub fn subordinate_ranges(text: &str, name: Option<&str>, id: u32) -> Vec<IdRange> {
     let number = id.to_string();
     text.lines()
         .filter_map(|line| {
             let mut fields = line.trim().split(':');
             let owner = fields.next()?;
-            let range = Range {
+            let range = IdRange {
                 start: fields.next()?.parse().ok()?,
                 count: fields.next()?.parse().ok()?,
             };
-            let ours = Some(owner) == name || owner == number;
-            (ours && fields.next().is_none() && range.count > 0).then_some(range)
+            let matches = Some(owner) == name || owner == number;
+            (matches && fields.next().is_none() && range.count > 0).then_some(range)
         })
         .collect()
 }
 
-/// The lines of a `uid_map` or `gid_map`.
+/// Parses a `uid_map` or `gid_map`. Ignores malformed lines.
 #[must_use]
-pub fn parse_map(text: &str) -> Vec<Line> {
+pub fn parse_map(text: &str) -> Vec<IdMapping> {
     text.lines()
         .filter_map(|line| {
             let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-            Some(Line {
+            Some(IdMapping {
                 inside: numbers.next()?.ok()?,
                 outside: numbers.next()?.ok()?,
                 count: numbers.next()?.ok()?,
@@ -135,17 +135,17 @@ pub fn parse_map(text: &str) -> Vec<Line> {
         .collect()
 }
 
-/// The map that makes `id` root inside, and the ranges all ids after it.
+/// Returns the map in which `id` is root and the ranges are the ids after it.
 #[must_use]
-pub fn plan(id: u32, ranges: &[Range]) -> Vec<Line> {
-    let mut lines = vec![Line {
+fn build_map(id: u32, ranges: &[IdRange]) -> Vec<IdMapping> {
+    let mut lines = vec![IdMapping {
         inside: 0,
         outside: id,
         count: 1,
     }];
     let mut inside = 1;
     for range in ranges {
-        lines.push(Line {
+        lines.push(IdMapping {
             inside,
             outside: range.start,
             count: range.count,
@@ -155,110 +155,118 @@ pub fn plan(id: u32, ranges: &[Range]) -> Vec<Line> {
     lines
 }
 
-/// Nobody's: between the ranges of containers and those of the kernel's own, systemd's UIDS-GIDS.md.
-const UNUSED: u32 = 1_900_000_000;
+/// A uid that no range assigns: it lies between the container ranges and the kernel's (systemd, UIDS-GIDS.md).
+const RESERVED_UID: u32 = 1_900_000_000;
 
-/// An id of ours that a `planned` map leaves out, so that nobody in it can have it. Where we have all ids there are, root
-/// is none to choose, and not asked for: it comes second.
+/// Returns an id of this process's map `current` that the map `planned` does not contain, so that no process in it can
+/// have that id.
+///
+/// Prefers 1,900,000,000, which no range assigns. Falls back to 0 only if that id is not in `current`.
 #[must_use]
-pub fn left_out(ours: &[Line], planned: &[Line]) -> Option<u32> {
+pub fn unmapped_id(current: &[IdMapping], planned: &[IdMapping]) -> Option<u32> {
     let has = |first: u32, count: u32, id: u32| id >= first && id - first < count;
     let free = |id: &u32| {
-        ours.iter().any(|line| has(line.inside, line.count, *id))
+        current.iter().any(|line| has(line.inside, line.count, *id))
             && !(planned.iter()).any(|line| has(line.outside, line.count, *id))
     };
-    [UNUSED, 0].into_iter().find(free)
+    [RESERVED_UID, 0].into_iter().find(free)
 }
 
-/// The map for the user whose files this process works with: itself as root, its subordinate ids after it.
+/// Returns the map of a new namespace for the user with the current file system uid: itself as root, then its
+/// subordinate ids.
 ///
-/// Root of its own namespace with nothing in `/etc/subuid` keeps all ids that it has.
+/// Root of a namespace without entries in `/etc/subuid` keeps all ids that it has.
 ///
 /// # Errors
-/// [`MapError::Read`] if the file with the ranges exists but cannot be read.
-pub fn planned(kind: Kind) -> Result<Vec<Line>, MapError> {
+/// [`MapError::Read`] if the file with the ranges exists and cannot be read.
+pub fn wanted_map(kind: IdType) -> Result<Vec<IdMapping>, MapError> {
     let path = PathBuf::from(kind.subordinate_file());
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(MapError::Read { path, source }),
     };
-    let Identity { uid, gid } = Identity::of_files();
+    let Identity { uid, gid } = Identity::filesystem();
     let name = passwd::user(uid).map(|user| user.name);
     let ranges = subordinate_ranges(&text, name.as_deref(), uid);
     let id = match kind {
-        Kind::User => uid,
-        Kind::Group => gid,
+        IdType::User => uid,
+        IdType::Group => gid,
     };
     if uid == 0 && ranges.is_empty() {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
-        let identity = parse_map(&current).into_iter().map(|line| Line {
+        let identity = parse_map(&current).into_iter().map(|line| IdMapping {
             outside: line.inside,
             ..line
         });
         return Ok(identity.collect());
     }
-    Ok(plan(id, &ranges))
+    Ok(build_map(id, &ranges))
 }
 
 /// Runs a command to its end.
 type Run<'a> = &'a (dyn Fn(&mut Command) -> std::io::Result<Output> + Sync);
 
-/// Writes both maps of process `pid`: directly with the right to, through the helpers otherwise.
+/// Writes both maps of process `pid`: directly if this process has the right to, and through the helpers otherwise.
 ///
 /// # Errors
-/// [`MapError`] with what the helper or the kernel said.
-pub fn write(pid: Pid) -> Result<(), MapError> {
-    write_one(pid, Kind::User, &Command::output)?;
-    write_one(pid, Kind::Group, &Command::output)
+/// [`MapError`] with the message of the helper or the kernel.
+pub fn write_maps(pid: Pid) -> Result<(), MapError> {
+    write_map(pid, IdType::User, &Command::output)?;
+    write_map(pid, IdType::Group, &Command::output)
 }
 
-/// The same with both helpers at once; `run` runs them, for a process whose children are reaped in one place.
+/// Writes both maps with both helpers at once. `run` runs them, for a process that reaps its children in one place.
 ///
 /// # Errors
-/// [`MapError`] with what the helper or the kernel said.
-pub fn write_running(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
-    let both = |kind| write_one(pid, kind, run);
-    if !by_helper() {
-        return both(Kind::User).and_then(|()| both(Kind::Group));
+/// [`MapError`] with the message of the helper or the kernel.
+pub fn write_maps_with(pid: Pid, run: Run<'_>) -> Result<(), MapError> {
+    let both = |kind| write_map(pid, kind, run);
+    if !needs_helper() {
+        return both(IdType::User).and_then(|()| both(IdType::Group));
     }
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, || both(Kind::Group));
-        both(Kind::User)?;
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || both(IdType::Group));
+        both(IdType::User)?;
         match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(done)) => done,
-            // There was no thread to be had.
-            _ => both(Kind::Group),
+            // The thread could not be started.
+            _ => both(IdType::Group),
         }
     })
 }
 
-fn by_helper() -> bool {
+fn needs_helper() -> bool {
     !(getuid().is_root() || process::is_mapper())
 }
 
-fn write_one(pid: Pid, kind: Kind, run: Run<'_>) -> Result<(), MapError> {
-    let lines = planned(kind)?;
-    if !by_helper() {
+fn write_map(pid: Pid, kind: IdType, run: Run<'_>) -> Result<(), MapError> {
+    let lines = wanted_map(kind)?;
+    if !needs_helper() {
         write_directly(pid, kind, &lines)
     } else {
         write_by_helper(pid, kind, &lines, run)
     }
 }
 
-fn write_directly(pid: Pid, kind: Kind, lines: &[Line]) -> Result<(), MapError> {
+fn write_directly(pid: Pid, kind: IdType, lines: &[IdMapping]) -> Result<(), MapError> {
     let path = kind.map_file(&pid.to_string());
     let text: String = lines
         .iter()
         .map(|line| format!("{} {} {}\n", line.inside, line.outside, line.count))
         .collect();
-    process::as_oneself(|| std::fs::write(&path, text)).map_err(|error| MapError::Write {
+    process::with_effective_ids(|| std::fs::write(&path, text)).map_err(|error| MapError::Write {
         program: path.display().to_string(),
         problem: error.to_string(),
     })
 }
 
-fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result<(), MapError> {
+fn write_by_helper(
+    pid: Pid,
+    kind: IdType,
+    lines: &[IdMapping],
+    run: Run<'_>,
+) -> Result<(), MapError> {
     let failed = |problem: String| MapError::Write {
         program: kind.helper().to_owned(),
         problem,
@@ -274,8 +282,8 @@ fn write_by_helper(pid: Pid, kind: Kind, lines: &[Line], run: Run<'_>) -> Result
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(said.trim().to_owned()))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(failed(stderr.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -286,14 +294,14 @@ mod tests {
         "root:1:5\nrunner:1:999\n# comment\nrunner:bad:1\n1000:1001:64535\nrunner:7:0\n";
 
     #[test]
-    fn ranges_are_found_by_name_and_by_number() {
+    fn subordinate_ranges_match_name_and_uid() {
         let ranges = subordinate_ranges(SUBUID, Some("runner"), 1000);
         let expected = [
-            Range {
+            IdRange {
                 start: 1,
                 count: 999,
             },
-            Range {
+            IdRange {
                 start: 1001,
                 count: 64535,
             },
@@ -303,15 +311,15 @@ mod tests {
     }
 
     #[test]
-    fn the_user_becomes_root_and_its_ranges_follow() {
-        let lines = plan(
+    fn build_map_puts_the_user_first_and_its_ranges_after() {
+        let lines = build_map(
             1000,
             &[
-                Range {
+                IdRange {
                     start: 1,
                     count: 999,
                 },
-                Range {
+                IdRange {
                     start: 1001,
                     count: 9,
                 },
@@ -324,26 +332,29 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_chosen_that_nobody_in_a_build_has() {
-        let line = |inside, outside, count| Line {
+    fn unmapped_id_is_outside_the_planned_map() {
+        let line = |inside, outside, count| IdMapping {
             inside,
             outside,
             count,
         };
         let planned = [line(0, 1000, 1), line(1, 1, 999), line(1000, 1001, 64535)];
         let node = [line(0, 0, u32::MAX)];
-        assert_eq!(left_out(&node, &planned), Some(UNUSED));
-        assert_eq!(left_out(&[line(0, 100_000, 65536)], &planned), Some(0));
-        assert_eq!(left_out(&[line(0, 5, 65536)], &[line(0, 0, 65536)]), None);
-        assert_eq!(left_out(&node, &node), None);
+        assert_eq!(unmapped_id(&node, &planned), Some(RESERVED_UID));
+        assert_eq!(unmapped_id(&[line(0, 100_000, 65536)], &planned), Some(0));
+        assert_eq!(
+            unmapped_id(&[line(0, 5, 65536)], &[line(0, 0, 65536)]),
+            None
+        );
+        assert_eq!(unmapped_id(&node, &node), None);
     }
 
     #[test]
-    fn a_map_is_read_as_the_kernel_prints_it() {
+    fn parse_map_reads_the_kernels_format() {
         let lines = parse_map("         0          0 4294967295\n");
         assert_eq!(
             lines,
-            [Line {
+            [IdMapping {
                 inside: 0,
                 outside: 0,
                 count: u32::MAX
@@ -352,20 +363,20 @@ mod tests {
     }
 
     #[test]
-    fn a_range_lies_within_another_or_not() {
-        let pod = Range {
+    fn within_compares_both_ends_of_a_range() {
+        let pod = IdRange {
             start: 0,
             count: 65536,
         };
         assert!(
-            Range {
+            IdRange {
                 start: 1001,
                 count: 64535
             }
             .within(pod)
         );
         assert!(
-            !Range {
+            !IdRange {
                 start: 100_000,
                 count: 65536
             }

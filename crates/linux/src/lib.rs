@@ -1,28 +1,32 @@
-//! The kernel's interfaces: system calls, procfs, poll(2), fork(2), posix_spawn(3), user namespaces and their id maps, and
-//! trials in a child process.
+//! The kernel's interfaces as safe functions: system calls, procfs, poll(2), fork(2), posix_spawn(3), user namespaces with
+//! their id maps, and probes.
 //!
-//! The only crate with `unsafe`: what it exports is safe to call. It knows nothing of runners, builds or configuration.
+//! A probe is a child process that tries an operation to prove that it works. This is the only crate with `unsafe` code.
+//! It knows nothing of runners, builds or the configuration.
+//!
+//! Begin with [`probe::Probe`].
 
+pub mod cleanup_watchdog;
+pub mod emergency_alloc;
 pub mod errno;
+pub mod files;
 pub mod filesystem;
-pub mod footprint;
 pub mod fork;
-pub mod guard;
 pub mod handshake;
 pub mod idmap;
+pub mod libc_ext;
+pub mod memory_trim;
 pub mod output;
 pub mod passwd;
+pub mod poll;
 pub mod posix_spawn;
 pub mod pre_exec;
-pub mod printable;
+pub mod probe;
+pub mod proc_scrub;
 pub mod process;
+pub mod procfs;
 pub mod program;
-pub mod raw;
-pub mod ready;
-pub mod reserve;
-pub mod rooms;
 pub mod scratch;
-pub mod scrub;
 pub mod syscalls;
-pub mod trial;
 pub mod userns;
+pub mod userns_probe;

@@ -1,7 +1,7 @@
-//! Writing to a descriptor that others hold too, and that may never take anything again.
+//! Writes to a descriptor that other processes share and that may never accept data again.
 //!
-//! A job can make the shared stdout non-blocking (Node.js does), stop the terminal's output, or leave a
-//! reader that sleeps. PID 1 waits for none of them longer than it can afford.
+//! A job can make the shared stdout non-blocking (Node.js does), stop the terminal's output, or leave a reader that
+//! sleeps. PID 1 waits for it only for a limited time.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::ready::{self, Want};
+use super::poll::{self, Interest};
 
-/// What poll(2) calls writable takes so much without blocking, `PIPE_BUF` in pipe(7).
+/// A descriptor that poll(2) calls writable accepts this many bytes without blocking, `PIPE_BUF` in pipe(7).
 const CHUNK: usize = 4096;
 
-/// Writes everything, or gives up when nothing more is taken for as long as `patience`.
+/// Writes all bytes. Gives up if nothing more is accepted for as long as `timeout`.
 ///
 /// # Errors
 /// `TimedOut`, else as write(2).
-pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result<()> {
+pub fn write_all(to: &impl AsFd, bytes: &[u8], timeout: Duration) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
-        ready::wait_until(to, Want::Write, Instant::now() + patience)?;
+        poll::wait_until(to, Interest::Write, Instant::now() + timeout)?;
         let chunk = &left[..left.len().min(CHUNK)];
         match nix::unistd::write(to, chunk) {
             Ok(written) => left = &left[written..],
@@ -32,6 +32,30 @@ pub fn write_all(to: &impl AsFd, bytes: &[u8], patience: Duration) -> io::Result
     Ok(())
 }
 
+/// Returns whether a character moves a terminal's cursor, or reorders or hides the text around it.
+#[must_use]
+pub fn is_unprintable(character: char) -> bool {
+    let invisible = matches!(
+        character,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    character.is_control() || invisible
+}
+
+/// Returns the text with such characters escaped, except for those in `kept`.
+#[must_use]
+pub fn escape_unprintable(text: &str, kept: &[char]) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unprintable(character) && !kept.contains(&character) {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,7 +64,7 @@ mod tests {
     use std::io::ErrorKind;
 
     #[test]
-    fn a_reader_that_sleeps_is_waited_for_only_so_long() {
+    fn write_all_gives_up_on_a_sleeping_reader() {
         let (_reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
         let text = vec![b'x'; 1 << 20];
         let stuck = write_all(&writer, &text, Duration::from_millis(20));
@@ -48,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_somebody_made_non_blocking_still_gets_it_all() {
+    fn write_all_completes_on_a_non_blocking_pipe() {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).unwrap();
         let text = vec![b'x'; 1 << 20];
         let slow = std::thread::spawn(move || {
@@ -66,5 +90,12 @@ mod tests {
         write_all(&writer, &text, Duration::from_secs(30)).unwrap();
         drop(writer);
         assert_eq!(slow.join().unwrap(), text.len());
+    }
+
+    #[test]
+    fn escape_unprintable_keeps_only_the_given_characters() {
+        let text = "ä\u{1b}[31m\n\u{202e}";
+        assert_eq!(escape_unprintable(text, &[]), "ä\\u{1b}[31m\\n\\u{202e}");
+        assert_eq!(escape_unprintable(text, &['\n']), "ä\\u{1b}[31m\n\\u{202e}");
     }
 }

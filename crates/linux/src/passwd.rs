@@ -1,13 +1,13 @@
-//! The user database, passwd(5), read without the C library.
+//! The user database, passwd(5), without the C library.
 //!
-//! A static program's getpwuid(3) loads shared libraries for it (nsswitch.conf(5)), of whatever version is
-//! there, and asks daemons over sockets. In an image the file is all there is.
+//! In a static program getpwuid(3) loads shared libraries (nsswitch.conf(5)), of whatever version is installed, and
+//! sends requests to daemons. In an image the file is the whole database.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// One user of the database.
+/// A user of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The login name.
@@ -16,7 +16,7 @@ pub struct User {
     pub home: PathBuf,
 }
 
-/// The first user with this number; `None` where nobody has it, or there is no database.
+/// Returns the first user with this uid; `None` if there is no such user or no database.
 #[must_use]
 pub fn user(uid: u32) -> Option<User> {
     find(&std::fs::read("/etc/passwd").ok()?, uid)
@@ -29,7 +29,7 @@ fn find(database: &[u8], uid: u32) -> Option<User> {
         .map(|(_, user)| user)
 }
 
-/// `name:password:uid:gid:comment:home:shell`, no field missing.
+/// Parses `name:password:uid:gid:comment:home:shell`, with no field missing.
 fn parse(line: &[u8]) -> Option<(u32, User)> {
     let fields: Vec<&[u8]> = line.split(|&byte| byte == b':').collect();
     let &[name, _, uid, _, _, home, _] = fields.as_slice() else {
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_user_with_the_number_counts() {
+    fn find_returns_the_first_user_with_the_uid() {
         let database = "root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/toor:/bin/sh\n";
         let root = find(database.as_bytes(), 0).unwrap();
         assert_eq!((root.name.as_str(), root.home), ("root", "/root".into()));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_user_is_passed_over() {
+    fn find_ignores_malformed_lines() {
         let database = "# 0:0\n+::::::\nshort:x:5\na:x:-1:0::/a:\nb:x:5:0:::\nc:x:7:0:\u{e9}:/c:";
         assert_eq!(home(database, 5), Some(PathBuf::new()));
         assert_eq!(home(database, 7), Some("/c".into()));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_of_this_machine_agrees_with_the_c_library() {
+    fn user_agrees_with_getpwuid() {
         for uid in [0, 1, 2, 65534] {
             let theirs = nix::unistd::User::from_uid(uid.into()).unwrap();
             let theirs = theirs.map(|user| (user.name, user.dir));

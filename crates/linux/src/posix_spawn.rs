@@ -1,4 +1,4 @@
-//! posix_spawn(3), which copies no page table as fork(2) does, with what the standard library keeps to itself: the
+//! posix_spawn(3), which copies no page table as fork(2) does. The standard library uses it too, but cannot set the
 //! child's signal mask.
 #![allow(unsafe_code)]
 
@@ -13,30 +13,30 @@ use std::ptr::null_mut;
 
 use nix::libc::{self, c_char, c_int};
 
-/// Where execvp(3) looks without a PATH.
+/// The PATH that execvp(3) uses if there is no PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
-/// What runs a script that names no interpreter, execvp(3).
+/// The program that runs a script without an interpreter line, execvp(3).
 const SHELL: &CStr = c"/bin/sh";
 
-/// What to start: in a process group of its own, with an empty signal mask and default dispositions.
+/// A program to start, in its own process group, with an empty signal mask and default dispositions.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// A path, or a name that is looked up in the PATH of `environment`.
     pub name: &'a OsStr,
-    /// Arguments after the name.
+    /// The arguments after the name.
     pub arguments: &'a [OsString],
     /// The whole environment.
     pub environment: &'a [(OsString, OsString)],
-    /// Working directory.
+    /// The working directory.
     pub directory: &'a Path,
-    /// Becomes its stdin in place of ours.
+    /// The descriptor that becomes stdin; without it stdin is inherited.
     pub stdin: Option<BorrowedFd<'a>>,
 }
 
 /// Starts the program and returns its pid.
 ///
 /// # Errors
-/// As posix_spawn(3), which tells of execve(2) too; `EINVAL` for a text that holds a NUL.
+/// As posix_spawn(3), with the errors of execve(2); `EINVAL` for a text with a NUL.
 pub fn spawn(program: &Program) -> io::Result<i32> {
     let mut argv = vec![text(program.name)?];
     for argument in program.arguments {
@@ -72,14 +72,14 @@ pub fn spawn(program: &Program) -> io::Result<i32> {
     Err(io::Error::from_raw_os_error(refused))
 }
 
-/// The paths that the program may have, as execvp(3) tries them.
+/// Returns the paths that the program may have, in the order of execvp(3).
 fn candidates(program: &Program) -> io::Result<Vec<CString>> {
     if program.name.as_bytes().contains(&b'/') {
         return Ok(vec![text(program.name)?]);
     }
     let path = program.environment.iter().find(|(name, _)| name == "PATH");
     let path = path.map_or(OsStr::new(DEFAULT_PATH), |(_, value)| value);
-    // Each attempt is a process, so that only what is there is tried; what a directory hides may be.
+    // Each attempt costs a process, so only existing files are tried, and those in a directory that cannot be searched.
     let is_there = |path: &PathBuf| program.directory.join(path).try_exists().unwrap_or(true);
     std::env::split_paths(path)
         .map(|directory| directory.join(program.name))
@@ -105,8 +105,8 @@ fn execute(
     };
     let (argv, environment) = (pointers(argv), pointers(environment));
     let mut pid = 0;
-    // SAFETY: all pointers are to values that outlive the call, both lists end with a null pointer, and nothing is
-    // written to but `pid`.
+    // SAFETY: all pointers are to values that outlive the call, both lists end with a null pointer, and only `pid` is
+    // written.
     check(unsafe {
         libc::posix_spawn(
             &raw mut pid,
@@ -120,7 +120,7 @@ fn execute(
     Ok(pid)
 }
 
-/// These functions return an errno instead of setting it.
+/// Converts the result of functions that return an errno instead of setting it.
 fn check(errno: c_int) -> Result<(), c_int> {
     if errno == 0 { Ok(()) } else { Err(errno) }
 }
@@ -135,16 +135,16 @@ impl Attributes {
         let flags = libc::POSIX_SPAWN_SETPGROUP
             | libc::POSIX_SPAWN_SETSIGMASK
             | libc::POSIX_SPAWN_SETSIGDEF;
-        // SAFETY: init, sigemptyset and sigfillset fill what the others read; none keeps a pointer.
+        // SAFETY: init, sigemptyset and sigfillset fill what the other calls read; no call keeps a pointer.
         let made = unsafe {
             check(libc::posix_spawnattr_init(attributes.as_mut_ptr())).map(|()| {
                 let mut attributes = Self(attributes.assume_init());
                 libc::sigemptyset(mask.as_mut_ptr());
                 libc::sigfillset(all.as_mut_ptr());
-                // A group of its own, named after it. These four fail for flags that are not known only.
+                // Group 0 is a new group with the child's pid. These four calls fail only for unknown flags.
                 libc::posix_spawnattr_setpgroup(&raw mut attributes.0, 0);
                 libc::posix_spawnattr_setsigmask(&raw mut attributes.0, mask.as_ptr());
-                // Unless told so, the C library asks for each disposition before it sets it.
+                // Without this the C library reads each disposition before it sets it.
                 libc::posix_spawnattr_setsigdefault(&raw mut attributes.0, all.as_ptr());
                 libc::posix_spawnattr_setflags(&raw mut attributes.0, flags as libc::c_short);
                 attributes
@@ -156,14 +156,14 @@ impl Attributes {
 
 impl Drop for Attributes {
     fn drop(&mut self) {
-        // SAFETY: it was initialized, and nobody uses it any more.
+        // SAFETY: it was initialized and is not used any more.
         unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
     }
 }
 
 struct Actions(libc::posix_spawn_file_actions_t);
 
-// Its sister that takes a path is a weak symbol of the standard library's, and with that absent from a static binary.
+// The standard library has a function of this kind that takes a path, as a weak symbol, which a static binary lacks.
 unsafe extern "C" {
     fn posix_spawn_file_actions_addfchdir_np(
         actions: *mut libc::posix_spawn_file_actions_t,
@@ -174,7 +174,7 @@ unsafe extern "C" {
 impl Actions {
     fn new() -> io::Result<Self> {
         let mut actions = MaybeUninit::uninit();
-        // SAFETY: init fills it where it succeeds.
+        // SAFETY: init fills it if it succeeds.
         let made = unsafe {
             check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))
                 .map(|()| Self(actions.assume_init()))
@@ -199,7 +199,7 @@ impl Actions {
 
 impl Drop for Actions {
     fn drop(&mut self) {
-        // SAFETY: it was initialized, and nobody uses it any more.
+        // SAFETY: it was initialized and is not used any more.
         unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
     }
 }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_looked_up_as_execvp_does() {
+    fn spawn_looks_up_names_as_execvp_does() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("script");
         std::fs::write(&file, "exit $1").unwrap();
@@ -242,7 +242,7 @@ mod tests {
         std::fs::set_permissions(&file, mode(0o644)).unwrap();
         let refused = run("script", &["3"], Some(directory.path())).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(libc::EACCES));
-        // Without a first line that names an interpreter, the shell's.
+        // A script without an interpreter line runs in the shell.
         std::fs::set_permissions(&file, mode(0o755)).unwrap();
         assert_eq!(exited(run("script", &["3"], Some(directory.path()))), 3);
         assert_eq!(exited(run("sh", &["-c", "exit 4"], None)), 4);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_and_a_nul_have_their_errors() {
+    fn spawn_rejects_a_missing_directory_and_a_nul() {
         let missing = spawn(&Program {
             name: OsStr::new("/bin/true"),
             arguments: &[],

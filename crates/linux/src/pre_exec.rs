@@ -1,4 +1,4 @@
-//! What a child does between fork(2) and execve(2), where nothing but async-signal-safe calls is made, signal-safety(7).
+//! Code of a child between fork(2) and execve(2). It makes async-signal-safe calls only, signal-safety(7).
 #![allow(unsafe_code)]
 
 use std::io::{self, stdin};
@@ -9,8 +9,7 @@ use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::unistd::{getpid, tcsetpgrp};
 
-/// `command` makes its own process group the foreground of the terminal that is its stdin, and begins with an empty signal
-/// mask.
+/// Makes the process group of `command` the foreground of the terminal that is its stdin, and empties its signal mask.
 ///
 /// The command must be the leader of its group.
 pub fn take_foreground(command: &mut Command) {
@@ -18,12 +17,12 @@ pub fn take_foreground(command: &mut Command) {
     unsafe { command.pre_exec(take_terminal) };
 }
 
-/// In the child, which is the leader of its group.
+/// Runs in the child, which is the leader of its group.
 fn take_terminal() -> io::Result<()> {
-    // We are still in the background here, where tcsetpgrp raises SIGTTOU unless that is blocked, as it is in us. The
-    // terminal may have gone meanwhile; the runner then starts without one.
+    // The group is still in the background here. tcsetpgrp raises SIGTTOU there unless the signal is blocked, as it is.
+    // The terminal may have gone; then the runner starts without one.
     let _ = tcsetpgrp(stdin(), getpid());
-    // Last: a signal that was waiting meets its default disposition, not ours.
+    // This comes last, so that a pending signal meets its default disposition and not that of this process.
     SigSet::empty().thread_set_mask()?;
     Ok(())
 }
@@ -31,9 +30,10 @@ fn take_terminal() -> io::Result<()> {
 /// The number of openat2(2) on every architecture.
 const OPENAT2: u32 = 437;
 
-/// Answers openat2(2) with ENOSYS, as Linux before 5.6 does, for `command` and its children: seccomp(2). The tests of the
-/// wipe see with it what such a kernel does.
-pub fn without_openat2(command: &mut Command) {
+/// Makes openat2(2) fail with ENOSYS for `command` and its children, as on Linux before 5.6. Uses seccomp(2).
+///
+/// The tests of the wipe use it.
+pub fn deny_openat2(command: &mut Command) {
     #[allow(clippy::cast_possible_truncation, reason = "BPF's codes have 16 bits")]
     let statement = |code: u32, jt, jf, k| libc::sock_filter {
         code: code as u16,
@@ -43,7 +43,7 @@ pub fn without_openat2(command: &mut Command) {
     };
     let refused = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
     let mut filter = [
-        // The system call's number stands first in struct seccomp_data.
+        // The system call's number is the first field of struct seccomp_data.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, OPENAT2),
         statement(libc::BPF_RET | libc::BPF_K, 0, 0, refused),
@@ -54,7 +54,7 @@ pub fn without_openat2(command: &mut Command) {
             len: 4,
             filter: filter.as_mut_ptr(),
         };
-        // SAFETY: between fork and exec only prctl(2) is called, with a program that lives until it returns.
+        // SAFETY: only prctl(2) is called between fork and exec, with a program that lives until it returns.
         let done = unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
                 && libc::prctl(
@@ -69,18 +69,18 @@ pub fn without_openat2(command: &mut Command) {
             Err(io::Error::last_os_error())
         }
     };
-    // SAFETY: the closure calls nothing but prctl(2), which is async-signal-safe, and allocates nothing.
+    // SAFETY: the closure calls prctl(2) only, which is async-signal-safe, and allocates nothing.
     unsafe { command.pre_exec(install) };
 }
 
 /// Lowers the number of descriptors that `command` may have, setrlimit(2) `RLIMIT_NOFILE`.
-pub fn limit_files(command: &mut Command, number: u64) {
+pub fn limit_open_files(command: &mut Command, number: u64) {
     let limit = libc::rlimit {
         rlim_cur: number,
         rlim_max: number,
     };
     let lower = move || {
-        // SAFETY: the limit is a value of our own that is only read.
+        // SAFETY: the limit is a local value that is only read.
         if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0 {
             Ok(())
         } else {

@@ -1,20 +1,20 @@
-//! What prctl(2) and capabilities(7) say about this very process.
+//! prctl(2), capabilities(7) and limits of this process.
 
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid, setresgid, setresuid};
 
-/// Makes this process unreadable for others of the same uid: no ptrace, no `/proc/PID/{mem,environ,fd,maps}`.
+/// Makes this process unreadable for other processes of the same uid: no ptrace, no `/proc/PID/{mem,environ,fd,maps}`.
 ///
-/// The setting is lost at each execve(2). Source: `PR_SET_DUMPABLE` in prctl(2), ptrace(2) access checks.
+/// Each execve(2) resets the setting. Source: `PR_SET_DUMPABLE` in prctl(2), ptrace(2) access checks.
 ///
 /// # Errors
 /// As prctl(2).
-pub fn hide() -> Result<(), Errno> {
+pub fn set_undumpable() -> Result<(), Errno> {
     nix::sys::prctl::set_dumpable(false)
 }
 
-/// Makes orphans of our descendants our own children, `PR_SET_CHILD_SUBREAPER`.
+/// Makes orphans among our descendants our own children, `PR_SET_CHILD_SUBREAPER`.
 ///
 /// # Errors
 /// As prctl(2).
@@ -24,11 +24,11 @@ pub fn become_subreaper() -> Result<(), Errno> {
 
 /// Gives up every capability in the ambient, inheritable, effective and permitted sets.
 ///
-/// The bounding set stays: `newuidmap` takes its file capabilities from it. Some engines give a
-/// non-root user ambient capabilities, Kubernetes does not; after this both are alike.
+/// The bounding set stays: `newuidmap` takes its file capabilities from it. Some engines give a non-root user ambient
+/// capabilities and Kubernetes does not; after this call both are alike.
 ///
 /// # Errors
-/// The set and what the kernel said.
+/// The set and the error of the kernel.
 pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
     for set in [
         CapSet::Ambient,
@@ -44,24 +44,25 @@ pub fn drop_capabilities() -> Result<(), caps::errors::CapsError> {
 /// A user and a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    /// The user.
+    /// The user id.
     pub uid: u32,
-    /// The group.
+    /// The group id.
     pub gid: u32,
 }
 
 impl Identity {
-    /// Whose files this process works with: its own, but for [`become_mapper`]. setfsuid(2): an id that is none changes
-    /// nothing, and gives the present one.
+    /// Returns the file system ids of this thread. They differ from the effective ids only after [`become_mapper`].
+    ///
+    /// setfsuid(2) with an invalid id returns the current one unchanged.
     #[must_use]
-    pub fn of_files() -> Self {
+    pub fn filesystem() -> Self {
         Self {
             uid: setfsuid(Uid::from_raw(u32::MAX)).as_raw(),
             gid: setfsgid(Gid::from_raw(u32::MAX)).as_raw(),
         }
     }
 
-    /// Who this process is to others.
+    /// Returns the effective ids of this process.
     #[must_use]
     pub fn effective() -> Self {
         Self {
@@ -70,30 +71,31 @@ impl Identity {
         }
     }
 
-    /// From here on files are this one's to this thread.
-    pub fn work_with_files(self) {
-        // The group first: changing it is a user's right. With CAP_SETUID and CAP_SETGID neither is refused.
+    /// Makes these the file system ids of this thread.
+    pub fn set_filesystem_ids(self) {
+        // The group comes first, because changing it is a right of the user. With CAP_SETUID and CAP_SETGID no call
+        // fails.
         setfsgid(Gid::from_raw(self.gid));
         setfsuid(Uid::from_raw(self.uid));
     }
 }
 
-/// Does something with the files of who this process is, `/proc` of its children for example.
-pub fn as_oneself<T>(work: impl FnOnce() -> T) -> T {
-    let (files, own) = (Identity::of_files(), Identity::effective());
+/// Runs `work` with the effective ids as the file system ids, to write to `/proc` of a child for example.
+pub fn with_effective_ids<T>(work: impl FnOnce() -> T) -> T {
+    let (files, own) = (Identity::filesystem(), Identity::effective());
     if files == own {
         return work();
     }
     let open = nix::sys::prctl::get_dumpable().unwrap_or(false);
-    own.work_with_files();
+    own.set_filesystem_ids();
     let done = work();
-    files.work_with_files();
-    // Each change sets it anew, to fs.suid_dumpable.
+    files.set_filesystem_ids();
+    // Each change of ids resets it to fs.suid_dumpable.
     let _ = nix::sys::prctl::set_dumpable(open);
     done
 }
 
-/// Whether [`become_mapper`] can succeed: as root, or with file capabilities of this program.
+/// Returns whether [`become_mapper`] can succeed: as root, or with file capabilities of this program.
 #[must_use]
 pub fn can_map() -> bool {
     may_map(CapSet::Permitted)
@@ -101,13 +103,13 @@ pub fn can_map() -> bool {
 
 const MAPPING: [Capability; 2] = [Capability::CAP_SETUID, Capability::CAP_SETGID];
 
-/// Becomes `own`, and goes on working with the files of `files`; keeps the two rights that map ids for others, which none
-/// of what we start has.
+/// Becomes `own` and keeps working with the files of `files`.
 ///
-/// kill(2), prlimit(2) and ptrace(2) ask for who a process is, not for whose files it works with.
+/// Keeps the two capabilities that map ids for other processes; no child inherits them. kill(2), prlimit(2) and
+/// ptrace(2) check the effective ids and not the file system ids.
 ///
 /// # Errors
-/// What the kernel said.
+/// The error of the kernel.
 pub fn become_mapper(own: Identity, files: Identity) -> Result<(), caps::errors::CapsError> {
     let kept = MAPPING.into();
     for set in [CapSet::Ambient, CapSet::Inheritable] {
@@ -115,21 +117,21 @@ pub fn become_mapper(own: Identity, files: Identity) -> Result<(), caps::errors:
     }
     caps::set(None, CapSet::Effective, &kept)?;
     become_keeping(own, &kept)?;
-    files.work_with_files();
-    match Identity::of_files() == files {
-        true => Ok(()),
-        false => Err(caps::errors::CapsError::from(format!(
-            "the files of user {}: refused",
-            files.uid
-        ))),
+    files.set_filesystem_ids();
+    if Identity::filesystem() == files {
+        return Ok(());
     }
+    Err(caps::errors::CapsError::from(format!(
+        "setfsuid({}): refused",
+        files.uid
+    )))
 }
 
-/// With every right in a namespace: becomes one of its users, and keeps the right to kill there.
+/// Becomes a user of this namespace and keeps `CAP_KILL`. Needs every capability in the namespace.
 ///
 /// # Errors
-/// What the kernel said.
-pub fn become_killer(user: Identity) -> Result<(), caps::errors::CapsError> {
+/// The error of the kernel.
+pub fn become_user_with_cap_kill(user: Identity) -> Result<(), caps::errors::CapsError> {
     become_keeping(user, &[Capability::CAP_KILL].into())
 }
 
@@ -143,7 +145,7 @@ fn become_keeping(own: Identity, kept: &caps::CapsHashSet) -> Result<(), caps::e
     caps::set(None, CapSet::Permitted, kept)
 }
 
-/// Whether this process may write the id maps of the namespaces that its children make.
+/// Returns whether this process may write the id maps of its children's namespaces.
 #[must_use]
 pub fn is_mapper() -> bool {
     may_map(CapSet::Effective)
@@ -155,13 +157,13 @@ fn may_map(set: CapSet) -> bool {
         .all(|&right| caps::has_cap(None, set, right).unwrap_or(false))
 }
 
-/// As root: takes the right to trace processes that are not dumpable from all that we start, for we are one.
+/// Takes `CAP_SYS_PTRACE` from all children, as root: it would let them trace this process, which is not dumpable.
 ///
-/// User namespaces below have a bounding set of their own, so nothing else changes for a build.
+/// A user namespace below has its own bounding set, so builds do not change.
 ///
 /// # Errors
-/// What the kernel said.
-pub fn drop_tracing() -> Result<(), caps::errors::CapsError> {
+/// The error of the kernel.
+pub fn drop_cap_sys_ptrace() -> Result<(), caps::errors::CapsError> {
     let right = Capability::CAP_SYS_PTRACE;
     for set in [CapSet::Bounding, CapSet::Ambient, CapSet::Inheritable] {
         if caps::has_cap(None, set, right)? {
@@ -171,11 +173,11 @@ pub fn drop_tracing() -> Result<(), caps::errors::CapsError> {
     Ok(())
 }
 
-/// Sends us SIGTERM when our parent ends, be it while this is set.
+/// Makes the kernel send us SIGTERM when our parent ends, even if it ends during this call.
 ///
 /// # Errors
 /// As prctl(2) and kill(2).
-pub fn end_with_parent() -> Result<(), Errno> {
+pub fn terminate_with_parent() -> Result<(), Errno> {
     let parent = nix::unistd::getppid();
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
     if nix::unistd::getppid() == parent {
@@ -184,25 +186,25 @@ pub fn end_with_parent() -> Result<(), Errno> {
     nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM)
 }
 
-/// Takes as many descriptors as the hard limit has, whatever was made of the soft one.
-pub fn take_descriptors() {
+/// Raises the soft limit of descriptors to the hard limit.
+pub fn raise_nofile_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Up to the hard limit it is always allowed.
+        // A raise up to the hard limit is always allowed.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
-/// What this process has, memory and descriptors, does not leave it by way of those that it starts.
-pub fn keep_to_itself() {
-    no_core_dumps();
+/// Stops children inheriting state: disables core dumps and sets `FD_CLOEXEC` on every descriptor above 2.
+pub fn isolate_from_children() {
+    disable_core_dumps();
     for descriptor in descriptors().into_iter().filter(|number| *number > 2) {
-        // One that is closed meanwhile is not inherited either.
-        let _ = super::raw::close_on_exec(descriptor);
+        // A descriptor that was closed meanwhile is not inherited either.
+        let _ = super::libc_ext::close_on_exec(descriptor);
     }
 }
 
-/// The numbers of this process's descriptors, one that is closed by now among them.
+/// Lists the descriptors of this process, and the one that lists them.
 fn descriptors() -> Vec<i32> {
     let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
     let names = entries.flatten().map(|entry| entry.file_name());
@@ -211,11 +213,12 @@ fn descriptors() -> Vec<i32> {
         .collect()
 }
 
-/// No memory of this process or of those it starts is ever written down: setrlimit(2), `RLIMIT_CORE`. 0 would still feed a
-/// core_pattern that is a pipe, as systemd-coredump's and apport's are; 1 is what the kernel refuses to both, core(5) and
-/// `do_coredump` in fs/coredump.c.
-fn no_core_dumps() {
+/// Disables core dumps of this process and its children, setrlimit(2) `RLIMIT_CORE`.
+///
+/// With 0 the kernel still writes to a core_pattern that is a pipe (systemd-coredump, apport). With 1 it refuses both.
+/// Sources: core(5), `do_coredump` in fs/coredump.c.
+fn disable_core_dumps() {
     use nix::sys::resource::{Resource, setrlimit};
-    // Lowering a limit is always allowed; where it is 0 already, that stays.
+    // Lowering a limit is always allowed, and a limit of 0 stays.
     let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
 }

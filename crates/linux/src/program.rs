@@ -1,4 +1,4 @@
-//! Programs: where PATH has them, whether this machine can execute them, and what capabilities their file grants.
+//! Programs: their paths, versions and machines, and the privileges that their files grant.
 //!
 //! Sources: elf(5), capabilities(7) "File capabilities", linux/capability.h `vfs_cap_data`.
 
@@ -10,17 +10,17 @@ use std::process::Stdio;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{trial, userns};
+use super::{probe, userns};
 
-/// The program `name` in our PATH, or at its path.
+/// Returns the path of the program `name` in our PATH, or of the program at that path.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
     which::which(name).ok()
 }
 
-/// The machine that an ELF file is made for, if it is not this one.
+/// Returns the machine of an ELF file if it is not this machine.
 ///
-/// Scripts and whatever cannot be read are left to execve(2).
+/// `None` for scripts and for files that cannot be read: execve(2) decides about them.
 #[must_use]
 pub fn foreign_machine(path: &Path) -> Option<String> {
     let machine = elf_machine(path)?;
@@ -28,37 +28,39 @@ pub fn foreign_machine(path: &Path) -> Option<String> {
     (machine != own).then(|| machine_name(machine))
 }
 
-/// What a program says of itself.
+/// The version that a program reports.
 #[derive(Debug)]
 pub struct Version {
     /// The first three numbers, for comparison.
     pub numbers: [u32; 3],
-    /// The line that holds them.
+    /// The line that contains them.
     pub text: String,
 }
 
-/// Asks a program for its version. It ends with us, and HOME is `home`: even for that, buildah writes there.
+/// Runs a program with `--version`. The kernel kills it when this process ends.
+///
+/// HOME, TMPDIR and XDG_RUNTIME_DIR are `home`, because buildah writes there even then.
 ///
 /// # Errors
-/// That it could not be run, or what it said in place of a version.
+/// The program could not be run, or its exit status and the last line of its stderr if it printed no version.
 pub fn version(path: &Path, home: &Path) -> std::io::Result<Version> {
-    let output = trial::again(userns::BOUND)
+    let output = probe::command(userns::BOUND)
         .arg(path)
         .arg("--version")
         .envs(["HOME", "TMPDIR", "XDG_RUNTIME_DIR"].map(|name| (name, home)))
         .stdin(Stdio::null())
         .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().last().unwrap_or_default().to_owned();
-    let wrong = || std::io::Error::other(format!("--version: {}: {said}", output.status));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stderr = stderr.lines().last().unwrap_or_default().to_owned();
+    let wrong = || std::io::Error::other(format!("--version: {}: {stderr}", output.status));
     if !output.status.success() {
         return Err(wrong());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().find_map(told).ok_or_else(wrong)
+    text.lines().find_map(parse_version_line).ok_or_else(wrong)
 }
 
-fn told(line: &str) -> Option<Version> {
+fn parse_version_line(line: &str) -> Option<Version> {
     let mut words = line.split_whitespace().filter(|word| word.contains('.'));
     let numbers = words.find_map(version_numbers)?;
     let text = line.trim().to_owned();
@@ -87,7 +89,7 @@ fn elf_machine(path: &Path) -> Option<u16> {
     header.starts_with(b"\x7fELF").then_some(machine)
 }
 
-/// Whether a 64-bit ELF program needs no interpreter (a dynamic linker), elf(5) `PT_INTERP`.
+/// Returns whether a 64-bit ELF program needs no interpreter (no dynamic linker), elf(5) `PT_INTERP`.
 #[must_use]
 pub fn is_static(path: &Path) -> bool {
     const PT_INTERP: u64 = 3;
@@ -127,31 +129,31 @@ fn machine_name(machine: u16) -> String {
     }
 }
 
-/// What a program's file adds to the rights of who runs it.
+/// The privileges that a program's file adds to those of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rights {
-    /// The set-user-id bit, and root as the owner.
+pub struct FilePrivileges {
+    /// The file has the set-user-id bit, and root owns it.
     pub setuid_root: bool,
-    /// Permitted capabilities of the file, a bit each.
+    /// The permitted file capabilities, one bit each.
     pub permitted: u64,
-    /// Whether they become effective by themselves.
+    /// The capabilities become effective by themselves.
     pub effective: bool,
-    /// Neither counts on a file system mounted nosuid.
+    /// The file system is mounted nosuid, so the kernel ignores the others.
     pub nosuid: bool,
 }
 
-/// The rights that the file at `path` grants.
+/// Returns the privileges that the file at `path` grants.
 ///
 /// # Errors
 /// As stat(2).
-pub fn rights(path: &Path) -> std::io::Result<Rights> {
+pub fn file_privileges(path: &Path) -> std::io::Result<FilePrivileges> {
     let metadata = std::fs::metadata(path)?;
     let mut buffer = [0; 24];
     let length = rustix::fs::getxattr(path, "security.capability", &mut buffer[..]);
     let (permitted, effective) =
         length.map_or((0, false), |length| file_capabilities(&buffer[..length]));
     let flags = statvfs(path).map_or(FsFlags::empty(), |found| found.flags());
-    Ok(Rights {
+    Ok(FilePrivileges {
         setuid_root: metadata.permissions().mode() & 0o4000 != 0 && metadata.uid() == 0,
         permitted,
         effective,
@@ -159,7 +161,7 @@ pub fn rights(path: &Path) -> std::io::Result<Rights> {
     })
 }
 
-/// The permitted set and the effective flag of a `security.capability` attribute.
+/// Parses the permitted set and the effective flag of a `security.capability` attribute.
 fn file_capabilities(attribute: &[u8]) -> (u64, bool) {
     let word = |index: usize| {
         let bytes = attribute.get(4 * index..4 * index + 4);
@@ -175,8 +177,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_capabilities_are_read_as_setcap_writes_them() {
-        // setcap cap_setuid+ep, as `getfattr -n security.capability -e hex` shows it.
+    fn file_capabilities_reads_what_setcap_writes() {
+        // `setcap cap_setuid+ep` writes this, as `getfattr -n security.capability -e hex` shows.
         let attribute = [
             1, 0, 0, 2, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         ];
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_read_as_programs_write_them() {
+    fn version_numbers_reads_one_to_three_numbers() {
         assert_eq!(version_numbers("1.39.3"), Some([1, 39, 3]));
         assert_eq!(version_numbers("1.10"), Some([1, 10, 0]));
         assert_eq!(version_numbers("1.40.0-dev"), Some([1, 40, 0]));
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_another_machine_is_told_by_its_header() {
+    fn foreign_machine_reads_the_elf_header() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut header = std::fs::read("/proc/self/exe").unwrap()[..64].to_vec();
         header[18] = if header[18] == 22 { 62 } else { 22 };
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_an_interpreter_is_not_static() {
+    fn is_static_rejects_programs_with_an_interpreter() {
         assert!(!is_static(Path::new("/bin/bash")));
         assert!(!is_static(Path::new("/etc/passwd")));
     }

@@ -1,47 +1,50 @@
-//! A directory for trials on a real file system, gone afterwards whatever became of the trial.
+//! Scratch directories of probes, on a real file system, which are removed even if the process is killed.
 //!
-//! A lock on it tells a trial under way from one whose process was killed: the next one removes it, or a guard that
-//! outlives the process (`guard`).
+//! The owner holds a lock on its directory. A directory without a lock is abandoned, and the next probe removes it.
+//! A [watchdog](super::cleanup_watchdog) that outlives the process removes it sooner.
 
 use std::ffi::OsStr;
-use std::fs::{File, Permissions, set_permissions};
+use std::fs::{DirBuilder, File, Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{FlockOperation, flock};
 
-use super::trial::Trial;
+use super::files::random_name;
+use super::probe::Probe;
 
-const PREFIX: &str = ".supervisor-trial.";
-/// Between mkdtemp(3) and flock(2) a directory of another process looks abandoned.
-const SETTLED: Duration = Duration::from_secs(60);
+const PREFIX: &str = ".supervisor-probe.";
+/// A younger directory may be one that another process has made and not locked yet.
+const MIN_AGE: Duration = Duration::from_secs(60);
 
-/// The directory; dropping it removes it.
+/// A directory that is removed when the value is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// Held as long as the trial runs.
-    _lock: Option<Flock<File>>,
+    /// Held as long as the directory is in use.
+    _lock: Option<File>,
 }
 
 impl Scratch {
-    /// Makes one in `place`, or in the nearest directory above it that exists already: the same file
-    /// system that `place` would be made on.
+    /// Makes a directory with mode 0700 in `place`, or in the nearest existing directory above it.
+    ///
+    /// So it is on the file system on which `place` would be made.
     ///
     /// # Errors
-    /// As mkdtemp(3).
-    pub fn beneath(place: &Path) -> std::io::Result<Self> {
-        let place = existing(place);
-        sweep(place);
-        let path = nix::unistd::mkdtemp(&place.join(format!("{}XXXXXX", prefix(&maker()))))?;
+    /// As mkdir(2), and read(2) on `/dev/urandom`.
+    pub fn create_in(place: &Path) -> std::io::Result<Self> {
+        let place = nearest_existing(place);
+        remove_abandoned(place);
+        let path = place.join(format!("{}{}", prefix(&owner()), random_name()?));
+        DirBuilder::new().mode(0o700).create(&path)?;
         let lock = lock(&path);
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -54,50 +57,55 @@ impl Drop for Scratch {
     }
 }
 
-/// Who we are, among all the containers that a volume may be mounted in.
-pub(super) fn maker() -> String {
+/// Identifies this process among the containers that share a volume: the pid and the inode of the PID namespace.
+pub(super) fn owner() -> String {
     let namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino());
     format!("{}-{namespace}", std::process::id())
 }
 
-/// How the names of a maker's directories begin.
-pub(super) fn prefix(maker: &str) -> String {
-    format!("{PREFIX}{maker}.")
+/// Returns the beginning of the names of an owner's directories.
+pub(super) fn prefix(owner: &str) -> String {
+    format!("{PREFIX}{owner}.")
 }
 
-/// `place`, or the nearest directory above it that exists.
+/// Returns `place` if it is a directory, and else the nearest directory above it that exists.
 #[must_use]
-pub fn existing(place: &Path) -> &Path {
+pub fn nearest_existing(place: &Path) -> &Path {
     let mut ancestors = place.ancestors();
-    (ancestors.find(|path| path.is_dir())).unwrap_or(Path::new("/"))
+    ancestors
+        .find(|path| path.is_dir())
+        .unwrap_or(Path::new("/"))
 }
 
-/// Removes `path`: by ourselves, else from inside a user namespace where its subordinate owners are ours.
+/// Removes a scratch directory.
+///
+/// If permission is denied, a child in a user namespace removes it, in which the files of subordinate ids belong to root.
+/// A failure is logged.
 pub fn remove(path: &Path) {
-    if remove_here(path).is_ok() {
+    if remove_directly(path).is_ok() {
         return;
     }
-    let removal = Trial {
+    let removal = Probe {
         name: REMOVE,
         arguments: vec![path.into()],
-        inside: None,
+        forked: None,
         mapped: true,
-        limit: Duration::from_secs(5),
+        timeout: Duration::from_secs(5),
     };
     if let Err(error) = removal.run() {
-        tracing::warn!(directory = %path.display(), %error, "a trial's directory stays behind");
+        tracing::warn!(directory = %path.display(), %error, "a probe's scratch directory could not be removed");
     }
 }
 
-/// The name of the trial that removes a directory.
+/// The name of the probe that removes a directory.
 pub const REMOVE: &str = "remove";
 
-/// The child's side of [`REMOVE`], and our own first attempt.
+/// Removes a directory as the current user; the child of [`REMOVE`] calls it too. A missing directory is no error.
 ///
 /// # Errors
 /// As rmdir(2) and unlink(2).
-pub fn remove_here(path: &Path) -> std::io::Result<()> {
-    // overlayfs makes this one with mode 0, and nobody may list it then.
+pub fn remove_directly(path: &Path) -> std::io::Result<()> {
+    // overlayfs makes this directory with mode 0, so that it cannot be listed.
     let work = path.join("work/work");
     if work.is_dir() && !work.is_symlink() {
         set_permissions(&work, Permissions::from_mode(0o700))?;
@@ -108,31 +116,32 @@ pub fn remove_here(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Removes what earlier trials left in `place` because they were killed.
-pub fn sweep(place: &Path) {
+/// Removes the scratch directories in `place` that killed processes have left.
+pub fn remove_abandoned(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else {
         return;
     };
-    let left = entries
+    let scratch = entries
         .flatten()
-        .filter(|entry| is_ours(&entry.file_name()));
-    for entry in left {
-        let age = entry.metadata().and_then(|found| found.modified()).ok();
-        let age = age.and_then(|modified| modified.elapsed().ok());
-        let settled = age.is_some_and(|age| age > SETTLED);
-        if settled && lock(&entry.path()).is_some() {
+        .filter(|entry| is_scratch(&entry.file_name()));
+    for entry in scratch {
+        let modified = entry.metadata().and_then(|found| found.modified()).ok();
+        let age = modified.and_then(|modified| modified.elapsed().ok());
+        let is_old = age.is_some_and(|age| age > MIN_AGE);
+        if is_old && lock(&entry.path()).is_some() {
             remove(&entry.path());
         }
     }
 }
 
-fn is_ours(name: &OsStr) -> bool {
+fn is_scratch(name: &OsStr) -> bool {
     name.as_bytes().starts_with(PREFIX.as_bytes())
 }
 
-fn lock(path: &Path) -> Option<Flock<File>> {
+fn lock(path: &Path) -> Option<File> {
     let directory = File::open(path).ok()?;
-    Flock::lock(directory, FlockArg::LockExclusiveNonblock).ok()
+    flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(directory)
 }
 
 #[cfg(test)]
@@ -140,9 +149,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_made_where_the_place_would_be_and_is_gone_afterwards() {
+    fn scratch_is_made_above_a_missing_place_and_removed() {
         let root = tempfile::tempdir().unwrap();
-        let scratch = Scratch::beneath(&root.path().join("not/yet")).unwrap();
+        let scratch = Scratch::create_in(&root.path().join("not/yet")).unwrap();
         let path = scratch.path().to_owned();
         assert_eq!(path.parent(), Some(root.path()));
         std::fs::create_dir_all(path.join("work/work/deep")).unwrap();
@@ -152,20 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn only_settled_and_unlocked_directories_are_swept() {
+    fn remove_abandoned_spares_young_and_locked_directories() {
         let root = tempfile::tempdir().unwrap();
-        let young = root.path().join(".supervisor-trial.young");
-        let old = root.path().join(".supervisor-trial.old");
-        let busy = root.path().join(".supervisor-trial.busy");
+        let young = root.path().join(".supervisor-probe.young");
+        let old = root.path().join(".supervisor-probe.old");
+        let busy = root.path().join(".supervisor-probe.busy");
         for path in [&young, &old, &busy] {
             std::fs::create_dir(path).unwrap();
         }
-        let long_ago = std::time::SystemTime::now() - 2 * SETTLED;
+        let long_ago = std::time::SystemTime::now() - 2 * MIN_AGE;
         for path in [&old, &busy] {
             File::open(path).unwrap().set_modified(long_ago).unwrap();
         }
         let held = lock(&busy);
-        sweep(root.path());
+        remove_abandoned(root.path());
         assert_eq!(
             [young.exists(), old.exists(), busy.exists()],
             [true, false, true]

@@ -1,16 +1,18 @@
-//! Whether a filter stands before a system call: each is made so that the kernel itself turns it down, by a known
-//! errno and without any effect. Whoever answers otherwise is the filter.
+//! Finds the system calls that a seccomp filter refuses.
+//!
+//! Each call has invalid arguments, so that the kernel itself refuses it with a known errno and without any effect. Any
+//! other result comes from a filter.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long, c_ulong};
 use serde::{Deserialize, Serialize};
 
-/// The trial that asks for all of them.
+/// The name of the probe that makes all the calls.
 pub const NAME: &str = "syscalls";
 
-/// A system call, the arguments that cannot work, and what an unfiltered kernel says to them.
-struct Probe {
+/// A system call with invalid arguments, and the errno that an unfiltered kernel returns.
+struct SyscallCheck {
     name: &'static str,
     number: c_long,
     arguments: [c_ulong; 5],
@@ -19,17 +21,17 @@ struct Probe {
 
 const NULL: c_ulong = 0;
 const NO_FD: c_ulong = c_ulong::MAX;
-/// `CLONE_NEWUSER` together with `CLONE_FS` is refused by clone(2) as nonsense.
+/// clone(2) refuses `CLONE_NEWUSER` together with `CLONE_FS`.
 #[allow(clippy::cast_sign_loss, reason = "flags")]
 const NONSENSE: c_ulong = (libc::CLONE_NEWUSER | libc::CLONE_FS | libc::SIGCHLD) as c_ulong;
 
-const fn probe(
+const fn check(
     name: &'static str,
     number: c_long,
     arguments: [c_ulong; 5],
     unfiltered: Errno,
-) -> Probe {
-    Probe {
+) -> SyscallCheck {
+    SyscallCheck {
         name,
         number,
         arguments,
@@ -37,28 +39,28 @@ const fn probe(
     }
 }
 
-const PROBES: [Probe; 10] = [
-    probe("unshare", libc::SYS_unshare, [0; 5], Errno::UnknownErrno),
-    probe(
+const CHECKS: [SyscallCheck; 10] = [
+    check("unshare", libc::SYS_unshare, [0; 5], Errno::UnknownErrno),
+    check(
         "clone",
         libc::SYS_clone,
         [NONSENSE, NULL, NULL, NULL, NULL],
         Errno::EINVAL,
     ),
-    probe("clone3", libc::SYS_clone3, [0; 5], Errno::EINVAL),
-    probe("mount", libc::SYS_mount, [0; 5], Errno::EFAULT),
-    probe("umount2", libc::SYS_umount2, [0; 5], Errno::EFAULT),
-    probe("setns", libc::SYS_setns, [NO_FD, 0, 0, 0, 0], Errno::EBADF),
-    probe("chroot", libc::SYS_chroot, [0; 5], Errno::EFAULT),
-    // Without privileges the kernel itself says EPERM: asked again inside a user namespace.
-    probe("pivot_root", libc::SYS_pivot_root, [0; 5], Errno::EFAULT),
-    probe(
+    check("clone3", libc::SYS_clone3, [0; 5], Errno::EINVAL),
+    check("mount", libc::SYS_mount, [0; 5], Errno::EFAULT),
+    check("umount2", libc::SYS_umount2, [0; 5], Errno::EFAULT),
+    check("setns", libc::SYS_setns, [NO_FD, 0, 0, 0, 0], Errno::EBADF),
+    check("chroot", libc::SYS_chroot, [0; 5], Errno::EFAULT),
+    // Without privileges the kernel itself returns EPERM, so it is called in a user namespace.
+    check("pivot_root", libc::SYS_pivot_root, [0; 5], Errno::EFAULT),
+    check(
         "keyctl",
         libc::SYS_keyctl,
         [0xffff, 0, 0, 0, 0],
         Errno::EOPNOTSUPP,
     ),
-    probe(
+    check(
         "openat2",
         libc::SYS_openat2,
         [NO_FD, NULL, NULL, 0, 0],
@@ -66,66 +68,66 @@ const PROBES: [Probe; 10] = [
     ),
 ];
 
-/// What was heard so far, and what is being asked: a filter that kills leaves the name behind.
+/// The calls that a filter refused so far. If the filter kills the child, `pending` names the call that it made.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
-    /// Refused calls with errno(3)'s number.
+pub struct FilterReport {
+    /// The refused calls with the number of the error, errno(3).
     pub refused: Vec<(String, i32)>,
-    /// Asked, but not answered yet.
-    pub asking: Option<String>,
+    /// The call that has been made and has not returned.
+    pub pending: Option<String>,
 }
 
-/// The child's side: asks for each and prints after each what was heard.
-pub fn child() {
-    let mut heard = Heard::default();
-    for probe in &PROBES {
-        if probe.name == "pivot_root" {
+/// Makes the calls in the child, and prints a report before and after each of them.
+pub fn run_in_child() {
+    let mut report = FilterReport::default();
+    for check in &CHECKS {
+        if check.name == "pivot_root" {
             continue;
         }
-        heard.asking = Some(probe.name.to_owned());
-        print(&heard);
-        if let Some(errno) = refusal(probe) {
-            heard.refused.push((probe.name.to_owned(), errno as i32));
+        report.pending = Some(check.name.to_owned());
+        print(&report);
+        if let Some(errno) = refusal(check) {
+            report.refused.push((check.name.to_owned(), errno as i32));
         }
     }
-    heard.asking = None;
-    print(&heard);
+    report.pending = None;
+    print(&report);
 }
 
-fn print(heard: &Heard) {
-    println!("{}", serde_json::to_string(heard).unwrap_or_default());
+fn print(report: &FilterReport) {
+    println!("{}", serde_json::to_string(report).unwrap_or_default());
 }
 
-/// Asks for pivot_root(2) where we have every capability. How it is refused, if it is.
+/// Makes an invalid call of pivot_root(2), which needs every capability. Returns the error of a filter.
 #[must_use]
 pub fn pivot_root_refused() -> Option<Errno> {
-    let probe = PROBES.iter().find(|probe| probe.name == "pivot_root")?;
-    refusal(probe)
+    let check = CHECKS.iter().find(|check| check.name == "pivot_root")?;
+    refusal(check)
 }
 
-fn refusal(probe: &Probe) -> Option<Errno> {
-    let [a, b, c, d, e] = probe.arguments;
-    // SAFETY: every pointer among the arguments is NULL, which the kernel reports as EFAULT or EINVAL before it
-    // does anything; unshare(0) changes nothing, and clone's flags contradict each other, so no process is made.
-    let answer = unsafe { libc::syscall(probe.number, a, b, c, d, e) };
-    let errno = if answer == -1 {
+fn refusal(check: &SyscallCheck) -> Option<Errno> {
+    let [a, b, c, d, e] = check.arguments;
+    // SAFETY: every pointer among the arguments is NULL. The kernel reports it as EFAULT or EINVAL before it does
+    // anything. unshare(0) changes nothing, and clone's flags contradict each other, so no process is made.
+    let result = unsafe { libc::syscall(check.number, a, b, c, d, e) };
+    let errno = if result == -1 {
         Errno::last()
     } else {
         Errno::UnknownErrno
     };
-    (errno != probe.unfiltered).then_some(errno)
+    (errno != check.unfiltered).then_some(errno)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Run by hand or in CI, no filter stands before these; each errno of the table is the kernel's own.
+    /// In a plain environment there is no filter, and each errno of the table is the kernel's own.
     #[test]
-    fn an_unfiltered_kernel_answers_as_the_table_says() {
-        for probe in PROBES.iter().filter(|probe| probe.name != "unshare") {
-            // unshare(0) would be fine too, but the test harness has threads.
-            assert_eq!(refusal(probe), None, "{}", probe.name);
+    fn unfiltered_kernel_returns_the_errnos_of_the_table() {
+        for check in CHECKS.iter().filter(|check| check.name != "unshare") {
+            // unshare(0) would work too, but the test harness has threads.
+            assert_eq!(refusal(check), None, "{}", check.name);
         }
     }
 }

@@ -1,75 +1,75 @@
-//! The child's side of a trial: entering a user namespace whose ids the parent maps.
+//! The child's side of a probe: enters a user namespace, in which the parent maps the ids.
 //!
 //! Source: user_namespaces(7). The process must have one thread only.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
-
-use super::handshake::{GO, READY, Verdict, die_with_parent};
 use report::exit;
+use rustix::mount::{MountPropagationFlags, mount_change};
+
+use super::errno::RawErrno;
+use super::handshake::{Handshake, ProbeResult, die_with_parent};
 
 /// Makes a user and a mount namespace, has the parent map the ids, and becomes root in it.
 ///
-/// No mount made afterwards is seen outside, and all of them end with the process.
+/// The exchange with the parent goes through stdin and stdout. Mounts made afterwards are not seen outside, and end with the
+/// process.
 ///
 /// # Errors
-/// The refused call, as a verdict.
-pub fn enter() -> Result<(), Verdict> {
-    enter_saying(|| {
-        let mut stdout = std::io::stdout();
-        stdout
-            .write_all(READY.as_bytes())
-            .and_then(|()| stdout.flush())
-    })
+/// Returns the refused call.
+pub fn enter() -> Result<(), ProbeResult> {
+    enter_with(&Handshake::new(std::io::stdin(), std::io::stdout()))
 }
 
-/// The same, where the parent is told by other means that the namespace is there.
+/// Does the same with another `handshake`.
 ///
 /// # Errors
-/// The refused call, as a verdict.
-pub fn enter_saying(say: impl FnOnce() -> std::io::Result<()>) -> Result<(), Verdict> {
-    let refused = |call: &'static str| move |errno| Verdict::refused(call, errno);
+/// Returns the refused call.
+pub fn enter_with<R: AsFd, W: AsFd>(handshake: &Handshake<R, W>) -> Result<(), ProbeResult> {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
         .map_err(refused("unshare(CLONE_NEWUSER|CLONE_NEWNS)"))?;
-    // New capabilities have cleared it.
+    // The change of capabilities has cleared the setting.
     die_with_parent().map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
-    // The parent opens what /proc has of us; a program with file capabilities, or another user now, is closed to it.
-    let show = || nix::sys::prctl::set_dumpable(true).map_err(refused("prctl(PR_SET_DUMPABLE)"));
-    show()?;
-    say().map_err(|_| Verdict::refused("write to the parent", Errno::EPIPE))?;
-    let mut answer = [0; GO.len()];
-    std::io::stdin()
-        .read_exact(&mut answer)
-        .map_err(|_| Verdict::refused("read from the parent", Errno::EPIPE))?;
+    make_dumpable()?;
+    let parent = |call| move |_| ProbeResult::refused(call, Errno::EPIPE);
+    handshake
+        .send_ready()
+        .map_err(parent("write to the parent"))?;
+    handshake
+        .wait_for_go()
+        .map_err(parent("read from the parent"))?;
     setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0))
         .map_err(refused("setresgid(0)"))?;
     setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0))
         .map_err(refused("setresuid(0)"))?;
-    show()?;
+    make_dumpable()?;
     die_with_parent().map_err(refused("prctl(PR_SET_PDEATHSIG)"))?;
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        None::<&str>,
-    )
-    .map_err(refused("mount(/, MS_PRIVATE)"))
+    let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
+    mount_change("/", private).map_err(refused("mount(/, MS_PRIVATE)"))
 }
 
-/// The trial name under which a program runs that ends with its parent.
+/// Lets the parent open our files in `/proc`. They are closed to it after a change of user and in a program with file
+/// capabilities, ptrace(2).
+fn make_dumpable() -> Result<(), ProbeResult> {
+    nix::sys::prctl::set_dumpable(true).map_err(refused("prctl(PR_SET_DUMPABLE)"))
+}
+
+fn refused<E: RawErrno>(call: &'static str) -> impl FnOnce(E) -> ProbeResult {
+    move |errno| ProbeResult::refused(call, errno)
+}
+
+/// The name of the probe that runs a program which ends with its parent.
 pub const BOUND: &str = "bound";
 
-/// Becomes `program`, bound to the life of the parent. Returns only the code of a failure.
+/// Becomes `program`, which the kernel kills when the parent ends. Returns an exit code only if that failed.
 #[must_use]
-pub fn become_bound(program: &OsStr, arguments: &[OsString]) -> u8 {
+pub fn exec_bound_to_parent(program: &OsStr, arguments: &[OsString]) -> u8 {
     if die_with_parent().is_err() {
         return exit::CANNOT_EXECUTE;
     }

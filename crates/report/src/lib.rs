@@ -1,7 +1,7 @@
-//! The report: what happened, as one JSON line for people, the kubelet and the launcher.
+//! The report of a run: one line of JSON for people, the kubelet and the launcher.
 //!
-//! The schema is documented in `docs/report.md`; a field is added without notice, changed only with a
-//! new version. Beside the types there are the exit codes that a report names.
+//! `docs/report.md` documents the schema. A new field keeps the version of the schema, a changed one needs a new
+//! version. [`exit`] has the exit codes that a report names.
 
 pub mod exit;
 
@@ -9,49 +9,49 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the schema.
+/// The name and version of the schema.
 pub const SCHEMA: &str = "ci-cd-agents.report/v1";
 
-/// A container's `terminationMessagePath`, unless its pod says otherwise.
+/// The default `terminationMessagePath` of a container in Kubernetes.
 pub const DEFAULT_FILE: &str = "/dev/termination-log";
 
-/// Why the run ended as it did.
+/// The reason why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The runner ended with 0.
+    /// The runner exited with 0.
     Completed,
-    /// The runner ended with another code or by a signal.
+    /// The runner exited with another code, or a signal ended it.
     Failed,
-    /// The end was asked for with SIGTERM.
+    /// SIGTERM requested the end.
     Terminated,
-    /// The job's own maximum was over.
+    /// The job took longer than its deadline.
     Deadline,
     /// The configuration is wrong.
     Config,
-    /// Preflight found a fatal fault.
+    /// The preflight found a problem that makes the job impossible.
     Preflight,
-    /// Storage could not be set up.
+    /// The storage could not be set up.
     Storage,
     /// A secret is missing or unusable.
     Secrets,
     /// The runner could not be started.
     CannotStart,
-    /// The job succeeded but something remained in the workspace.
+    /// The job succeeded, but leftovers remain in the workspace.
     Leftovers,
-    /// A defect of the supervisor.
+    /// The supervisor has a defect.
     Internal,
-    /// No job came in the time that the runner had for it.
+    /// No job came before the idle timeout.
     Idle,
-    /// The CI vendor's runner gave up: not configured, not registered, refused.
+    /// The CI vendor's runner gave up: it is not configured, not registered, or the vendor refused it.
     RunnerError,
-    /// The runner failed in a way that may pass, and did so each time it was started again.
+    /// The runner failed for a reason that may pass, and did so at each of its starts.
     RetriesExhausted,
-    /// The runner ended in order to update itself, which an image's runner must not.
+    /// The runner ended to update itself. The runner of an image must not.
     Updating,
-    /// Another runner of this name is connected.
+    /// Another runner with the same name is connected.
     SessionConflict,
-    /// The CI vendor no longer takes this version of its runner.
+    /// The CI vendor no longer accepts this version of its runner.
     VersionDeprecated,
 }
 
@@ -59,137 +59,137 @@ pub enum Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Reading the settings.
+    /// The settings are read.
     Config,
-    /// Wiping what an earlier run left, making the job's directories, and the cheap checks.
+    /// An earlier run's leftovers are wiped, the job's directories are made, and the preflight checks run.
     Preflight,
-    /// Driver and files for Buildah.
+    /// The storage driver and the files of Buildah are set up.
     Storage,
-    /// Staged secrets.
+    /// The staged secrets are read.
     Secrets,
-    /// The job.
+    /// The job runs.
     Runner,
-    /// The wipe.
+    /// The job's files are wiped.
     Wipe,
 }
 
-/// How long a step took.
+/// The duration of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// The step.
     pub step: Step,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub ms: f64,
 }
 
-/// The runner's own end, never mixed up with ours.
+/// The end of the runner, apart from the end of the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Runner {
-    /// Its exit code, if it called exit(3).
+pub struct RunnerReport {
+    /// The exit code, if the runner called exit(3).
     pub exit_code: Option<u8>,
-    /// The signal that ended it otherwise.
+    /// The number of the signal that ended it otherwise.
     pub signal: Option<i32>,
-    /// How many processes the runner took, one after the other.
+    /// The number of processes that ran as the runner, one after the other.
     #[serde(default)]
     pub starts: u32,
-    /// Orphans reaped, while it ran and after.
+    /// The number of orphans that PID 1 reaped while the runner ran and after it.
     pub reaped_orphans: u64,
-    /// Processes that outlived it and were ended, the first twenty.
+    /// The first twenty processes that still ran after the runner and were ended, as `name (pid)`.
     pub survivors: Vec<String>,
-    /// Processes that could not be ended.
+    /// The processes that could not be ended, as `name (pid)`.
     pub unkillable: Vec<String>,
-    /// Most memory that the job used at once, in bytes: the container's cgroup, or its largest process.
+    /// The peak memory of the job in bytes: that of the container's cgroup, or of the largest process.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// The CI vendor's job, as far as its runner told of it.
+/// The CI vendor's job. A field is missing if the runner did not report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CiJob {
     /// The repository.
     pub repository: Option<String>,
-    /// The workflow's name.
+    /// The name of the workflow.
     pub workflow: Option<String>,
-    /// The job's id in the workflow.
+    /// The id of the job in the workflow.
     pub job: Option<String>,
-    /// The run's number at the vendor's.
+    /// The number of the run at the vendor.
     pub run_id: Option<String>,
-    /// When it began (RFC 3339).
+    /// The time at which the job began (RFC 3339).
     pub started_at: Option<String>,
-    /// When its last step was done.
+    /// The time at which its last step was done (RFC 3339).
     pub completed_at: Option<String>,
-    /// `succeeded`, `succeeded_with_issues`, `failed`, `canceled`, `skipped` or `abandoned`, if the runner told.
+    /// The result: `succeeded`, `succeeded_with_issues`, `failed`, `canceled`, `skipped` or `abandoned`.
     pub result: Option<String>,
-    /// The end was asked for, and the job was let go on.
+    /// True if the end was requested and the job was allowed to finish.
     pub drained: bool,
 }
 
-/// What has become of the runner's registration at the vendor's.
+/// The state of the runner's registration at the vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
-    /// It had its job, and vanishes with it.
+    /// The runner had its job, and the registration vanishes with it.
     Used,
-    /// It was removed.
+    /// The registration was removed.
     Removed,
-    /// It stays in the vendor's list as offline until the vendor removes it.
+    /// The registration stays in the vendor's list as offline until the vendor removes it.
     Lingers,
 }
 
-/// What a wipe removed and what it could not.
+/// The result of a wipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wiped {
-    /// Files and other non-directories removed.
+pub struct WipeReport {
+    /// The number of files, symlinks and other non-directories that were removed.
     pub files: u64,
-    /// Directories removed.
+    /// The number of directories that were removed.
     pub directories: u64,
-    /// Bytes freed, as st_blocks counts them.
+    /// The bytes that were freed, by `st_blocks` of stat(2).
     pub bytes: u64,
-    /// What is still there.
+    /// The number of leftovers.
     pub leftover_count: u64,
-    /// The first of them, with errno(3) names.
+    /// The first leftovers, each with the name of an error of errno(3).
     pub leftovers: Vec<String>,
 }
 
-/// The whole report.
+/// The report of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// The schema, [`SCHEMA`].
     pub schema: String,
-    /// The supervisor's version.
+    /// The version of the supervisor.
     pub version: String,
-    /// Which runner.
+    /// The flavor.
     pub flavor: Option<String>,
-    /// Why it ended so.
+    /// The reason why the run ended.
     pub reason: Reason,
-    /// The code this container ends with.
+    /// The exit code of the container.
     pub exit_code: u8,
-    /// The step that failed the run, if one did.
+    /// The step that failed, if a step failed.
     pub failed_step: Option<Step>,
-    /// A sentence for people, if there is something to say.
+    /// A sentence for people, if there is more to explain.
     pub message: Option<String>,
-    /// The runner's own end, if it was started.
-    pub runner: Option<Runner>,
-    /// The vendor's job, if there was one.
+    /// The end of the runner, if the runner was started.
+    pub runner: Option<RunnerReport>,
+    /// The CI vendor's job, if there was a job.
     #[serde(default)]
     pub job: Option<CiJob>,
-    /// What has become of the runner's registration, where it has one.
+    /// The state of the runner's registration, if it has one.
     #[serde(default)]
     pub registration: Option<Registration>,
     /// The storage driver for builds.
     pub storage_driver: Option<String>,
-    /// How a builder isolated the RUN steps of builds.
+    /// The isolation that the builder uses for RUN steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<String>,
-    /// What an earlier run had left and this one removed first.
-    pub found: Option<Wiped>,
-    /// The wipe at the end.
-    pub wiped: Option<Wiped>,
-    /// Durations in order.
+    /// The result of the wipe before the job, which removes what an earlier run left.
+    pub found: Option<WipeReport>,
+    /// The result of the wipe after the job.
+    pub wiped: Option<WipeReport>,
+    /// The durations of the steps, in the order of their first use.
     pub steps: Vec<Timing>,
 }
 
 impl Report {
-    /// A report of a run that has not begun.
+    /// Returns the report of a run that has not begun.
     #[must_use]
     pub fn new(flavor: Option<&str>) -> Self {
         Self {
@@ -211,8 +211,8 @@ impl Report {
         }
     }
 
-    /// Notes how long a step, or a part of it, took.
-    pub fn took(&mut self, step: Step, duration: Duration) {
+    /// Adds a duration to that of a step.
+    pub fn add_duration(&mut self, step: Step, duration: Duration) {
         let ms = (duration.as_secs_f64() * 1e6).round() / 1e3;
         match self.steps.iter_mut().find(|timing| timing.step == step) {
             Some(timing) => timing.ms += ms,

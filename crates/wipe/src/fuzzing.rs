@@ -1,17 +1,17 @@
-//! What must hold for any bytes at all: the entry points of `fuzz/`, and of a test with random bytes.
+//! Properties that hold for any bytes: the entry points of `fuzz/` and of a test with random bytes.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::tally::printable;
-use super::{mounts, path};
+use super::progress::printable;
+use super::{mountinfo, path};
 
-/// Takes the bytes for a path, as a user may type it.
+/// Reads the bytes as a path that a user may type.
 ///
 /// # Panics
-/// Where one is accepted that must not be.
-pub fn any_path(bytes: &[u8]) {
+/// If a path is accepted that must be refused.
+pub fn check_any_path(bytes: &[u8]) {
     let text = printable(bytes);
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(text.len() < 5000);
@@ -25,19 +25,19 @@ pub fn any_path(bytes: &[u8]) {
         assert!(!name.contains(&0));
     }
     assert_eq!(path::accept(&clean).as_ref(), Ok(&clean));
-    // The kernel reads it as what was typed: nothing was guessed away.
+    // The path names the same file as before.
     assert_eq!(Path::new(OsStr::from_bytes(bytes)), clean);
     for refused in path::SYSTEM_TREES.iter().chain(&path::SYSTEM_DIRECTORIES) {
         assert_ne!(clean, Path::new(refused));
     }
 }
 
-/// Takes the bytes for a list of mounts, of which a job chooses the names.
+/// Reads the bytes as a list of mounts, in which a job chooses the names.
 ///
 /// # Panics
-/// Where what the kernel escaped is not read as it was.
-pub fn any_mount(bytes: &[u8]) {
-    mounts::parse(bytes);
+/// If an escaped name is not decoded to what it was.
+pub fn check_any_mountinfo(bytes: &[u8]) {
+    mountinfo::parse(bytes);
     let mut escaped = Vec::new();
     for &byte in bytes {
         if b" \t\n\\#".contains(&byte) {
@@ -46,16 +46,16 @@ pub fn any_mount(bytes: &[u8]) {
             escaped.push(byte);
         }
     }
-    assert_eq!(mounts::unescape(&escaped), bytes);
+    assert_eq!(mountinfo::unescape(&escaped), bytes);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Paths of what has a meaning somewhere, in random order (a linear congruential generator).
+    /// Joins strings with a meaning in paths in random order (a linear congruential generator).
     #[test]
-    fn random_bytes_hold_what_the_fuzz_targets_ask() {
+    fn random_bytes_have_the_fuzzed_properties() {
         const PARTS: [&[u8]; 16] = [
             b"/", b"//", b".", b"..", b"usr", b"home", b"root", b"var", b"lib", b"dev", b"shm",
             b"\0", b"\n", b"\\040", b"\xff", b"a",
@@ -70,10 +70,10 @@ mod tests {
         for _ in 0..100_000 {
             let parts: Vec<&[u8]> = (0..next(8)).map(|_| PARTS[next(16)]).collect();
             let bytes = parts.concat();
-            any_path(&bytes);
-            any_mount(&bytes);
+            check_any_path(&bytes);
+            check_any_mountinfo(&bytes);
             let joined = [b"/".as_slice(), &parts.join(&b'/')].concat();
-            any_path(&joined);
+            check_any_path(&joined);
         }
     }
 }

@@ -1,30 +1,32 @@
-//! The wipe: directories end empty, whatever a job left in them.
+//! The wipe: empties directories, whatever a job left in them.
 //!
-//! Mounts are detached, then everything is removed through directory descriptors, then files of
-//! subordinate ids by a child that may; at the end the trees are looked at again. `docs/wipe.md` says
-//! what is guaranteed.
+//! It detaches mounts, then removes everything through directory descriptors. A child in a user namespace removes
+//! the files of subordinate ids. At the end the trees are listed once more, and what is left is named.
+//! `docs/wipe.md` says what is guaranteed.
+//!
+//! Begin with [`empty`], which a run calls, or [`run`], which `supervisor wipe` calls.
 
-mod alias;
-mod causes;
-mod deep;
+mod bind_alias;
 mod directory;
-mod entries;
+mod failures;
+mod flatten;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod kept;
 mod limits;
-mod look;
+mod mountinfo;
+mod mountpoint;
 mod mounts;
-mod open;
-pub mod owned;
+mod openat;
 mod path;
+mod pinned_root;
+mod progress;
 mod queue;
-mod refusal;
+mod readdir;
 mod remove;
 mod root_and_home;
 mod roots;
-mod tally;
-mod volume;
+pub mod userns_wipe;
+mod verify;
 mod walk;
 
 use std::cell::OnceCell;
@@ -34,266 +36,271 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use report::WipeReport;
 use tracing::warn;
 
-use kept::Kept;
-use look::{Left, Look, Purpose, Seen};
-pub use mounts::{Mounts, mounted};
-use open::Opener;
-pub use refusal::{Refusal, Refused};
-use report::Wiped;
-pub use tally::Hurry;
-use tally::{Tally, printable};
+pub use mounts::{MountSnapshot, snapshot_mounts};
+use openat::Opener;
+pub use path::{Refusal, RefusedPath};
+use pinned_root::PinnedRoot;
+pub use progress::Deadline;
+use progress::{Progress, printable};
+use verify::{Purpose, TreeCount, Unremoved, Verifier};
 
-/// How long the second look may count after the budget's end.
-const COUNTING: Duration = Duration::from_millis(500);
+/// How long the verification may go on counting after the budget's end.
+const COUNTING_TIME: Duration = Duration::from_millis(500);
 
-/// What is to be wiped, and how.
+/// What `supervisor wipe` removes, and how.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// Directories, the most sensitive first. They may lie in each other.
+pub struct WipeCommand {
+    /// Absolute paths of directories, the most sensitive one first. One may lie in another.
     pub paths: Vec<PathBuf>,
-    /// Empty the directories, but leave themselves.
+    /// Empties the directories and keeps the directories themselves.
     pub keep_root: bool,
-    /// Only look.
+    /// Counts and removes nothing.
     pub dry_run: bool,
-    /// How long it may take; without one, as long as it takes.
+    /// The longest time that the wipe may take; `None` for no limit.
     pub budget: Option<Duration>,
 }
 
-/// What the lifecycle empties. The directories stay themselves, unless one lies in another.
-pub struct Emptying<'a> {
-    /// The most sensitive first.
+/// What a run empties. The directories themselves stay, unless one lies in another.
+pub struct WipeRequest<'a> {
+    /// Absolute paths of directories, the most sensitive one first.
     pub paths: &'a [PathBuf],
-    /// In these, what is no directory goes before anything else.
+    /// In these directories files are removed before anything else.
     pub files_first: &'a [PathBuf],
-    /// How long it may take.
+    /// The longest time that the wipe may take.
     pub budget: Duration,
-    /// Asked now and then: how long it may take still, where that has become less.
-    pub hurry: Hurry<'a>,
-    /// What was mounted before the job, if that is known.
-    pub before: Option<&'a Mounts>,
+    /// Called about ten times a second; shortens the budget if less time is left.
+    pub deadline: Deadline<'a>,
+    /// The mounts and directories from before the job, if they are known.
+    pub before: Option<&'a MountSnapshot>,
 }
 
-/// What emptying came to.
+/// The result of [`empty`].
 #[derive(Debug, Clone, Default)]
-pub struct Emptied {
-    /// For the report.
-    pub wiped: Wiped,
-    /// What is left behind, the first of each root; the report names the first of all.
-    pub left: Vec<LeftBehind>,
+pub struct WipeOutcome {
+    /// The counts and the first leftovers, for the report of the run.
+    pub report: WipeReport,
+    /// The first leftovers of each directory; the report has the first ones of all.
+    pub leftovers: Vec<Leftover>,
 }
 
-/// Something that stays.
+/// A path that the wipe could not remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftBehind {
-    /// Its path, the end cut off where it is very long.
+pub struct Leftover {
+    /// The path; the end of a very long one is cut off.
     pub path: PathBuf,
-    /// Why it stays.
+    /// The name of an error of errno(3), with an explanation if there is one.
     pub cause: String,
-    /// It was there before the job, and was not to be wiped.
+    /// True if it was there before the job, so that the wipe leaves it on purpose.
     pub excused: bool,
 }
 
-impl std::fmt::Display for LeftBehind {
+impl std::fmt::Display for Leftover {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = printable(self.path.as_os_str().as_bytes());
         write!(formatter, "{path}: {}", self.cause)
     }
 }
 
-/// Whether a directory may be wiped, as far as its path tells.
+/// Checks by its text alone whether `path` may be wiped.
 ///
 /// # Errors
-/// The [`Refusal`] otherwise.
-pub fn acceptable(path: &Path) -> Result<(), Refusal> {
+/// Returns the [`Refusal`] if it may not.
+pub fn check_path(path: &Path) -> Result<(), Refusal> {
     path::accept(path).map(|_| ())
 }
 
-/// Whether a directory may hide something in its attributes.
+/// Returns whether a directory has extended attributes in the namespace `user`, xattr(7), in which a job can hide data.
+///
+/// Returns true if the attributes cannot be listed.
 #[must_use]
-pub fn has_attributes(path: &Path) -> bool {
-    volume::may_have_attributes(path)
+pub fn may_have_user_attributes(path: &Path) -> bool {
+    mountpoint::may_have_user_attributes(path)
 }
 
-/// Empties directories for the lifecycle.
+/// Empties the directories of a run.
 ///
-/// Never fails: what cannot be wiped is counted and named as left behind.
+/// Never fails: it counts and names what it could not remove.
 #[must_use]
-pub fn empty(emptying: &Emptying) -> Emptied {
+pub fn empty(request: &WipeRequest) -> WipeOutcome {
     let opener = Opener::find();
-    let tally = Tally::new(Some(emptying.budget), Some(emptying.hurry));
-    let paths = path::tidied(emptying.paths);
-    // What a job mounted on a root, or above it, would hide it from here on.
-    mounts::detach(opener, &paths, emptying.before, &tally);
+    let progress = Progress::new(Some(request.budget), Some(request.deadline));
+    let paths = path::normalize_all(request.paths);
+    // A mount on a root, or above it, would hide the root from here on.
+    mounts::detach(opener, &paths, request.before, &progress);
     let (roots, refused) = roots::accept_all(&paths);
-    for path in path::tidied(emptying.files_first) {
+    for path in path::normalize_all(request.files_first) {
         if roots.contains(&path) {
-            // Whatever stops it here stops it again later, and is noted then.
-            let _ = walk::files(opener, &path, &roots, &tally);
+            // An error here occurs again in the complete wipe, which records it.
+            let _ = walk::files(opener, &path, &roots, &progress);
         }
     }
-    let strayed = emptying.before.map(|before| before.strayed(opener));
+    let path_changed = request.before.map(|before| before.path_changed(opener));
     let trees = Trees {
         roots: &roots,
-        strayed: strayed.unwrap_or_default(),
+        path_changed: path_changed.unwrap_or_default(),
         keep: true,
     };
-    let mut emptied = wipe(&trees, &tally);
-    if let Some(before) = emptying.before {
+    let mut outcome = wipe(&trees, &progress);
+    if let Some(before) = request.before {
         before.restore_modes();
     }
-    let refused = refused.into_iter().map(|refused| LeftBehind {
-        path: refused.path,
-        cause: refused.refusal.to_string(),
-        excused: false,
-    });
-    for left in refused {
-        emptied.wiped.leftover_count += 1;
-        emptied.wiped.leftovers.insert(0, left.to_string());
-        emptied.left.insert(0, left);
+    for refused in refused {
+        let leftover = Leftover {
+            path: refused.path,
+            cause: refused.refusal.to_string(),
+            excused: false,
+        };
+        outcome.report.leftover_count += 1;
+        outcome.report.leftovers.insert(0, leftover.to_string());
+        outcome.leftovers.insert(0, leftover);
     }
-    emptied
+    outcome
 }
 
-/// Does what `supervisor wipe` was asked for.
+/// Carries out `supervisor wipe`.
 ///
 /// # Errors
-/// The first path that is refused; then nothing was touched.
-pub fn run(request: &Request) -> Result<Wiped, Refused> {
+/// Returns the first path that is refused; nothing has been removed then.
+pub fn run(command: &WipeCommand) -> Result<WipeReport, RefusedPath> {
     let mounts = OnceCell::new();
-    let roots: Result<Vec<PathBuf>, Refused> = (request.paths.iter())
-        .map(|path| {
-            roots::check(path, request.keep_root, &mounts).map_err(|refusal| Refused {
-                path: path.clone(),
-                refusal,
-            })
+    let check = |path: &PathBuf| {
+        let checked = roots::check(path, command.keep_root, &mounts);
+        checked.map_err(|refusal| RefusedPath {
+            path: path.clone(),
+            refusal,
         })
-        .collect();
-    let roots = roots?;
-    let tally = Tally::new(request.budget, None);
-    if request.dry_run {
-        return Ok(preview(&roots, &tally));
+    };
+    let roots = command.paths.iter().map(check);
+    let roots = roots.collect::<Result<Vec<PathBuf>, RefusedPath>>()?;
+    let progress = Progress::new(command.budget, None);
+    if command.dry_run {
+        return Ok(preview(&roots, &progress));
     }
-    if !tally.over() {
-        mounts::detach_listed(mounts.into_inner(), &roots, &tally);
+    if !progress.is_over() {
+        mounts::detach_listed(mounts.into_inner(), &roots, &progress);
     }
     let trees = Trees {
         roots: &roots,
-        strayed: Vec::new(),
-        keep: request.keep_root,
+        path_changed: Vec::new(),
+        keep: command.keep_root,
     };
-    Ok(wipe(&trees, &tally).wiped)
+    Ok(wipe(&trees, &progress).report)
 }
 
-/// What a wipe is about.
+/// The directories of one wipe.
 struct Trees<'a> {
     roots: &'a [PathBuf],
-    /// Roots to which their paths do not lead any more.
-    strayed: Vec<&'a Kept>,
+    /// Pinned roots that are no longer at their paths.
+    path_changed: Vec<&'a PinnedRoot>,
     /// Whether the roots themselves stay.
     keep: bool,
 }
 
-fn wipe(trees: &Trees, tally: &Tally) -> Emptied {
+fn wipe(trees: &Trees, progress: &Progress) -> WipeOutcome {
     let opener = Opener::find();
     let roots = trees.roots;
-    for kept in &trees.strayed {
-        let path = printable(kept.path.as_os_str().as_bytes());
+    for pinned in &trees.path_changed {
+        let path = printable(pinned.path.as_os_str().as_bytes());
         warn!(
             path,
-            "another directory is there than before the job: what was there is wiped too"
+            "the path leads to another directory than before the job; both are wiped"
         );
-        walk::empty_kept(opener, kept, roots, tally);
+        walk::empty_pinned(opener, pinned, roots, progress);
     }
-    walk::empty_all(opener, roots, tally);
-    if tally.denied() && owned::would_help() {
-        if let Err(reason) = owned::empty(roots, tally) {
-            warn!(reason, "files of subordinate ids cannot be removed");
+    walk::empty_all(opener, roots, progress);
+    if progress.denied() && userns_wipe::would_help() {
+        if let Err(error) = userns_wipe::empty(roots, progress) {
+            warn!(%error, "files of subordinate ids cannot be removed");
         }
     }
     if !trees.keep {
-        roots::remove(opener, roots, tally);
+        roots::remove(opener, roots, progress);
     }
     let purpose = if trees.keep {
-        Purpose::Emptied
+        Purpose::CheckEmpty
     } else {
-        Purpose::Removed
+        Purpose::CheckRemoved
     };
-    summary(tally, look_at(trees, purpose, tally))
+    outcome(progress, verify(trees, purpose, progress))
 }
 
-/// The second look, after the wipe; and the only one of a dry run.
-fn look_at(trees: &Trees, purpose: Purpose, tally: &Tally) -> Seen {
-    let mut look = Look {
+/// Counts what is there: after a wipe, or in its place in a dry run.
+fn verify(trees: &Trees, purpose: Purpose, progress: &Progress) -> TreeCount {
+    let mut verifier = Verifier {
         opener: Opener::find(),
         roots: trees.roots,
         purpose,
-        expired: &|| tally.over_by(COUNTING),
-        seen: Seen::default(),
-        limit: look::NAMED,
-        apart: Vec::new(),
+        expired: &|| progress.is_over_by(COUNTING_TIME),
+        count: TreeCount::default(),
+        limit: verify::MAX_NAMED,
+        separate_roots: Vec::new(),
     };
-    for kept in &trees.strayed {
-        look.at_kept(kept);
+    for pinned in &trees.path_changed {
+        verifier.visit_pinned(pinned);
     }
-    look.at_all();
-    look.seen
+    verifier.visit_all();
+    verifier.count
 }
 
-/// What a dry run cannot look into is left out of its counts, and said.
-fn preview(roots: &[PathBuf], tally: &Tally) -> Wiped {
+/// Counts what a wipe would remove. Directories that cannot be listed are named and counted as leftovers.
+fn preview(roots: &[PathBuf], progress: &Progress) -> WipeReport {
     let trees = Trees {
         roots,
-        strayed: Vec::new(),
+        path_changed: Vec::new(),
         keep: true,
     };
-    let seen = look_at(&trees, Purpose::Preview, tally);
-    let closed: Vec<LeftBehind> = (seen.left.into_iter())
-        .map(|left| named(left, tally))
-        .collect();
-    Wiped {
-        files: seen.files,
-        directories: seen.directories,
-        bytes: seen.bytes,
-        leftover_count: seen.closed,
-        leftovers: first(closed.iter()),
+    let count = verify(&trees, Purpose::Preview, progress);
+    let unlisted = explain_all(count.unremoved, progress);
+    WipeReport {
+        files: count.files,
+        directories: count.directories,
+        bytes: count.bytes,
+        leftover_count: count.unlisted,
+        leftovers: first_lines(&unlisted),
     }
 }
 
-fn summary(tally: &Tally, seen: Seen) -> Emptied {
-    let named = seen.left.into_iter().map(|left| named(left, tally));
-    let left: Vec<LeftBehind> = named.collect();
-    let wiped = Wiped {
-        files: tally.files.load(Relaxed),
-        directories: tally.directories.load(Relaxed),
-        bytes: tally.bytes.load(Relaxed),
-        leftover_count: seen.files + seen.directories,
-        leftovers: first(left.iter()),
+fn outcome(progress: &Progress, count: TreeCount) -> WipeOutcome {
+    let leftovers = explain_all(count.unremoved, progress);
+    let report = WipeReport {
+        files: progress.files.load(Relaxed),
+        directories: progress.directories.load(Relaxed),
+        bytes: progress.bytes.load(Relaxed),
+        leftover_count: count.files + count.directories,
+        leftovers: first_lines(&leftovers),
     };
-    Emptied { wiped, left }
+    WipeOutcome { report, leftovers }
 }
 
-fn first<'a>(left: impl Iterator<Item = &'a LeftBehind>) -> Vec<String> {
-    left.take(look::NAMED).map(ToString::to_string).collect()
+fn first_lines(leftovers: &[Leftover]) -> Vec<String> {
+    let first = leftovers.iter().take(verify::MAX_NAMED);
+    first.map(ToString::to_string).collect()
 }
 
-fn named(left: Left, tally: &Tally) -> LeftBehind {
+fn explain_all(unremoved: Vec<Unremoved>, progress: &Progress) -> Vec<Leftover> {
+    let explain = |entry| explain(entry, progress);
+    unremoved.into_iter().map(explain).collect()
+}
+
+fn explain(entry: Unremoved, progress: &Progress) -> Leftover {
     let unknown = || {
-        if tally.over() {
+        if progress.is_over() {
             "ETIME (the budget was used up)"
-        } else if tally.causes().forgot {
-            "one of more failures than are remembered"
+        } else if progress.failures().incomplete {
+            "unknown (there were more failures than are recorded)"
         } else {
             "EAGAIN (made while the wipe ran)"
         }
     };
-    let known = tally.causes().of(&left.path);
-    let excused = known.as_ref().is_some_and(|note| note.excused);
-    let cause = known.map(|note| note.text).or(left.obstacle);
-    LeftBehind {
+    let known = progress.failures().find(&entry.path);
+    let excused = known.as_ref().is_some_and(|known| known.excused);
+    let cause = known.map(|known| known.text).or(entry.obstacle);
+    Leftover {
         cause: cause.unwrap_or_else(|| unknown().to_owned()),
-        path: PathBuf::from(OsString::from_vec(left.path)),
+        path: PathBuf::from(OsString::from_vec(entry.path)),
         excused,
     }
 }

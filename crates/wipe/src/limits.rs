@@ -1,54 +1,41 @@
-//! How much of this machine a wipe takes: threads and descriptors.
+//! How many threads, descriptors and bytes of memory a wipe uses.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
-use rustix::fs::fstatfs;
 
-/// So long one thread works alone. Starting the others takes about as long.
-pub(super) const ALONE: Duration = Duration::from_millis(2);
-/// The stack of a thread: nothing here recurses.
-pub(super) const STACK: usize = 256 * 1024;
+/// One thread works alone for this time, because it takes about as long to start the others.
+pub(super) const SINGLE_THREAD_TIME: Duration = Duration::from_millis(2);
+/// The stack of a thread, in bytes. No function of the wipe recurses.
+pub(super) const STACK_SIZE: usize = 256 * 1024;
 
-/// On a disk a thread mostly waits for it, and the disk serves many at a time.
-const ON_DISK: usize = 16;
-/// A batch of entries: one a thread.
-pub(super) const BATCH: usize = 64 * 1024;
-/// A batch of the one thread at a time that may read ahead, where inodes lie on a disk: 500,000 of them are
-/// written back once when they are removed in order, and many times otherwise.
-pub(super) const LARGE_BATCH: usize = 10 << 20;
-/// Descriptors that stay free for others in this process.
-const RESERVED: usize = 64;
-/// No tree needs more.
-const MOST: usize = 480;
+/// On a disk most threads wait, and a disk serves many requests at a time.
+const DISK_THREADS: usize = 16;
+/// The bytes of entries that each thread reads at a time.
+pub(super) const BATCH_SIZE: usize = 64 * 1024;
+/// The bytes of entries that one thread at a time may read ahead on a disk.
+///
+/// If 500,000 inodes are removed in their order, the disk writes each of their blocks once; otherwise it does so many times.
+pub(super) const LARGE_BATCH_SIZE: usize = 10 << 20;
+/// Descriptors that stay free for other parts of this process.
+const RESERVED_DESCRIPTORS: usize = 64;
+/// No tree needs more open directories.
+const MAX_OPEN: usize = 480;
 
-const TMPFS_MAGIC: i64 = 0x0102_1994;
-const RAMFS_MAGIC: i64 = 0x8584_58f6;
-
-/// How many threads help the first one.
+/// Returns how many threads help the first one.
 pub(super) fn helpers(in_memory: bool) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if in_memory {
-        cores.min(ON_DISK)
+        cores.min(DISK_THREADS)
     } else {
-        ON_DISK
+        DISK_THREADS
     };
-    threads.saturating_sub(1).min(most_open() / 2)
+    threads.saturating_sub(1).min(max_open() / 2)
 }
 
-/// What a file system in memory has free, in bytes; `None` for any other.
-pub(super) fn free_memory(dir: &impl AsFd) -> Option<u64> {
-    let found = fstatfs(dir).ok()?;
-    let block = u64::try_from(found.f_bsize).ok()?;
-    [TMPFS_MAGIC, RAMFS_MAGIC]
-        .contains(&found.f_type)
-        .then(|| found.f_bfree.saturating_mul(block))
-}
-
-/// How many directories may be open at a time.
-pub(super) fn most_open() -> usize {
+/// Returns how many directories may be open at a time.
+pub(super) fn max_open() -> usize {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((256, 256));
     let soft = usize::try_from(soft).unwrap_or(usize::MAX);
-    (soft.saturating_sub(RESERVED) / 2).clamp(4, MOST)
+    (soft.saturating_sub(RESERVED_DESCRIPTORS) / 2).clamp(4, MAX_OPEN)
 }

@@ -1,111 +1,111 @@
-//! Mounts that a job left beneath a root: detached before anything is removed.
+//! Detaches the mounts that a job left beneath a root, before anything is removed.
 //!
-//! Sources: mount_namespaces(7), umount(2), proc_pid_mountinfo(5).
+//! Sources: mount_namespaces(7), umount(2).
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Seek;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use linux::errno::name_of;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::fchdir;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::process::fchdir;
 
-use super::causes::Note;
-use super::kept::Kept;
-use super::open::{self, Opener};
+use super::failures::Explanation;
+use super::mountinfo::{self, MOUNTINFO, Mount};
+use super::openat::{self, Opener};
 use super::path;
-use super::tally::Tally;
-use linux::errno::name_of;
+use super::pinned_root::PinnedRoot;
+use super::progress::Progress;
 
-/// Mounts on mounts on mounts: the list is read again at most as often as a namespace has mounts, fs.mount-max.
-const ROUNDS: usize = 100_000;
-/// Every mount of our namespace.
-const TABLE: &str = "/proc/self/mountinfo";
-/// What to do about a volume of the pod's own in the middle of what is wiped.
-const VOLUME: &str = "EXDEV (mounted before the job began, so not the job's: mount it outside, or name it in workspace.also_wipe)";
-
-/// Where descriptors can be reached by a path: what a job mounted there goes too.
+/// One mount may hide another one, so the list is read again. A mount namespace has at most this many mounts, fs.mount-max.
+const MAX_ROUNDS: usize = 100_000;
+/// The explanation of a mount of the pod that lies beneath a root.
+const POD_VOLUME: &str = "EXDEV (mounted before the job began, so it belongs to the pod; mount it outside, or name it in workspace.also_wipe)";
+/// The kernel's paths of descriptors lie here, so what a job mounted here is detached too.
 const PROC: &str = "/proc";
 
-/// The mounts that were there before the job, a watch over them, and the directories to be wiped.
+/// The mounts and directories from before the job.
+///
+/// [`empty`](super::empty) compares them with what the job has left.
 #[derive(Debug, Default)]
-pub struct Mounts {
-    /// By id.
+pub struct MountSnapshot {
+    /// Sorted by id.
     mounts: Vec<Mount>,
-    /// The list, open since then: a job may put another in the place of /proc.
+    /// The kernel's list, open since before the job. The job may mount another file system on `/proc`.
     table: Option<File>,
     changed: AtomicBool,
-    kept: Vec<Kept>,
+    pinned: Vec<PinnedRoot>,
 }
 
-/// The mounts that there are now; those of the directories `paths` that lie in no other, or are mount points, are
-/// held open.
+/// Lists the mounts, and pins each of the directories `paths` that is a mount point or lies in no other one.
+///
+/// A missing directory is not pinned. The snapshot is empty if `/proc` cannot be read.
 #[must_use]
-pub fn mounted(paths: &[PathBuf]) -> Mounts {
-    // What is mounted while the list is read counts as a change.
-    let table = File::open(TABLE).ok();
-    let mut mounts = table.as_ref().map(read).unwrap_or_default();
+pub fn snapshot_mounts(paths: &[PathBuf]) -> MountSnapshot {
+    // The list is opened first, so that a mount made while it is read counts as a change.
+    let table = File::open(MOUNTINFO).ok();
+    let mut mounts = table.as_ref().map(mountinfo::read).unwrap_or_default();
     mounts.sort_by_key(|mount| mount.id);
-    Mounts {
-        kept: hold(&path::tidied(paths), &mounts),
+    MountSnapshot {
+        pinned: pin_roots(&path::normalize_all(paths), &mounts),
         mounts,
         table,
         changed: AtomicBool::new(false),
     }
 }
 
-fn hold(paths: &[PathBuf], mounts: &[Mount]) -> Vec<Kept> {
-    // Both are clean: bytes tell, many times sooner than names.
-    let is_volume = |path: &Path| {
+fn pin_roots(paths: &[PathBuf], mounts: &[Mount]) -> Vec<PinnedRoot> {
+    // Both sides are normalized. It is much faster to compare their bytes than their components.
+    let is_mount_point = |path: &Path| {
         let path = path.as_os_str();
         mounts.iter().any(|mount| mount.point.as_os_str() == path)
     };
     let outermost: Vec<&PathBuf> = path::outermost(paths).collect();
-    let held = paths.iter().filter_map(|path| {
-        let volume = is_volume(path);
-        let wanted = volume || outermost.contains(&path);
-        // What is not there is not hidden either.
-        wanted.then(|| Kept::hold(Opener::find(), path, volume).ok())?
+    let pinned = paths.iter().filter_map(|path| {
+        let mounted = is_mount_point(path);
+        let wanted = mounted || outermost.contains(&path);
+        wanted.then(|| PinnedRoot::pin(Opener::find(), path, mounted).ok())?
     });
-    held.collect()
+    pinned.collect()
 }
 
-impl Mounts {
-    fn had(&self, id: u64) -> bool {
+impl MountSnapshot {
+    fn contains(&self, id: u64) -> bool {
         self.mounts
             .binary_search_by_key(&id, |mount| mount.id)
             .is_ok()
     }
 
-    /// The mounts that there are now, by the list that was open before the job.
-    fn now(&self) -> Vec<Mount> {
-        let again = |mut table: &File| table.rewind().map(|()| read(table));
-        self.table
-            .as_ref()
-            .and_then(|table| again(table).ok())
-            .unwrap_or_default()
+    /// Returns today's mounts from the list that was opened before the job.
+    fn list_again(&self) -> Vec<Mount> {
+        let read = |mut table: &File| table.rewind().map(|()| mountinfo::read(table));
+        let table = self.table.as_ref();
+        table.and_then(|table| read(table).ok()).unwrap_or_default()
     }
 
-    /// The directories to which their paths do not lead any more, and that may be wiped.
-    pub(super) fn strayed(&self, opener: Opener) -> Vec<&Kept> {
-        let strayed = self.kept.iter().filter(|kept| kept.strayed(opener));
-        strayed.filter(|kept| kept.is_acceptable()).collect()
+    /// Returns the pinned roots that are no longer at their paths and that may be wiped.
+    pub(super) fn path_changed(&self, opener: Opener) -> Vec<&PinnedRoot> {
+        let pinned = self.pinned.iter();
+        pinned
+            .filter(|root| root.path_changed(opener) && root.may_be_wiped())
+            .collect()
     }
 
-    /// Gives the directories the modes that they had.
+    /// Restores the modes that the pinned roots had before the job.
     pub(super) fn restore_modes(&self) {
-        self.kept.iter().for_each(Kept::restore_mode);
+        self.pinned.iter().for_each(PinnedRoot::restore_mode);
     }
 
-    /// Whether nothing was mounted, moved or detached since: poll(2) tells it once, proc_pid_mounts(5), and
-    /// sooner than a list is read.
-    fn unchanged(&self) -> bool {
+    /// Returns whether nothing has been mounted, moved or detached since.
+    ///
+    /// poll(2) reports a change once, proc_pid_mounts(5), and is faster than reading the list.
+    fn is_unchanged(&self) -> bool {
         let quiet = self.table.as_ref().is_some_and(|table| {
             let mut fds = [PollFd::new(table.as_fd(), PollFlags::POLLPRI)];
             poll(&mut fds, PollTimeout::ZERO) == Ok(0)
@@ -114,121 +114,76 @@ impl Mounts {
     }
 }
 
-/// A mount as the kernel lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mount {
-    pub(super) id: u64,
-    /// The numbers of its file system.
-    pub(super) device: String,
-    /// What of the file system is shown.
-    pub(super) root: PathBuf,
-    /// Where.
-    pub(super) point: PathBuf,
+/// Detaches the mounts beneath the roots, except those that are roots themselves.
+///
+/// With a snapshot it detaches the mounts that the job made on and above the roots as well. A mount that cannot be detached
+/// gets an explanation.
+pub(super) fn detach(
+    opener: Opener,
+    roots: &[PathBuf],
+    before: Option<&MountSnapshot>,
+    progress: &Progress,
+) {
+    detach_rounds(None, opener, roots, before, progress);
 }
 
-/// Detaches what is mounted beneath the roots, other than roots; knowing what was there before the job,
-/// what it mounted on the roots and above them too. What resists is noted with its cause.
-pub(super) fn detach(opener: Opener, roots: &[PathBuf], before: Option<&Mounts>, tally: &Tally) {
-    detach_of(None, opener, roots, before, tally);
+/// Does the same without a snapshot; `listed` are the mounts if they have just been listed.
+pub(super) fn detach_listed(listed: Option<Vec<Mount>>, roots: &[PathBuf], progress: &Progress) {
+    detach_rounds(listed, Opener::find(), roots, None, progress);
 }
 
-/// The same where the list was just read.
-pub(super) fn detach_listed(listed: Option<Vec<Mount>>, roots: &[PathBuf], tally: &Tally) {
-    detach_of(listed, Opener::find(), roots, None, tally);
-}
-
-fn detach_of(
+fn detach_rounds(
     mut listed: Option<Vec<Mount>>,
     opener: Opener,
     roots: &[PathBuf],
-    before: Option<&Mounts>,
-    tally: &Tally,
+    before: Option<&MountSnapshot>,
+    progress: &Progress,
 ) {
-    if let Some(before) = before.filter(|before| before.unchanged()) {
-        note_volumes(&before.mounts, roots, before, tally);
+    if let Some(before) = before.filter(|before| before.is_unchanged()) {
+        explain_pod_volumes(&before.mounts, roots, before, progress);
         return;
     }
-    for round in 0..ROUNDS {
-        let now = || before.map_or_else(list, Mounts::now);
-        let mounts = listed.take().unwrap_or_else(now);
+    for round in 0..MAX_ROUNDS {
+        let list = || before.map_or_else(mountinfo::list, MountSnapshot::list_again);
+        let mounts = listed.take().unwrap_or_else(list);
         if let (0, Some(before)) = (round, before) {
-            note_volumes(&mounts, roots, before, tally);
+            explain_pod_volumes(&mounts, roots, before, progress);
         }
         let mut detached = false;
         for mount in &foreign(mounts, roots, before) {
             match detach_one(opener, mount) {
                 Ok(()) => detached = true,
-                // Gone with one above it.
+                // It went with a mount above it.
                 Err(Errno::STALE | Errno::NOENT) => {}
                 Err(errno) => {
-                    let note = Note {
+                    let explanation = Explanation {
                         text: format!("{} (a mount that cannot be detached)", name_of(errno)),
                         excused: false,
                     };
-                    tally.note(mount.point.as_os_str().as_bytes(), note);
+                    progress.explain(mount.point.as_os_str().as_bytes(), explanation);
                 }
             }
         }
-        if !detached || tally.over() {
+        if !detached || progress.is_over() {
             return;
         }
     }
 }
 
-fn note_volumes(mounts: &[Mount], roots: &[PathBuf], before: &Mounts, tally: &Tally) {
-    let own = mounts.iter().filter(|mount| before.had(mount.id));
-    for mount in own.filter(|mount| is_inside(mount, roots)) {
-        let note = Note {
-            text: VOLUME.to_owned(),
+fn explain_pod_volumes(
+    mounts: &[Mount],
+    roots: &[PathBuf],
+    before: &MountSnapshot,
+    progress: &Progress,
+) {
+    let of_pod = mounts.iter().filter(|mount| before.contains(mount.id));
+    for mount in of_pod.filter(|mount| is_inside(mount, roots)) {
+        let explanation = Explanation {
+            text: POD_VOLUME.to_owned(),
             excused: true,
         };
-        tally.note(mount.point.as_os_str().as_bytes(), note);
+        progress.explain(mount.point.as_os_str().as_bytes(), explanation);
     }
-}
-
-pub(super) fn list() -> Vec<Mount> {
-    File::open(TABLE).map_or_else(|_| Vec::new(), |table| read(&table))
-}
-
-fn read(mut table: &File) -> Vec<Mount> {
-    // The kernel gives a page at a time, and would be asked for less.
-    let mut text = Vec::with_capacity(1 << 14);
-    if table.read_to_end(&mut text).is_err() {
-        return Vec::new();
-    }
-    parse(&text)
-}
-
-pub(super) fn parse(mountinfo: &[u8]) -> Vec<Mount> {
-    let lines = mountinfo.split(|&byte| byte == b'\n');
-    lines
-        .filter_map(|line| {
-            let mut fields = line.split(|&byte| byte == b' ');
-            let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-            let device = String::from_utf8_lossy(fields.nth(1)?).into_owned();
-            let mut path = || Some(PathBuf::from(OsString::from_vec(unescape(fields.next()?))));
-            Some(Mount {
-                id,
-                device,
-                root: path()?,
-                point: path()?,
-            })
-        })
-        .collect()
-}
-
-/// The kernel writes blank, tab, newline and backslash as octal numbers.
-pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| byte == b'\\');
-        let number =
-            octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        plain.push(number.unwrap_or(byte));
-        rest = if number.is_some() { &after[3..] } else { after };
-    }
-    plain
 }
 
 fn is_inside(mount: &Mount, roots: &[PathBuf]) -> bool {
@@ -238,13 +193,13 @@ fn is_inside(mount: &Mount, roots: &[PathBuf]) -> bool {
         .any(|root| path::lies_in(point, root) && point != root)
 }
 
-/// Whether a root is this mount, or lies in it.
+/// Returns whether a root is this mount or lies in it.
 fn is_needed(mount: &Mount, roots: &[PathBuf]) -> bool {
     roots.iter().any(|root| path::lies_in(root, &mount.point))
 }
 
-/// Mounts that are to be detached, the outermost first.
-fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Vec<Mount> {
+/// Returns the mounts that must be detached, the outermost ones first.
+fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&MountSnapshot>) -> Vec<Mount> {
     let is_foreign = |mount: &Mount| match before {
         Some(before) => {
             let in_proc = || {
@@ -252,7 +207,7 @@ fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Ve
                 path::lies_in(&mount.point, proc) || path::lies_in(proc, &mount.point)
             };
             let concerned = is_inside(mount, roots) || is_needed(mount, roots) || in_proc();
-            concerned && !before.had(mount.id)
+            concerned && !before.contains(mount.id)
         }
         None => is_inside(mount, roots) && !is_needed(mount, roots),
     };
@@ -261,37 +216,37 @@ fn foreign(mounts: Vec<Mount>, roots: &[PathBuf], before: Option<&Mounts>) -> Ve
     found
 }
 
-/// Detaches a mount, after making sure that the path still leads to it and that nothing follows outside.
+/// Detaches a mount if its path still leads to it. Nothing is detached outside of this mount namespace.
 fn detach_one(opener: Opener, mount: &Mount) -> Result<(), Errno> {
-    let pinned = match open::pin_any(opener, &mount.point) {
-        // A symlink in the path: what was mounted there is mounted elsewhere now.
+    let pinned = match openat::pin_any(opener, &mount.point) {
+        // With a symlink in the path, the mount is at another path by now.
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(Errno::STALE),
         pinned => pinned?,
     };
-    if open::mount_id(&pinned)? != mount.id {
+    if openat::mount_id(&pinned)? != mount.id {
         return Err(Errno::STALE);
     }
-    match open::link(&pinned) {
+    match openat::magic_link(&pinned) {
         Ok(link) => detach_privately(&link),
-        // Something lies on /proc.
-        Err(_) => from_inside(&pinned),
+        // Another file system is mounted on /proc.
+        Err(_) => detach_from_inside(&pinned),
     }
 }
 
 fn detach_privately(path: &str) -> Result<(), Errno> {
-    // Bound recursively, the mounts beneath are peers of the host's own: detaching one would detach the other.
+    // After a recursive bind mount the mounts beneath are peers of the host's, and detaching one detaches its peer.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(path, private)?;
     unmount(path, UnmountFlags::DETACH)
 }
 
-/// The same by the one path that leads to a descriptor without /proc: the working directory's.
-fn from_inside(pinned: &OwnedFd) -> Result<(), Errno> {
+/// Detaches a mount through the working directory, the only path to a descriptor without `/proc`.
+fn detach_from_inside(pinned: &OwnedFd) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let back = openat(CWD, c".", flags, Mode::empty());
-    fchdir(pinned).map_err(|errno| Errno::from_raw_os_error(errno as i32))?;
+    fchdir(pinned)?;
     let detached = detach_privately(".");
-    // Nothing of ours depends on it, and the job's own are gone.
+    // On failure the working directory stays here, and the wipe uses absolute paths only.
     let _ = back.map(fchdir);
     detached
 }
@@ -299,59 +254,45 @@ fn from_inside(pinned: &OwnedFd) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mountinfo::parse;
+    use crate::mountinfo::tests::EXAMPLE;
 
-    const MOUNTINFO: &[u8] = b"22 1 254:0 / / rw,relatime - ext4 /dev/root rw\n\
-        40 22 0:30 / /ws rw shared:1 - tmpfs tmpfs rw\n\
-        41 40 0:31 / /ws/a\\040b\\012c\\134 rw - tmpfs tmpfs rw\n\
-        42 41 0:32 / /ws/a\\040b\\012c\\134/d rw - tmpfs tmpfs rw\n\
-        43 40 0:33 / /ws/home rw - tmpfs tmpfs rw\n\
-        44 22 0:34 / /wsx rw - tmpfs tmpfs rw\nnonsense\n\n";
-
-    #[test]
-    fn mountinfo_is_read_with_its_escapes() {
-        let mounts = parse(MOUNTINFO);
-        assert_eq!(mounts.len(), 6);
-        assert_eq!(mounts[1].device, "0:30");
-        assert_eq!(mounts[1].root, Path::new("/"));
-        assert_eq!(mounts[2].id, 41);
-        assert_eq!(mounts[2].point, Path::new("/ws/a b\nc\\"));
-        assert_eq!(unescape(b"\\9\\04"), b"\\9\\04");
-    }
-
-    fn points(roots: &[&str], before: Option<&[u64]>) -> Vec<PathBuf> {
+    fn foreign_points(roots: &[&str], before: Option<&[u64]>) -> Vec<PathBuf> {
         let roots: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
-        let before = before.map(|ids| Mounts {
-            mounts: (parse(MOUNTINFO).into_iter())
-                .filter(|mount| ids.contains(&mount.id))
-                .collect(),
-            ..Mounts::default()
+        let mut mounts = parse(EXAMPLE);
+        let before = before.map(|ids| {
+            mounts.retain(|mount| ids.contains(&mount.id));
+            MountSnapshot {
+                mounts,
+                ..MountSnapshot::default()
+            }
         });
-        let found = foreign(parse(MOUNTINFO), &roots, before.as_ref());
+        let found = foreign(parse(EXAMPLE), &roots, before.as_ref());
         found.into_iter().map(|mount| mount.point).collect()
     }
 
     #[test]
-    fn only_mounts_beneath_a_root_are_detached_outermost_first() {
+    fn foreign_without_a_snapshot_is_what_lies_beneath_a_root() {
         assert_eq!(
-            points(&["/ws"], None),
+            foreign_points(&["/ws"], None),
             ["/ws/home", "/ws/a b\nc\\", "/ws/a b\nc\\/d"].map(PathBuf::from)
         );
         assert_eq!(
-            points(&["/ws", "/ws/home/x", "/ws/a b\nc\\"], None),
+            foreign_points(&["/ws", "/ws/home/x", "/ws/a b\nc\\"], None),
             [PathBuf::from("/ws/a b\nc\\/d")]
         );
-        assert!(points(&["/w"], None).is_empty());
+        assert!(foreign_points(&["/w"], None).is_empty());
     }
 
     #[test]
-    fn what_was_there_before_the_job_stays_and_what_it_put_on_a_root_goes() {
+    fn foreign_with_a_snapshot_is_what_the_job_mounted() {
         let roots = ["/ws", "/ws/home/x"];
         assert_eq!(
-            points(&roots, Some(&[22, 40, 41, 42])),
+            foreign_points(&roots, Some(&[22, 40, 41, 42])),
             [PathBuf::from("/ws/home")]
         );
         assert_eq!(
-            points(&roots, Some(&[22, 43])),
+            foreign_points(&roots, Some(&[22, 43])),
             ["/ws", "/ws/a b\nc\\", "/ws/a b\nc\\/d"].map(PathBuf::from)
         );
     }

@@ -1,23 +1,66 @@
-//! Which paths may be wiped at all, judged by their text before anything is opened.
+//! Decides by the text of a path whether it may be wiped, before anything is opened.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::refusal::Refusal;
+use super::progress::printable;
 use linux::passwd;
 
-/// Nothing in these belongs to a job, at any depth.
+/// The reason why a path is not wiped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The path is empty.
+    #[error("the path is empty")]
+    Empty,
+    /// The path depends on the working directory.
+    #[error("not an absolute path: begin it with `/`")]
+    Relative,
+    /// The path contains `.` or `..`.
+    #[error("`.` and `..` are not accepted: give the path without them")]
+    Dots,
+    /// The path contains a NUL byte.
+    #[error("a NUL byte in the path")]
+    Nul,
+    /// The path is `/` or another directory of the system.
+    #[error("a directory of the system")]
+    System,
+    /// The path is the home directory of root, or a directory above it.
+    #[error("HOME of root, or a directory above it")]
+    HomeOfRoot,
+    /// The path is a mount point, which only its owner may remove.
+    #[error("a mount point cannot be removed: empty it with --keep-root")]
+    MountPoint,
+    /// The path contains a symlink, or is no directory.
+    #[error("not a directory, or a symlink is on the way to it: give the path without symlinks")]
+    NotADirectory,
+    /// The path cannot be opened. It has the name of the error, errno(3).
+    #[error("cannot be opened: {0}")]
+    Closed(String),
+}
+
+/// A path that is refused. If one path is refused, no path is wiped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {refusal}", printable(path.as_os_str().as_bytes()))]
+pub struct RefusedPath {
+    /// The path.
+    pub path: PathBuf,
+    /// The reason.
+    #[source]
+    pub refusal: Refusal,
+}
+
+/// Directories that contain nothing of a job at any depth.
 pub(super) const SYSTEM_TREES: [&str; 13] = [
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/proc",
     "/sbin", "/sys", "/usr",
 ];
 
-/// The exceptions: file systems in memory that jobs write to, and that outlive the container within its pod.
+/// Exceptions: file systems in memory that jobs write to. They outlive the container within its pod.
 pub(super) const SHARED_MEMORY: [&str; 2] = ["/dev/shm", "/dev/mqueue"];
 
-/// These hold what others put there; a directory inside may be a job's.
+/// Directories of the system that may contain a directory of a job.
 pub(super) const SYSTEM_DIRECTORIES: [&str; 16] = [
     "/",
     "/home",
@@ -37,12 +80,12 @@ pub(super) const SYSTEM_DIRECTORIES: [&str; 16] = [
     "/var/spool",
 ];
 
-/// The same path without doubled or trailing slashes, if it may be wiped.
+/// Returns the normalized path if it may be wiped.
 ///
 /// # Errors
-/// The [`Refusal`] otherwise.
+/// Returns the [`Refusal`] otherwise.
 pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
-    let clean = tidy(path)?;
+    let clean = normalize(path)?;
     let in_system = SYSTEM_TREES
         .iter()
         .any(|tree| lies_in(&clean, Path::new(tree)));
@@ -61,11 +104,11 @@ pub(super) fn accept(path: &Path) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// The path's components put together again; nothing in it is guessed away.
+/// Returns the path without doubled and trailing slashes. It names the same file.
 ///
 /// # Errors
-/// The [`Refusal`] of what is no absolute path, or has dots in it.
-pub(super) fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
+/// Returns the [`Refusal`] of a path that is not absolute, or contains dots or NUL.
+pub(super) fn normalize(path: &Path) -> Result<PathBuf, Refusal> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
         return Err(Refusal::Empty);
@@ -88,21 +131,22 @@ pub(super) fn tidy(path: &Path) -> Result<PathBuf, Refusal> {
     Ok(clean)
 }
 
-/// Several, tidied as far as they can be; those that cannot are refused later.
-pub(super) fn tidied(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let tidied = |path: &PathBuf| tidy(path).unwrap_or_else(|_| path.clone());
-    paths.iter().map(tidied).collect()
+/// Normalizes several paths. A path that cannot be normalized stays as it is and is refused later.
+pub(super) fn normalize_all(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let normalize_all = |path: &PathBuf| normalize(path).unwrap_or_else(|_| path.clone());
+    paths.iter().map(normalize_all).collect()
 }
 
-/// Whether `path` is `root` or lies beneath it. Both are clean, so that bytes tell, many times sooner than
-/// a comparison name by name.
+/// Returns whether `path` is `root` or lies beneath it.
+///
+/// Both are normalized. It is much faster to compare their bytes than their components.
 pub(super) fn lies_in(path: &Path, root: &Path) -> bool {
     let (path, root) = (path.as_os_str().as_bytes(), root.as_os_str().as_bytes());
     let rest = path.strip_prefix(root);
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || root.ends_with(b"/"))
 }
 
-/// The roots that lie in no other.
+/// Returns the roots that lie in no other one.
 pub(super) fn outermost(roots: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
     roots
         .iter()
@@ -114,12 +158,12 @@ pub(super) fn outermost(roots: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
         .map(|(_, root)| root)
 }
 
-/// What the user database says, asked for once.
+/// Returns the home directory of root from the user database, which is read once.
 pub(super) fn home_of_root() -> Option<&'static PathBuf> {
     static HOME: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
         let root = passwd::user(0)?;
-        // Some images give root the home `/`, which is refused anyway and would refuse nothing else.
+        // Some images give root the home `/`. It is refused anyway, and would be above every path.
         (root.home != Path::new("/")).then_some(root.home)
     };
     HOME.get_or_init(find).as_ref()
@@ -134,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_names_count() {
+    fn lies_in_compares_whole_names() {
         let lies_in = |path: &str, root: &str| lies_in(Path::new(path), Path::new(root));
         assert!(lies_in("/a/b", "/a") && lies_in("/a", "/a") && lies_in("/a", "/"));
         assert!(!lies_in("/ab", "/a") && !lies_in("/a", "/a/b"));
     }
 
     #[test]
-    fn only_absolute_paths_without_dots_are_taken() {
+    fn accept_rejects_relative_paths_dots_and_nul() {
         assert_eq!(refusal(""), Refusal::Empty);
         for path in [".", "workspace", "./workspace", "../workspace", "~"] {
             assert_eq!(refusal(path), Refusal::Relative, "{path}");
@@ -153,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_is_refused_however_it_is_written() {
+    fn accept_rejects_the_system_with_extra_slashes() {
         for path in [
             "/",
             "//",
@@ -180,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jobs_directories_are_accepted() {
+    fn accept_takes_a_jobs_directories() {
         for (path, clean) in [
             ("/workspace", "/workspace"),
             ("//workspace//home/", "/workspace/home"),

@@ -1,9 +1,8 @@
-//! Work for several threads, newest first: so a tree is walked down before it is walked along, and
-//! what waits stays small.
+//! A queue of tasks for several threads. The newest task comes first, so a tree is walked in depth and few tasks wait.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Tasks, and who is at work.
+/// The tasks, and the numbers of threads that work and wait.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -35,12 +34,12 @@ impl<T> Queue<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many tasks wait.
+    /// Returns how many tasks wait.
     pub(super) fn len(&self) -> usize {
         self.lock().tasks.len()
     }
 
-    /// Adds tasks; the last of them is the first to be taken.
+    /// Adds tasks. The last one is taken first.
     pub(super) fn push_all(&self, tasks: &mut Vec<T>) {
         if tasks.is_empty() {
             return;
@@ -54,9 +53,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes part in the work until there is none left and nobody can make more.
+    /// Works on tasks until there are none left and no thread can add more.
     pub(super) fn work(&self, mut on: impl FnMut(T)) {
-        // A thread that panics must not leave the others waiting for what it had.
+        // If a thread panics, the others must not wait for its task.
         let _closes = CloseOnPanic(self);
         while let Some(task) = self.take() {
             on(task);
@@ -91,7 +90,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Drops what waits; every thread ends after what it has in hand.
+    /// Drops the waiting tasks. Every thread ends after its current task.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-    /// Each task of `n` makes two of `n - 1`.
+    /// Each task `n` makes two tasks `n - 1`.
     fn count(threads: usize, first: usize) -> usize {
         let (queue, done) = (Queue::new(), AtomicUsize::new(0));
         queue.push_all(&mut vec![first]);
@@ -137,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn all_work_is_done_once_by_any_number_of_threads() {
+    fn work_runs_each_task_once() {
         for threads in [1, 2, 16] {
             assert_eq!(count(threads, 10), 2047);
         }
     }
 
     #[test]
-    fn closing_ends_everyone() {
+    fn close_drops_waiting_tasks() {
         let queue = Queue::new();
         queue.push_all(&mut vec![1, 2, 3]);
         let mut seen = Vec::new();
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_one_thread_ends_the_others() {
+    fn panic_of_one_thread_ends_the_others() {
         let queue = Queue::new();
         queue.push_all(&mut vec![0]);
         let ended = std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Removing one entry, and what can be done when the kernel refuses.
+//! Removes one entry, and tries more if the kernel refuses.
 //!
 //! Sources: unlink(2), ioctl_iflags(2).
 
@@ -11,24 +11,24 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::directory::{Directory, clear_flags};
-use super::open;
+use super::directory::{Directory, clear_inode_flags};
+use super::openat;
 
-/// What became of an entry.
+/// The result for an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removed {
-    /// It is gone, and so many bytes are free.
+    /// It was removed, which freed this many bytes.
     Freed(u64),
-    /// Somebody else removed it.
+    /// Another process removed it.
     Absent,
-    /// It is a directory, whatever the listing said.
+    /// It is a directory, in spite of the listing.
     Directory,
 }
 
-/// Removes what is no directory. How much that frees is only asked for where it is `counted`.
+/// Removes a file, or another entry that is no directory. Counts the freed bytes only if it is `counted`.
 ///
 /// # Errors
-/// As unlink(2), after all that can be done about it.
+/// As unlink(2), after the mode and the inode flags were changed.
 pub(super) fn file(dir: &Directory, name: &CStr, counted: bool) -> Result<Removed, Errno> {
     let bytes = if counted {
         statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| freed(&stat))
@@ -56,14 +56,14 @@ pub(super) fn file(dir: &Directory, name: &CStr, counted: bool) -> Result<Remove
 /// Removes a directory that should be empty.
 ///
 /// # Errors
-/// `ENOTEMPTY` where it is not; else as rmdir(2), after all that can be done about it.
+/// `ENOTEMPTY` if it is not empty; else as rmdir(2), after the mode and the inode flags were changed.
 pub(super) fn directory(
     parent: &Directory,
     name: &CStr,
     dir: &Directory,
 ) -> Result<Removed, Errno> {
     match once(parent, name, AtFlags::REMOVEDIR) {
-        // Somebody put another thing in its place.
+        // Another process replaced it by another entry.
         Err(Errno::NOTDIR) => file(parent, name, false),
         Err(Errno::EXIST) => Err(Errno::NOTEMPTY),
         Err(Errno::ACCESS | Errno::PERM) => {
@@ -84,7 +84,7 @@ fn once(dir: &Directory, name: &CStr, flags: AtFlags) -> Result<Removed, Errno> 
     }
 }
 
-/// Only the last link frees anything.
+/// Returns the bytes that an unlink frees. Only the last link frees any.
 fn freed(stat: &Stat) -> u64 {
     if stat.st_nlink > 1 {
         return 0;
@@ -92,14 +92,14 @@ fn freed(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or(0) * 512
 }
 
-/// A file that was immutable or append-only, and how.
+/// A file that was immutable or append-only, and its flags.
 struct Unlocked {
     file: OwnedFd,
     flags: IFlags,
 }
 
 impl Unlocked {
-    /// A hard link elsewhere is not ours to change.
+    /// Restores the flags of a file that has other hard links, which do not belong to the job.
     fn lock_if_linked(self) {
         if fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0) {
             let _ = ioctl_setflags(&self.file, self.flags);
@@ -107,7 +107,7 @@ impl Unlocked {
     }
 }
 
-/// Clears the flags of a regular file. Anything else is not opened: opening a device or a fifo does something.
+/// Clears the flags of a regular file. Other types are not opened, because opening a device or a fifo has an effect.
 fn unlock_file(dir: &impl AsFd, name: &CStr) -> Option<Unlocked> {
     let pin = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let pinned = openat(dir, name, pin, Mode::empty()).ok()?;
@@ -115,10 +115,10 @@ fn unlock_file(dir: &impl AsFd, name: &CStr) -> Option<Unlocked> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
     }
-    let link = open::link(&pinned).ok()?;
-    // A lease on it would be waited for otherwise, fcntl(2).
+    let link = openat::magic_link(&pinned).ok()?;
+    // Without `O_NONBLOCK` it would wait for a lease on the file, fcntl(2).
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(CWD, link, flags, Mode::empty()).ok()?;
-    let flags = clear_flags(&file)?;
+    let flags = clear_inode_flags(&file)?;
     Some(Unlocked { file, flags })
 }

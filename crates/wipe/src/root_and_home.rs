@@ -1,4 +1,4 @@
-//! The directories that are never wiped, by what they are rather than by their path: `/`, and HOME of root.
+//! The directories that are never wiped, by device and inode and not by path: `/` and the home directory of root.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -7,18 +7,17 @@ use linux::errno::name_of;
 use rustix::fs::{fstat, stat};
 use rustix::io::Errno;
 
-use super::path;
-use super::refusal::Refusal;
+use super::path::{self, Refusal};
 
 pub(super) fn closed(errno: Errno) -> Refusal {
     Refusal::Closed(name_of(errno))
 }
 
-/// Bound to another place, a directory is the same one.
+/// Rejects `/` and root's home even through a bind mount.
 ///
 /// # Errors
-/// The [`Refusal`] of `/` and HOME of root.
-pub(super) fn not_the_machines(pinned: &OwnedFd) -> Result<(), Refusal> {
+/// Returns the [`Refusal`] of these directories.
+pub(super) fn reject_root_and_home(pinned: &OwnedFd) -> Result<(), Refusal> {
     let own = fstat(pinned).map_err(closed)?;
     let is_own = |path: &Path| {
         stat(path).is_ok_and(|found| (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino))

@@ -1,4 +1,4 @@
-//! The directories that are wiped themselves: which are taken, which lie in another, and their removal.
+//! The roots of a wipe: checks them, and removes them at the end.
 
 use std::cell::OnceCell;
 use std::ffi::CString;
@@ -9,36 +9,35 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
-use super::alias;
-use super::mounts::{self, Mount};
-use super::open::{self, Opener};
-use super::path;
-use super::refusal::{Refusal, Refused};
-use super::root_and_home::{closed, not_the_machines};
-use super::tally::Tally;
-use super::volume;
+use super::bind_alias;
+use super::mountinfo::{self, Mount};
+use super::mountpoint;
+use super::openat::{self, Opener};
+use super::path::{self, Refusal, RefusedPath};
+use super::progress::Progress;
+use super::root_and_home::{closed, reject_root_and_home};
 
-/// The clean path, if it may be wiped as far as can be seen now, and the directory, if it is there.
+/// Returns the normalized path if it may be wiped, and the directory if it exists.
 ///
 /// # Errors
-/// The [`Refusal`] otherwise.
+/// Returns the [`Refusal`] otherwise.
 fn accept(path: &Path) -> Result<(PathBuf, Option<OwnedFd>), Refusal> {
     let clean = path::accept(path)?;
-    let pinned = match open::pin(Opener::find(), &clean) {
+    let pinned = match openat::pin(Opener::find(), &clean) {
         Err(Errno::NOENT) => return Ok((clean, None)),
         Err(Errno::LOOP | Errno::NOTDIR) => return Err(Refusal::NotADirectory),
         pinned => pinned.map_err(closed)?,
     };
-    not_the_machines(&pinned)?;
+    reject_root_and_home(&pinned)?;
     Ok((clean, Some(pinned)))
 }
 
-/// The roots that are taken, and those that are not.
-pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
+/// Returns the roots that are accepted, and the paths that are refused.
+pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<RefusedPath>) {
     let mut refused = Vec::new();
     let mut roots = Vec::new();
     for path in paths {
-        // What an outer root contains is removed with it, be it a symlink that the job put there.
+        // A path in another root is removed with that root, even if it is a symlink that the job made.
         let nested = || {
             let mut others = paths.iter();
             others.any(|other| path != other && path.starts_with(other))
@@ -46,7 +45,7 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
         match accept(path) {
             Ok((root, _)) => roots.push(root),
             Err(_) if nested() => {}
-            Err(refusal) => refused.push(Refused {
+            Err(refusal) => refused.push(RefusedPath {
                 path: path.clone(),
                 refusal,
             }),
@@ -55,11 +54,12 @@ pub(super) fn accept_all(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Refused>) {
     (roots, refused)
 }
 
-/// The same for a path that somebody typed: no directory of the system under another name, and one that is removed
-/// must not be a mount point.
+/// Checks a path that a user typed.
+///
+/// Rejects a directory of the system under another name as well, and a mount point if it is to be removed.
 ///
 /// # Errors
-/// The [`Refusal`] otherwise.
+/// Returns the [`Refusal`] otherwise.
 pub(super) fn check(
     path: &Path,
     keep: bool,
@@ -68,33 +68,35 @@ pub(super) fn check(
     let (clean, fd) = accept(path)?;
     let Some(fd) = fd else { return Ok(clean) };
     let opener = Opener::find();
-    let mount = open::mount_id(&fd).map_err(closed)?;
-    let top = open::pin(opener, Path::new("/")).and_then(|top| open::mount_id(&top));
+    let mount = openat::mount_id(&fd).map_err(closed)?;
+    let top = openat::pin(opener, Path::new("/")).and_then(|top| openat::mount_id(&top));
     // Without a mount on the way a directory has one name.
     if top != Ok(mount) {
-        if let Some(refusal) = alias::refusal(mounts.get_or_init(mounts::list), mount, &clean) {
+        if let Some(refusal) =
+            bind_alias::find_refusal(mounts.get_or_init(mountinfo::list), mount, &clean)
+        {
             return Err(refusal);
         }
     }
-    if !keep && volume::is_mount_point(opener, &clean, &fd).map_err(closed)? {
+    if !keep && mountpoint::is_mount_point(opener, &clean, &fd).map_err(closed)? {
         return Err(Refusal::MountPoint);
     }
     Ok(clean)
 }
 
-/// Removes the roots themselves, the innermost first.
-pub(super) fn remove(opener: Opener, roots: &[PathBuf], tally: &Tally) {
+/// Removes the roots themselves, the innermost one first.
+pub(super) fn remove(opener: Opener, roots: &[PathBuf], progress: &Progress) {
     let mut roots: Vec<&PathBuf> = roots.iter().collect();
     roots.sort_by_key(|root| std::cmp::Reverse(root.as_os_str().len()));
     for root in roots {
         match remove_one(opener, root) {
             Ok(()) => {
-                tally
+                progress
                     .directories
                     .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
             Err(Errno::NOENT) => {}
-            Err(errno) => tally.failed(root.as_os_str().as_bytes(), errno),
+            Err(errno) => progress.record_failure(root.as_os_str().as_bytes(), errno),
         }
     }
 }
@@ -104,5 +106,5 @@ fn remove_one(opener: Opener, root: &Path) -> Result<(), Errno> {
         return Err(Errno::BUSY);
     };
     let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
-    unlinkat(open::pin(opener, parent)?, &name, AtFlags::REMOVEDIR)
+    unlinkat(openat::pin(opener, parent)?, &name, AtFlags::REMOVEDIR)
 }

@@ -9,7 +9,7 @@ use docker_cli::execute::{self, Buildah, Exited};
 use docker_cli::{Command, Program, Stdin, Stdout, Variables};
 use report::exit;
 
-/// Returns the exit code, or `None` if the program has no name of the build client.
+/// Runs the build client if this program was called by one of its names. Returns the exit code.
 pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u8> {
     let program = arguments.next()?;
     let name = Path::new(&program).file_name()?.to_str()?;
@@ -27,7 +27,10 @@ pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u
             exit::STORAGE
         }),
         (Err(argument), _) => {
-            eprintln!("{name}: {} is not UTF-8", argument.to_string_lossy());
+            eprintln!(
+                "{name}: found argument {:?}, expected UTF-8",
+                argument.to_string_lossy()
+            );
             exit::USAGE
         }
     };

@@ -1,4 +1,4 @@
-//! `supervisor config`: the effective values and where each came from.
+//! `supervisor config`: the effective values and the source of each.
 
 use std::io::Write;
 
@@ -31,7 +31,7 @@ pub(crate) fn main(arguments: Arguments) -> u8 {
     } else {
         table(&rows)
     };
-    // Whoever closes our stdout has seen enough.
+    // A reader that closes stdout needs no more output.
     let _ = std::io::stdout().write_all(text.as_bytes());
     0
 }

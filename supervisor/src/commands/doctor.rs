@@ -1,4 +1,4 @@
-//! `supervisor doctor`: every check, and the cure where one fails.
+//! `supervisor doctor`: every check, and the remedy if one fails.
 
 use std::io::{IsTerminal, Write, stdout};
 
@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use report::exit;
-use supervisor::doctor::{self, Profile, Report, Role, Scene, Selection, Shape, render};
+use supervisor::doctor::{self, Context, Profile, Report, Role, Selection, Shape, render};
 
 use super::settings::Settings;
 
@@ -15,22 +15,22 @@ pub(crate) struct Arguments {
     /// One JSON object instead of text (docs/doctor.md)
     #[arg(long)]
     json: bool,
-    /// Only this group or check, and what it needs; may be repeated
+    /// Run only this group or check, and the checks that it needs; may be repeated
     #[arg(long, value_name = "GROUP|ID", value_delimiter = ',')]
     only: Vec<String>,
-    /// Say nothing about what is well
+    /// Print nothing about checks that are ok
     #[arg(long, short)]
     quiet: bool,
-    /// Tell what a check, or all, looks at and what each of its findings means
+    /// Print the method of a check, or of all, and the meaning of each finding
     #[arg(long, value_name = "ID|all", exclusive = true)]
     explain: Option<String>,
-    /// split: a builder container builds; single: this one does [default: by storage.driver]
+    /// split: a builder container builds; single: this container builds [default: by storage.driver]
     #[arg(long, value_name = "SHAPE")]
     shape: Option<ShapeName>,
-    /// Which container of the pod this is
+    /// The role of this container
     #[arg(long, value_name = "ROLE", default_value = "runner")]
     role: RoleName,
-    /// What the nodes are meant to allow: userns or rootless
+    /// The user namespaces that the nodes should offer: userns or rootless
     #[arg(long, value_name = "PROFILE")]
     profile: Option<ProfileName>,
     /// A host that the job must reach; may be repeated
@@ -62,7 +62,7 @@ pub(crate) fn main(arguments: Arguments) -> u8 {
     if let Some(id) = &arguments.explain {
         return match doctor::explain(id) {
             Ok(text) => print(&text, 0),
-            Err(unknown) => wrong(&unknown.to_string()),
+            Err(unknown) => usage_error(&unknown.to_string()),
         };
     }
     let selection = if arguments.only.is_empty() {
@@ -70,18 +70,18 @@ pub(crate) fn main(arguments: Arguments) -> u8 {
     } else {
         match Selection::named(&arguments.only) {
             Ok(selection) => selection,
-            Err(unknown) => return wrong(&unknown.to_string()),
+            Err(unknown) => return usage_error(&unknown.to_string()),
         }
     };
     let (json, quiet) = (arguments.json, arguments.quiet);
-    let scene = match scene(arguments) {
-        Ok(scene) => scene,
+    let context = match context(arguments) {
+        Ok(context) => context,
         Err(error) => {
             eprintln!("supervisor: {error}");
             return exit::CONFIG;
         }
     };
-    match examine(&scene, &selection) {
+    match examine(&context, &selection) {
         Ok(report) => {
             let text = if json {
                 report.json()
@@ -94,65 +94,66 @@ pub(crate) fn main(arguments: Arguments) -> u8 {
     }
 }
 
-/// Whoever closes our stdout has seen enough.
+/// Prints `text`. A reader that closes stdout needs no more output.
 fn print(text: &str, code: u8) -> u8 {
     let _ = stdout().write_all(text.as_bytes());
     code
 }
 
-fn wrong(problem: &str) -> u8 {
+fn usage_error(problem: &str) -> u8 {
     eprintln!("supervisor: {problem}");
     exit::USAGE
 }
 
-fn scene(arguments: Arguments) -> Result<Scene, supervisor::config::ConfigError> {
+fn context(arguments: Arguments) -> Result<Context, supervisor::config::ConfigError> {
     let loaded = arguments.settings.layers().load()?;
-    let mut scene = Scene::of(&loaded.config);
+    let mut context = Context::of(&loaded.config);
     if let Some(shape) = arguments.shape {
-        scene.shape = match shape {
+        context.shape = match shape {
             ShapeName::Split => Shape::Split,
             ShapeName::Single => Shape::Single,
         };
     }
-    scene.role = match arguments.role {
+    context.role = match arguments.role {
         RoleName::Runner => Role::Runner,
         RoleName::Builder => Role::Builder,
     };
-    scene.profile = arguments.profile.map(|profile| match profile {
+    context.profile = arguments.profile.map(|profile| match profile {
         ProfileName::Userns => Profile::Userns,
         ProfileName::Rootless => Profile::Rootless,
     });
-    scene.reach = arguments.reach;
-    Ok(scene)
+    context.reach = arguments.reach;
+    Ok(context)
 }
 
-/// Looks as a job of `run` would: without capabilities that an engine gave us on top. A signal ends it early, but only
-/// after everything was cleared up; as PID 1 it would not end us at all.
-fn examine(scene: &Scene, selection: &Selection) -> Result<Report, u8> {
+/// Runs the checks with the rights of a job: without the extra capabilities that a container engine may give. A signal
+/// ends them early, but after the cleanup. Without a handler, a signal would not end PID 1.
+fn examine(context: &Context, selection: &Selection) -> Result<Report, u8> {
     if !nix::unistd::getuid().is_root() {
-        // Without them it is what is wanted anyway.
+        // If this fails, there were no capabilities to drop.
         let _ = linux::process::drop_capabilities();
     }
     if !init::is_pid_1() {
         let _ = linux::process::become_subreaper();
     }
-    let asked = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
-    let asked: SigSet = asked.into_iter().collect();
-    let signals = asked.thread_block().and_then(|()| SignalFd::new(&asked));
+    let ending: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    let signals = ending.thread_block().and_then(|()| SignalFd::new(&ending));
     let Ok(signals) = signals else {
         return Err(exit::INTERNAL);
     };
-    match doctor::examine(scene, selection, Some(&signals)) {
+    match doctor::examine(context, selection, Some(&signals)) {
         Some(report) => Ok(report),
         None => {
             let number = signals.read_signal().ok().flatten();
             let number = number.map_or(Signal::SIGTERM as u32, |signal| signal.ssi_signo);
-            Err(exit::of_signal(i32::try_from(number).unwrap_or(0)))
+            Err(exit::from_signal(i32::try_from(number).unwrap_or(0)))
         }
     }
 }
 
-/// Marks beyond ASCII where the locale has them, colours on a terminal that wants them.
+/// Chooses the style: signs beyond ASCII if the locale is UTF-8, colours on a terminal that supports them.
 fn style(quiet: bool) -> render::Style {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]

@@ -1,4 +1,4 @@
-//! `supervisor hook` and `supervisor task`: called by the CI vendor's runner, not by people.
+//! `supervisor hook` and `supervisor task`: the CI vendor's runner calls them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use supervisor::flavor::hook::{self, Event};
 pub(crate) struct Arguments {
     /// started, completed
     event: String,
-    /// Where PID 1 is told
+    /// The fifo from which PID 1 reads the event
     events: PathBuf,
     /// The user's own hook
     own: Option<PathBuf>,
@@ -19,7 +19,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn main(arguments: &Arguments) -> u8 {
     let Some(event) = Event::of_name(&arguments.event) else {
-        eprintln!("supervisor: there is no event {}", arguments.event);
+        eprintln!(
+            "supervisor: found event {:?}, expected started or completed",
+            arguments.event
+        );
         return exit::USAGE;
     };
     hook::main(event, &arguments.events, arguments.own.as_deref())
@@ -27,9 +30,9 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
 
 #[derive(Args)]
 pub(crate) struct Task {
-    /// The runner's configuration, which goes before the task starts
+    /// The runner's configuration, which is removed before the task starts
     configuration: PathBuf,
-    /// Where PID 1 is told
+    /// The fifo from which PID 1 reads the event
     events: PathBuf,
     /// The task agent's command line
     #[arg(last = true)]

@@ -1,4 +1,4 @@
-//! Settings as flags, which several subcommands take.
+//! Settings as flags: the strongest layer of the configuration.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::Args;
 use figment::value::Value;
 use supervisor::config::load::{Flag, Layers};
 
-/// Settings as flags: the strongest layer of the configuration.
+/// The flags of every subcommand that reads the configuration.
 #[derive(Args, Default)]
 pub(crate) struct Settings {
     /// Configuration file [default: /etc/supervisor/config.toml, if it exists]
@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     /// Time between the graceful signal and SIGTERM
     #[arg(long, value_name = "DURATION")]
     grace: Option<String>,
-    /// The job's own maximum
+    /// The longest time that the job may take
     #[arg(long, value_name = "DURATION")]
     deadline: Option<String>,
     /// The ephemeral volume
@@ -27,10 +27,10 @@ pub(crate) struct Settings {
     /// auto, overlay, fuse-overlayfs, vfs, none
     #[arg(long, value_name = "NAME")]
     storage_driver: Option<String>,
-    /// Directory with one file a secret
+    /// Directory with one file for each secret
     #[arg(long, value_name = "DIR")]
     secrets: Option<String>,
-    /// Where the report is written for the kubelet
+    /// The file for the kubelet's copy of the report
     #[arg(long, value_name = "FILE")]
     report_file: Option<String>,
     /// auto, human, json
@@ -51,6 +51,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Returns the flags that were given as layers of the configuration.
     pub(crate) fn layers(self) -> Layers {
         let texts = [
             ("--flavor", "flavor", self.flavor),

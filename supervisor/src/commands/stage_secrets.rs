@@ -1,4 +1,4 @@
-//! `supervisor stage-secrets`: the program of the init container that alone mounts the Secret.
+//! `supervisor stage-secrets`: the program of the init container. Only this container mounts the Secret.
 
 use std::path::PathBuf;
 
@@ -12,16 +12,16 @@ use supervisor::secrets::stage::{Request, stage};
     after_help = "Exit codes: 0 all required keys were copied, 77 a key is missing, unusable or expired, and nothing was copied"
 )]
 pub(crate) struct Arguments {
-    /// Where the Secret is mounted
+    /// The mount point of the Secret
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
     /// The memory volume that the other container reads
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// A key that is copied where the Secret has it; repeatable
+    /// A key to copy if the Secret has it; repeatable
     #[arg(long, value_name = "KEY")]
     optional: Vec<String>,
-    /// Keys that must be there
+    /// Keys that the Secret must have
     #[arg(value_name = "KEY")]
     required: Vec<String>,
 }

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use report::{Wiped, exit};
+use report::{WipeReport, exit};
 use serde_json::json;
 use supervisor::config::Config;
 use supervisor::log;
-use wipe::{self, Request};
+use wipe::WipeCommand;
 
 #[derive(Args)]
 #[command(
     after_help = "Exit codes: 0 nothing is left, 64 a path is refused and nothing was touched, 75 something \
-    is left, or with --dry-run cannot be looked into, named on stderr"
+    is left, or with --dry-run cannot be read; stderr names it"
 )]
 pub(crate) struct Arguments {
     /// Directories to wipe, absolute, without symlinks
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Count what is there and remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Empty the directories, but leave themselves
+    /// Empty the directories, but keep the directories themselves
     #[arg(long)]
     keep_root: bool,
     /// One line of JSON on stdout
@@ -35,21 +35,21 @@ pub(crate) struct Arguments {
     budget: Option<Duration>,
 }
 
-/// Any text: an empty one is refused by the wipe itself, and with the others.
+/// Accepts any text. The wipe itself refuses an empty path, together with other bad paths.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
 pub(crate) fn main(arguments: &Arguments) -> u8 {
     log::start(&Config::default().log);
-    let request = Request {
+    let command = WipeCommand {
         paths: arguments.paths.clone(),
         keep_root: arguments.keep_root,
         dry_run: arguments.dry_run,
         budget: arguments.budget,
     };
     let began = Instant::now();
-    match wipe::run(&request) {
+    match wipe::run(&command) {
         Ok(wiped) => {
             print(arguments, &wiped, began.elapsed());
             if wiped.leftover_count == 0 {
@@ -65,7 +65,7 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
     }
 }
 
-fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
+fn print(arguments: &Arguments, wiped: &WipeReport, took: Duration) {
     let line = if arguments.json {
         let mut line = json!(wiped);
         line["dry_run"] = json!(arguments.dry_run);
@@ -74,10 +74,10 @@ fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
     } else {
         sentence(arguments, wiped, took)
     };
-    // Whoever closes our stdout has seen enough.
+    // A reader that closes stdout needs no more output.
     let _ = writeln!(std::io::stdout(), "{line}");
     let what = if arguments.dry_run {
-        "could not be looked into"
+        "could not be read"
     } else {
         "left behind"
     };
@@ -92,7 +92,7 @@ fn print(arguments: &Arguments, wiped: &Wiped, took: Duration) {
     }
 }
 
-fn sentence(arguments: &Arguments, wiped: &Wiped, took: Duration) -> String {
+fn sentence(arguments: &Arguments, wiped: &WipeReport, took: Duration) -> String {
     let done = if arguments.dry_run {
         "would remove"
     } else {

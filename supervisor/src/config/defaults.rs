@@ -1,4 +1,4 @@
-//! The configuration where nobody says otherwise.
+//! The defaults, as docs/configuration.md lists them. Those of the vendors' runners are in `runners`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,17 +9,6 @@ use super::{
     Preflight, Push, Report, RunnerSettings, Secrets, Storage, Wipe, Workspace,
 };
 
-/// Labels of GitHub's hosted Linux runners, and `self-hosted`.
-const DEFAULT_LABELS: &[&str] = &[
-    "ubuntu-latest",
-    "ubuntu-24.04",
-    "ubuntu-22.04",
-    "ubuntu-24.04-arm",
-    "ubuntu-22.04-arm",
-    "self-hosted",
-    "linux",
-];
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -29,56 +18,119 @@ impl Default for Config {
             deadline: None,
             die_with_parent: false,
             runtime_directory: PathBuf::from("/run/supervisor"),
-            workspace: Workspace {
-                path: PathBuf::from("/workspace"),
-                also_wipe: Vec::new(),
-            },
-            preflight: Preflight { enabled: true },
-            storage: Storage {
-                driver: Driver::Auto,
-                graph_root: None,
-                insecure_registries: Vec::new(),
-            },
-            secrets: Secrets {
-                directory: PathBuf::from("/run/secrets/supervisor"),
-                required: Vec::new(),
-                environment: BTreeMap::new(),
-            },
+            workspace: Workspace::default(),
+            preflight: Preflight::default(),
+            storage: Storage::default(),
+            secrets: Secrets::default(),
             runner: RunnerSettings::default(),
             github: Github::default(),
             circleci: Circleci::default(),
-            local: Local {
-                repository: PathBuf::from("/repository"),
-                event: "push".to_owned(),
-                job: None,
-                labels: DEFAULT_LABELS.iter().map(ToString::to_string).collect(),
+            local: Local::default(),
+            exec: Exec::default(),
+            builder: Builder::default(),
+            wipe: Wipe::default(),
+            report: Report::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("/workspace"),
+            also_wipe: Vec::new(),
+        }
+    }
+}
+
+impl Default for Preflight {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            driver: Driver::Auto,
+            graph_root: None,
+            insecure_registries: Vec::new(),
+        }
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("/run/secrets/supervisor"),
+            required: Vec::new(),
+            environment: BTreeMap::new(),
+        }
+    }
+}
+
+/// Labels of GitHub's hosted Linux runners, and `self-hosted`.
+const LABELS: &[&str] = &[
+    "ubuntu-latest",
+    "ubuntu-24.04",
+    "ubuntu-22.04",
+    "ubuntu-24.04-arm",
+    "ubuntu-22.04-arm",
+    "self-hosted",
+    "linux",
+];
+
+impl Default for Local {
+    fn default() -> Self {
+        Self {
+            repository: PathBuf::from("/repository"),
+            event: "push".to_owned(),
+            job: None,
+            labels: LABELS.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            socket: PathBuf::from("/run/builder/socket"),
+            volume: PathBuf::from("/var/lib/builder"),
+            client_uid: 1000,
+            parallel: 4,
+            cache: None,
+            cache_write: false,
+            image_store: None,
+            push: Push {
+                allow: vec!["*".to_owned()],
             },
-            exec: Exec {
-                command: Vec::new(),
-            },
-            builder: Builder {
-                socket: PathBuf::from("/run/builder/socket"),
-                volume: PathBuf::from("/var/lib/builder"),
-                client_uid: 1000,
-                parallel: 4,
-                cache: None,
-                cache_write: false,
-                image_store: None,
-                push: Push {
-                    allow: vec!["*".to_owned()],
-                },
-            },
-            wipe: Wipe {
-                budget: Duration::from_secs(600),
-                reserve: Duration::from_secs(10),
-            },
-            report: Report {
-                file: PathBuf::from(report::DEFAULT_FILE),
-            },
-            log: Log {
-                format: LogFormat::Auto,
-                level: LogLevel::Info,
-            },
+        }
+    }
+}
+
+impl Default for Wipe {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_secs(600),
+            reserve: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            file: PathBuf::from(report::DEFAULT_FILE),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            level: LogLevel::Info,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Putting the layers together with figment, which remembers where each value came from.
+//! Merges the layers with figment, which records the source of each value.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,12 @@ use figment::providers::{Data, Env, Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{Config, ConfigError, ENV_PREFIX, Log, Origin, Report, checks};
+use super::{Config, ConfigError, ENV_PREFIX, Log, Origin, Report, validate};
 
-/// The file that is read when none is named; it may be absent.
+/// The file that is read if the user names no file. It may be absent.
 const DEFAULT_FILE: &str = "/etc/supervisor/config.toml";
 
-/// What the caller adds to defaults and environment.
+/// The layers that the caller adds to defaults and environment.
 #[derive(Debug, Default)]
 pub struct Layers {
     /// A configuration file that must exist.
@@ -25,13 +25,13 @@ pub struct Layers {
 pub struct Flag {
     /// The flag as the user types it, for example `--grace`.
     pub name: &'static str,
-    /// Dotted key that it sets.
+    /// The dotted key that it sets.
     pub key: &'static str,
     /// Its value.
     pub value: Value,
 }
 
-/// A valid configuration and the layers it came from.
+/// A valid configuration and its layers.
 #[derive(Debug)]
 pub struct Loaded {
     /// The effective values.
@@ -39,7 +39,7 @@ pub struct Loaded {
     pub(super) figment: Figment,
 }
 
-/// The weakest layer, which also says what keys there are. Serialized once: that takes longer than all the rest.
+/// The weakest layer. It also defines the known keys. It is serialized once, because that takes longer than all the rest.
 #[derive(Clone)]
 struct Defaults(Dict);
 
@@ -86,14 +86,14 @@ impl Layers {
         let file = self.file.clone().or_else(default);
         let content = file.as_deref().map(read).transpose()?;
         let known = Defaults::new();
-        let given = self.given(content);
-        let unknown = unknown(&given, &known, file.as_deref())?;
+        let given = self.without_defaults(content);
+        let unknown = find_unknown(&given, &known, file.as_deref())?;
         let figment = given.join(known);
         if let Some(unknown) = unknown {
-            return Err(unknown.of(&figment));
+            return Err(unknown.into_error(&figment));
         }
         let config = extract(&figment)?;
-        match checks::first(&config) {
+        match validate::first_invalid(&config) {
             None => Ok(Loaded { config, figment }),
             Some(found) => Err(ConfigError::Value {
                 key: found.key.to_owned(),
@@ -103,11 +103,11 @@ impl Layers {
         }
     }
 
-    /// Where a configuration that cannot be used wants its log and its report, as far as it can be told.
+    /// Returns the settings of log and report, although another setting is invalid. Uses the defaults if these are invalid.
     #[must_use]
-    pub fn voice(&self) -> (Log, Report) {
+    pub fn fallback_log_and_report(&self) -> (Log, Report) {
         let content = self.file.as_deref().and_then(|path| read(path).ok());
-        let figment = self.given(content).join(Defaults::new());
+        let figment = self.without_defaults(content).join(Defaults::new());
         let default = Config::default();
         (
             figment.extract_inner("log").unwrap_or(default.log),
@@ -115,8 +115,8 @@ impl Layers {
         )
     }
 
-    /// All layers but the defaults, the stronger over the weaker.
-    fn given(&self, file: Option<Data<Toml>>) -> Figment {
+    /// Merges all layers except the defaults. A stronger layer replaces a weaker one.
+    fn without_defaults(&self, file: Option<Data<Toml>>) -> Figment {
         let mut figment = Figment::new();
         if let Some(file) = file {
             figment = figment.merge(file);
@@ -129,7 +129,7 @@ impl Layers {
     }
 }
 
-/// `STORAGE__DRIVER` is the key `storage.driver`; the names beneath `secrets.environment` keep their case.
+/// Reads the environment. `STORAGE__DRIVER` is the key `storage.driver`. Names beneath `secrets.environment` keep their case.
 fn environment() -> Env {
     const NAMES: &str = "SECRETS__ENVIRONMENT__";
     let keys = Env::prefixed(ENV_PREFIX).map(|variable| {
@@ -146,7 +146,7 @@ fn environment() -> Env {
 }
 
 fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
-    // figment reads the file later and treats an absent one as empty.
+    // figment reads the file again later, and treats an absent file as empty.
     match std::fs::read_to_string(path) {
         Ok(_) => Ok(Toml::file_exact(path)),
         Err(error) => Err(ConfigError::File {
@@ -156,14 +156,14 @@ fn read(path: &Path) -> Result<Data<Toml>, ConfigError> {
     }
 }
 
-/// A key that was given and that nobody knows.
-struct Unknown {
+/// A key in a layer that the defaults do not have.
+struct UnknownKey {
     key: String,
     expected: String,
 }
 
-impl Unknown {
-    fn of(self, figment: &Figment) -> ConfigError {
+impl UnknownKey {
+    fn into_error(self, figment: &Figment) -> ConfigError {
         ConfigError::Value {
             origin: Origin::of(figment, &self.key),
             problem: format!("unknown key; {}", self.expected),
@@ -172,16 +172,16 @@ impl Unknown {
     }
 }
 
-/// Looked for in what was given only: the defaults are known, and many.
-fn unknown(
+/// Returns the first unknown key. Searches all layers except the defaults.
+fn find_unknown(
     given: &Figment,
     Defaults(known): &Defaults,
     file: Option<&Path>,
-) -> Result<Option<Unknown>, ConfigError> {
+) -> Result<Option<UnknownKey>, ConfigError> {
     let layers = given.data().map_err(|error| syntax(&error, file))?;
     let given = layers.get(&Profile::Default);
     let key = given.and_then(|given| unknown_key(given, known, ""));
-    Ok(key.map(|key| Unknown {
+    Ok(key.map(|key| UnknownKey {
         expected: expected_keys(&key, known),
         key,
     }))
@@ -193,7 +193,7 @@ fn extract(figment: &Figment) -> Result<Config, ConfigError> {
         .map_err(|error| wrong_type(figment, &error))
 }
 
-/// The file is not TOML: the only error that figment can report without a key.
+/// The file is not TOML. Only this error of figment has no key.
 fn syntax(error: &figment::Error, file: Option<&Path>) -> ConfigError {
     ConfigError::File {
         path: file.map(Path::to_owned).unwrap_or_default(),
@@ -210,13 +210,13 @@ fn wrong_type(figment: &Figment, error: &figment::Error) -> ConfigError {
     }
 }
 
-/// The first dotted key in `given` that the default configuration does not have.
+/// Returns the first dotted key in `given` that the default configuration does not have.
 fn unknown_key(given: &Dict, known: &Dict, parent: &str) -> Option<String> {
     given.iter().find_map(|(name, value)| {
         let key = || format!("{parent}{name}");
         match (known.get(name), value) {
             (None, _) => Some(key()),
-            // A map that is empty by default takes any key.
+            // A map that is empty by default accepts any key.
             (Some(Value::Dict(_, inner)), Value::Dict(_, dict)) if !inner.is_empty() => {
                 unknown_key(dict, inner, &format!("{}.", key()))
             }
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::result_large_err, reason = "figment's own signature")]
-    fn each_layer_wins_over_the_one_before() {
+    fn stronger_layer_replaces_a_weaker_one() {
         Jail::expect_with(|jail| {
             jail.create_file("c.toml", "grace = '3s'\n[storage]\ndriver = 'vfs'\n")?;
             let config = load(Some("c.toml"), vec![]).unwrap().config;
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::result_large_err, reason = "figment's own signature")]
-    fn impossible_values_are_refused() {
+    fn impossible_value_is_refused() {
         Jail::expect_with(|_| {
             for (key, value) in [
                 ("workspace.path", "/"),

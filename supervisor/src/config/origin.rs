@@ -1,4 +1,4 @@
-//! Where a value came from, and why it cannot be used.
+//! The source of each value, and the errors that name it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,23 +9,23 @@ use serde::Serialize;
 /// Prefix of the environment variables that set a key; `__` stands for the dot in it.
 pub const ENV_PREFIX: &str = "SUPERVISOR_";
 
-/// Why a configuration cannot be used. Every text names the key, its source and the expectation.
+/// A configuration is invalid. Every message names the key, its source and the expected value.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// One value is wrong: unknown key, wrong type, or impossible.
+    /// The key is unknown, or the value has a wrong type or is impossible.
     #[error("{key} from {origin}: {problem}")]
     Value {
         /// Dotted key, for example `storage.driver`.
         key: String,
         /// The layer that set it.
         origin: Origin,
-        /// What was found and what was expected.
+        /// The value that was found and the one that was expected.
         problem: String,
     },
-    /// The configuration file cannot be read or is not TOML.
+    /// The configuration file is not readable or is not TOML.
     #[error("configuration file {}: {problem}", path.display())]
     File {
-        /// The file asked for.
+        /// The file that the user named.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -36,7 +36,7 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub enum Origin {
-    /// Nobody set it.
+    /// No layer set it.
     Default,
     /// A configuration file.
     File(String),

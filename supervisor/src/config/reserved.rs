@@ -1,13 +1,14 @@
-//! Variables that are ours or the vendor's runner's own way in, and so nobody's to set for the job.
+//! Environment variables that a job may not set: the supervisor's own, and those from which the vendor's runner reads its
+//! settings.
 
 use super::{ENV_PREFIX, FlavorName};
 
-/// The runner reads tokens and answers from variables of this beginning, in any case (actions/runner,
+/// The runner reads tokens and settings from variables with this prefix, in upper or lower case (actions/runner,
 /// `CommandSettings.cs`).
 const GITHUB: &str = "ACTIONS_RUNNER_INPUT_";
 
-/// What the machine runner takes from its environment before its file (its configuration reference), as far as the file has
-/// it from us: a token would be the task's to read, and a mode or prefix would undo one task a pod and its user.
+/// Variables that override the machine runner's configuration file (its configuration reference) and that we set in that
+/// file. The task could read a token here. A mode or prefix would undo the single task and its user.
 const CIRCLECI: [&str; 10] = [
     "CIRCLECI_RUNNER_API_AUTH_TOKEN",
     "CIRCLECI_RUNNER_API_URL",
@@ -21,9 +22,9 @@ const CIRCLECI: [&str; 10] = [
     "CIRCLECI_RUNNER_ENABLE_UNSAFE_RETRIES",
 ];
 
-/// Whether a variable of this name never reaches this flavor's runner, whoever names it.
+/// Whether a variable of this name never reaches this flavor's runner.
 #[must_use]
-pub fn reserved(flavor: FlavorName, name: &str) -> bool {
+pub(crate) fn reserved(flavor: FlavorName, name: &str) -> bool {
     let ours = name.starts_with(ENV_PREFIX);
     ours || match flavor {
         FlavorName::Github => name.to_ascii_uppercase().starts_with(GITHUB),
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_flavor_keeps_its_runners_way_in() {
+    fn each_flavor_reserves_its_runners_variables() {
         for (flavor, name, expected) in [
             (FlavorName::Exec, "SUPERVISOR_FLAVOR", true),
             (FlavorName::Github, "SUPERVISOR_FLAVOR", true),

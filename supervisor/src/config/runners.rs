@@ -1,4 +1,4 @@
-//! Settings of the runners themselves: what all of them share, and one table a vendor.
+//! Settings of the runners: those of every flavor, and one table for each vendor.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::lenient;
+use super::serde_helpers;
 
-/// What every flavor's runner is given.
+/// Settings of every flavor's runner.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunnerSettings {
-    /// Variables of the job: NAME = value. Never a secret: they stand in the pod's specification.
+    /// The job's variables: NAME = value. Never a secret, because they are in the pod's specification.
     pub env: BTreeMap<String, String>,
-    /// Variables of the container that the job gets too: names, `PREFIX_*`, or `*`.
-    #[serde(with = "lenient::list")]
+    /// Variables of the container that the job also gets: names, `PREFIX_*`, or `*`.
+    #[serde(with = "serde_helpers::list")]
     pub inherit: Vec<String>,
-    /// Certificates (PEM) that are trusted beside the system's own.
+    /// A file of certificates (PEM) that the job trusts beside the system's own.
     pub ca_bundle: Option<PathBuf>,
 }
 
@@ -25,32 +25,32 @@ pub struct RunnerSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Github {
-    /// Where the image has actions/runner: `bin`, `externals`.
+    /// The directory of actions/runner in the image, with `bin` and `externals`.
     pub directory: PathBuf,
-    /// Repository, organisation or enterprise to register at; with a registration token only.
+    /// The URL of the repository, organization or enterprise to register at. Only with a registration token.
     pub url: Option<String>,
-    /// Labels beside the default ones; with a registration token only.
-    #[serde(with = "lenient::list")]
+    /// Labels beside the default ones. Only with a registration token.
+    #[serde(with = "serde_helpers::list")]
     pub labels: Vec<String>,
-    /// Leave out `self-hosted`, the system and the architecture; with a registration token only.
+    /// Leave out the labels `self-hosted`, system and architecture. Only with a registration token.
     pub no_default_labels: bool,
-    /// Runner group; with a registration token only.
+    /// The runner group. Only with a registration token.
     pub group: Option<String>,
-    /// The runner's name; the pod's by default. With a registration token only.
+    /// The runner's name, by default the pod's. Only with a registration token.
     pub name: Option<String>,
     /// How often a runner that ended with "retryable" is started again.
     pub retries: u32,
-    /// The pause before the first of these; each further one is twice as long, up to a minute.
-    #[serde(with = "lenient::duration")]
+    /// The pause before the first of these starts. Each further pause is twice as long, up to a minute.
+    #[serde(with = "serde_helpers::duration")]
     pub retry_pause: Duration,
-    /// How long a runner waits for its job.
-    #[serde(with = "lenient::optional_duration")]
+    /// How long a runner waits for its job. `None`: without limit.
+    #[serde(with = "serde_helpers::optional_duration")]
     pub idle_timeout: Option<Duration>,
-    /// The container's exit code follows the job's result.
+    /// Whether the container's exit code follows the job's result.
     pub exit_with_job: bool,
-    /// A program of the user's, called when the job starts.
+    /// The user's own program, called when the job starts.
     pub hook_started: Option<PathBuf>,
-    /// A program of the user's, called when the job is done.
+    /// The user's own program, called when the job's steps are done.
     pub hook_completed: Option<PathBuf>,
 }
 
@@ -77,21 +77,21 @@ impl Default for Github {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Circleci {
-    /// The machine runner's program.
+    /// The path of the machine runner in the image.
     pub program: PathBuf,
-    /// The server, for CircleCI server installations; CircleCI's cloud by default.
+    /// The URL of a CircleCI server installation. `None`: CircleCI's cloud.
     pub url: Option<String>,
-    /// The runner's name; the pod's by default.
+    /// The runner's name, by default the pod's.
     pub name: Option<String>,
-    /// How long a runner waits for its task.
-    #[serde(with = "lenient::optional_duration")]
+    /// How long a runner waits for its task. `None`: without limit.
+    #[serde(with = "serde_helpers::optional_duration")]
     pub idle_timeout: Option<Duration>,
-    /// CircleCI's own limit for a task; the vendor's default where none is set.
-    #[serde(with = "lenient::optional_duration")]
+    /// CircleCI's own limit for a task. `None`: the vendor's default.
+    #[serde(with = "serde_helpers::optional_duration")]
     pub max_run_time: Option<Duration>,
     /// Words in front of the task agent's command line.
     pub command_prefix: Vec<String>,
-    /// Let CircleCI run a task again whose runner was lost, although it may have done part of its work.
+    /// Whether CircleCI runs a task again if its runner was lost. The lost runner may have done part of the work.
     pub enable_unsafe_retries: bool,
 }
 

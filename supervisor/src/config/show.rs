@@ -1,4 +1,4 @@
-//! `supervisor config`: the effective values and the layer that set each.
+//! `supervisor config`: the effective values, and the layer that set each.
 
 use figment::value::Value;
 use serde::Serialize;
@@ -9,16 +9,16 @@ use super::origin::Origin;
 /// One line of `supervisor config`.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// Dotted key.
+    /// The dotted key.
     pub key: String,
-    /// Effective value, masked where it may hold a secret.
+    /// The effective value, masked if it may contain a secret.
     pub value: serde_json::Value,
     /// The layer that set it.
     pub origin: Origin,
 }
 
 impl Loaded {
-    /// Every key with its value and origin, sorted by key.
+    /// Returns every key with its value and origin, sorted by key.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
@@ -44,7 +44,7 @@ impl Loaded {
     }
 }
 
-/// The runner's arguments and variables are where a user can have put a secret: only the program's name is shown.
+/// Masks the runner's arguments and variables, because a user may have put a secret there. The program's name stays.
 fn masked(key: &str, value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::String(_) if key.starts_with("runner.env.") => "***".into(),
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::result_large_err, reason = "figment's own signature")]
-    fn each_value_names_its_origin_and_arguments_are_masked() {
+    fn rows_have_origins_and_masked_arguments() {
         Jail::expect_with(|jail| {
             jail.create_file(
                 "c.toml",

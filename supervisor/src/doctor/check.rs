@@ -1,37 +1,71 @@
-//! What a check is, and what it finds: plain data. Only `look` is code.
+//! What a check is and what it observes, as plain data. Only `run` is code.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::context::Context;
 use super::duty::Duty;
-use super::scene::Scene;
 
-/// How a check ends.
+/// The status of a check, or of a whole report: that of its worst check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// Everything is as it should be.
     Ok,
-    /// Works, but slower, looser or more fragile than it could.
+    /// The container works, but slower, less safely or less reliably than it could.
     Warn,
-    /// What this container has to do will not work.
+    /// The container cannot do its work.
     Fail,
-    /// Not looked at, for the reason given.
+    /// The check did not run; its result has the reason.
     Skipped,
 }
 
-/// One way in which a check goes wrong. `{name}` in its texts is filled in by what was found.
+/// One way in which a check can go wrong. The observation fills in each `{name}` in the texts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Case {
-    /// Its name within the check.
+pub(crate) struct Finding {
+    /// Unique within the check.
     pub name: &'static str,
     /// [`Status::Warn`] or [`Status::Fail`].
     pub status: Status,
-    /// What it means for the user, in words that need no knowledge of the kernel.
+    /// The consequence for the user, in words that need no knowledge of the kernel.
     pub means: &'static str,
     /// What to do, as text that can be pasted.
-    pub cure: &'static str,
+    pub remedy: &'static str,
+}
+
+impl Finding {
+    /// A finding that fails its check. Its texts are added with [`Self::means`] and [`Self::remedy`].
+    pub(crate) const fn fails(name: &'static str) -> Self {
+        Self::new(name, Status::Fail)
+    }
+
+    /// A finding that only warns.
+    pub(crate) const fn warns(name: &'static str) -> Self {
+        Self::new(name, Status::Warn)
+    }
+
+    const fn new(name: &'static str, status: Status) -> Self {
+        Self {
+            name,
+            status,
+            means: "",
+            remedy: "",
+        }
+    }
+
+    /// The same status and texts under another name.
+    pub(crate) const fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    pub(crate) const fn means(self, means: &'static str) -> Self {
+        Self { means, ..self }
+    }
+
+    pub(crate) const fn remedy(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
 }
 
 /// One check.
@@ -39,36 +73,35 @@ pub(crate) struct Case {
 pub(crate) struct Check {
     /// `group.name`.
     pub id: &'static str,
-    /// What is true when it is ok.
+    /// The statement that is true if the check is ok.
     pub title: &'static str,
-    /// How it looks, for `--explain` and the docs.
-    pub how: &'static str,
-    /// Whom it matters to.
+    /// What the check reads or tries, for `--explain` and the docs.
+    pub method: &'static str,
     pub duty: Duty,
-    /// Checks that must not have failed: their failure would only be seen a second time.
-    pub after: &'static [&'static str],
-    /// Whether `supervisor run` asks it before each job.
+    /// Checks that must not have failed. Otherwise this check would only report their failure again.
+    pub needs: &'static [&'static str],
+    /// Whether `supervisor run` runs it before each job.
     pub preflight: bool,
-    /// Killed when it takes longer.
-    pub limit: Duration,
-    /// Looks, in a child process: before a job several share one, one after the other, so nothing of it may linger.
-    pub look: fn(&Scene) -> Finding,
-    /// All the ways in which it can go wrong.
-    pub cases: &'static [Case],
+    /// The check is killed when it takes longer.
+    pub timeout: Duration,
+    /// Runs in a child process. Before a job several checks share one child, so the check must leave nothing behind in it.
+    pub run: fn(&Context) -> Observation,
+    /// All findings that `run` can return.
+    pub findings: &'static [Finding],
 }
 
 impl Check {
-    /// What most checks have in common; `look` has nothing to say yet.
-    pub(crate) const NEW: Self = Self {
+    /// The values that most checks share. Its `run` is a placeholder.
+    pub(crate) const DEFAULT: Self = Self {
         id: "",
         title: "",
-        how: "",
+        method: "",
         duty: Duty::Any,
-        after: &[],
+        needs: &[],
         preflight: false,
-        limit: Duration::from_secs(5),
-        look: |_| Finding::skipped("nothing to look at"),
-        cases: &[],
+        timeout: Duration::from_secs(5),
+        run: |_| Observation::skipped("nothing to check"),
+        findings: &[],
     };
 
     /// The part of the id before the dot.
@@ -92,21 +125,21 @@ pub(crate) const GROUPS: [(&str, &str); 11] = [
     ("kubernetes", "Kubernetes"),
 ];
 
-/// What `look` saw.
+/// What `run` returns.
 #[derive(Debug)]
-pub(crate) struct Finding {
-    case: Option<Case>,
+pub(crate) struct Observation {
+    finding: Option<Finding>,
     skipped: bool,
     found: String,
     value: Option<String>,
     fills: Vec<(&'static str, String)>,
 }
 
-impl Finding {
-    /// All is well; `found` says what was seen.
+impl Observation {
+    /// Everything is well; `found` describes what was observed.
     pub(crate) fn ok(found: impl Into<String>) -> Self {
         Self {
-            case: None,
+            finding: None,
             skipped: false,
             found: found.into(),
             value: None,
@@ -114,15 +147,15 @@ impl Finding {
         }
     }
 
-    /// Something is wrong.
-    pub(crate) fn case(case: Case, found: impl Into<String>) -> Self {
+    /// Something is wrong; `found` is the evidence.
+    pub(crate) fn problem(finding: Finding, found: impl Into<String>) -> Self {
         Self {
-            case: Some(case),
+            finding: Some(finding),
             ..Self::ok(found)
         }
     }
 
-    /// There is nothing to look at, for this reason.
+    /// There is nothing to check, for this reason.
     pub(crate) fn skipped(reason: impl Into<String>) -> Self {
         Self {
             skipped: true,
@@ -130,111 +163,123 @@ impl Finding {
         }
     }
 
-    /// The one fact that programs and later checks want.
+    /// Adds the one fact for programs and for later checks.
     #[must_use]
     pub(crate) fn value(mut self, value: impl Into<String>) -> Self {
         self.value = Some(value.into());
         self
     }
 
-    /// Whether its case is one that fails.
     pub(crate) fn is_fatal(&self) -> bool {
-        self.case.is_some_and(|case| case.status == Status::Fail)
+        self.finding
+            .is_some_and(|finding| finding.status == Status::Fail)
     }
 
-    /// What was seen.
     pub(crate) fn found(&self) -> &str {
         &self.found
     }
 
-    /// Fills `{name}` in the case's texts.
+    /// Fills in `{name}` in the finding's texts.
     #[must_use]
     pub(crate) fn fill(mut self, name: &'static str, text: impl Into<String>) -> Self {
         self.fills.push((name, text.into()));
         self
     }
 
-    /// The finding as the outcome of `check`.
-    pub(super) fn outcome(self, check: &Check, scene: &Scene) -> Outcome {
-        let fills = || self.fills.iter().cloned().chain(scene.fills());
+    /// Returns the observation as the result of `check`.
+    pub(super) fn into_result(self, check: &Check, context: &Context) -> CheckResult {
+        let fills = || self.fills.iter().cloned().chain(context.fills());
         let filled = |text: &str| {
             fills().fold(text.to_owned(), |text, (name, value)| {
                 text.replace(&format!("{{{name}}}"), &value)
             })
         };
-        let mut outcome = Outcome::of(check);
+        let mut result = CheckResult::of(check);
         if self.skipped {
-            outcome.reason = Some(self.found);
-            return outcome;
+            result.reason = Some(self.found);
+            return result;
         }
-        outcome.status = self.case.map_or(Status::Ok, |case| case.status);
-        outcome.case = self.case.map(|case| case.name.to_owned());
-        outcome.means = self.case.map(|case| filled(case.means));
-        outcome.cure = self.case.map(|case| filled(case.cure));
-        outcome.found = Some(self.found);
-        outcome.value = self.value;
-        outcome
+        result.status = self.finding.map_or(Status::Ok, |finding| finding.status);
+        result.finding = self.finding.map(|finding| finding.name.to_owned());
+        result.means = self.finding.map(|finding| filled(finding.means));
+        result.remedy = self.finding.map(|finding| filled(finding.remedy));
+        result.found = Some(self.found);
+        result.value = self.value;
+        result
     }
 }
 
-/// The end of one check, as JSON has it.
+/// The result of one check, as `docs/doctor.schema.json` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct CheckResult {
     /// `group.name`.
     pub id: String,
-    /// The part before the dot.
+    /// The part of the id before the dot.
     pub group: String,
-    /// What would be true if it were ok.
+    /// The statement that is true if the check is ok.
     pub title: String,
-    /// How it ended.
+    /// The status of this check.
     pub status: Status,
-    /// Which of the check's cases it is.
-    pub case: Option<String>,
-    /// What was seen.
+    /// The finding's name. The schema has its field as `case`.
+    #[serde(rename = "case")]
+    pub finding: Option<String>,
+    /// What was observed.
     pub found: Option<String>,
-    /// What that means for the user.
+    /// The consequence for the user.
     pub means: Option<String>,
-    /// What to do about it.
-    pub cure: Option<String>,
-    /// The one fact that programs want.
+    /// What to do, as text that can be pasted. The schema has its field as `cure`.
+    #[serde(rename = "cure")]
+    pub remedy: Option<String>,
+    /// The one fact for programs.
     pub value: Option<String>,
-    /// Why it was skipped.
+    /// Why the check was skipped.
     pub reason: Option<String>,
-    /// Where our docs explain it.
+    /// The id of the failed check because of which this one was skipped.
+    #[serde(default)]
+    pub blocked_by: Option<String>,
+    /// The section of our documentation that explains the check.
     pub docs: String,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub ms: f64,
 }
 
-impl Outcome {
-    /// A check that was not looked at yet.
+impl CheckResult {
+    /// Returns the result of a check that has not run: skipped, with no reason yet.
     pub(super) fn of(check: &Check) -> Self {
         Self {
             id: check.id.to_owned(),
             group: check.group().to_owned(),
             title: check.title.to_owned(),
             status: Status::Skipped,
-            case: None,
+            finding: None,
             found: None,
             means: None,
-            cure: None,
+            remedy: None,
             value: None,
             reason: None,
+            blocked_by: None,
             docs: docs(check.id),
             ms: 0.0,
         }
     }
 
-    /// The same, with the reason.
     pub(super) fn skipped(check: &Check, reason: impl Into<String>) -> Self {
         Self {
             reason: Some(reason.into()),
             ..Self::of(check)
         }
     }
+
+    /// Returns the result of a check that was skipped because the check `id` failed.
+    pub(super) fn blocked(check: &Check, id: &str) -> Self {
+        Self {
+            blocked_by: Some(id.to_owned()),
+            ..Self::skipped(check, format!("needs {id}, which failed"))
+        }
+    }
 }
 
 /// GitHub's anchor of the section on a check: letters, digits and hyphens only.
-pub(super) fn docs(id: &str) -> String {
+fn docs(id: &str) -> String {
     format!("docs/doctor.md#{}", id.replace('.', ""))
 }

@@ -1,18 +1,18 @@
-//! All checks, by subject. One is added in the file of its subject, and nowhere else.
+//! All checks, by subject. A new check goes into the file of its subject and nowhere else.
 
 pub(super) mod build;
+mod filesystem;
 mod idmap;
+mod jwt;
 mod kernel;
 mod kubernetes;
 pub(super) mod limits;
 mod network;
-mod places;
 mod privileges;
+mod probes;
 mod secrets;
 mod storage;
-mod tokens;
 mod tools;
-mod trials;
 mod userns;
 mod workspace;
 
@@ -20,7 +20,7 @@ pub(super) use secrets::refused as refused_secret;
 
 use super::check::Check;
 
-/// Every check; what a check needs stands before it.
+/// Returns every check. Each comes after the checks that it needs.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
     let subjects: [&[Check]; 13] = [
         limits::CHECKS,
@@ -32,7 +32,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
         storage::CHECKS,
         tools::CHECKS,
         secrets::CHECKS,
-        places::CHECKS,
+        filesystem::CHECKS,
         network::CHECKS,
         kubernetes::CHECKS,
         build::CHECKS,
@@ -40,7 +40,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Check> {
     subjects.into_iter().flatten()
 }
 
-/// The check with this id.
+/// Returns the check with this id.
 pub(super) fn find(id: &str) -> Option<&'static Check> {
     all().find(|check| check.id == id)
 }

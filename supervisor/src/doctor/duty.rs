@@ -1,6 +1,6 @@
-//! What a container has to do: for each duty there are checks.
+//! The duties of a container. A check applies to the containers that have its duty.
 
-/// What a container must have to do for a check to matter to it.
+/// The work that a container must do for a check to apply to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Duty {
     /// Every container.
@@ -9,6 +9,6 @@ pub(crate) enum Duty {
     Builds,
     /// Runs the job.
     Job,
-    /// Holds staged secrets.
+    /// Has staged secrets.
     Secrets,
 }

@@ -1,6 +1,6 @@
-//! Runs checks side by side in children, each with a time limit: what hangs is killed and said so.
+//! Runs checks side by side in child processes. Each check has a timeout: a check that hangs is killed and reported.
 //!
-//! One thread and poll(2): this is PID 1's own process where `supervisor run` asks.
+//! It uses one thread and poll(2), because under `supervisor run` this process is PID 1.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,136 +11,140 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc;
 
-use super::batch::{Running, drain, end, left, line, spawn};
-use super::check::{Check, Outcome, Status};
+use super::batch::Batch;
+use super::check::{Check, CheckResult, Status};
 use super::checks::limits;
-use super::clearing;
-use super::scene::Scene;
-use linux::raw;
-use linux::ready::{self, Want};
+use super::cleanup;
+use super::context::Context;
+use linux::libc_ext;
+use linux::poll::{self, Interest};
 
-/// More at once would only wait for each other.
-const SIDE_BY_SIDE: usize = 8;
-/// Before a job, starting a child takes longer than most checks: all that can be looked at shares so many.
-const SHARED: usize = 2;
+/// The number of children at once. More would only wait for each other.
+const PARALLEL: usize = 8;
+/// The number of children before a job. There, starting a child takes longer than most checks.
+const PARALLEL_BEFORE_JOB: usize = 2;
 
-/// Where a check is.
+/// The state of one check.
 enum State {
-    Waiting,
-    /// Behind another one in the same child.
-    Next,
-    Running(Running),
-    Done(Box<Outcome>),
+    /// Not started.
+    Pending,
+    /// Behind another check in the same child.
+    Queued,
+    Running(Batch),
+    Done(Box<CheckResult>),
 }
 
-/// Something else to wait for: the end was asked for when it is readable.
+type States = BTreeMap<&'static str, State>;
+
+/// A descriptor that becomes readable when a signal requests our end.
 pub(super) type Interrupt<'a> = Option<&'a dyn AsFd>;
 
-/// Runs `checks` in an order that respects what each needs; `None` where `interrupt` came first.
+/// Runs `checks`, each after the checks that it needs. Returns `None` if `interrupt` became readable first.
 pub(super) fn examine(
-    mut scene: Scene,
+    mut context: Context,
     checks: &[&'static Check],
     interrupt: Interrupt<'_>,
-) -> Option<Vec<Outcome>> {
-    let mut states: BTreeMap<&str, State> = BTreeMap::new();
+) -> Option<Vec<CheckResult>> {
+    let mut states = States::new();
     for check in checks {
-        states.insert(check.id, State::Waiting);
+        states.insert(check.id, State::Pending);
     }
     let finished = loop {
-        advance(&mut states, checks, &scene);
-        if !states
-            .values()
-            .any(|state| matches!(state, State::Running(_)))
-        {
+        start_ready(&mut states, checks, &context);
+        if running(&states).next().is_none() {
             break true;
         }
-        if wait(&mut states, checks, interrupt) {
+        if wait(&states, checks, interrupt) {
             break false;
         }
-        collect(&mut states, checks, &mut scene);
+        read_children(&mut states, checks, &mut context);
     };
-    clear(&mut states, !finished);
-    let mut outcome = |check: &&Check| match states.remove(check.id) {
-        Some(State::Done(outcome)) => *outcome,
-        _ => Outcome::skipped(check, "not reached"),
+    stop(&mut states, !finished);
+    let mut result = |check: &&'static Check| match states.remove(check.id) {
+        Some(State::Done(result)) => *result,
+        _ => CheckResult::skipped(check, "not reached"),
     };
-    finished.then(|| checks.iter().map(&mut outcome).collect())
+    finished.then(|| checks.iter().map(&mut result).collect())
 }
 
-/// Starts or skips what can be decided now.
-fn advance(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene: &Scene) {
-    let startable = skip_or_name(states, checks, scene);
-    let share = if scene.guarded {
+fn running(states: &States) -> impl Iterator<Item = &Batch> {
+    states.values().filter_map(|state| match state {
+        State::Running(batch) => Some(batch),
+        _ => None,
+    })
+}
+
+/// Starts children for all checks that can run now.
+fn start_ready(states: &mut States, checks: &[&'static Check], context: &Context) {
+    let ready = skip_or_select(states, checks, context);
+    let share = if context.watchdogs {
         1
     } else {
-        startable.len().div_ceil(SHARED).max(1)
+        ready.len().div_ceil(PARALLEL_BEFORE_JOB).max(1)
     };
-    for batch in startable.chunks(share) {
-        let running = states
-            .values()
-            .filter(|state| matches!(state, State::Running(_)));
-        let running = running.count();
-        if running >= SIDE_BY_SIDE {
+    for batch in ready.chunks(share) {
+        let running = running(states).count();
+        if running >= PARALLEL {
             return;
         }
-        match spawn(batch, scene) {
+        match Batch::spawn(batch, context) {
             Ok(running) => {
-                states.extend(batch.iter().map(|check| (check.id, State::Next)));
+                states.extend(batch.iter().map(|check| (check.id, State::Queued)));
                 states.insert(batch[0].id, State::Running(running));
             }
-            // Too many at once for this container: later, when others are done.
+            // The container has no room for another process now. Try again when a child has ended.
             Err(error) if running > 0 && is_full(&error) => return,
             Err(error) => states.extend(batch.iter().map(|check| {
-                let outcome = limits::no_child(&error).outcome(check, scene);
-                (check.id, State::Done(Box::new(outcome)))
+                let result = limits::no_child(&error).into_result(check, context);
+                (check.id, State::Done(Box::new(result)))
             })),
         }
     }
 }
 
-/// Skips what need not or cannot be looked at; gives what can be now.
-fn skip_or_name(
-    states: &mut BTreeMap<&str, State>,
+/// Skips the checks that do not apply or cannot run. Returns the checks that can run now.
+fn skip_or_select(
+    states: &mut States,
     checks: &[&'static Check],
-    scene: &Scene,
+    context: &Context,
 ) -> Vec<&'static Check> {
-    let mut startable = Vec::new();
+    let mut ready = Vec::new();
     for check in checks {
-        if !matches!(states.get(check.id), Some(State::Waiting)) {
+        if !matches!(states.get(check.id), Some(State::Pending)) {
             continue;
         }
-        let reason = match (scene.excused(check.duty), blocker(states, check)) {
-            (Some(reason), _) => reason.to_string(),
-            (None, Blocker::Failed(id)) => format!("needs {id}, which failed"),
+        let skipped = match (context.excused(check.duty), blocker(states, check)) {
+            (Some(reason), _) => CheckResult::skipped(check, reason),
+            (None, Blocker::Failed(id)) => CheckResult::blocked(check, &id),
             (None, Blocker::Pending) => continue,
             (None, Blocker::None) => {
-                startable.push(*check);
+                ready.push(*check);
                 continue;
             }
         };
-        let skipped = Outcome::skipped(check, reason);
         states.insert(check.id, State::Done(Box::new(skipped)));
     }
-    startable
+    ready
 }
 
-/// What keeps a check from being run.
+/// What keeps a check from running.
 enum Blocker {
     None,
+    /// A check that it needs has no result yet.
     Pending,
-    /// The failed check at the root of it.
+    /// The id of the check that failed first.
     Failed(String),
 }
 
-fn blocker(states: &BTreeMap<&str, State>, check: &Check) -> Blocker {
+fn blocker(states: &States, check: &Check) -> Blocker {
     let mut pending = false;
     let first = (check.id != limits::PROCESSES).then_some(&limits::PROCESSES);
-    for id in first.into_iter().chain(check.after) {
+    for id in first.into_iter().chain(check.needs) {
         match states.get(id) {
-            Some(State::Waiting | State::Next | State::Running(_)) => pending = true,
-            Some(State::Done(outcome)) => {
-                if let Some(root) = root_of_failure(outcome) {
-                    return Blocker::Failed(root);
+            Some(State::Pending | State::Queued | State::Running(_)) => pending = true,
+            Some(State::Done(result)) => {
+                if let Some(id) = failed_check(result) {
+                    return Blocker::Failed(id.to_owned());
                 }
             }
             None => {}
@@ -153,14 +157,11 @@ fn blocker(states: &BTreeMap<&str, State>, check: &Check) -> Blocker {
     }
 }
 
-/// The check that failed, for an outcome that failed or was skipped because another one did.
-fn root_of_failure(outcome: &Outcome) -> Option<String> {
-    match outcome.status {
-        Status::Fail => Some(outcome.id.clone()),
-        Status::Skipped => {
-            let reason = outcome.reason.as_deref()?.strip_prefix("needs ")?;
-            Some(reason.strip_suffix(", which failed")?.to_owned())
-        }
+/// Returns the id of the check that failed: this one, or the one that blocked it.
+fn failed_check(result: &CheckResult) -> Option<&str> {
+    match result.status {
+        Status::Fail => Some(&result.id),
+        Status::Skipped => result.blocked_by.as_deref(),
         Status::Ok | Status::Warn => None,
     }
 }
@@ -170,144 +171,146 @@ fn is_full(error: &std::io::Error) -> bool {
     matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM))
 }
 
-/// Waits until a child says something, a limit is over, or the end is asked for; true for the last.
-fn wait(
-    states: &mut BTreeMap<&str, State>,
-    checks: &[&'static Check],
-    interrupt: Interrupt<'_>,
-) -> bool {
-    let next_limit = checks
+/// Waits until a child writes or ends, a timeout is over, or `interrupt` is readable; true for the last.
+fn wait(states: &States, checks: &[&'static Check], interrupt: Interrupt<'_>) -> bool {
+    let remaining = checks
         .iter()
         .filter_map(|check| match states.get(check.id) {
-            Some(State::Running(running)) => Some(left(check, running)),
+            Some(State::Running(batch)) => Some(batch.remaining(check)),
             _ => None,
         });
-    let end = Instant::now() + next_limit.min().unwrap_or_default();
-    let running = states.values().filter_map(|state| match state {
-        State::Running(running) => Some(running.stdout.as_fd()),
-        _ => None,
-    });
+    let end = Instant::now() + remaining.min().unwrap_or_default();
+    let children = running(states).map(|batch| batch.stdout.as_fd());
     let fds: Vec<BorrowedFd<'_>> = interrupt
         .map(AsFd::as_fd)
         .into_iter()
-        .chain(running)
+        .chain(children)
         .collect();
-    let Ok(ready) = ready::wait_any(&fds, Want::Read, Some(end)) else {
-        // Without poll(2) there is no waiting; the limits end it.
+    let Ok(ready) = poll::wait_any(&fds, Interest::Read, Some(end)) else {
+        // poll(2) failed. The timeouts still end the loop.
         std::thread::sleep(Duration::from_millis(1));
         return false;
     };
     interrupt.is_some() && ready.first() == Some(&true)
 }
 
-/// Takes in what children said, and ends those that are done or too slow.
-fn collect(states: &mut BTreeMap<&str, State>, checks: &[&'static Check], scene: &mut Scene) {
+/// Reads the children's results, and ends the children that are done or too slow.
+fn read_children(states: &mut States, checks: &[&'static Check], context: &mut Context) {
     for check in checks {
         let Some(state @ State::Running(_)) = states.get_mut(check.id) else {
             continue;
         };
-        if let State::Running(mut running) = std::mem::replace(state, State::Next) {
-            let ended = drain(&mut running);
-            follow(states, check, running, ended, scene);
+        if let State::Running(mut batch) = std::mem::replace(state, State::Queued) {
+            let ended = batch.read_available();
+            record_results(states, check, batch, ended, context);
         }
     }
 }
 
-/// Follows a child from check to check, as far as it came.
-fn follow(
-    states: &mut BTreeMap<&str, State>,
+/// Records the results that a child has written. Puts the rest of its checks back if it has ended early.
+fn record_results(
+    states: &mut States,
     mut check: &'static Check,
-    mut running: Running,
+    mut batch: Batch,
     ended: bool,
-    scene: &mut Scene,
+    context: &mut Context,
 ) {
     loop {
-        let said = line(&mut running.said).and_then(|line| serde_json::from_slice(&line).ok());
-        let over = left(check, &running).is_zero();
-        if said.is_none() && !ended && !over {
-            states.insert(check.id, State::Running(running));
+        let written = batch
+            .take_line()
+            .and_then(|line| serde_json::from_slice(&line).ok());
+        let timed_out = batch.remaining(check).is_zero();
+        if written.is_none() && !ended && !timed_out {
+            states.insert(check.id, State::Running(batch));
             return;
         }
-        let goes_on = said.is_some();
-        let mut outcome: Outcome = said.unwrap_or_else(|| conclude(check, &running, over));
-        outcome.ms = (running.began.elapsed().as_secs_f64() * 1e4).round() / 10.0;
-        if let Some(value) = &outcome.value {
-            scene.values.insert(outcome.id.clone(), value.clone());
+        let goes_on = written.is_some();
+        let mut result: CheckResult =
+            written.unwrap_or_else(|| without_result(check, &batch, timed_out));
+        result.ms = (batch.started.elapsed().as_secs_f64() * 1e4).round() / 10.0;
+        if let Some(value) = &result.value {
+            context.values.insert(result.id.clone(), value.clone());
         }
-        states.insert(check.id, State::Done(Box::new(outcome)));
+        states.insert(check.id, State::Done(Box::new(result)));
         if !goes_on {
-            // What it did not come to is looked at by another.
-            let rest = running.next.into_iter();
-            states.extend(rest.map(|check| (check.id, State::Waiting)));
+            // Another child runs the checks that this one did not reach.
+            let rest = batch.rest.into_iter();
+            states.extend(rest.map(|check| (check.id, State::Pending)));
             return;
         }
-        let Some(next) = running.next.pop_front() else {
-            end(running.child);
+        let Some(next) = batch.rest.pop_front() else {
+            batch.end();
             return;
         };
-        running.began = Instant::now();
+        batch.started = Instant::now();
         check = next;
     }
 }
 
-/// The outcome of a check that said none.
-fn conclude(check: &'static Check, running: &Running, over: bool) -> Outcome {
-    let status = end(running.child);
-    if over {
-        let limit = check.limit.as_millis();
-        return timed_out(check, &format!("still not done after {limit} ms"));
+/// Ends a child that wrote no result, and returns the result of the check that it was running.
+fn without_result(check: &Check, batch: &Batch, timed_out: bool) -> CheckResult {
+    let status = batch.end();
+    if timed_out {
+        let found = format!("not done after {} ms", check.timeout.as_millis());
+        return unproven(
+            check,
+            "timed-out",
+            found,
+            TIMED_OUT,
+            REMOVE_MOUNTS.to_owned(),
+        );
     }
-    let status = status.map_or("without a status".to_owned(), |status| {
+    let status = status.map_or("no status".to_owned(), |status| {
         ExitStatus::from_raw(status).to_string()
     });
-    broken(
-        check,
-        &format!("its child ended with {status} and said nothing"),
-    )
+    let found = format!("its child process ended without a result: {status}");
+    let remedy = format!(
+        "supervisor doctor --only {}    # once more; if the result is the same, check the container's limits of pids and memory",
+        check.id
+    );
+    unproven(check, "broken", found, BROKEN, remedy)
 }
 
-fn timed_out(check: &Check, found: &str) -> Outcome {
-    Outcome {
-        status: worst(check),
-        case: Some("timed-out".to_owned()),
-        found: Some(found.to_owned()),
-        means: Some("Something that this check touches does not answer: usually a network file system or a FUSE mount whose server is gone.".to_owned()),
-        cure: Some("cat /proc/self/mountinfo    # look for nfs, cifs or fuse mounts, and take them out of the pod spec".to_owned()),
-        ..Outcome::of(check)
+const TIMED_OUT: &str = "Something that this check touches does not respond: usually a network file system, or a FUSE mount whose server has ended.";
+const REMOVE_MOUNTS: &str = "cat /proc/self/mountinfo    # find nfs, cifs or fuse mounts, and take them out of the pod spec";
+const BROKEN: &str = "The check itself did not work, so its result is unknown. One cause is a seccomp filter that kills instead of refusing. Another is a lack of memory or process slots.";
+
+/// The result of a check that proved nothing. It counts as the worst of its findings.
+fn unproven(
+    check: &Check,
+    finding: &str,
+    found: String,
+    means: &str,
+    remedy: String,
+) -> CheckResult {
+    let findings = check.findings.iter();
+    let fatal = findings
+        .map(|finding| finding.status)
+        .any(|status| status == Status::Fail);
+    CheckResult {
+        status: if fatal { Status::Fail } else { Status::Warn },
+        finding: Some(finding.to_owned()),
+        found: Some(found),
+        means: Some(means.to_owned()),
+        remedy: Some(remedy),
+        ..CheckResult::of(check)
     }
 }
 
-fn broken(check: &Check, found: &str) -> Outcome {
-    Outcome {
-        status: worst(check),
-        case: Some("broken".to_owned()),
-        found: Some(found.to_owned()),
-        means: Some("The check itself did not work, so nothing is known. A filter that kills instead of refusing does this, or no memory or process slots are left.".to_owned()),
-        cure: Some(format!("supervisor doctor --only {}    # once more; if it stays so, look at the container's pids and memory limits", check.id)),
-        ..Outcome::of(check)
-    }
-}
-
-/// What a check that proved nothing counts as.
-fn worst(check: &Check) -> Status {
-    let fatal = check.cases.iter().any(|case| case.status == Status::Fail);
-    if fatal { Status::Fail } else { Status::Warn }
-}
-
-/// Ends what still runs, and waits for whoever clears up behind a killed check.
-fn clear(states: &mut BTreeMap<&str, State>, asked: bool) {
+/// Kills the children that still run, and waits for the cleanup after every killed check.
+fn stop(states: &mut States, ending: bool) {
     let mut killed = false;
     for state in states.values_mut() {
         killed |= match state {
-            State::Running(running) => {
-                let _ = raw::kill(running.child.as_raw(), libc::SIGKILL);
+            State::Running(batch) => {
+                let _ = libc_ext::kill(batch.child.as_raw(), libc::SIGKILL);
                 true
             }
-            State::Done(outcome) => outcome.case.as_deref() == Some("timed-out"),
-            State::Waiting | State::Next => false,
+            State::Done(result) => result.finding.as_deref() == Some("timed-out"),
+            State::Pending | State::Queued => false,
         };
     }
     if killed {
-        clearing::wait(asked);
+        cleanup::wait(ending);
     }
 }

@@ -1,21 +1,21 @@
-//! What a check looks at, and what each of its findings means: the same text for `--explain` and for docs/doctor.md.
+//! Explains checks: the method, and the meaning of each finding. `--explain` and docs/doctor.md have the same text.
 
 use std::fmt::Write;
 
 use super::check::{Check, GROUPS, Status};
 use super::checks;
 use super::duty::Duty;
-use super::selection::Unknown;
+use super::selection::UnknownName;
 
-/// The check of this id, or `all` of them, as Markdown that reads well on a terminal too.
+/// Returns the explanation of the check `id`, or of `all` checks, as Markdown that also reads well on a terminal.
 ///
 /// # Errors
-/// [`Unknown`] where there is none.
-pub fn explain(id: &str) -> Result<String, Unknown> {
+/// [`UnknownName`] if there is no such check.
+pub fn explain(id: &str) -> Result<String, UnknownName> {
     if id == "all" {
         return Ok(all().trim_start().to_owned());
     }
-    let check = checks::find(id).ok_or_else(|| Unknown(id.to_owned()))?;
+    let check = checks::find(id).ok_or_else(|| UnknownName(id.to_owned()))?;
     Ok(section(check))
 }
 
@@ -23,7 +23,7 @@ pub fn explain(id: &str) -> Result<String, Unknown> {
 fn all() -> String {
     let mut text = String::new();
     for (group, heading) in GROUPS {
-        let sections: Vec<String> = (checks::all())
+        let sections: Vec<String> = checks::all()
             .filter(|check| check.group() == group)
             .map(section)
             .collect();
@@ -36,26 +36,31 @@ fn all() -> String {
 
 fn section(check: &Check) -> String {
     let mut text = format!("### {}\n\n{}.\n\n", check.id, check.title);
-    let _ = writeln!(text, "*Looks:* {}", check.how);
-    let _ = writeln!(text, "*Matters to:* {}.{}", whom(check.duty), needs(check));
-    for case in check.cases {
-        let status = match case.status {
+    let _ = writeln!(text, "*Method:* {}", check.method);
+    let _ = writeln!(
+        text,
+        "*Applies to:* {}.{}",
+        scope(check.duty),
+        conditions(check)
+    );
+    for finding in check.findings {
+        let status = match finding.status {
             Status::Fail => "fails",
             _ => "warns",
         };
         let _ = write!(
             text,
             "\n**`{}`** ({status}). {}\n\n```text\n{}\n```\n",
-            case.name, case.means, case.cure
+            finding.name, finding.means, finding.remedy
         );
     }
-    if check.cases.is_empty() {
-        text += "\nIt tells what it found and never fails.\n";
+    if check.findings.is_empty() {
+        text += "\nIt reports what it found and never fails.\n";
     }
     text
 }
 
-fn whom(duty: Duty) -> &'static str {
+fn scope(duty: Duty) -> &'static str {
     match duty {
         Duty::Any => "every container",
         Duty::Builds => "containers that build images",
@@ -64,20 +69,23 @@ fn whom(duty: Duty) -> &'static str {
     }
 }
 
-fn needs(check: &Check) -> String {
+/// When the check runs: before each job, and only if no check that it needs has failed.
+fn conditions(check: &Check) -> String {
     let preflight = if check.preflight {
-        " `supervisor run` asks it before each job."
+        " `supervisor run` runs it before each job."
     } else {
         ""
     };
-    if check.after.is_empty() {
+    if check.needs.is_empty() {
         return preflight.to_owned();
     }
-    let after: Vec<String> = check.after.iter().map(|id| format!("`{id}`")).collect();
-    format!(
-        " Skipped where one of {} failed.{preflight}",
-        after.join(", ")
-    )
+    let needs: Vec<String> = check.needs.iter().map(|id| format!("`{id}`")).collect();
+    let needs = match needs.as_slice() {
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        [] => String::new(),
+    };
+    format!(" It is skipped if {needs} failed.{preflight}")
 }
 
 #[cfg(test)]
@@ -85,12 +93,12 @@ mod tests {
     use super::*;
 
     const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md");
-    /// What stands before it is written by hand.
+    /// The text before this line is written by hand.
     const MARK: &str = "## Checks\n";
 
-    /// `DOCTOR_PAGE=write cargo test -p supervisor the_page` writes it anew.
+    /// `DOCTOR_PAGE=write cargo test -p supervisor --lib page_explains` writes the page anew.
     #[test]
-    fn the_page_says_of_every_check_what_the_doctor_says() {
+    fn page_explains_every_check_as_the_doctor_does() {
         let page = std::fs::read_to_string(PAGE).unwrap();
         let (written, listed) = page.split_once(MARK).unwrap();
         let expected = all();
@@ -102,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn no_check_is_without_words_and_no_group_without_a_heading() {
+    fn every_check_has_texts_and_every_group_a_heading() {
         for check in checks::all() {
             assert!(
                 GROUPS.iter().any(|(group, _)| *group == check.group()),
@@ -110,28 +118,34 @@ mod tests {
                 check.id
             );
             assert!(
-                !check.title.is_empty() && !check.how.is_empty(),
+                !check.title.is_empty() && !check.method.is_empty(),
                 "{}",
                 check.id
             );
-            for id in check.after {
+            for id in check.needs {
                 assert!(checks::find(id).is_some(), "{id}");
             }
-            for case in check.cases {
-                let name = format!("{} {}", check.id, case.name);
-                assert!(matches!(case.status, Status::Fail | Status::Warn), "{name}");
-                assert!(!case.means.is_empty() && !case.cure.is_empty(), "{name}");
+            for finding in check.findings {
+                let name = format!("{} {}", check.id, finding.name);
+                assert!(
+                    matches!(finding.status, Status::Fail | Status::Warn),
+                    "{name}"
+                );
+                assert!(
+                    !finding.means.is_empty() && !finding.remedy.is_empty(),
+                    "{name}"
+                );
             }
         }
     }
 
     #[test]
-    fn the_cases_of_a_check_have_names_of_their_own() {
+    fn findings_of_a_check_have_unique_names() {
         for check in checks::all() {
-            let mut names: Vec<_> = check.cases.iter().map(|case| case.name).collect();
+            let mut names: Vec<_> = check.findings.iter().map(|finding| finding.name).collect();
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), check.cases.len(), "{}", check.id);
+            assert_eq!(names.len(), check.findings.len(), "{}", check.id);
         }
     }
 }

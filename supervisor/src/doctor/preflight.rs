@@ -1,88 +1,82 @@
-//! Before each job: the cheap checks, with the same cures as the doctor's.
+//! The cheap checks before each job, with the same remedies as the doctor's.
 
 use std::fmt;
 
 use tracing::warn;
 
-use super::check::{Outcome, Status};
+use super::check::{CheckResult, Status};
+use super::context::Context;
 use super::examine::examine;
 use super::render;
-use super::scene::Scene;
 use super::selection::Selection;
 use crate::config::{Config, Driver};
 
-/// Fatal checks that failed.
+/// One or more checks failed: the job would fail.
 #[derive(Debug, thiserror::Error)]
-pub struct Fatal {
-    failed: Vec<Outcome>,
+pub struct PreflightError {
+    failed: Vec<CheckResult>,
 }
 
-impl fmt::Display for Fatal {
+impl fmt::Display for PreflightError {
     /// In ASCII: it is read in a log and in `kubectl describe`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<_> = self.failed.iter().map(|check| check.id.as_str()).collect();
         write!(f, "{} failed", ids.join(", "))?;
         for check in &self.failed {
-            write!(
-                f,
-                "\n{}",
-                render::outcome(check, render::Style::default()).trim_end()
-            )?;
+            let text = render::check_result(check, render::Style::default());
+            write!(f, "\n{}", text.trim_end())?;
         }
         Ok(())
     }
 }
 
-/// What was found on the way.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Found {
-    /// The storage driver that works and is to be taken.
-    pub driver: Option<Driver>,
-}
-
-/// Runs the checks that this configuration needs.
+/// Runs the checks that this configuration needs. Returns the storage driver that works, if a check probed it.
 ///
 /// # Errors
-/// [`Fatal`] with each that failed and its cure.
-pub fn preflight(config: &Config) -> Result<Found, Fatal> {
+/// [`PreflightError`] with each failed check and its remedy.
+pub fn preflight(config: &Config) -> Result<Option<Driver>, PreflightError> {
     if !config.preflight.enabled {
-        return Ok(Found::default());
+        return Ok(None);
     }
-    let scene = Scene {
-        guarded: false,
-        ..Scene::of(config)
+    let context = Context {
+        watchdogs: false,
+        ..Context::of(config)
     };
-    let Some(report) = examine(&scene, &Selection::preflight(), None) else {
-        return Ok(Found::default());
+    let Some(report) = examine(&context, &Selection::preflight(), None) else {
+        return Ok(None);
     };
-    let driver = (report.checks.iter())
+    let driver = report
+        .checks
+        .iter()
         .filter(|check| check.id == "storage.driver")
         .find_map(|check| Driver::named(check.value.as_deref()?));
-    let (failed, others): (Vec<_>, Vec<_>) =
-        (report.checks.into_iter()).partition(|check| check.status == Status::Fail);
-    for check in others.iter().filter(|check| check.status == Status::Warn) {
+    let (failed, passed): (Vec<_>, Vec<_>) = report
+        .checks
+        .into_iter()
+        .partition(|check| check.status == Status::Fail);
+    for check in passed.iter().filter(|check| check.status == Status::Warn) {
         warn!(
             check = check.id,
             found = check.found,
-            cure = check.cure,
+            remedy = check.remedy,
             "{}",
             check.means.as_deref().unwrap_or_default()
         );
     }
     if failed.is_empty() {
-        Ok(Found { driver })
+        Ok(driver)
     } else {
-        Err(Fatal { failed })
+        Err(PreflightError { failed })
     }
 }
 
 #[cfg(test)]
-impl Fatal {
+impl PreflightError {
     pub(crate) fn example() -> Self {
         let check = super::checks::all().next().unwrap();
-        let failed = vec![Outcome {
+        let failed = vec![CheckResult {
             status: Status::Fail,
-            ..Outcome::of(check)
+            ..CheckResult::of(check)
         }];
         Self { failed }
     }

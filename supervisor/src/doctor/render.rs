@@ -1,29 +1,31 @@
-//! What the doctor says to people: a line a check by group, and for what is wrong *found*, *means* and *cure*.
+//! The doctor's output for people: one line for each check, and *found*, *means* and *remedy* for each problem.
 
 use std::fmt::Write;
 
-use super::check::{GROUPS, Outcome, Status};
+use super::check::{CheckResult, GROUPS, Status};
 use super::checks::{self, build};
+use super::context::{Role, Shape};
 use super::report::Report;
-use super::scene::{Role, Shape};
 
-/// How it may look.
+/// The style of the output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
-    /// Marks beyond ASCII.
+    /// Signs beyond ASCII.
     pub utf8: bool,
     /// ANSI colours.
     pub colour: bool,
-    /// Nothing about what is well or was skipped.
+    /// Leave out the checks that are ok or skipped.
     pub quiet: bool,
 }
 
-/// The whole report.
+/// Returns the whole report as text.
 #[must_use]
 pub fn report(report: &Report, style: Style) -> String {
     let mut text = String::new();
     for (group, heading) in GROUPS {
-        let shown: Vec<_> = (report.checks.iter())
+        let shown: Vec<_> = report
+            .checks
+            .iter()
             .filter(|check| check.group == group && (!style.quiet || is_wrong(check)))
             .collect();
         if shown.is_empty() {
@@ -31,7 +33,7 @@ pub fn report(report: &Report, style: Style) -> String {
         }
         let _ = writeln!(text, "{}", style.bold(heading));
         for check in shown {
-            text += &outcome(check, style);
+            text += &check_result(check, style);
         }
     }
     if !style.quiet || !text.is_empty() {
@@ -40,7 +42,7 @@ pub fn report(report: &Report, style: Style) -> String {
     text
 }
 
-fn is_wrong(check: &Outcome) -> bool {
+fn is_wrong(check: &CheckResult) -> bool {
     matches!(check.status, Status::Fail | Status::Warn)
 }
 
@@ -58,45 +60,44 @@ fn summary(report: &Report) -> String {
         (Role::Runner, Shape::Split) => "the job",
         (Role::Runner, Shape::Single) => "the job and its builds",
     };
-    let verdict = match (fail, warn) {
-        (0, _) if !is_proven(report) => "nothing wrong in what was looked at".to_owned(),
+    let conclusion = match (fail, warn) {
+        (0, _) if !is_proven(report) => "no problem found by the checks that ran".to_owned(),
         (0, 0) => format!("{what} will work here"),
-        (0, _) => format!("{what} will work here, within what the warnings say"),
-        _ => format!("{what} will not work here: apply the first cure and run this again"),
+        (0, _) => format!("{what} will work here, with the limits that the warnings name"),
+        _ => format!("{what} will not work here: apply the first remedy and run this again"),
     };
-    format!("{counts} in {:.0} ms: {verdict}.", report.ms)
+    format!("{counts} in {:.0} ms: {conclusion}.", report.ms)
 }
 
-/// Whether everything was looked at that what this container has to do depends on: an image was built, where it builds.
+/// Whether every check ran, and an image was built if this container builds.
 fn is_proven(report: &Report) -> bool {
     let proof = report.checks.iter().find(|check| check.id == build::PROOF);
     let built = proof.is_some_and(|check| check.status == Status::Ok);
     report.checks.len() == checks::all().count() && (built || !report.builds)
 }
 
-/// One check.
-#[must_use]
-pub fn outcome(check: &Outcome, style: Style) -> String {
+/// One check: a line, and the details of a problem.
+pub(super) fn check_result(check: &CheckResult, style: Style) -> String {
     let mark = style.mark(check.status);
-    let told = match check.status {
+    let detail = match check.status {
         Status::Ok => check.found.as_deref(),
         Status::Skipped => check.reason.as_deref(),
         Status::Warn | Status::Fail => None,
     };
-    let told = told.map_or_else(String::new, |told| style.dim(&format!(" ({told})")));
-    let mut text = format!("  {mark} {}{told}\n", check.title);
+    let detail = detail.map_or_else(String::new, |detail| style.dim(&format!(" ({detail})")));
+    let mut text = format!("  {mark} {}{detail}\n", check.title);
     if !is_wrong(check) {
         return text;
     }
     let id = check
-        .case
+        .finding
         .as_ref()
         .map(|case| format!("{} [{case}]", check.id));
     let parts = [
         ("check", &id),
         ("found", &check.found),
         ("means", &check.means),
-        ("cure", &check.cure),
+        ("remedy", &check.remedy),
         (
             "more",
             &Some(format!(
@@ -112,13 +113,13 @@ pub fn outcome(check: &Outcome, style: Style) -> String {
         } else {
             part.clone()
         };
-        let part = part.replace('\n', "\n             ");
-        let _ = writeln!(text, "      {name:5}  {part}");
+        let part = part.replace('\n', "\n              ");
+        let _ = writeln!(text, "      {name:6}  {part}");
     }
     text
 }
 
-/// At most so many columns, for prose only: what is to be pasted keeps its lines.
+/// Columns of prose. Text to paste keeps its lines.
 const WIDTH: usize = 100;
 
 fn wrap(text: &str) -> String {
@@ -168,28 +169,28 @@ impl Style {
 mod tests {
     use super::*;
     use crate::config::{Config, Driver};
-    use crate::doctor::scene::Scene;
+    use crate::doctor::context::Context;
 
-    fn verdict(driver: Driver, only: Option<&str>, built: Status) -> String {
+    fn conclusion(driver: Driver, only: Option<&str>, built: Status) -> String {
         let mut config = Config::default();
         config.storage.driver = driver;
-        let outcomes = checks::all()
+        let results = checks::all()
             .filter(|check| only.is_none_or(|id| check.id == id))
-            .map(|check| Outcome {
+            .map(|check| CheckResult {
                 status: if check.id == build::PROOF {
                     built
                 } else {
                     Status::Ok
                 },
-                ..Outcome::of(check)
+                ..CheckResult::of(check)
             });
         let took = std::time::Duration::ZERO;
-        let text = summary(&Report::new(&Scene::of(&config), outcomes.collect(), took));
+        let text = summary(&Report::new(&Context::of(&config), results.collect(), took));
         text.split_once("ms: ").unwrap().1.to_owned()
     }
 
     #[test]
-    fn the_page_tells_the_signs() {
+    fn page_names_every_sign() {
         let page = include_str!("../../../docs/doctor.md");
         let signs = |utf8| {
             let style = Style {
@@ -214,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_said_than_was_looked_at() {
-        let nothing = "nothing wrong in what was looked at.";
-        let all = |driver, built| verdict(driver, None, built);
+    fn summary_claims_no_more_than_was_checked() {
+        let nothing = "no problem found by the checks that ran.";
+        let all = |driver, built| conclusion(driver, None, built);
         assert_eq!(
             all(Driver::Auto, Status::Ok),
             "the job and its builds will work here."
@@ -227,7 +228,10 @@ mod tests {
             "the job will work here."
         );
         for driver in [Driver::Auto, Driver::None] {
-            assert_eq!(verdict(driver, Some("kernel.clock"), Status::Ok), nothing);
+            assert_eq!(
+                conclusion(driver, Some("kernel.clock"), Status::Ok),
+                nothing
+            );
         }
     }
 }

@@ -1,53 +1,58 @@
-//! What the doctor says to programs. The name of the schema stands in `docs/doctor.md`; a field is added without notice, changed
-//! only with a new version.
+//! The doctor's output for programs. docs/doctor.schema.json describes it.
+//!
+//! A field may be added without notice. A field is changed or removed only with a new version of the schema.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::check::{Outcome, Status};
+use super::check::{CheckResult, Status};
+use super::context::{Context, Profile, Role, Shape};
 use super::duty::Duty;
-use super::scene::{Profile, Role, Scene, Shape};
 use report::exit;
 
-/// Version of the schema.
-pub const SCHEMA: &str = "ci-cd-agents.doctor/v1";
+/// Name and version of the schema.
+pub(super) const SCHEMA: &str = "ci-cd-agents.doctor/v1";
 
-/// The whole examination.
+/// The results of one run of the doctor.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// The supervisor's version.
     pub version: &'static str,
-    /// The worst of the checks, skipped ones apart.
+    /// The worst status of the checks that were not skipped.
     pub status: Status,
-    /// The code this process ends with.
+    /// The exit code of this process.
     pub exit_code: u8,
-    /// How the pod is made up.
+    /// The shape of the pod.
     pub shape: Shape,
-    /// Which container of it this is.
+    /// The role of this container.
     pub role: Role,
-    /// What the nodes are said to allow.
+    /// What the nodes should offer, if the user named it.
     pub profile: Option<Profile>,
-    /// The user id this ran as.
+    /// The user id of this process.
     pub uid: u32,
     /// The kernel's release.
     pub kernel: String,
     /// The machine's architecture.
     pub architecture: &'static str,
-    /// Milliseconds in all.
+    /// Duration of all checks in milliseconds.
     pub ms: f64,
-    /// Every check in order.
-    pub checks: Vec<Outcome>,
+    /// The results in the order of the output.
+    pub checks: Vec<CheckResult>,
     /// Whether this container builds images itself.
     #[serde(skip)]
     pub(super) builds: bool,
 }
 
 impl Report {
-    pub(super) fn new(scene: &Scene, checks: Vec<Outcome>, took: Duration) -> Self {
-        let has = |status| checks.iter().any(|check: &Outcome| check.status == status);
+    pub(super) fn new(context: &Context, checks: Vec<CheckResult>, took: Duration) -> Self {
+        let has = |status| {
+            checks
+                .iter()
+                .any(|check: &CheckResult| check.status == status)
+        };
         let status = [Status::Fail, Status::Warn]
             .into_iter()
             .find(|status| has(*status))
@@ -62,26 +67,25 @@ impl Report {
             } else {
                 0
             },
-            shape: scene.shape,
-            role: scene.role,
-            profile: scene.profile,
+            shape: context.shape,
+            role: context.role,
+            profile: context.profile,
             uid: nix::unistd::getuid().as_raw(),
             kernel: kernel.trim().to_owned(),
             architecture: std::env::consts::ARCH,
             ms: (took.as_secs_f64() * 1e4).round() / 10.0,
             checks,
-            builds: scene.excused(Duty::Builds).is_none(),
+            builds: context.excused(Duty::Builds).is_none(),
         }
     }
 
-    /// How many checks ended so.
-    #[must_use]
-    pub fn count(&self, status: Status) -> usize {
+    /// Counts the checks with this status.
+    pub(super) fn count(&self, status: Status) -> usize {
         let checks = self.checks.iter();
         checks.filter(|check| check.status == status).count()
     }
 
-    /// One JSON object.
+    /// Returns the report as one JSON object, indented, with a newline at its end.
     #[must_use]
     pub fn json(&self) -> String {
         // Texts and numbers cannot fail to serialize.

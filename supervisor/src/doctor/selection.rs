@@ -1,48 +1,49 @@
-//! Which checks: all, the cheap ones, or those that the user names.
+//! Selects checks: all, those of the preflight, or those that the user names.
 
-use super::check::{Check, GROUPS, Outcome, Status};
+use super::check::{Check, CheckResult, GROUPS, Status};
 use super::checks::{self, limits};
 
 /// Checks to run and to show.
 #[derive(Debug)]
 pub struct Selection {
     wanted: Vec<&'static Check>,
+    /// The wanted checks, and the checks that they need.
     needed: Vec<&'static Check>,
 }
 
-/// A name that is neither a group's nor a check's.
+/// A name that no group and no check has.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no check or group {0:?}; groups: {groups}; checks: {ids}", groups = names(GROUPS.iter().map(|(name, _)| *name)), ids = names(checks::all().map(|check| check.id)))]
-pub struct Unknown(pub String);
+#[error("found {0:?}, expected a group or a check; groups: {groups}; checks: {ids}", groups = names(GROUPS.iter().map(|(name, _)| *name)), ids = names(checks::all().map(|check| check.id)))]
+pub struct UnknownName(pub(super) String);
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
 impl Selection {
-    /// Every check.
+    /// Selects every check.
     #[must_use]
     pub fn all() -> Self {
         Self::of(|_| true)
     }
 
-    /// What `supervisor run` asks before each job.
+    /// Selects the checks that `supervisor run` runs before each job.
     #[must_use]
-    pub fn preflight() -> Self {
+    pub(super) fn preflight() -> Self {
         Self::of(|check| check.preflight)
     }
 
-    /// The checks and groups of these names.
+    /// Selects the checks and groups of these names.
     ///
     /// # Errors
-    /// [`Unknown`] naming the first that is neither.
-    pub fn named(names: &[String]) -> Result<Self, Unknown> {
+    /// [`UnknownName`] for the first name that no group and no check has.
+    pub fn named(names: &[String]) -> Result<Self, UnknownName> {
         let is = |check: &Check, name: &String| check.id == name || check.group() == name;
         let unknown = names
             .iter()
             .find(|name| !checks::all().any(|check| is(check, name)));
         match unknown {
-            Some(name) => Err(Unknown(name.clone())),
+            Some(name) => Err(UnknownName(name.clone())),
             None => Ok(Self::of(|check| names.iter().any(|name| is(check, name)))),
         }
     }
@@ -53,8 +54,8 @@ impl Selection {
         needed.push(limits::PROCESSES);
         let mut seen = 0;
         while let Some(id) = needed.get(seen) {
-            let after = checks::find(id).map_or(&[][..], |check| check.after);
-            needed.extend(after);
+            let needs = checks::find(id).map_or(&[][..], |check| check.needs);
+            needed.extend(needs);
             seen += 1;
         }
         let needed = checks::all()
@@ -63,18 +64,17 @@ impl Selection {
         Self { wanted, needed }
     }
 
-    /// The checks, and those that they need.
     pub(super) fn with_needed(&self) -> &[&'static Check] {
         &self.needed
     }
 
-    /// What is shown: the wanted, and whatever failed before them.
-    pub(super) fn shown(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
-        outcomes.retain(|outcome| {
-            let wanted = self.wanted.iter().any(|check| check.id == outcome.id);
-            wanted || outcome.status == Status::Fail
+    /// Keeps the results of the wanted checks, and of the needed checks that failed.
+    pub(super) fn shown(&self, mut results: Vec<CheckResult>) -> Vec<CheckResult> {
+        results.retain(|result| {
+            let wanted = self.wanted.iter().any(|check| check.id == result.id);
+            wanted || result.status == Status::Fail
         });
-        outcomes
+        results
     }
 }
 
@@ -83,27 +83,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_selects_what_it_needs_too_and_shows_it_only_where_it_failed() {
+    fn named_checks_run_with_their_needs_and_show_failed_ones() {
         let selection = Selection::named(&["idmap.map".to_owned()]).unwrap();
         let ids: Vec<_> = selection.needed.iter().map(|check| check.id).collect();
         assert!(ids.contains(&"privileges.syscalls") && ids.contains(&"userns.create"));
         assert!(!ids.contains(&"storage.driver"));
-        let mut outcomes: Vec<_> = selection
+        let mut results: Vec<_> = selection
             .needed
             .iter()
-            .map(|check| Outcome::of(check))
+            .map(|check| CheckResult::of(check))
             .collect();
-        outcomes[0].status = Status::Fail;
-        let shown: Vec<_> = selection
-            .shown(outcomes)
-            .into_iter()
-            .map(|o| o.id)
-            .collect();
+        results[0].status = Status::Fail;
+        let shown = selection.shown(results).into_iter();
+        let shown: Vec<_> = shown.map(|result| result.id).collect();
         assert_eq!(shown, ["kernel.processes", "idmap.map"]);
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_known_ones() {
+    fn unknown_name_error_lists_the_known_names() {
         let text = Selection::named(&["fuse".to_owned()])
             .unwrap_err()
             .to_string();

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::FlavorError;
 use crate::config::Config;
 use crate::secrets::SecretsError;
-use crate::workspace::Private;
+use crate::workspace::RuntimeDir;
 
 /// The system's bundles: Debian and Alpine, Fedora, openSUSE. The first that exists counts.
 const SYSTEM: [&str; 3] = [
@@ -46,7 +46,7 @@ pub(super) fn trusted(config: &Config) -> Result<Vec<(&'static str, OsString)>, 
     })?;
     let system = (SYSTEM.iter()).find_map(|path| std::fs::read_to_string(path).ok());
     let together = format!("{}\n{own}", system.unwrap_or_default().trim_end());
-    let file = Private::of(config)
+    let file = RuntimeDir::of(config)
         .file("certificates.pem", together.as_bytes())
         .map_err(SecretsError::from)?;
     Ok(VARIABLES

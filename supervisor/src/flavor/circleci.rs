@@ -43,7 +43,7 @@ pub(super) struct Circleci {
 
 /// Program and token, without starting anything.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, FlavorError> {
-    let token = tokens::take(secrets, TOKEN, tokens::resource_class)?;
+    let token = tokens::remove_checked(secrets, TOKEN, tokens::resource_class)?;
     let token = token.ok_or_else(|| FlavorError::Token {
         key: TOKEN.to_owned(),
         problem: format!(
@@ -62,7 +62,7 @@ impl Circleci {
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
-        linux::process::keep_to_itself();
+        linux::process::isolate_from_children();
         Ok(Self {
             config: config.clone(),
             environment,
@@ -172,7 +172,7 @@ impl Runner for Circleci {
                 self.by_itself(watched.ended)
             }
             (Some(Cause::Deadline), ..) => {
-                Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32))
+                Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32))
             }
             _ => Verdict::terminated(),
         };

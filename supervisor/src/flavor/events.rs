@@ -18,7 +18,7 @@ use crate::flavor::error::FlavorError;
 use crate::flavor::hook::{Event, Told, script};
 use crate::flavor::user_hooks;
 use crate::secrets::SecretsError;
-use crate::workspace::{Private, WorkspaceError};
+use crate::workspace::{RuntimeDir, WorkspaceError};
 use report::CiJob;
 
 /// A line is written at once up to this length (PIPE_BUF), and no event is longer.
@@ -41,10 +41,10 @@ pub(super) struct Events {
 impl Events {
     /// Makes the fifo.
     pub(super) fn open(config: &Config) -> Result<Self, FlavorError> {
-        let directory = Private::of(config).directory("hooks");
+        let directory = RuntimeDir::of(config).directory("hooks");
         let path = directory.map_err(SecretsError::from)?.join("events");
         let fifo = make(&path).map_err(|source| {
-            SecretsError::from(WorkspaceError::Private {
+            SecretsError::from(WorkspaceError::RuntimeDir {
                 path: path.clone(),
                 volume: config.runtime_directory.clone(),
                 uid: nix::unistd::getuid().as_raw(),
@@ -76,7 +76,7 @@ impl Events {
         for (file, event) in HOOKS {
             let own = user_hooks::own(event, config, environment);
             let text = script(event, &self.path, own.as_deref());
-            let written = Private::of(config).file(&format!("hooks/{file}"), text.as_bytes());
+            let written = RuntimeDir::of(config).file(&format!("hooks/{file}"), text.as_bytes());
             let path = written.map_err(SecretsError::from)?;
             set(environment, user_hooks::variable(event), path.into());
         }

@@ -71,7 +71,7 @@ enum Phase {
 
 /// Program and tokens, without starting anything.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorError> {
-    Credentials::take(config, secrets)?;
+    Credentials::from_store(config, secrets)?;
     root::require(config)?;
     user_hooks::require(config, &Environment::new())
 }
@@ -82,10 +82,10 @@ impl Github {
         environment: Environment,
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
-        let credentials = Credentials::take(config, &mut secrets)?;
+        let credentials = Credentials::from_store(config, &mut secrets)?;
         root::require(config)?;
         user_hooks::require(config, &environment)?;
-        linux::process::keep_to_itself();
+        linux::process::isolate_from_children();
         let jit = credentials.is_jit();
         Ok(Self {
             events: Events::open(config)?,
@@ -203,7 +203,7 @@ impl Github {
 fn terminated(cause: Cause) -> Verdict {
     match cause {
         Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
-        Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
+        Cause::Deadline => Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32)),
         Cause::Asked => Verdict::terminated(),
     }
 }
@@ -328,7 +328,7 @@ mod tests {
         let token = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
         std::fs::write(directory.join("secrets/registration_token"), token).unwrap();
         std::os::unix::fs::symlink("/bin/true", directory.join(root::LISTENER)).unwrap();
-        let secrets = crate::secrets::look(&config).unwrap();
+        let secrets = crate::secrets::peek(&config).unwrap();
         Github::prepare(&config, Environment::new(), secrets).unwrap()
     }
 

@@ -12,8 +12,8 @@ use super::environment::{Environment, set};
 use super::error::FlavorError;
 use super::runner::Once;
 use crate::config::Config;
-use crate::secrets::{Store, read_once};
-use crate::workspace::Private;
+use crate::secrets::{Store, pipe_secret};
+use crate::workspace::RuntimeDir;
 use init::reap::Ended;
 use init::spawn::{Input, Manner, Start};
 use init::terminate::Cause;
@@ -56,7 +56,7 @@ pub(super) fn prepare(
 fn exit_code(ended: Ended, cause: Option<Cause>) -> u8 {
     match (ended, cause) {
         (Ended::Exited(0), _) | (_, None) => ended.code(),
-        (_, Some(_)) => exit::of_signal(Signal::SIGTERM as i32),
+        (_, Some(_)) => exit::from_signal(Signal::SIGTERM as i32),
     }
 }
 
@@ -93,9 +93,9 @@ fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, Flavor
     let mut content = Zeroizing::new(Vec::with_capacity(capacity(secrets)));
     // Writing strings to memory cannot fail.
     let _ = serde_json::to_writer(&mut *content, &values);
-    let pipe = read_once(&content)?;
+    let pipe = pipe_secret(&content)?;
     // act takes the format from the file's name.
-    Private::of(config)
+    RuntimeDir::of(config)
         .link(SECRETS_FILE, "/proc/self/fd/0")
         .map_err(crate::secrets::SecretsError::from)?;
     Ok(Some(pipe.0))

@@ -97,7 +97,7 @@ impl Verdict {
     /// The end was asked for, and nothing was running.
     #[must_use]
     pub fn terminated() -> Self {
-        let code = exit::of_signal(nix::libc::SIGTERM);
+        let code = exit::from_signal(nix::libc::SIGTERM);
         Self::because(code, Reason::Terminated, "asked to end by SIGTERM")
     }
 }

@@ -17,12 +17,12 @@ pub(super) use github::{jit, registration};
 ///
 /// # Errors
 /// [`FlavorError::Token`] with the check's sentence.
-pub(super) fn take(
+pub(super) fn remove_checked(
     store: &mut Store,
     key: &str,
     check: fn(&str) -> Result<Option<String>, String>,
 ) -> Result<Option<Secret>, FlavorError> {
-    let Some(secret) = store.take(key) else {
+    let Some(secret) = store.remove(key) else {
         return Ok(None);
     };
     let faulty = |problem| FlavorError::Token {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_missing_token_is_no_fault_here() {
         assert!(
-            take(&mut Store::default(), "token", resource_class)
+            remove_checked(&mut Store::default(), "token", resource_class)
                 .unwrap()
                 .is_none()
         );

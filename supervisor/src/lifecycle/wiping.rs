@@ -9,22 +9,22 @@ use crate::workspace;
 use init::signals::Signals;
 
 /// The mounts that there are now, and the directories that are to be wiped.
-pub(super) fn mounted(config: &Config) -> wipe::Mounts {
-    wipe::mounted(&workspace::wiped(config))
+pub(super) fn mounted(config: &Config) -> wipe::MountSnapshot {
+    wipe::snapshot_mounts(&workspace::wiped(config))
 }
 
 /// Empties everything that is the job's.
 pub(super) fn all(
     config: &Config,
     budget: Duration,
-    before: Option<&wipe::Mounts>,
-    hurry: wipe::Hurry,
-) -> wipe::Emptied {
-    wipe::empty(&wipe::Emptying {
+    before: Option<&wipe::MountSnapshot>,
+    hurry: wipe::Deadline,
+) -> wipe::WipeOutcome {
+    wipe::empty(&wipe::WipeRequest {
         paths: &workspace::wiped(config),
         files_first: &[config.workspace.home()],
         budget,
-        hurry,
+        deadline: hurry,
         before,
     })
 }
@@ -32,13 +32,13 @@ pub(super) fn all(
 /// The same before the job. Mostly there is nothing, and that is seen sooner than wiped.
 pub(super) fn found(
     config: &Config,
-    before: Option<&wipe::Mounts>,
+    before: Option<&wipe::MountSnapshot>,
     asked: &Asked,
-) -> wipe::Emptied {
+) -> wipe::WipeOutcome {
     let nothing = || (workspace::wiped(config).iter()).all(|root| is_empty(root));
     // Without a list of mounts, those that lie on an empty directory are to be detached too.
     if before.is_some() && nothing() {
-        return wipe::Emptied::default();
+        return wipe::WipeOutcome::default();
     }
     let hurry = || asked.at().map(|_| Duration::ZERO);
     all(config, config.wipe.budget, before, &hurry)
@@ -46,7 +46,7 @@ pub(super) fn found(
 
 /// What is left in the directories that the job works in, by name; elsewhere nobody looks for what a job left, and
 /// what was mounted there is the pod's.
-pub(super) fn in_the_way(config: &Config, left: &[wipe::LeftBehind]) -> Option<String> {
+pub(super) fn blocking_leftovers(config: &Config, left: &[wipe::Leftover]) -> Option<String> {
     let workspace = &config.workspace;
     let own = [
         workspace.work(),
@@ -54,7 +54,7 @@ pub(super) fn in_the_way(config: &Config, left: &[wipe::LeftBehind]) -> Option<S
         workspace.temporary(),
         config.graph_root(),
     ];
-    let is_own = |left: &&wipe::LeftBehind| own.iter().any(|own| left.path.starts_with(own));
+    let is_own = |left: &&wipe::Leftover| own.iter().any(|own| left.path.starts_with(own));
     let left: Vec<String> = (left.iter())
         .filter(is_own)
         .filter(|left| !left.excused)
@@ -69,7 +69,7 @@ fn is_empty(root: &Path) -> bool {
     match root.symlink_metadata() {
         Ok(found) if found.is_dir() => {
             let empty = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
-            empty && !wipe::has_attributes(root)
+            empty && !wipe::may_have_user_attributes(root)
         }
         Ok(_) => false,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -108,10 +108,10 @@ pub(super) fn patience(config: &Config, asked_at: Instant) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wipe::LeftBehind;
+    use wipe::Leftover;
 
-    fn left(path: &str, excused: bool) -> LeftBehind {
-        LeftBehind {
+    fn left(path: &str, excused: bool) -> Leftover {
+        Leftover {
             path: path.into(),
             cause: "EBUSY".to_owned(),
             excused,
@@ -122,15 +122,16 @@ mod tests {
     fn only_what_the_job_would_find_is_in_its_way() {
         let mut config = Config::default();
         config.workspace.path = "/mnt/ws".into();
-        let in_the_way = |path: &str, excused| in_the_way(&config, &[left(path, excused)]);
+        let blocking_leftovers =
+            |path: &str, excused| blocking_leftovers(&config, &[left(path, excused)]);
         assert_eq!(
-            in_the_way("/mnt/ws/home/file", false).as_deref(),
+            blocking_leftovers("/mnt/ws/home/file", false).as_deref(),
             Some("/mnt/ws/home/file: EBUSY")
         );
         // A name decides nothing, be it like an error's.
-        assert!(in_the_way("/mnt/ws/work/a: EXDEV (b", false).is_some());
-        assert_eq!(in_the_way("/mnt/ws/home.old/file", false), None);
-        assert_eq!(in_the_way("/dev/shm/file", false), None);
-        assert_eq!(in_the_way("/mnt/ws/home/.cache", true), None);
+        assert!(blocking_leftovers("/mnt/ws/work/a: EXDEV (b", false).is_some());
+        assert_eq!(blocking_leftovers("/mnt/ws/home.old/file", false), None);
+        assert_eq!(blocking_leftovers("/dev/shm/file", false), None);
+        assert_eq!(blocking_leftovers("/mnt/ws/home/.cache", true), None);
     }
 }

@@ -7,9 +7,9 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use linux::printable::escaped;
+use linux::output::escape_unprintable;
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug)]
 pub(super) struct Line {
     level: Level,
@@ -28,24 +28,27 @@ impl Line {
         line
     }
 
-    /// `supervisor: message (field=value, …)`, severe lines marked.
+    /// Formats `supervisor: message (field=value, …)`. Errors and warnings are marked.
     pub(super) fn human(&self) -> String {
         let mark = match self.level {
             Level::ERROR => "error: ",
             Level::WARN => "warning: ",
             _ => "",
         };
-        // A cure may have several lines; a job's own words get one.
-        let message = escaped(&self.message, &['\n']);
+        // A message with a remedy may have several lines. Values of fields, which a job may choose, get one.
+        let message = escape_unprintable(&self.message, &['\n']);
         let fields: Vec<String> = self.fields.iter().map(human_field).collect();
         if fields.is_empty() {
             return format!("supervisor: {mark}{message}\n");
         }
         let fields = fields.join(", ");
-        format!("supervisor: {mark}{message} ({})\n", escaped(&fields, &[]))
+        format!(
+            "supervisor: {mark}{message} ({})\n",
+            escape_unprintable(&fields, &[])
+        )
     }
 
-    /// One object: timestamp (RFC 3339, UTC), level, message, and the fields beside them.
+    /// Formats one object: timestamp (RFC 3339, UTC), level, message, and the fields.
     pub(super) fn json(&self, now: SystemTime) -> String {
         let timestamp = humantime::format_rfc3339_micros(now);
         let mut text = format!(r#"{{"timestamp":"{timestamp}","level":"{}""#, self.level);
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn people_get_severe_lines_marked_and_a_jobs_words_on_one_line() {
+    fn human_line_is_marked_and_its_fields_are_on_one_line() {
         let fields = [("found", "a\nb".into()), ("files", 7.into())];
         let text = line(Level::WARN, "look\nhere", &fields).human();
         assert_eq!(
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn machines_get_one_object_with_typed_fields() {
+    fn json_line_is_one_object_with_typed_fields() {
         let fields = [
             ("found", "a\"\nb".into()),
             ("files", 7.into()),

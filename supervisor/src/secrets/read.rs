@@ -1,4 +1,4 @@
-//! Reading the staged directory, as Kubernetes lays it out: one file a key, symlinks through `..data`.
+//! Reads the staged directory, as Kubernetes lays it out: one file for each key, symlinks through `..data`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,31 +15,31 @@ use crate::storage::in_memory;
 use crate::workspace::WorkspaceError;
 use linux::process::Identity;
 
-/// The largest value, in bytes. Kubernetes allows 1 MiB for a whole Secret; no token is near this.
+/// The largest value in bytes. Kubernetes allows 1 MiB for a whole Secret; tokens are much smaller.
 const LIMIT: usize = 64 * 1024;
 
-/// Why a secret cannot be used. No text ever holds a value.
+/// A secret cannot be used. No message contains a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// The directory is unreadable.
-    #[error("secrets directory {}: {source}; mount the Secret there, readable for uid {uid}", path.display())]
+    /// The directory is not readable.
+    #[error("secrets directory {}: {source}; mount the Secret there, readable for the uid {uid}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// Our own uid.
+        /// The uid of this process.
         uid: u32,
         /// The reason.
         source: std::io::Error,
     },
     /// A required key has no file.
-    #[error("secret {key} is missing: there is no {}; add the key to the Secret, or take it out of secrets.required", path.display())]
+    #[error("secret {key} is missing: {} does not exist; add the key to the Secret, or remove it from secrets.required", path.display())]
     Missing {
         /// The key.
         key: String,
-        /// Where its file should be.
+        /// The expected path of its file.
         path: PathBuf,
     },
-    /// A file is unreadable.
+    /// A file is not readable.
     #[error("secret {}: {source}", path.display())]
     Unreadable {
         /// The file.
@@ -47,15 +47,15 @@ pub enum SecretsError {
         /// The reason.
         source: std::io::Error,
     },
-    /// A file has no use as a secret.
+    /// A file is not usable as a secret.
     #[error("secret {}: {problem}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault, without the value.
         problem: &'static str,
     },
-    /// `.dockerconfigjson` is something else.
+    /// `.dockerconfigjson` is not a docker configuration.
     #[error(
         "secret .dockerconfigjson is not a docker configuration (line {line}, column {column}); expected {{\"auths\": {{\"HOST\": …}}}}"
     )]
@@ -65,40 +65,42 @@ pub enum SecretsError {
         /// Column of the first fault.
         column: usize,
     },
-    /// A private file could not be made.
+    /// A file in the runtime directory could not be made.
     #[error(transparent)]
-    Private(WorkspaceError),
-    /// The pipe that hands the values over could not be made.
-    #[error("cannot hand over {size} bytes of secrets through a pipe: {source}")]
-    Handover {
-        /// Bytes in all.
+    RuntimeDir(WorkspaceError),
+    /// The pipe for the values could not be made.
+    #[error(
+        "cannot pass {size} bytes of secrets through a pipe: {source}; the limit is /proc/sys/fs/pipe-max-size"
+    )]
+    Pipe {
+        /// The size of all values in bytes.
         size: usize,
         /// The reason.
         source: std::io::Error,
     },
 }
 
-/// Reads every key, and removes the staged files where that is ours to do.
+/// Reads every key. Then removes the staged files if they are in memory.
 ///
 /// # Errors
-/// [`SecretsError`] naming the file. Nothing is removed then.
-pub fn read(config: &Config) -> Result<Store, SecretsError> {
-    let (store, files) = gather(config)?;
+/// [`SecretsError`] with the file. Then no file is removed.
+pub(crate) fn read(config: &Config) -> Result<Store, SecretsError> {
+    let (store, files) = read_all(config)?;
     if !files.is_empty() {
         unstage(&config.secrets.directory, &files);
     }
     Ok(store)
 }
 
-/// Reads every key and removes nothing: for who only wants to know whether they are of use.
+/// Reads every key and removes no file, for callers that only check the values.
 ///
 /// # Errors
 /// As [`read`].
-pub fn look(config: &Config) -> Result<Store, SecretsError> {
-    Ok(gather(config)?.0)
+pub(crate) fn peek(config: &Config) -> Result<Store, SecretsError> {
+    Ok(read_all(config)?.0)
 }
 
-fn gather(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
+fn read_all(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
     let directory = &config.secrets.directory;
     let files = match list(directory) {
         Ok(files) => files,
@@ -106,14 +108,14 @@ fn gather(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
         Err(source) => {
             return Err(SecretsError::Directory {
                 path: directory.clone(),
-                uid: Identity::of_files().uid,
+                uid: Identity::filesystem().uid,
                 source,
             });
         }
     };
     let mut values = BTreeMap::new();
     for path in &files {
-        // `list` returns names that are UTF-8 only.
+        // `list` returns only names that are UTF-8.
         let key = path.file_name().unwrap_or_default().to_string_lossy();
         values.insert(key.into_owned(), read_file(path)?);
     }
@@ -128,7 +130,7 @@ fn gather(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
     Ok((Store { values }, files))
 }
 
-/// The files of all keys, sorted. Names with `..` in front are the kubelet's own.
+/// Lists the files of all keys, sorted. Names that start with `..` are the kubelet's own.
 fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -137,7 +139,7 @@ fn list(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
             continue;
         }
         if name.to_str().is_none() {
-            warn!(name = %name.to_string_lossy(), "a secret's key is not UTF-8: passed over");
+            warn!(name = %name.to_string_lossy(), "ignored a secret: its key is not UTF-8");
             continue;
         }
         files.push(directory.join(name));
@@ -155,13 +157,13 @@ pub(super) fn read_file(path: &Path) -> Result<Secret, SecretsError> {
         path: path.to_owned(),
         problem,
     };
-    // Opening a fifo would wait for its writer.
+    // open(2) of a fifo would wait for a writer.
     let found = std::fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {
         return Err(unusable("is not a regular file"));
     }
     let file = File::open(path).map_err(unreadable)?;
-    // All space at once: growing would leave copies behind. More than is needed would be filled, and cleared, in vain.
+    // Allocates the whole buffer at once, because a growing one would leave copies of the secret in memory.
     let size = usize::try_from(found.len()).map_or(LIMIT, |size| size.min(LIMIT));
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 2));
     file.take(size as u64 + 1)
@@ -183,15 +185,15 @@ pub(super) fn read_file(path: &Path) -> Result<Secret, SecretsError> {
     Ok(Secret::new(text.to_owned()))
 }
 
-/// Removes the staged files. Only a memory volume holds staged copies: anything else is a user's own directory.
+/// Removes the staged files. Staged copies are always in memory; any other directory belongs to the user.
 fn unstage(directory: &Path, files: &[PathBuf]) {
     if !in_memory(directory) {
-        warn!(directory = %directory.display(), "secrets are not on a memory volume: their files stay, and the job can read them");
+        warn!(directory = %directory.display(), "the files of secrets stay, and the job can read them: they are not on a memory volume");
         return;
     }
     for path in files {
         if let Err(error) = std::fs::remove_file(path) {
-            warn!(file = %path.display(), %error, "a secret's file stays, and the job can read it; let an init container stage the Secret");
+            warn!(file = %path.display(), %error, "the file of a secret stays, and the job can read it; let an init container stage the Secret");
         } else {
             debug!(file = %path.display(), "staged secret removed");
         }
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_symlinks_are_followed_and_one_newline_is_dropped() {
+    fn symlinks_are_followed_and_one_newline_is_dropped() {
         let mount = directory(&[]);
         let data = mount.path().join("..2026_01_01");
         std::fs::create_dir(&data).unwrap();
@@ -230,12 +232,12 @@ mod tests {
         let store = read(&config(mount.path(), &["token"])).unwrap();
 
         assert_eq!(store.get("token").unwrap().expose(), "hunter2\n");
-        assert_eq!(store.keys().collect::<Vec<_>>(), ["token"]);
+        assert!(store.values.keys().eq(["token"]));
         assert!(!format!("{store:?}").contains("hunter2"));
     }
 
     #[test]
-    fn each_fault_names_the_file_and_never_its_content() {
+    fn error_names_the_file_and_never_its_content() {
         let cases: [(&[u8], &str); 4] = [
             (b"", "is empty"),
             (b"\n", "is empty"),
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_named_with_its_cure() {
+    fn missing_key_is_named_with_its_remedy() {
         let mount = directory(&[("other", b"x")]);
         let text = read(&config(mount.path(), &["token"]))
             .unwrap_err()
@@ -261,12 +263,12 @@ mod tests {
             "{text}"
         );
         let absent = mount.path().join("absent");
-        assert!(read(&config(&absent, &[])).unwrap().keys().next().is_none());
+        assert!(read(&config(&absent, &[])).unwrap().values.is_empty());
         assert!(read(&config(&absent, &["token"])).is_err());
     }
 
     #[test]
-    fn a_fifo_or_directory_is_refused_at_once() {
+    fn fifo_is_refused_without_waiting() {
         let mount = directory(&[]);
         let fifo = mount.path().join("token");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();

@@ -1,41 +1,39 @@
-//! Staging: the one-way trip of a Secret's keys to a memory volume, by an init container that alone mounts the Secret.
+//! Stages secrets: an init container copies keys of a Secret to a memory volume. Only that container mounts the Secret.
 //!
-//! All keys are read and checked before the first is written, and what was written is taken back where one fails.
+//! It reads and checks all keys before it writes the first one. If a write fails, it removes the files that it wrote.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::read::{SecretsError, read_file};
 use super::registries;
 use super::store::{DOCKER_CONFIG, Secret};
 use crate::storage::in_memory;
+use linux::files::private_file;
 
-/// What is to be copied, and where to.
+/// The keys to copy, their source and their target.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where the kubelet mounts the Secret.
+    /// The mount point of the Secret.
     pub from: PathBuf,
     /// The memory volume.
     pub to: PathBuf,
-    /// Keys that must be there.
+    /// Keys that the Secret must have.
     pub required: Vec<String>,
-    /// Keys that are copied where they are there.
+    /// Keys to copy if the Secret has them.
     pub optional: Vec<String>,
 }
 
-/// Why nothing was staged.
+/// No key was staged.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
     /// A key is missing or unusable.
     #[error(transparent)]
     Secret(#[from] SecretsError),
-    /// A key that could lead out of the directory, or hide in it.
-    #[error(
-        "key {key:?} is no key of a Secret: those hold alphanumerics, `-`, `_` and `.`, and do not begin with two dots"
-    )]
+    /// A key could name a file outside the directory, or a hidden one.
+    #[error("invalid Secret key {key:?}: use letters, digits, `-`, `_`, `.`, and no leading `..`")]
     Key {
-        /// The key as it was given.
+        /// The key from the command line.
         key: String,
     },
     /// The target is on a disk.
@@ -44,12 +42,12 @@ pub enum StageError {
         /// The target.
         to: PathBuf,
     },
-    /// A key whose value would be refused later.
+    /// The value of a key would be refused later.
     #[error("secret {}: {problem}; make a new one: kubectl create secret generic NAME --from-file=KEY=FILE --dry-run=client -o yaml | kubectl apply -f -", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, without its value.
+        /// The fault, without the value.
         problem: String,
     },
     /// A file could not be written.
@@ -62,10 +60,11 @@ pub enum StageError {
     },
 }
 
-/// Copies the keys, mode 0400, and returns how many there were. `refused` says what is wrong with the value of a key.
+/// Copies the keys with mode 0400 and returns their number. `refused` takes a key and its value. It returns the reason
+/// if the value would be refused later.
 ///
 /// # Errors
-/// [`StageError`] naming key and cure. Nothing of this request is left then.
+/// [`StageError`] with the key and the remedy. Then no file of this request is left.
 pub fn stage(
     request: &Request,
     refused: impl Fn(&str, &str) -> Option<String>,
@@ -76,7 +75,7 @@ pub fn stage(
     }
     let mut secrets = Vec::new();
     for key in request.required.iter().chain(&request.optional) {
-        check(key)?;
+        validate(key)?;
         let path = request.from.join(key);
         if path.symlink_metadata().is_ok() {
             let secret = read_file(&path)?;
@@ -95,7 +94,7 @@ pub fn stage(
     for (number, (path, secret)) in secrets.iter().enumerate() {
         if let Err(source) = write(path, secret) {
             for (written, _) in &secrets[..=number] {
-                // It may not have come to be.
+                // The last one may not exist.
                 let _ = std::fs::remove_file(written);
             }
             let path = path.clone();
@@ -105,8 +104,8 @@ pub fn stage(
     Ok(secrets.len())
 }
 
-/// As `IsConfigMapKey` in k8s.io/apimachinery, pkg/util/validation.
-fn check(key: &str) -> Result<(), StageError> {
+/// Applies the rules of `IsConfigMapKey` in k8s.io/apimachinery, pkg/util/validation.
+fn validate(key: &str) -> Result<(), StageError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let valid = !key.is_empty() && key.len() <= 253 && key.bytes().all(allowed) && key != ".";
     if valid && !key.starts_with("..") {
@@ -117,20 +116,10 @@ fn check(key: &str) -> Result<(), StageError> {
     })
 }
 
-/// A file that an earlier try of the init container left is replaced, never written through.
 fn write(path: &Path, secret: &Secret) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o400)
-        .open(path)?;
+    let mut file = private_file(path, 0o400)?;
     file.write_all(secret.expose().as_bytes())?;
-    // Reading drops one newline, and a value may end with one of its own.
+    // The reader drops one newline. A value that ends with a newline keeps its own.
     file.write_all(b"\n")
 }
 
@@ -139,22 +128,22 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    struct Scene {
+    struct Fixture {
         from: tempfile::TempDir,
         to: tempfile::TempDir,
     }
 
-    /// The target lies in memory, as it has to.
-    fn scene(files: &[(&str, &str)]) -> Scene {
+    /// The target is in memory, as it must be.
+    fn fixture(files: &[(&str, &str)]) -> Fixture {
         let from = tempfile::tempdir().unwrap();
         for (name, content) in files {
             std::fs::write(from.path().join(name), content).unwrap();
         }
         let to = tempfile::tempdir_in("/dev/shm").unwrap();
-        Scene { from, to }
+        Fixture { from, to }
     }
 
-    impl Scene {
+    impl Fixture {
         fn stage(&self, required: &[&str], optional: &[&str]) -> Result<usize, StageError> {
             let owned = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
             let request = Request {
@@ -178,21 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn only_the_keys_asked_for_are_copied_readable_for_the_owner_alone() {
-        let scene = scene(&[("token", "hunter2\n"), ("other", "x"), ("extra", "y")]);
-        assert_eq!(scene.stage(&["token"], &["extra", "absent"]).unwrap(), 2);
-        assert_eq!(scene.staged(), ["extra", "token"]);
-        let token = scene.to.path().join("token");
+    fn named_keys_are_copied_for_the_owner_alone() {
+        let fixture = fixture(&[("token", "hunter2\n"), ("other", "x"), ("extra", "y")]);
+        assert_eq!(fixture.stage(&["token"], &["extra", "absent"]).unwrap(), 2);
+        assert_eq!(fixture.staged(), ["extra", "token"]);
+        let token = fixture.to.path().join("token");
         assert_eq!(std::fs::read_to_string(&token).unwrap(), "hunter2\n");
         let mode = std::fs::metadata(&token).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o400);
-        // Once more, as a restarted init container does.
-        assert_eq!(scene.stage(&["token"], &[]).unwrap(), 1);
+        // A restarted init container stages again.
+        assert_eq!(fixture.stage(&["token"], &[]).unwrap(), 1);
     }
 
     #[test]
-    fn one_bad_key_and_nothing_is_staged() {
-        let scene = scene(&[
+    fn one_bad_key_stages_nothing() {
+        let fixture = fixture(&[
             ("token", "hunter2"),
             ("empty", ""),
             ("late", "over"),
@@ -206,28 +195,28 @@ mod tests {
             ),
             (["token", "empty"], "/empty: is empty"),
             (["token", "absent"], "secret absent is missing"),
-            (["token", "../token"], "\"../token\" is no key"),
+            (["token", "../token"], "invalid Secret key \"../token\""),
         ] {
-            let text = scene.stage(&keys, &[]).unwrap_err().to_string();
+            let text = fixture.stage(&keys, &[]).unwrap_err().to_string();
             assert!(text.contains(named) && !text.contains("hunter2"), "{text}");
-            assert!(scene.staged().is_empty());
+            assert!(fixture.staged().is_empty());
         }
     }
 
     #[test]
-    fn what_was_written_is_taken_back_when_a_later_file_fails() {
-        let scene = scene(&[("a", "1"), ("b", "2")]);
-        std::fs::create_dir(scene.to.path().join("b")).unwrap();
-        let text = scene.stage(&["a", "b"], &[]).unwrap_err().to_string();
+    fn written_files_are_removed_if_a_later_one_fails() {
+        let fixture = fixture(&[("a", "1"), ("b", "2")]);
+        std::fs::create_dir(fixture.to.path().join("b")).unwrap();
+        let text = fixture.stage(&["a", "b"], &[]).unwrap_err().to_string();
         assert!(
             text.contains("cannot write") && text.contains("/b"),
             "{text}"
         );
-        assert_eq!(scene.staged(), ["b"]);
+        assert_eq!(fixture.staged(), ["b"]);
     }
 
     #[test]
-    fn a_disk_is_refused() {
+    fn target_on_disk_is_refused() {
         let request = Request {
             from: "/nonexistent".into(),
             to: "/proc".into(),

@@ -1,4 +1,4 @@
-//! Staged values, in memory that is overwritten when they are dropped.
+//! The values of staged secrets, in memory that is overwritten when they are dropped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,21 +7,21 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 /// The key of a `kubernetes.io/dockerconfigjson` Secret.
-pub const DOCKER_CONFIG: &str = ".dockerconfigjson";
+pub(crate) const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
-/// One value. It shows itself to nobody and is overwritten when dropped.
-pub struct Secret(Zeroizing<String>);
+/// One secret value. Its Debug form is `***`. Its memory is overwritten when it is dropped.
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// A value that was made of others.
+    /// Wraps a value.
     #[must_use]
-    pub fn new(value: String) -> Self {
+    pub(crate) fn new(value: String) -> Self {
         Self(Zeroizing::new(value))
     }
 
-    /// The value, for the one place that hands it over.
+    /// Returns the value, for the code that passes it on.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -40,30 +40,25 @@ impl Serialize for Secret {
 
 /// All staged secrets by key.
 #[derive(Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
     pub(super) values: BTreeMap<String, Secret>,
 }
 
 impl Store {
-    /// One value.
+    /// Returns the value of a key.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Secret> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Secret> {
         self.values.get(key)
     }
 
-    /// One value, for a keeper of its own.
-    pub fn take(&mut self, key: &str) -> Option<Secret> {
+    /// Removes a key and returns its value.
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Secret> {
         self.values.remove(key)
     }
 
-    /// The keys, sorted.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(String::as_str)
-    }
-
-    /// Keys and values that a workflow may name: all but the registry credentials.
+    /// Returns the keys and values that a workflow may name: all except the registry credentials.
     #[must_use]
-    pub fn for_workflow(&self) -> BTreeMap<&str, &Secret> {
+    pub(crate) fn for_workflow(&self) -> BTreeMap<&str, &Secret> {
         let all = self.values.iter().map(|(key, value)| (key.as_str(), value));
         all.filter(|(key, _)| *key != DOCKER_CONFIG).collect()
     }

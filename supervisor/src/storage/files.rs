@@ -1,7 +1,6 @@
-//! What Buildah reads: `storage.conf`, `containers.conf`, `registries.conf`, `policy.json`.
+//! Buildah's configuration files: `storage.conf`, `containers.conf`, `registries.conf`, `policy.json`.
 //!
-//! Forms: containers-storage.conf(5), containers.conf(5), containers-registries.conf(5),
-//! containers-policy.json(5).
+//! Their formats: containers-storage.conf(5), containers.conf(5), containers-registries.conf(5), containers-policy.json(5).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,33 +8,33 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::config::{Config, Driver};
-use crate::workspace::{Private, WorkspaceError};
+use crate::workspace::{RuntimeDir, WorkspaceError};
 use linux::process::Identity;
 
-/// Writes the files and returns the variables that point Buildah at them.
+/// Writes the files and returns the variables with their paths.
 pub(super) fn write(
     config: &Config,
     driver: Driver,
-    private: &Private,
+    runtime: &RuntimeDir,
 ) -> Result<Vec<(OsString, OsString)>, WorkspaceError> {
-    let run_root = private.directory("containers/run")?;
+    let run_root = runtime.directory("containers/run")?;
     let storage = storage_conf(
         driver,
         &config.graph_root().to_string_lossy(),
         &run_root.to_string_lossy(),
         config.builder.image_store.as_deref(),
     );
-    let storage = private.file("containers/storage.conf", storage.as_bytes())?;
-    let engine = private.file("containers/containers.conf", CONTAINERS_CONF.as_bytes())?;
+    let storage = runtime.file("containers/storage.conf", storage.as_bytes())?;
+    let engine = runtime.file("containers/containers.conf", CONTAINERS_CONF.as_bytes())?;
     let registries = registries_conf(&config.storage.insecure_registries);
-    let registries = private.file("containers/registries.conf", registries.as_bytes())?;
-    private.file("containers/policy.json", POLICY.as_bytes())?;
-    offer_policy(config)?;
+    let registries = runtime.file("containers/registries.conf", registries.as_bytes())?;
+    runtime.file("containers/policy.json", POLICY.as_bytes())?;
+    link_policy(config)?;
     Ok([
         ("CONTAINERS_STORAGE_CONF", storage.into()),
         ("CONTAINERS_CONF", engine.into()),
         ("CONTAINERS_REGISTRIES_CONF", registries.into()),
-        // A RUN step then needs no /proc of its own, which a masked /proc would refuse.
+        // With chroot, a RUN step needs no /proc of its own. If /proc is masked, the kernel refuses to mount one.
         ("BUILDAH_ISOLATION", OsString::from("chroot")),
         ("STORAGE_DRIVER", driver_name(driver).into()),
     ]
@@ -43,26 +42,26 @@ pub(super) fn write(
     .into())
 }
 
-/// The directory of Buildah's files beneath the private one.
-fn private_files(config: &Config) -> PathBuf {
+/// Returns the directory of Buildah's files in the runtime directory.
+fn directory(config: &Config) -> PathBuf {
     config.runtime_directory.join("containers")
 }
 
-/// No variable names the policy: it is looked up in HOME, so a link there leads to ours.
-fn offer_policy(config: &Config) -> Result<(), WorkspaceError> {
+/// Links the policy into HOME. No variable can name it, and Buildah looks for it there.
+fn link_policy(config: &Config) -> Result<(), WorkspaceError> {
     let link = config.workspace.home().join(".config/containers");
     let parent = link.parent().unwrap_or(&link);
     std::fs::create_dir_all(parent)
-        .and_then(|()| std::os::unix::fs::symlink(private_files(config), &link))
+        .and_then(|()| std::os::unix::fs::symlink(directory(config), &link))
         .map_err(|source| WorkspaceError::Job {
             volume: config.workspace.path.clone(),
-            uid: Identity::of_files().uid,
+            uid: Identity::filesystem().uid,
             path: link,
             source,
         })
 }
 
-/// Buildah's own name of a driver: fuse-overlayfs is its overlay with another program to mount it.
+/// Returns Buildah's name of a driver. Its fuse-overlayfs is the driver overlay with a mount program.
 pub(crate) fn driver_name(driver: Driver) -> &'static str {
     match driver {
         Driver::Vfs => "vfs",
@@ -70,7 +69,7 @@ pub(crate) fn driver_name(driver: Driver) -> &'static str {
     }
 }
 
-/// Without root, `graphroot` alone is not heeded.
+/// Builds storage.conf. Rootless Buildah ignores `graphroot`, so `rootless_storage_path` is set too.
 fn storage_conf(driver: Driver, graph_root: &str, run_root: &str, images: Option<&Path>) -> String {
     let mut text = format!(
         "[storage]\ndriver = {}\ngraphroot = {graph_root}\nrootless_storage_path = {graph_root}\nrunroot = {}\n",
@@ -90,7 +89,7 @@ fn storage_conf(driver: Driver, graph_root: &str, run_root: &str, images: Option
     text
 }
 
-/// No cgroups of its own, no event log, nothing on the network but the pod's own.
+/// No cgroups, no event log, and the pod's own network.
 const CONTAINERS_CONF: &str = "\
 [containers]
 netns = \"host\"
@@ -102,7 +101,7 @@ cgroup_manager = \"cgroupfs\"
 events_logger = \"none\"
 ";
 
-/// Signatures are the registry's and the cluster's business: every image is accepted.
+/// Accepts every image. The registry or the cluster checks signatures.
 const POLICY: &str = "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}\n";
 
 fn registries_conf(insecure: &[String]) -> String {
@@ -118,7 +117,7 @@ fn registries_conf(insecure: &[String]) -> String {
     text
 }
 
-/// A TOML basic string. JSON's escapes are a subset of TOML's.
+/// Formats a TOML basic string. JSON's escapes are a subset of TOML's.
 fn toml_text(text: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_name_cannot_break_out_of_its_quotes() {
+    fn registry_name_cannot_break_out_of_its_quotes() {
         let text = registries_conf(&["a\"]\ninsecure=1".to_owned()]);
         assert!(text.contains(r#"location = "a\"]\ninsecure=1""#), "{text}");
     }

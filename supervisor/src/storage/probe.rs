@@ -1,72 +1,72 @@
-//! Whether a storage driver works on the real graph root: mounted and exercised in a child.
+//! Probes a storage driver on the real graph root: a child process mounts an overlay and tests it.
 //!
-//! What containers/storage refuses by name, before it tries, is refused here by the same names.
+//! containers/storage refuses some file systems by name. This module refuses the same names.
 
-mod exercise;
+mod overlay_test;
 
-pub use exercise::child;
-use exercise::{FUSE_OVERLAYFS, OVERLAY};
+pub use overlay_test::child;
+use overlay_test::{FUSE_OVERLAYFS, OVERLAY};
 
 use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-use linux::filesystem::{self, Kind};
+use linux::filesystem::{self, FsType};
+use linux::probe::{self, Probe, ProbeError, ProbeResult};
 use linux::scratch::Scratch;
-use linux::trial::{self, Trial, TrialError, Verdict};
 
-/// Generous: a trial takes some 20 ms, and a loaded node is no broken one.
+/// A probe takes about 20 ms. The limit is generous, because a slow node is not a broken one.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Whether the kernel's overlay file system works in a user namespace on `graph_root`.
+/// Probes the kernel's overlay file system in a user namespace on `graph_root`.
 ///
 /// # Errors
-/// [`TrialError`] where nothing could be proven.
-pub fn overlay(graph_root: &Path) -> Result<Verdict, TrialError> {
-    let found = filesystem::kind(linux::scratch::existing(graph_root));
-    match found.map(|kind| (kind, refused_by_name(kind))) {
+/// [`ProbeError`] if the probe itself did not work.
+pub(crate) fn overlay(graph_root: &Path) -> Result<ProbeResult, ProbeError> {
+    let found = filesystem::fs_type(linux::scratch::nearest_existing(graph_root));
+    match found.map(|kind| (kind, is_refused_by_name(kind))) {
         Ok((kind, true)) => {
             let call = format!("mount(overlay) on {}", kind.name());
-            Ok(Verdict::refused(call, Errno::EINVAL))
+            Ok(ProbeResult::refused(call, Errno::EINVAL))
         }
         _ => run(OVERLAY, graph_root),
     }
 }
 
-/// Whether fuse-overlayfs works in a user namespace on `graph_root`.
+/// Probes fuse-overlayfs in a user namespace on `graph_root`.
 ///
 /// # Errors
-/// [`TrialError`] where nothing could be proven.
-pub fn fuse_overlayfs(graph_root: &Path) -> Result<Verdict, TrialError> {
+/// [`ProbeError`] if the probe itself did not work.
+pub(crate) fn fuse_overlayfs(graph_root: &Path) -> Result<ProbeResult, ProbeError> {
     run(FUSE_OVERLAYFS, graph_root)
 }
 
-/// Source: `Init` and `isNetworkFileSystem` in containers/storage, drivers/overlay/overlay.go.
-fn refused_by_name(kind: Kind) -> bool {
-    matches!(kind, Kind::Stacked(_) | Kind::Network(_))
+/// Whether Buildah refuses the driver overlay on this kind of file system. Source: `Init` and `isNetworkFileSystem` in containers/storage, drivers/overlay/overlay.go.
+fn is_refused_by_name(kind: FsType) -> bool {
+    matches!(kind, FsType::Stacked(_) | FsType::Network(_))
 }
 
-fn run(name: &'static str, graph_root: &Path) -> Result<Verdict, TrialError> {
-    let scratch = match Scratch::beneath(graph_root) {
+fn run(name: &'static str, graph_root: &Path) -> Result<ProbeResult, ProbeError> {
+    let scratch = match Scratch::create_in(graph_root) {
         Ok(scratch) => scratch,
         Err(error) => {
             let call = format!("mkdir in {}", graph_root.display());
             let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-            return Ok(Verdict::refused(call, errno));
+            return Ok(ProbeResult::refused(call, errno));
         }
     };
-    let trial = Trial {
+    let probe = Probe {
         name,
         arguments: vec![scratch.path().into()],
-        inside: Some(|name, arguments| {
+        forked: Some(|name, arguments| {
             let path = arguments.first().map(Path::new);
-            trial::conclude(path.and_then(|path| child(name, path)))
+            probe::print_result(path.and_then(|path| child(name, path)))
         }),
         mapped: true,
-        limit: LIMIT,
+        timeout: LIMIT,
     };
-    trial.run()
+    probe.run()
 }
 
 #[cfg(test)]
@@ -74,10 +74,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_buildah_refuses_by_name_is_not_tried() {
-        assert!(refused_by_name(Kind::Stacked("overlay")));
-        assert!(refused_by_name(Kind::Network("NFS")));
-        assert!(!refused_by_name(Kind::Memory));
-        assert!(!refused_by_name(Kind::Other(0xef53)));
+    fn file_systems_that_buildah_refuses_are_not_probed() {
+        assert!(is_refused_by_name(FsType::Stacked("overlay")));
+        assert!(is_refused_by_name(FsType::Network("NFS")));
+        assert!(!is_refused_by_name(FsType::Memory));
+        assert!(!is_refused_by_name(FsType::Other(0xef53)));
     }
 }

@@ -1,7 +1,7 @@
 //! Every signal that can be forwarded reaches the runner's group, and the runner starts with a clean slate.
 
 // nix has no names for real-time signals.
-use linux::raw::kill;
+use linux::libc_ext::kill;
 use nix::sys::signal::Signal;
 
 use crate::namespace::{Scene, status_field, wait_for};

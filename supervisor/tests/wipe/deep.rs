@@ -46,7 +46,7 @@ fn few_descriptors_are_enough() {
     let place = Place::in_memory(Who::Runner);
     dig(&place, 2000);
     let mut command = place.command(&["--json"]);
-    pre_exec::limit_files(&mut command, 16);
+    pre_exec::limit_open_files(&mut command, 16);
     command.arg(place.workspace());
     run(command).assert_complete();
     place.assert_gone();
@@ -65,7 +65,7 @@ fn pieces_are_moved_to_wherever_they_may_be() {
         fs::set_permissions(place.path(name), PermissionsExt::from_mode(0o755)).unwrap();
     }
     let mut command = place.command(&["--json", "--keep-root"]);
-    pre_exec::limit_files(&mut command, 64);
+    pre_exec::limit_open_files(&mut command, 64);
     command.arg(place.workspace());
     let wiped = run(command);
     wiped.assert_left(&place.path("workspace/theirs/d"), "EACCES");
@@ -81,7 +81,7 @@ fn names_that_pieces_might_get_cannot_be_occupied() {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork"]).arg(place.supervisor());
     command.args(["wipe", "--json"]).arg(place.workspace());
-    pre_exec::limit_files(&mut command, 32);
+    pre_exec::limit_open_files(&mut command, 32);
     run(command).assert_complete();
     place.assert_gone();
 }

@@ -81,7 +81,7 @@ fn what_no_descriptor_was_left_for_is_named_so() {
     // Not to be moved up, for the directories above belong to another.
     fs::create_dir_all(place.path("workspace/a/b/c/d/e/f/g/h/i/j")).unwrap();
     let mut command = place.command(&["--json", "--keep-root"]);
-    linux::pre_exec::limit_files(&mut command, 7);
+    linux::pre_exec::limit_open_files(&mut command, 7);
     command.arg(place.workspace());
     let wiped = crate::place::run(command);
     assert_eq!(wiped.code, Some(75), "{wiped:?}");
@@ -103,7 +103,7 @@ fn a_dry_run_says_what_it_could_not_look_into() {
     seen.assert_left(&closed, "EACCES");
     assert_eq!(seen.count("files"), 1);
     assert!(
-        seen.stderr.contains("could not be looked into: "),
+        seen.stderr.contains("could not be read: "),
         "{}",
         seen.stderr
     );

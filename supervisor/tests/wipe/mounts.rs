@@ -54,7 +54,7 @@ const NONE_LEFT: &str = r#"if grep -F "$workspace" /proc/self/mountinfo >&2; the
 
 #[test]
 fn all_kinds_are_detached_and_what_they_showed_is_intact() {
-    for prepare in [(|_| {}) as fn(&mut Command), pre_exec::without_openat2] {
+    for prepare in [(|_| {}) as fn(&mut Command), pre_exec::deny_openat2] {
         let place = Place::new(Who::Root);
         let wiped = scene(&place, Who::Root, MOUNTS, NONE_LEFT, prepare);
         wiped.assert_complete();
@@ -97,7 +97,7 @@ fn detaching_does_not_reach_the_mounts_it_was_copied_from() {
 
 #[test]
 fn mounts_that_cannot_be_detached_are_named_and_not_entered() {
-    for prepare in [(|_| {}) as fn(&mut Command), pre_exec::without_openat2] {
+    for prepare in [(|_| {}) as fn(&mut Command), pre_exec::deny_openat2] {
         let place = Place::new(Who::Runner);
         let script = r#"
             mkdir -p "$workspace"/{bind/deep,read-only,other}

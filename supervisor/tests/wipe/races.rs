@@ -82,13 +82,13 @@ fn exchanged_directories_and_symlinks_never_lead_to_the_canary() {
 #[test]
 fn nor_do_they_on_a_kernel_without_openat2() {
     for who in BOTH {
-        race(who, pre_exec::without_openat2);
+        race(who, pre_exec::deny_openat2);
     }
 }
 
 #[test]
 fn a_bind_mount_that_comes_and_goes_is_never_entered() {
-    for prepare in [(|_| {}) as fn(&mut Command), pre_exec::without_openat2] {
+    for prepare in [(|_| {}) as fn(&mut Command), pre_exec::deny_openat2] {
         let place = Place::new(Who::Root);
         let script = r#"
             set -eu

@@ -1,4 +1,4 @@
-//! Subordinate ids, and the two programs that hand them out.
+//! Subordinate ids, and the two programs that map them.
 
 use crate::rows::{assert_all, row};
 use crate::state::{DROP, OWN_IDS, State, good};
@@ -11,28 +11,28 @@ fn ranges(content: &str) -> State {
 }
 
 #[test]
-fn subordinate_ids_that_do_not_fit() {
+fn doctor_finds_unusable_subordinate_ids() {
     let id = "idmap.subordinate";
-    let cure = "runner:1:999\\nrunner:1001:64535\\n";
+    let remedy = "runner:1:999\\nrunner:1001:64535\\n";
     assert_all([
-        row("no file", good().setup("rm /etc/subuid")).finds(id, "fail missing", cure),
-        row("no group file", good().setup("rm /etc/subgid")).finds(id, "fail missing", cure),
+        row("no file", good().setup("rm /etc/subuid")).finds(id, "fail missing", remedy),
+        row("no group file", good().setup("rm /etc/subgid")).finds(id, "fail missing", remedy),
         row("no entry", ranges("other:1:999\\n"))
-            .finds(id, "fail no-entry", cure)
+            .finds(id, "fail no-entry", remedy)
             .finds("idmap.map", "skipped", ""),
-        row("malformed", ranges("runner:1\\n")).finds(id, "fail malformed", cure),
+        row("malformed", ranges("runner:1\\n")).finds(id, "fail malformed", remedy),
         row("overlapping", ranges("runner:1:900\\nrunner:800:100\\n")).finds(
             id,
             "fail overlap",
-            cure,
+            remedy,
         ),
-        row("its own id", ranges("runner:1:65535\\n")).finds(id, "fail own-id", cure),
-        row("too few", ranges("runner:1:999\\n")).finds(id, "warn too-few", cure),
+        row("its own id", ranges("runner:1:65535\\n")).finds(id, "fail own-id", remedy),
+        row("too few", ranges("runner:1:999\\n")).finds(id, "warn too-few", remedy),
         row(
             "outside the pod's own ids",
             ranges("runner:100000:65536\\n").flags(&OWN_IDS),
         )
-        .finds(id, "fail outside", cure),
+        .finds(id, "fail outside", remedy),
         row(
             "a newuidmap that maps nothing",
             good().setup(
@@ -48,7 +48,7 @@ fn subordinate_ids_that_do_not_fit() {
 }
 
 #[test]
-fn user_and_group_of_two_numbers_need_two_files() {
+fn user_and_group_with_two_numbers_need_two_files() {
     let id = "idmap.subordinate";
     let regid = DROP.replace("--regid 1000", "--regid 2000");
     let of_two = |files: &str| {
@@ -56,17 +56,17 @@ fn user_and_group_of_two_numbers_need_two_files() {
             "groupadd --gid 2000 other; usermod --gid 2000 runner; {files}\nexec {regid} supervisor \"$@\""
         ))
     };
-    let cure = "printf 'runner:1:999\\nrunner:1001:64535\\n' >/etc/subuid && printf 'runner:1:1999\\nrunner:2001:63535\\n' >/etc/subgid";
+    let remedy = "printf 'runner:1:999\\nrunner:1001:64535\\n' >/etc/subuid && printf 'runner:1:1999\\nrunner:2001:63535\\n' >/etc/subgid";
     assert_all([
-        row("the image's, for one number", of_two("")).finds(id, "fail own-id", cure),
-        row("as advised", of_two(cure))
+        row("the image's, for one number", of_two("")).finds(id, "fail own-id", remedy),
+        row("as advised", of_two(remedy))
             .finds(id, "ok", "")
             .finds("idmap.map", "ok", ""),
     ]);
 }
 
 #[test]
-fn roots_own_lines_count_where_it_has_any() {
+fn lines_of_root_count_if_there_are_any() {
     let id = "idmap.subordinate";
     // Root of a pod with ids of its own, with the rights that root needs there.
     let root = |content: &str| {
@@ -87,10 +87,10 @@ fn roots_own_lines_count_where_it_has_any() {
 }
 
 #[test]
-fn helpers_that_have_lost_their_right() {
+fn doctor_finds_helpers_without_their_right() {
     let id = "idmap.helpers";
     let setuid = "for helper in newuidmap newgidmap; do setcap -r /usr/bin/$helper; chmod u+s /usr/bin/$helper; done";
-    // What a privileged container has within reach.
+    // The bounding set of a privileged container.
     let rights = DROP.replace("+setgid", "+setgid,+sys_admin,+dac_override");
     let privileged = format!("{setuid}; exec {rights} supervisor \"$@\"");
     assert_all([

@@ -1,10 +1,10 @@
-//! Directories, mounts, devices, and the storage drivers that work on them.
+//! Directories, mounts, devices, and storage drivers.
 
 use crate::rows::{assert_all, row};
 use crate::state::{State, good, workspace};
 
 #[test]
-fn the_containers_own_file_systems() {
+fn doctor_finds_faults_of_the_containers_file_systems() {
     assert_all([
         row("read-only root", good().flags(&["--read-only"])).finds(
             "filesystem.root",
@@ -12,7 +12,7 @@ fn the_containers_own_file_systems() {
             "readOnlyRootFilesystem: false",
         ),
         row(
-            "runtime directory of somebody else",
+            "runtime directory of another user",
             good().runtime("--mount=type=tmpfs,destination=/run/supervisor,tmpfs-mode=0700"),
         )
         .finds(
@@ -25,7 +25,7 @@ fn the_containers_own_file_systems() {
             "warn on-disk",
             "medium: Memory",
         ),
-        row("HOME of somebody else", good().flags(&["--env=HOME=/root"])).finds(
+        row("HOME of another user", good().flags(&["--env=HOME=/root"])).finds(
             "filesystem.home",
             "warn not-writable",
             "HOME=/workspace/home",
@@ -40,7 +40,7 @@ fn the_containers_own_file_systems() {
             "TMPDIR=/workspace/tmp",
         ),
         row(
-            "XDG_RUNTIME_DIR of somebody else",
+            "XDG_RUNTIME_DIR of another user",
             good().flags(&["--env=XDG_RUNTIME_DIR=/root"]),
         )
         .finds(
@@ -61,7 +61,7 @@ fn the_containers_own_file_systems() {
 }
 
 #[test]
-fn the_workspace() {
+fn doctor_finds_faults_of_the_workspace() {
     let (writable, flags, space) = ("workspace.writable", "workspace.flags", "workspace.space");
     let inodes = |count: u32| {
         good().setup(&format!(
@@ -74,7 +74,7 @@ fn the_workspace() {
             "fail read-only",
             "emptyDir: {}",
         ),
-        row("somebody else's", workspace("tmpfs-mode=0755"))
+        row("volume of another user", workspace("tmpfs-mode=0755"))
             .finds(writable, "fail wrong-owner", "fsGroup: 1000")
             .finds("storage.driver", "skipped", ""),
         row("noexec", workspace("U=true,noexec")).finds(flags, "warn noexec", "rw,exec,suid,dev,U"),
@@ -109,14 +109,14 @@ fn the_workspace() {
     ]);
 }
 
-/// A graph root on a file system that the kernel's overlay does not take: another overlay.
+/// A graph root on a file system that the kernel's overlay refuses: another overlay.
 fn on_overlay(setup: &str) -> State {
     let overlay = "mkdir /o; mount -t tmpfs tmpfs /o; mkdir /o/lower /o/upper /o/work; \
         mount -t overlay -o lowerdir=/o/lower,upperdir=/o/upper,workdir=/o/work overlay /workspace; chown 1000:1000 /workspace";
     good().setup(&format!("{overlay}; {setup}"))
 }
 
-/// The same with a device, and its mode.
+/// The same with /dev/fuse.
 fn fuse(setup: &str) -> State {
     on_overlay(setup).flags(&["--device=/dev/fuse"])
 }
@@ -128,7 +128,7 @@ fn forced(driver: &str) -> State {
 }
 
 #[test]
-fn storage_drivers() {
+fn doctor_finds_faults_of_storage_drivers() {
     let (driver, build) = ("storage.driver", "storage.build");
     assert_all([
         row("no volume", good().workspace(""))
@@ -163,7 +163,7 @@ fn storage_drivers() {
 }
 
 #[test]
-fn what_fuse_overlayfs_lacks() {
+fn doctor_finds_what_fuse_overlayfs_needs() {
     let id = "filesystem.fuse";
     let program = |text: &str| {
         fuse(&format!(

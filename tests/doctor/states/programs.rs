@@ -1,17 +1,17 @@
-//! Programs of the image, and secrets that were staged for them.
+//! Programs of the image, and staged secrets.
 
 use crate::rows::{assert_all, row};
 use crate::state::{State, good};
 use crate::token::token;
 
-/// A program that says this, at this path.
+/// Puts a program at this path that runs these shell commands.
 fn program(path: &str, says: &str) -> State {
     good().setup(&format!(
         "printf '#!/bin/sh\\n{says}\\n' >{path}; chmod 0755 {path}"
     ))
 }
 
-/// A program whose header names another machine, elf(5) `e_machine`.
+/// Changes a program's header to another machine type, elf(5) `e_machine`.
 fn foreign(path: &str) -> State {
     good().setup(&format!(
         "printf '\\x16' | dd of={path} bs=1 seek=18 conv=notrunc status=none"
@@ -19,7 +19,7 @@ fn foreign(path: &str) -> State {
 }
 
 #[test]
-fn programs() {
+fn doctor_finds_faults_of_programs() {
     let (runner, buildah) = ("tools.runner", "tools.buildah");
     let local = ["--flavor", "local"];
     assert_all([
@@ -29,7 +29,7 @@ fn programs() {
         row("act", good()).with(&local).finds(runner, "ok", ""),
         row("act of another machine", foreign("/usr/local/bin/act"))
             .with(&local)
-            .finds(runner, "fail foreign", "Take act for "),
+            .finds(runner, "fail foreign", "Use act for "),
         row("no runner of GitHub's", good())
             .with(&["--flavor", "github"])
             .finds(runner, "fail missing", "SUPERVISOR_FLAVOR=exec"),
@@ -48,7 +48,7 @@ fn programs() {
         row("buildah of another machine", foreign("/usr/bin/buildah")).finds(
             buildah,
             "fail foreign",
-            "Take buildah for ",
+            "Use buildah for ",
         ),
         row(
             "an old buildah",
@@ -69,10 +69,10 @@ fn programs() {
         row("git of another machine", foreign("/usr/bin/git")).finds(
             "tools.git",
             "fail foreign",
-            "Take git for ",
+            "Use git for ",
         ),
         row(
-            "buildah that only tells its version",
+            "buildah that only prints its version",
             program(
                 "/usr/bin/buildah",
                 "[ $1 = --version ] && echo buildah version 1.39.3",
@@ -84,8 +84,8 @@ fn programs() {
 }
 
 #[test]
-fn what_a_flavor_needs() {
-    // CircleCI's program is there, and its token is not.
+fn doctor_finds_a_missing_token() {
+    // CircleCI's program exists, but its token does not.
     let state = program("/usr/bin/circleci-runner", "exit 0");
     let state = state.flags(&["--env=SUPERVISOR_CIRCLECI__PROGRAM=/usr/bin/circleci-runner"]);
     assert_all([row("no token", state)
@@ -102,7 +102,7 @@ fn secret(value: &str, more: &str) -> State {
 }
 
 #[test]
-fn secrets() {
+fn doctor_finds_faults_of_secrets() {
     let (directory, content, unlink) = ("secrets.directory", "secrets.content", "secrets.unlink");
     let required = ["--env=SUPERVISOR_SECRETS__REQUIRED=OTHER"];
     assert_all([
@@ -170,7 +170,7 @@ fn secrets() {
 }
 
 #[test]
-fn in_a_running_job_the_secrets_are_where_they_belong() {
+fn secrets_of_a_running_job_count_as_taken() {
     let look = "SUPERVISOR_SECRETS__REQUIRED=TOKEN supervisor doctor --flavor circleci --only secrets,tools.needs";
     let output = secret(
         "x",
@@ -178,24 +178,24 @@ fn in_a_running_job_the_secrets_are_where_they_belong() {
     )
     .flags(&["--env=SUPERVISOR_SECRETS__REQUIRED=TOKEN"])
     .run(&["run", "--flavor", "exec", "--", "bash", "-c", look]);
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    let taken = "taken in already, by the job that runs here";
-    assert_eq!(said.matches(taken).count(), 2, "{said}");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let taken = "already taken by the job that runs here";
+    assert_eq!(text.matches(taken).count(), 2, "{text}");
 }
 
 #[test]
-fn no_value_of_a_secret_is_shown() {
+fn value_of_a_secret_is_never_printed() {
     let expired = token(-3600, -60);
     for format in [&["--json"][..], &[]] {
         let mut arguments = vec!["doctor", "--only", "secrets"];
         arguments.extend(format);
         let output = secret(&expired, "true").run(&arguments);
-        let said =
+        let text =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.contains("expired") && !said.contains(&expired),
-            "{said}"
+            text.contains("expired") && !text.contains(&expired),
+            "{text}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the runtime refuses: system calls, capabilities, user namespaces, mounts.
+//! Operations that the container runtime refuses: system calls, capabilities, user namespaces, mounts.
 
 use crate::rows::{assert_all, row};
 use crate::state::{OWN_IDS, State, good};
@@ -7,21 +7,21 @@ const SYSCALLS: &str = "privileges.syscalls";
 const PROFILE: &str = "localhostProfile: buildah.json";
 
 #[test]
-fn a_filter_is_told_by_the_call_that_it_refuses() {
+fn doctor_names_the_call_that_a_filter_refuses() {
     for call in ["unshare", "mount", "chroot"] {
-        let said = good().refuse(call).doctor(&["--only", SYSCALLS]);
-        said.assert(SYSCALLS, "fail refused", PROFILE);
-        let found = said.check(SYSCALLS)["found"].as_str().unwrap().to_owned();
+        let result = good().refuse(call).doctor(&["--only", SYSCALLS]);
+        result.assert(SYSCALLS, "fail refused", PROFILE);
+        let found = result.check(SYSCALLS)["found"].as_str().unwrap().to_owned();
         assert_eq!(found, format!("{call}: EPERM (Operation not permitted)"));
     }
 }
 
-/// Only what makes / private: flags are MS_REC | MS_PRIVATE.
+/// Refuses only the mount(2) that makes / private: its flags are MS_REC | MS_PRIVATE.
 const BY_FLAGS: &str = r#""action": "SCMP_ACT_ALLOW", "args": [{"index": 3, "value": 278528, "valueTwo": 0, "op": "SCMP_CMP_NE"}]"#;
 
 #[test]
-fn filters() {
-    // As Docker's profile does: processes yes, namespaces no.
+fn doctor_finds_seccomp_filters() {
+    // As Docker's profile does: it allows new processes and refuses new namespaces.
     let no_namespace = r#""action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]"#;
     assert_all([
         row(
@@ -44,16 +44,16 @@ fn filters() {
             .finds(SYSCALLS, "warn umount2", PROFILE)
             .finds("userns.mount", "ok", "")
             .finds("storage.driver", "warn vfs", ""),
-        row("openat2 answered with EPERM", good().refuse("openat2"))
+        row("openat2 refused with EPERM", good().refuse("openat2"))
             .finds(SYSCALLS, "warn odd", "defaultErrnoRet")
             .finds("idmap.map", "fail openat2", PROFILE),
         row(
-            "openat2 answered with ENOSYS",
+            "openat2 refused with ENOSYS",
             good().filter("openat2", r#""action": "SCMP_ACT_ERRNO", "errnoRet": 38"#),
         )
         .finds(SYSCALLS, "ok", "")
         .finds("idmap.map", "fail openat2", PROFILE),
-        row("setns answered with EPERM", good().refuse("setns")).finds(
+        row("setns refused with EPERM", good().refuse("setns")).finds(
             SYSCALLS,
             "warn odd",
             "defaultErrnoRet",
@@ -69,7 +69,7 @@ fn filters() {
         )
         .finds("userns.mount", "ok", "")
         .finds("userns.proc", "ok", ""),
-        row("clone3 answered with EPERM", good().refuse("clone3")).finds(
+        row("clone3 refused with EPERM", good().refuse("clone3")).finds(
             "kernel.processes",
             "fail clone3",
             "\"errnoRet\": 38",
@@ -83,7 +83,7 @@ fn filters() {
 }
 
 #[test]
-fn rights_that_are_missing_or_too_many() {
+fn doctor_finds_missing_and_excessive_rights() {
     let capabilities = "privileges.capabilities";
     assert_all([
         row(
@@ -155,7 +155,7 @@ fn rights_that_are_missing_or_too_many() {
     ]);
 }
 
-/// Root of a user namespace may set its limit: of the namespaces within it, and within those.
+/// Sets the limit of nested user namespaces. Root of a user namespace may do that.
 fn nested(limit: u32, within: &str) -> State {
     good().flags(&OWN_IDS).setup(&format!(
         "exec unshare --user --map-root-user bash -c 'echo {limit} >/proc/sys/user/max_user_namespaces; \
@@ -164,7 +164,7 @@ fn nested(limit: u32, within: &str) -> State {
 }
 
 #[test]
-fn user_namespaces_that_cannot_be_made() {
+fn doctor_finds_limits_of_user_namespaces() {
     let id = "userns.create";
     let jail = "mkdir -p /jail/proc /jail/dev; mount --rbind /proc /jail/proc; mount --rbind /dev /jail/dev; \
         cp /usr/local/bin/supervisor /jail/; exec chroot /jail /supervisor \"$@\"";
@@ -179,7 +179,7 @@ fn user_namespaces_that_cannot_be_made() {
         .finds(
             id,
             "fail used-up",
-            "Where this container runs inside another one",
+            "If this container runs inside another one",
         ),
         row("chroot in place of a mount namespace", good().setup(jail)).finds(
             id,
@@ -189,7 +189,7 @@ fn user_namespaces_that_cannot_be_made() {
     ]);
 }
 
-/// The kernel's answer without a reason: no user namespace, by a filter that no probe meets.
+/// Refuses user namespaces without a visible reason: by a filter that no probe meets.
 fn unexplained(state: State) -> State {
     let with = |action: &str, value: u32| {
         format!(
@@ -203,7 +203,7 @@ fn unexplained(state: State) -> State {
     state.filters("unshare", &[&refuse, &allow])
 }
 
-/// A sysctl of kernels that this machine does not run: a file in its place.
+/// A sysctl of another kernel: a file in its place.
 fn sysctl(name: &str, value: u32) -> State {
     good().setup(&format!(
         "mount -t tmpfs tmpfs /proc/sys/kernel; echo {value} >/proc/sys/kernel/{name}"
@@ -211,14 +211,14 @@ fn sysctl(name: &str, value: u32) -> State {
 }
 
 #[test]
-fn user_namespaces_that_other_kernels_refuse() {
+fn doctor_finds_sysctls_of_other_kernels() {
     let (create, mount) = ("userns.create", "userns.mount");
     let (debian, ubuntu) = (
         "unprivileged_userns_clone",
         "apparmor_restrict_unprivileged_userns",
     );
     assert_all([
-        row("no reason to be seen", unexplained(good())).finds(create, "fail refused", "dmesg"),
+        row("no visible reason", unexplained(good())).finds(create, "fail refused", "dmesg"),
         row("Debian's sysctl", unexplained(sysctl(debian, 0))).finds(
             create,
             "fail clone-off",
@@ -238,11 +238,11 @@ fn user_namespaces_that_other_kernels_refuse() {
 }
 
 #[test]
-fn which_isolation_is_possible_depends_on_the_mask_over_proc() {
+fn isolation_depends_on_the_mask_over_proc() {
     let isolation = |state: State| {
-        let said = state.doctor(&["--only", "userns.proc"]);
-        said.assert("userns.proc", "ok", "");
-        let check = said.check("userns.proc");
+        let result = state.doctor(&["--only", "userns.proc"]);
+        result.assert("userns.proc", "ok", "");
+        let check = result.check("userns.proc");
         (
             check["value"].clone(),
             check["found"].as_str().unwrap().to_owned(),

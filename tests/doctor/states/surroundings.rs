@@ -1,11 +1,11 @@
-//! Limits, the clock, the network, and what a pod should not have.
+//! Limits, the clock, the network, and things that a pod should not have.
 
 use crate::rows::{assert_all, row};
 use crate::state::{DROP, OWN_IDS, State, good, host_network, host_pid};
 use crate::token::token;
 
 #[test]
-fn limits() {
+fn doctor_finds_low_limits() {
     let (processes, memory) = ("kernel.processes", "kernel.memory");
     assert_all([
         row("24 processes", good().flags(&["--pids-limit=24"])).finds(
@@ -41,7 +41,7 @@ fn limits() {
     ]);
 }
 
-/// As many keys as an ordinary user may have, held by a process of this one. The ids of its own keep them from others.
+/// Uses all kernel keys of an ordinary user. The user namespace of its own keeps the keys apart from those of other users.
 fn keys() -> State {
     let add_key = if cfg!(target_arch = "x86_64") {
         248
@@ -50,7 +50,7 @@ fn keys() -> State {
     };
     let allowed = std::fs::read_to_string("/proc/sys/kernel/keys/maxkeys").unwrap();
     let allowed = allowed.trim();
-    // Into the process's keyring (-2), which goes with the process.
+    // The process's keyring (-2) disappears with the process.
     let script = format!(
         r#"for my $n (1 .. {allowed}) {{ my ($type, $name, $value) = ("user", "key $n", "x"); syscall({add_key}, $type, $name, $value, 1, -2) < 0 and last }} exit(system("supervisor", @ARGV) >> 8)"#
     );
@@ -61,7 +61,7 @@ fn keys() -> State {
 }
 
 #[test]
-fn the_quota_of_kernel_keys() {
+fn doctor_finds_an_exhausted_key_quota() {
     assert_all([row("as many keys as are allowed", keys()).finds(
         "kernel.keyring",
         "warn quota",
@@ -70,7 +70,7 @@ fn the_quota_of_kernel_keys() {
 }
 
 #[test]
-fn what_a_pod_should_not_have() {
+fn doctor_finds_what_a_pod_should_not_have() {
     let socket = "kubernetes.engine-socket";
     let account = "/var/run/secrets/kubernetes.io/serviceaccount/token";
     assert_all([
@@ -110,7 +110,7 @@ fn what_a_pod_should_not_have() {
     ]);
 }
 
-/// The port is taken, and what comes there is read by nobody.
+/// A process listens on the DNS port and never reads.
 fn silent_dns() -> State {
     good().setup(
         "printf 'nameserver 127.0.0.1\\n' >/etc/resolv.conf; \
@@ -120,9 +120,9 @@ fn silent_dns() -> State {
 }
 
 #[test]
-fn hosts_that_are_out_of_reach() {
+fn doctor_finds_unreachable_hosts() {
     assert_all([
-        row("a name that nobody has", good())
+        row("a name that does not exist", good())
             .with(&["--reach", "registry.invalid"])
             .finds(
                 "network.names",
@@ -130,11 +130,11 @@ fn hosts_that_are_out_of_reach() {
                 "getent ahosts registry.invalid",
             )
             .finds("network.tcp", "skipped", ""),
-        row("a DNS server that never answers", silent_dns())
+        row("a DNS server that never responds", silent_dns())
             .with(&["--reach", "registry.invalid", "--reach", "other.invalid"])
             .finds("network.names", "fail no-answer", "port: 53")
             .finds("network.tcp", "skipped", ""),
-        row("a port where nobody listens", good())
+        row("a closed port", good())
             .with(&["--reach", "127.0.0.1:9"])
             .finds("network.tcp", "fail unreachable", "cidr: 127.0.0.1/32"),
         row(
@@ -159,7 +159,7 @@ fn hosts_that_are_out_of_reach() {
 }
 
 #[test]
-fn what_is_only_told() {
+fn checks_without_findings_report_values() {
     assert_all([row("all in order", good())
         .finds("kernel.release", "ok", "")
         .finds("kernel.cgroups", "ok", "")
@@ -169,19 +169,19 @@ fn what_is_only_told() {
         .finds("kubernetes.init", "ok", "")
         .finds("kubernetes.host-pid", "ok", "")
         .finds("kubernetes.host-network", "ok", "")]);
-    let told = |state: State| {
-        let said = state.doctor(&["--only", "kubernetes.init"]);
-        said.check("kubernetes.init")["found"]
+    let found = |state: State| {
+        let result = state.doctor(&["--only", "kubernetes.init"]);
+        result.check("kubernetes.init")["found"]
             .as_str()
             .unwrap()
             .to_owned()
     };
-    assert_eq!(told(good()), "the supervisor");
-    assert!(told(good().flags(&["--init"])).contains("its own descendants only"));
+    assert_eq!(found(good()), "the supervisor");
+    assert!(found(good().flags(&["--init"])).contains("its own descendants only"));
 }
 
 #[test]
-fn an_old_kernel() {
+fn doctor_finds_an_old_kernel() {
     let state = good().setup(
         "mount -t tmpfs tmpfs /proc/sys/kernel; echo 5.4.0-150-generic >/proc/sys/kernel/osrelease",
     );
@@ -189,17 +189,17 @@ fn an_old_kernel() {
 }
 
 #[test]
-fn kinds_of_cgroups() {
-    let told = |setup: &str| {
-        let said = good().setup(setup).doctor(&["--only", "kernel.cgroups"]);
-        said.assert("kernel.cgroups", "ok", "");
-        said.check("kernel.cgroups")["value"]
+fn doctor_reports_the_version_of_cgroups() {
+    let version = |setup: &str| {
+        let result = good().setup(setup).doctor(&["--only", "kernel.cgroups"]);
+        result.assert("kernel.cgroups", "ok", "");
+        result.check("kernel.cgroups")["value"]
             .as_str()
             .unwrap()
             .to_owned()
     };
-    assert_eq!(told("mount -t cgroup2 none /sys/fs/cgroup"), "v2");
+    assert_eq!(version("mount -t cgroup2 none /sys/fs/cgroup"), "v2");
     let one = "mount -t tmpfs tmpfs /sys/fs/cgroup; mkdir /sys/fs/cgroup/pids";
-    assert_eq!(told(one), "v1");
-    assert_eq!(told(&format!("{one} /sys/fs/cgroup/unified")), "hybrid");
+    assert_eq!(version(one), "v1");
+    assert_eq!(version(&format!("{one} /sys/fs/cgroup/unified")), "hybrid");
 }

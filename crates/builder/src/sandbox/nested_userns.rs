@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::pipe2;
 
 use super::SandboxError;
-use linux::{fork, idmap, raw};
+use linux::{fork, idmap, libc_ext};
 
 /// Enters new user and mount namespaces that have the ids of the current ones.
 pub(super) fn enter() -> Result<(), SandboxError> {
@@ -19,13 +19,13 @@ pub(super) fn enter() -> Result<(), SandboxError> {
     let null = null.map_err(SandboxError::call("/dev/null"))?;
     let pid = std::process::id();
     let stdio = [input.as_fd(), null.as_fd(), null.as_fd()];
-    let helper = fork::child(stdio, || map_ids(pid)).map_err(SandboxError::call("fork"))?;
+    let helper = fork::fork_and_run(stdio, || map_ids(pid)).map_err(SandboxError::call("fork"))?;
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(SandboxError::call(
         "the second unshare(CLONE_NEWUSER|CLONE_NEWNS)",
     ))?;
     // The end of its input makes the helper continue.
     drop(signal);
-    let status = raw::wait(helper).map_err(SandboxError::call("waitpid"))?;
+    let status = libc_ext::wait(helper).map_err(SandboxError::call("waitpid"))?;
     if status == 0 {
         return Ok(());
     }
@@ -39,7 +39,7 @@ pub(super) fn enter() -> Result<(), SandboxError> {
 /// input ends. Returns an errno, or 0.
 fn map_ids(pid: u32) -> u8 {
     let _ = io::stdin().read_to_end(&mut Vec::new());
-    for kind in [idmap::Kind::User, idmap::Kind::Group] {
+    for kind in [idmap::IdType::User, idmap::IdType::Group] {
         let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
         let text: String = idmap::parse_map(&current)
             .iter()

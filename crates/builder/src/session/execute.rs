@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -24,12 +24,11 @@ use crate::pty::{self, Pty};
 use crate::rejected::Rejected;
 use crate::sandbox::{self, Spec};
 use init::reap::Ended;
-use linux::{handshake, idmap, raw, trial};
+use linux::handshake::{self, Handshake};
+use linux::{idmap, libc_ext, probe};
 
-/// The longest that the child may take until Buildah starts.
+/// The longest that the child may take for each step until Buildah starts.
 const START: Duration = Duration::from_secs(60);
-/// The longest line of the child, in bytes.
-const LINE: usize = 4096;
 
 /// A started child of an operation.
 struct Child {
@@ -100,7 +99,7 @@ impl Session<'_> {
     /// Starts the child. Its standard input is a socket.
     fn start(&self, directory: &OperationDir, terminal: Option<Pty>) -> Result<Child, ServeError> {
         let (socket, stdin) = UnixStream::pair().map_err(ServeError::kernel("socketpair"))?;
-        let mut command = trial::again(sandbox::NAME);
+        let mut command = probe::command(sandbox::NAME);
         let runtime = &self.builder.settings.runtime_directory;
         command
             .arg(runtime.join(operation_dir::PARENT).join(directory.name()))
@@ -166,7 +165,7 @@ impl Session<'_> {
         self.handshake(&child.socket, child.started.pid)
             .map_err(|error| {
                 // It may have ended by itself.
-                let _ = raw::kill(child.started.pid, Signal::SIGKILL as i32);
+                let _ = libc_ext::kill(child.started.pid, Signal::SIGKILL as i32);
                 let _ = child.started.end.recv();
                 let mut stderr = "\n".to_owned();
                 if let Some(mut pipe) = child.started.child.stderr.take() {
@@ -181,21 +180,21 @@ impl Session<'_> {
     }
 
     /// Maps the child's ids, and waits until it reports its second user namespace.
-    fn handshake(&self, mut socket: &UnixStream, pid: i32) -> io::Result<Namespace> {
-        socket.set_read_timeout(Some(START))?;
-        if read_line(socket)? != handshake::READY {
+    fn handshake(&self, socket: &UnixStream, pid: i32) -> io::Result<Namespace> {
+        let child = Handshake::new(socket, socket);
+        if !handshake::is_ready(&receive(&child)?) {
             return Err(io::Error::other("it is not ready"));
         }
         let children = &self.builder.children;
-        idmap::write_running(Pid::from_raw(pid), &|command| children.run(command))
+        idmap::write_maps_with(Pid::from_raw(pid), &|command| children.run(command))
             .map_err(io::Error::other)?;
-        socket.write_all(handshake::GO)?;
-        let inside = read_line(socket)?;
+        child.send_go()?;
+        let inside = receive(&child)?;
         let killer = inside.strip_prefix(sandbox::INSIDE).unwrap_or_default();
         let killer = killer.trim_end().parse().ok().filter(|pid: &i32| *pid > 0);
         let killer = killer.map(|pid| children.await_orphan(pid));
         let namespace = Namespace::of(pid, killer)?;
-        socket.write_all(handshake::GO)?;
+        child.send_go()?;
         Ok(namespace)
     }
 
@@ -241,22 +240,14 @@ impl Session<'_> {
     }
 }
 
-/// Reads one line and no byte more, because the next bytes are not for PID 1. A child that failed sends the reason.
-fn read_line(mut socket: &UnixStream) -> io::Result<String> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while !line.ends_with(b"\n") && line.len() < LINE {
-        match socket.read(&mut byte) {
-            Ok(1) => line.push(byte[0]),
-            Ok(_) => break,
-            Err(error) => return Err(io::Error::other(format!("it sent no line: {error}"))),
-        }
-    }
-    let line = String::from_utf8_lossy(&line).into_owned();
+/// Receives one line of the child. A child that failed sends the reason.
+fn receive(child: &Handshake<&UnixStream, &UnixStream>) -> io::Result<String> {
+    let line = child.read_line(Some(Instant::now() + START));
+    let line = line.map_err(|error| io::Error::other(format!("it sent no line: {error}")))?;
     match line.trim() {
         "" => Err(io::Error::other("it ended")),
         text => match text.strip_prefix(sandbox::FAILED) {
-            Some(problem) => Err(io::Error::other(problem.to_owned())),
+            Some(reason) => Err(io::Error::other(reason.to_owned())),
             None => Ok(line),
         },
     }

@@ -1,10 +1,10 @@
-//! Any bytes as a path, and as a list of mounts.
+//! Reads any bytes as a path, and as a list of mounts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wipe::fuzzing;
 
 fuzz_target!(|bytes: &[u8]| {
-    fuzzing::any_path(bytes);
-    fuzzing::any_mount(bytes);
+    fuzzing::check_any_path(bytes);
+    fuzzing::check_any_mountinfo(bytes);
 });

@@ -1,13 +1,13 @@
-//! Any bytes as a hostile tree: it is gone afterwards, and a canary beside it is as it was.
+//! Makes a hostile tree from any bytes. The wipe must remove it and leave a canary beside it unchanged.
 #![no_main]
 
-// What only the tests use is not used here.
+// Some functions are for the tests only.
 #[allow(dead_code)]
 #[path = "../../../../supervisor/tests/wipe/hostile.rs"]
 mod hostile;
 
 use libfuzzer_sys::fuzz_target;
-use wipe::Request;
+use wipe::WipeCommand;
 
 fuzz_target!(|bytes: &[u8]| {
     let place = tempfile::tempdir().unwrap();
@@ -18,9 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
         std::fs::write(canary.join(name), name).unwrap();
     }
     hostile::build(&root, &canary, bytes);
-    let request = Request {
+    let request = WipeCommand {
         paths: vec![root.clone()],
-        ..Request::default()
+        ..WipeCommand::default()
     };
     let wiped = wipe::run(&request).unwrap();
     assert_eq!(wiped.leftover_count, 0, "{wiped:?}");

@@ -1,4 +1,4 @@
-//! The proof of it all: the real buildah builds an image of two steps, from nothing, as a job would.
+//! The proof: the real buildah builds an image of two steps, as a job would.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,25 +6,25 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::config::{Config, Driver};
-use crate::doctor::check::{Case, Check, Finding, Status};
+use crate::doctor::check::{Check, Finding, Observation};
+use crate::doctor::context::{self, Context};
 use crate::doctor::duty::Duty;
-use crate::doctor::leash;
-use crate::doctor::scene::{self, Scene};
+use crate::doctor::kill_on_disconnect;
 use crate::{storage, workspace};
-use linux::guard::Guard;
+use linux::cleanup_watchdog::CleanupWatchdog;
+use linux::probe;
 use linux::program;
 use linux::scratch::Scratch;
-use linux::trial;
 
-/// The check that proves what the others suggest.
+/// The check that proves what the other checks suggest.
 pub(in crate::doctor) const PROOF: &str = "storage.build";
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: PROOF,
     title: "An image can be built",
-    how: "Runs buildah on a Containerfile FROM scratch that copies this very program into the image, for another owner, and runs it in a step, with the driver found and isolation chroot, in a directory of its own on the graph root.",
+    method: "Builds an image FROM scratch in a directory of its own on the graph root. The first step copies this program for another owner, the second step runs it. It uses buildah, the driver found and isolation chroot.",
     duty: Duty::Builds,
-    after: &[
+    needs: &[
         "storage.driver",
         "tools.buildah",
         "filesystem.runtime",
@@ -33,87 +33,90 @@ pub(super) const CHECKS: &[Check] = &[Check {
         "workspace.flags",
         "workspace.space",
     ],
-    limit: Duration::from_secs(30),
-    look: build,
-    cases: &[FAILED],
-    ..Check::NEW
+    timeout: Duration::from_secs(30),
+    run: build,
+    findings: &[FAILED],
+    ..Check::DEFAULT
 }];
 
-const FAILED: Case = Case {
-    name: "failed",
-    status: Status::Fail,
-    means: "Everything that was looked at is as it should be, and still buildah cannot build. What it said last stands above.",
-    cure: "supervisor doctor --json    # and open an issue with it: this case is not known yet",
-};
+const FAILED: Finding = Finding::fails("failed")
+    .means(
+        "All checks before this one passed, but buildah cannot build. Its last messages are above.",
+    )
+    .remedy(
+        "supervisor doctor --json    # open an issue with this output: the cause is not known yet",
+    );
 
-/// A file of another owner: where buildah fell back to a single id, it shows here.
+/// A file of another owner fails if buildah fell back to a single id.
 const CONTAINERFILE: &str = "FROM scratch\nCOPY --chown=33:33 supervisor /supervisor\nRUN [\"/supervisor\", \"--version\"]\n";
 const OWN: &str = "/proc/self/exe";
 
-fn build(scene: &Scene) -> Finding {
+fn build(context: &Context) -> Observation {
     let Some(buildah) = program::find("buildah") else {
-        return Finding::skipped("there is no buildah");
+        return Observation::skipped("buildah is not in PATH");
     };
     if !program::is_static(Path::new(OWN)) {
-        return Finding::skipped(
-            "this supervisor is not linked statically, so no image FROM scratch can run it",
+        return Observation::skipped(
+            "this supervisor is not linked statically, so it cannot run in an image FROM scratch",
         );
     }
-    let driver = scene.values.get("storage.driver").map(String::as_str);
-    match attempt(scene, &buildah, driver) {
+    let driver = context.values.get("storage.driver").map(String::as_str);
+    match attempt(context, &buildah, driver) {
         Ok(()) => {
             let driver = driver.unwrap_or("the configured driver");
-            Finding::ok(format!("two steps, with {driver} and isolation chroot"))
+            Observation::ok(format!("two steps, with {driver} and isolation chroot"))
         }
-        Err(said) => Finding::case(FAILED, said),
+        Err(error) => Observation::problem(FAILED, error),
     }
 }
 
-fn attempt(scene: &Scene, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
-    let place = scene.config.graph_root();
-    let _guard = Guard::with(&place, &strays(scene));
-    make_home(scene)?;
-    let scratch = Scratch::beneath(&place).map_err(|error| error.to_string())?;
-    let config = within(&scene.config, scratch.path(), driver);
+fn attempt(context: &Context, buildah: &Path, driver: Option<&str>) -> Result<(), String> {
+    let place = context.config.graph_root();
+    let _guard = CleanupWatchdog::start_with(&place, &leftovers(context));
+    make_home(context)?;
+    let scratch = Scratch::create_in(&place).map_err(|error| error.to_string())?;
+    let config = within(&context.config, scratch.path(), driver);
     let environment = prepare(&config)?;
     run(buildah, &config.workspace.work(), environment)
 }
 
-/// A step's own Buildah sees none of our variables: it makes these, and they stay behind empty.
-fn strays(scene: &Scene) -> Vec<PathBuf> {
+/// Directories that Buildah makes in a step and leaves behind empty. There, our variables are not set.
+fn leftovers(context: &Context) -> Vec<PathBuf> {
     let run = PathBuf::from(format!("/tmp/storage-run-{}", nix::unistd::getuid()));
     let mut directories = vec![run.join("containers"), run.join("libpod"), run];
-    if let Some(home) = scene::home() {
+    if let Some(home) = context::home() {
         directories.push(home.join(".config"));
-        if home == scene.config.workspace.home() {
+        if home == context.config.workspace.home() {
             directories.push(home);
         }
     }
     directories
 }
 
-/// It wants the home that /etc/passwd names, which is there in a job where it lies on the workspace.
-fn make_home(scene: &Scene) -> Result<(), String> {
-    let home = scene.config.workspace.home();
-    if scene::home().as_ref() != Some(&home) {
+/// Makes the home directory of /etc/passwd, which Buildah needs. In a job it exists if it is on the workspace.
+fn make_home(context: &Context) -> Result<(), String> {
+    let home = context.config.workspace.home();
+    if context::home().as_ref() != Some(&home) {
         return Ok(());
     }
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))
 }
 
-/// The configuration, moved to a place of its own.
+/// Returns the configuration with all its directories beneath `place`.
 fn within(config: &Config, place: &Path, driver: Option<&str>) -> Config {
     let mut config = config.clone();
     config.storage.graph_root = None;
     config.workspace.path = place.join("workspace");
     config.runtime_directory = place.join("run");
-    config.storage.driver = (driver.and_then(Driver::named)).unwrap_or(config.storage.driver);
+    if let Some(driver) = driver.and_then(Driver::named) {
+        config.storage.driver = driver;
+    }
     config
 }
 
 type Environment = Vec<(OsString, OsString)>;
 
-/// As `supervisor run` does it before a job, with the context in place of the job's files.
+/// Prepares workspace and storage as `supervisor run` does before a job. The build context replaces the job's files.
 fn prepare(config: &Config) -> Result<Environment, String> {
     workspace::prepare(config).map_err(|error| error.to_string())?;
     let prepared = storage::prepare(config, None).map_err(|error| error.to_string())?;
@@ -132,9 +135,12 @@ fn prepare(config: &Config) -> Result<Environment, String> {
     Ok(environment)
 }
 
-/// What buildah said last, where it failed. It and its processes end with us.
+/// Runs buildah. It and its processes end when this process does.
+///
+/// # Errors
+/// The last lines of buildah's output.
 fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), String> {
-    let leash = trial::again(leash::NAME)
+    let child = probe::command(kill_on_disconnect::NAME)
         .arg(buildah)
         .args(["build", "--quiet", "--no-cache", "--network", "host"])
         .arg(context)
@@ -145,18 +151,18 @@ fn run(buildah: &Path, context: &Path, environment: Environment) -> Result<(), S
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn();
-    let mut leash = leash.map_err(|error| error.to_string())?;
-    // wait_with_output would close it, and so let go.
-    let held = leash.stdin.take();
-    let output = leash
+    let mut child = child.map_err(|error| error.to_string())?;
+    // `wait_with_output` would close stdin, and that would kill buildah.
+    let stdin = child.stdin.take();
+    let output = child
         .wait_with_output()
         .map_err(|error| error.to_string())?;
-    drop(held);
+    drop(stdin);
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = said
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stderr
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();

@@ -1,4 +1,4 @@
-//! What the runtime took away from this container: system calls, capabilities, the right to gain any.
+//! What the container runtime denies: system calls, capabilities, and gaining capabilities.
 
 use std::time::Duration;
 
@@ -8,109 +8,82 @@ use nix::unistd::getuid;
 
 use super::kernel;
 use super::kubernetes::on_node;
-use super::trials::told;
-use crate::doctor::check::{Case, Check, Finding, Status};
+use super::probes::errno_text;
+use crate::doctor::check::{Check, Finding, Observation};
+use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use crate::doctor::scene::Scene;
 use linux::idmap::parse_map;
-use linux::syscalls::{self, Heard};
-use linux::trial::{Trial, TrialError};
+use linux::probe::{Probe, ProbeError};
+use linux::syscalls::{self, FilterReport};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "privileges.syscalls",
-        title: "The seccomp filter lets a build's system calls pass",
-        how: "Makes each system call with arguments that the kernel itself refuses by a known errno and without any effect. Another answer comes from the filter.",
+        title: "The seccomp filter allows the system calls of a build",
+        method: "Makes each system call with arguments that the kernel refuses with a known errno and without any effect. A different result comes from the filter.",
         duty: Duty::Builds,
         preflight: true,
-        look: syscalls,
-        cases: &[SECCOMP, SECCOMP_KILLS, NO_UMOUNT, SECCOMP_ODD],
-        ..Check::NEW
+        run: syscalls,
+        findings: &[SECCOMP, SECCOMP_KILLS, NO_UMOUNT, SECCOMP_ODD],
+        ..Check::DEFAULT
     },
     Check {
         id: "privileges.no-new-privs",
-        title: "Programs may gain the capabilities of their file",
-        how: "Reads the no_new_privs flag, prctl(2) PR_GET_NO_NEW_PRIVS.",
+        title: "Programs may gain the capabilities of their files",
+        method: "Reads the flag no_new_privs, prctl(2) PR_GET_NO_NEW_PRIVS.",
         duty: Duty::Builds,
         preflight: true,
-        look: no_new_privs,
-        cases: &[NO_NEW_PRIVS],
-        ..Check::NEW
+        run: no_new_privs,
+        findings: &[NO_NEW_PRIVS],
+        ..Check::DEFAULT
     },
     Check {
         id: "privileges.capabilities",
-        title: "SETUID and SETGID are within reach",
-        how: "As a user without rights: reads the bounding set. As root: reads the effective set.",
+        title: "The capabilities SETUID and SETGID are available",
+        method: "Reads the bounding set, or as root the effective set.",
         duty: Duty::Builds,
         preflight: true,
-        look: capabilities,
-        cases: &[BOUNDING, ROOT_WITHOUT],
-        ..Check::NEW
+        run: capabilities,
+        findings: &[BOUNDING, ROOT_WITHOUT],
+        ..Check::DEFAULT
     },
     Check {
         id: "privileges.excess",
         title: "The container has no rights over its node",
-        how: "Reads the bounding set. In a user namespace of the pod's own, capabilities count only within it.",
-        look: excess,
-        cases: &[PRIVILEGED, ADMIN],
-        ..Check::NEW
+        method: "Reads the bounding set. If the pod has a user namespace of its own, capabilities are valid only inside it, and the check is ok.",
+        run: excess,
+        findings: &[PRIVILEGED, ADMIN],
+        ..Check::DEFAULT
     },
 ];
 
-pub(super) const SECCOMP: Case = Case {
-    name: "refused",
-    status: Status::Fail,
-    means: "A build unpacks image layers and runs steps in a small container of its own. The filter of this container's runtime forbids the system calls that make one.",
-    cure: "Bring k8s/seccomp/buildah.json to every node (kubectl apply -k k8s/seccomp), and in the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json",
-};
-const SECCOMP_KILLS: Case = Case {
-    name: "killed",
-    means: "The filter of this container's runtime does not refuse this system call, it kills whoever makes it: a build would end without a word.",
-    ..SECCOMP
-};
-const NO_UMOUNT: Case = Case {
-    name: "umount2",
-    status: Status::Warn,
-    means: "The filter lets builds mount and forbids them to unmount. They work, but with the slow driver vfs, and every step's mounts stay until the whole build ends, with warnings: \"error unmounting\".",
-    ..SECCOMP
-};
-const SECCOMP_ODD: Case = Case {
-    name: "odd",
-    status: Status::Warn,
-    means: "The filter answers these system calls with an error that programs do not take for \"not there\", so they do not fall back to older ones. Builds mostly work, newer tools may not.",
-    cure: "Let the profile answer them with ENOSYS (\"defaultErrnoRet\": 38), as k8s/seccomp/buildah.json does.",
-};
-const NO_NEW_PRIVS: Case = Case {
-    name: "set",
-    status: Status::Fail,
-    means: "newuidmap, which gives a build its user ids, has its right from a file capability, and this flag makes the kernel ignore those. Buildah then says \"newuidmap: write to uid_map failed\", or goes on with a single id and fails at the first file that belongs to another user.",
-    cure: "In the pod spec, on this container (leave the line out, or):\n  securityContext:\n    allowPrivilegeEscalation: true\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --security-opt no-new-privileges\nOr, on clusters with user namespaces for pods, hostUsers: false and runAsUser: 0, where nothing needs to be gained.",
-};
-const BOUNDING: Case = Case {
-    name: "bounding-set",
-    status: Status::Fail,
-    means: "newuidmap and newgidmap give a build its user ids with the capabilities SETUID and SETGID, and this container may not have them: not in its bounding set. Buildah then blames newuidmap itself (\"should be setuid or have filecaps\"), although that is fine.",
-    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID",
-};
-const ROOT_WITHOUT: Case = Case {
-    name: "root-without",
-    status: Status::Fail,
-    means: "Root of this container maps a build's user ids itself, and needs these capabilities for it.",
-    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID, SETFCAP]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID --cap-add SETFCAP",
-};
+pub(super) const SECCOMP: Finding = Finding::fails("refused")
+    .means("A build unpacks image layers and runs steps in a small container of its own. The seccomp filter of this container forbids the system calls that make one.")
+    .remedy("Install k8s/seccomp/buildah.json on every node (kubectl apply -k k8s/seccomp). In the pod spec, on this container:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: --security-opt seccomp=k8s/seccomp/buildah.json");
+const SECCOMP_KILLS: Finding = SECCOMP.named("killed")
+    .means("The seccomp filter of this container kills a process that makes this system call. A build would end without a message.");
+const NO_UMOUNT: Finding = Finding::warns("umount2")
+    .means("The seccomp filter allows builds to mount and forbids them to unmount. Builds work, but with the slow driver vfs. The mounts of every step stay until the whole build ends, with the warning \"error unmounting\".")
+    .remedy(SECCOMP.remedy);
+const SECCOMP_ODD: Finding = Finding::warns("odd")
+    .means("The seccomp filter refuses these system calls with an errno that does not mean \"not implemented\". So programs do not fall back to older calls. Most builds work; newer tools may fail.")
+    .remedy("Refuse them with ENOSYS in the profile (\"defaultErrnoRet\": 38), as k8s/seccomp/buildah.json does.");
+const NO_NEW_PRIVS: Finding = Finding::fails("set")
+    .means("newuidmap maps the user ids of a build. It has its right from a file capability, and this flag makes the kernel ignore file capabilities. Buildah then fails with \"newuidmap: write to uid_map failed\". Or it goes on with a single id, and fails at the first file of another user.")
+    .remedy("In the pod spec, on this container (or remove the first line, because true is its default):\n  securityContext:\n    allowPrivilegeEscalation: true\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --security-opt no-new-privileges\nOr, on clusters with user namespaces for pods: hostUsers: false and runAsUser: 0. Then no program needs to gain a capability.");
+const BOUNDING: Finding = Finding::fails("bounding-set")
+    .means("newuidmap and newgidmap map the ids of a build with the capabilities SETUID and SETGID. These are not in the bounding set of this container. Buildah then blames newuidmap itself (\"should be setuid or have filecaps\"), although newuidmap is fine.")
+    .remedy("In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID");
+const ROOT_WITHOUT: Finding = Finding::fails("root-without")
+    .means("Root of this container maps the user ids of a build itself. It needs these capabilities for that.")
+    .remedy("In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID, SETFCAP]}\nWith podman: --cap-drop all --cap-add SETUID --cap-add SETGID --cap-add SETFCAP");
 
-const PRIVILEGED: Case = Case {
-    name: "privileged",
-    status: Status::Warn,
-    means: "This container is privileged: a job that becomes root in it owns the node. Nothing here needs that.",
-    cure: "In the pod spec, on this container, in place of privileged: true:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: leave out --privileged",
-};
-const ADMIN: Case = Case {
-    name: "sys-admin",
-    means: "The capability SYS_ADMIN is within this container's reach, and it is most of what root may do on the node. Builds need it only inside their own user namespace.",
-    cure: "In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --cap-add SYS_ADMIN",
-    ..PRIVILEGED
-};
+const PRIVILEGED: Finding = Finding::warns("privileged")
+    .means("This container is privileged: a job that becomes root in it controls the node. Nothing here needs that.")
+    .remedy("In the pod spec, on this container, in place of privileged: true:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\n    seccompProfile: {type: Localhost, localhostProfile: buildah.json}\nWith podman: leave out --privileged");
+const ADMIN: Finding = PRIVILEGED.named("sys-admin")
+    .means("The capability SYS_ADMIN is available in this container. It gives most of root's rights on the node. Builds need it only inside their own user namespace.")
+    .remedy("In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --cap-add SYS_ADMIN");
 
 /// Builds work without these: keyctl is never used under chroot isolation, the others are fallen back from.
 const SPARED: [&str; 5] = ["clone3", "keyctl", "openat2", "setns", "umount2"];
@@ -120,48 +93,50 @@ fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }
 
-fn probe_syscalls() -> Result<Heard, TrialError> {
-    let trial = Trial {
+fn probe_syscalls() -> Result<FilterReport, ProbeError> {
+    let probe = Probe {
         name: syscalls::NAME,
         arguments: Vec::new(),
-        inside: Some(|_, _| {
-            syscalls::child();
+        forked: Some(|_, _| {
+            syscalls::run_in_child();
             0
         }),
         mapped: false,
-        limit: Duration::from_secs(4),
+        timeout: Duration::from_secs(4),
     };
-    trial.ask()
+    probe.run_as()
 }
 
-/// Whether the seccomp filter answers this system call with an error, or kills the process that makes it.
+/// Whether the seccomp filter refuses this system call, or kills the process that makes it.
 pub(super) fn is_filtered(call: &str) -> bool {
     probe_syscalls().is_ok_and(|heard| {
-        heard.asking.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
+        heard.pending.as_deref() == Some(call) || heard.refused.iter().any(|(name, _)| name == call)
     })
 }
 
-fn syscalls(_: &Scene) -> Finding {
+fn syscalls(_: &Context) -> Observation {
     let heard = match probe_syscalls() {
         Ok(heard) => heard,
-        Err(error) => return Finding::case(SECCOMP_KILLS, error.to_string()),
+        Err(error) => return Observation::problem(SECCOMP_KILLS, error.to_string()),
     };
-    if let Some(name) = heard.asking {
-        return Finding::case(SECCOMP_KILLS, format!("{name}: the process was killed"));
+    if let Some(name) = heard.pending {
+        return Observation::problem(SECCOMP_KILLS, format!("{name}: the process was killed"));
     }
-    let told = |refused: &[&(String, i32)]| {
-        let told = refused
+    let list = |refused: &[&(String, i32)]| {
+        let calls = refused
             .iter()
-            .map(|(name, errno)| format!("{name}: {}", told(Errno::from_raw(*errno))));
-        told.collect::<Vec<_>>().join(", ")
+            .map(|(name, errno)| format!("{name}: {}", errno_text(Errno::from_raw(*errno))));
+        calls.collect::<Vec<_>>().join(", ")
     };
-    let (spared, needed): (Vec<_>, Vec<_>) =
-        (heard.refused.iter()).partition(|(name, errno)| is_spared(name, *errno));
+    let (spared, needed): (Vec<_>, Vec<_>) = heard
+        .refused
+        .iter()
+        .partition(|(name, errno)| is_spared(name, *errno));
     if !needed.is_empty() {
-        return Finding::case(SECCOMP, told(&needed));
+        return Observation::problem(SECCOMP, list(&needed));
     }
     if spared.iter().any(|(name, _)| name == "umount2") {
-        return Finding::case(NO_UMOUNT, told(&spared));
+        return Observation::problem(NO_UMOUNT, list(&spared));
     }
     let odd = |(name, errno): &(String, i32)| name != "keyctl" && *errno != Errno::ENOSYS as i32;
     let odd: Vec<_> = spared
@@ -170,27 +145,29 @@ fn syscalls(_: &Scene) -> Finding {
         .filter(|refused| odd(refused))
         .collect();
     if !odd.is_empty() {
-        return Finding::case(SECCOMP_ODD, told(&odd));
+        return Observation::problem(SECCOMP_ODD, list(&odd));
     }
     if spared.is_empty() {
-        return Finding::ok("none is refused");
+        return Observation::ok("all of them are allowed");
     }
-    Finding::ok(format!("refused, but not needed: {}", told(&spared)))
+    Observation::ok(format!("refused, but not needed: {}", list(&spared)))
 }
 
-fn no_new_privs(_: &Scene) -> Finding {
+fn no_new_privs(_: &Context) -> Observation {
     let set = nix::sys::prctl::get_no_new_privs().unwrap_or(false);
-    match (set, getuid().is_root()) {
-        (false, _) => Finding::ok("no_new_privs is not set"),
-        (true, true) => Finding::ok("no_new_privs is set; root needs to gain nothing"),
-        (true, false) => Finding::case(
-            NO_NEW_PRIVS,
-            "no_new_privs is set (allowPrivilegeEscalation: false)",
-        ),
+    if !set {
+        return Observation::ok("no_new_privs is not set");
     }
+    if getuid().is_root() {
+        return Observation::ok("no_new_privs is set; root needs to gain no capability");
+    }
+    Observation::problem(
+        NO_NEW_PRIVS,
+        "no_new_privs is set (allowPrivilegeEscalation: false)",
+    )
 }
 
-fn capabilities(_: &Scene) -> Finding {
+fn capabilities(_: &Context) -> Observation {
     use Capability::{CAP_SETGID, CAP_SETUID};
     let root = getuid().is_root();
     let (set, needed): (_, &[Capability]) = if root {
@@ -200,20 +177,25 @@ fn capabilities(_: &Scene) -> Finding {
         (CapSet::Bounding, &[CAP_SETUID, CAP_SETGID])
     };
     let has = |capability| caps::has_cap(None, set, capability).unwrap_or(false);
-    let missing: Vec<String> = (needed.iter())
+    let missing: Vec<String> = needed
+        .iter()
         .filter(|capability| !has(**capability))
         .map(|capability| capability.to_string().trim_start_matches("CAP_").to_owned())
         .collect();
     let missing = missing.join(" and ");
-    match (missing.is_empty(), root) {
-        (true, true) => Finding::ok("root with all it needs to map ids"),
-        (true, false) => Finding::ok("the bounding set has SETUID and SETGID"),
-        (false, true) => Finding::case(ROOT_WITHOUT, format!("root without {missing}")),
-        (false, false) => Finding::case(BOUNDING, format!("the bounding set lacks {missing}")),
+    if root && missing.is_empty() {
+        Observation::ok("root has all capabilities that it needs to map ids")
+    } else if root {
+        Observation::problem(ROOT_WITHOUT, format!("root without {missing}"))
+    } else if missing.is_empty() {
+        Observation::ok("the bounding set has SETUID and SETGID")
+    } else {
+        Observation::problem(BOUNDING, format!("the bounding set lacks {missing}"))
     }
 }
 
-/// What root needs to map ids: SETFCAP since Linux 5.12, db2e718a4798 ("require CAP_SETFCAP to map uid 0").
+/// The capabilities that root needs to map ids. SETFCAP is one of them since Linux 5.12 (commit db2e718a4798, "require
+/// CAP_SETFCAP to map uid 0").
 fn of_root(release: &str) -> &'static [Capability] {
     use Capability::{CAP_SETFCAP, CAP_SETGID, CAP_SETUID};
     match kernel::version(release) {
@@ -222,16 +204,16 @@ fn of_root(release: &str) -> &'static [Capability] {
     }
 }
 
-fn excess(_: &Scene) -> Finding {
+fn excess(_: &Context) -> Observation {
     if on_node() {
-        return Finding::skipped("this is a node, and no container");
+        return Observation::skipped("this is a node, not a container");
     }
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let own = !parse_map(&map)
         .iter()
         .any(|line| line.outside == 0 && line.count > 0);
     if own {
-        return Finding::ok("root of this container is nobody on the node");
+        return Observation::ok("root of this container is an ordinary user on the node");
     }
     let has = |capability| caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false);
     let all = caps::all()
@@ -239,10 +221,10 @@ fn excess(_: &Scene) -> Finding {
         .filter(|capability| has(*capability));
     match (all.count(), has(Capability::CAP_SYS_ADMIN)) {
         (count, true) if count >= 38 => {
-            Finding::case(PRIVILEGED, format!("{count} capabilities are within reach"))
+            Observation::problem(PRIVILEGED, format!("{count} capabilities are available"))
         }
-        (_, true) => Finding::case(ADMIN, "the bounding set has SYS_ADMIN"),
-        (count, false) => Finding::ok(format!("{count} capabilities, SYS_ADMIN not among them")),
+        (_, true) => Observation::problem(ADMIN, "the bounding set has SYS_ADMIN"),
+        (count, false) => Observation::ok(format!("{count} capabilities, without SYS_ADMIN")),
     }
 }
 

@@ -1,135 +1,114 @@
-//! User namespaces: whether one can be made, and what can be done in it.
+//! User namespaces: whether one can be made, and whether mounts work in it.
 
 use nix::errno::Errno;
 
-use super::trials::{Refusal, ask, sysctl};
-use crate::doctor::check::{Case, Check, Finding, Status};
+use super::probes::{Refusal, probe, sysctl};
+use crate::doctor::check::{Check, Finding, Observation};
+use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use crate::doctor::scene::Scene;
-use linux::rooms;
+use linux::userns_probe;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "userns.create",
         title: "A user namespace can be made",
-        how: "A child makes one. Where it is refused, sysctls and the errno tell why.",
+        method: "A child process makes one. If the kernel refuses, sysctls and the errno show the reason.",
         duty: Duty::Builds,
-        after: &["privileges.syscalls"],
+        needs: &["privileges.syscalls"],
         preflight: true,
-        look: create,
-        cases: &[OFF, USED_UP, CLONE_OFF, UBUNTU, CONFINED, CHROOTED, REFUSED],
-        ..Check::NEW
+        run: create,
+        findings: &[OFF, USED_UP, CLONE_OFF, UBUNTU, CONFINED, CHROOTED, REFUSED],
+        ..Check::DEFAULT
     },
     Check {
         id: "userns.mount",
         title: "File systems can be mounted in it",
-        how: "A child makes a user and a mount namespace, mounts a tmpfs, changes its root and unmounts.",
+        method: "A child process makes a user and a mount namespace, mounts a tmpfs, changes its root and unmounts.",
         duty: Duty::Builds,
-        after: &["userns.create"],
+        needs: &["userns.create"],
         preflight: true,
-        look: mount,
-        cases: &[UBUNTU, CONFINED, NO_MOUNT],
-        ..Check::NEW
+        run: mount,
+        findings: &[UBUNTU, CONFINED, NO_MOUNT],
+        ..Check::DEFAULT
     },
     Check {
         id: "userns.proc",
-        title: "A build step's isolation is known",
-        how: "A child makes a user and a PID namespace, asks for pivot_root and mounts a /proc of its own.",
+        title: "The isolation of build steps is known",
+        method: "A child process makes a user and a PID namespace, tries pivot_root, and mounts a /proc of its own.",
         duty: Duty::Builds,
-        after: &["userns.mount"],
-        look: proc,
-        cases: &[],
-        ..Check::NEW
+        needs: &["userns.mount"],
+        run: proc,
+        findings: &[],
+        ..Check::DEFAULT
     },
 ];
 
-const MEANS: &str = "Builds without root need a user namespace: a room in which an ordinary user is root over nothing but their own files.";
+const MEANS: &str = "Builds without root need a user namespace. In it, an ordinary user is root, but only over its own files.";
 
-const OFF: Case = Case {
-    name: "off",
-    status: Status::Fail,
-    means: MEANS,
-    cure: "On the node, as root:\n  echo user.max_user_namespaces=28633 >/etc/sysctl.d/90-userns.conf && sysctl --system",
-};
-const USED_UP: Case = Case {
-    name: "used-up",
-    status: Status::Fail,
-    means: "Builds without root need a user namespace of their own. The limit here is above zero, but one around this container is not, or all of it is in use, or namespaces are nested 32 deep already.",
-    cure: "On the node, as root:\n  sysctl -w user.max_user_namespaces=28633\nWhere this container runs inside another one (kind, a dev container, a sandbox), the same line in that one, as its root.",
-};
-const CLONE_OFF: Case = Case {
-    name: "clone-off",
-    status: Status::Fail,
-    means: MEANS,
-    cure: "On the node, as root:\n  echo kernel.unprivileged_userns_clone=1 >/etc/sysctl.d/90-userns.conf && sysctl --system",
-};
-const UBUNTU: Case = Case {
-    name: "apparmor-restricted",
-    status: Status::Fail,
-    means: "Ubuntu lets programs without an AppArmor profile of their own make user namespaces only without any rights in them, and a build without rights fails at its first mount.",
-    cure: "On the node, as root:\n  echo kernel.apparmor_restrict_unprivileged_userns=0 >/etc/sysctl.d/90-userns.conf && sysctl --system\nOr load an AppArmor profile with the rule \"userns,\" on the nodes and name it in the pod spec, on this container:\n  securityContext:\n    appArmorProfile: {type: Localhost, localhostProfile: NAME}",
-};
-const CONFINED: Case = Case {
-    name: "confined",
-    status: Status::Fail,
-    means: "The node's security module ({module}) confines this container and forbids what every build without root has to do.",
-    cure: "AppArmor, in the pod spec, on this container (Kubernetes 1.30 and later):\n  securityContext:\n    appArmorProfile: {type: Unconfined}\nSELinux, in the same place:\n  securityContext:\n    seLinuxOptions: {type: container_engine_t}\nWith podman: --security-opt apparmor=unconfined, or --security-opt label=type:container_engine_t",
-};
-const CHROOTED: Case = Case {
-    name: "chrooted",
-    status: Status::Fail,
-    means: "The kernel makes no user namespace for a process whose root directory was changed with chroot(2). Sandboxes that use chroot in place of a mount namespace do that.",
-    cure: "Run this image by a container runtime that uses pivot_root. With runc, crun and containerd: leave out --no-pivot (no_pivot = false).",
-};
-const REFUSED: Case = Case {
-    name: "refused",
-    status: Status::Fail,
-    means: "Builds without root need a user namespace, and the kernel refuses it although no sysctl and no filter that can be seen from here forbids it: a security module of the node, or a sandbox around the container.",
-    cure: "On the node, as root, right after this message:\n  dmesg | tail -n 20; journalctl -k -n 20 | grep -iE 'apparmor|selinux|avc|userns'",
-};
-const NO_MOUNT: Case = Case {
-    name: "no-mount",
-    status: Status::Fail,
-    means: "A user namespace can be made, but nothing may be mounted in it, and every build mounts.",
-    cure: REFUSED.cure,
-};
+const OFF: Finding = Finding::fails("off")
+    .means(MEANS)
+    .remedy("On the node, as root:\n  echo user.max_user_namespaces=28633 >/etc/sysctl.d/90-userns.conf && sysctl --system");
+const USED_UP: Finding = Finding::fails("used-up")
+    .means("Builds without root need a user namespace of their own. The limit here is above zero. But a limit outside this container is zero or used up, or namespaces are already nested 32 deep.")
+    .remedy("On the node, as root:\n  sysctl -w user.max_user_namespaces=28633\nIf this container runs inside another one (kind, a dev container, a sandbox), run the same line there, as its root.");
+const CLONE_OFF: Finding = Finding::fails("clone-off")
+    .means(MEANS)
+    .remedy("On the node, as root:\n  echo kernel.unprivileged_userns_clone=1 >/etc/sysctl.d/90-userns.conf && sysctl --system");
+const UBUNTU: Finding = Finding::fails("apparmor-restricted")
+    .means("On Ubuntu, a program without an AppArmor profile of its own gets a user namespace without any rights. A build without rights fails at its first mount.")
+    .remedy("On the node, as root:\n  echo kernel.apparmor_restrict_unprivileged_userns=0 >/etc/sysctl.d/90-userns.conf && sysctl --system\nOr load an AppArmor profile with the rule \"userns,\" on the nodes. Name it in the pod spec, on this container:\n  securityContext:\n    appArmorProfile: {type: Localhost, localhostProfile: NAME}");
+const CONFINED: Finding = Finding::fails("confined")
+    .means("The node's security module ({module}) confines this container. It forbids an operation that every build without root needs.")
+    .remedy("AppArmor, in the pod spec, on this container (Kubernetes 1.30 and later):\n  securityContext:\n    appArmorProfile: {type: Unconfined}\nSELinux, at the same place:\n  securityContext:\n    seLinuxOptions: {type: container_engine_t}\nWith podman: --security-opt apparmor=unconfined, or --security-opt label=type:container_engine_t");
+const CHROOTED: Finding = Finding::fails("chrooted")
+    .means("The kernel makes no user namespace for a process after chroot(2). Some sandboxes use chroot in place of a mount namespace.")
+    .remedy("Run this image with a container runtime that uses pivot_root. For runc, crun and containerd: leave out --no-pivot (no_pivot = false).");
+const REFUSED: Finding = Finding::fails("refused")
+    .means("Builds without root need a user namespace, and the kernel refuses it. No sysctl and no visible filter forbids it. The cause is a security module of the node, or a sandbox around the container.")
+    .remedy("On the node, as root, right after this message:\n  dmesg | tail -n 20; journalctl -k -n 20 | grep -iE 'apparmor|selinux|avc|userns'");
+const NO_MOUNT: Finding = Finding::fails("no-mount")
+    .means("A user namespace can be made, but a mount in it is refused. Every build mounts.")
+    .remedy(REFUSED.remedy);
 
-fn create(_: &Scene) -> Finding {
-    match ask(rooms::MAKE, false) {
-        Ok(()) => Finding::ok("made one"),
-        Err(refusal) => why_not(&refusal),
+fn create(_: &Context) -> Observation {
+    match probe(userns_probe::CREATE, false) {
+        Ok(()) => Observation::ok("a child process made one"),
+        Err(refusal) => reason(&refusal),
     }
 }
 
-fn why_not(refusal: &Refusal) -> Finding {
-    let told = refusal.told();
+fn reason(refusal: &Refusal) -> Observation {
+    let text = refusal.text();
     match refusal.errno {
         Errno::ENOSPC | Errno::EUSERS => {
             let limit = sysctl("user.max_user_namespaces");
-            let case = if limit == Some(0) { OFF } else { USED_UP };
+            let finding = if limit == Some(0) { OFF } else { USED_UP };
             let limit = limit.map_or("unknown".to_owned(), |limit| limit.to_string());
-            Finding::case(case, format!("user.max_user_namespaces = {limit}; {told}"))
+            Observation::problem(
+                finding,
+                format!("user.max_user_namespaces = {limit}; {text}"),
+            )
         }
-        _ if sysctl("kernel.unprivileged_userns_clone") == Some(0) => Finding::case(
+        _ if sysctl("kernel.unprivileged_userns_clone") == Some(0) => Observation::problem(
             CLONE_OFF,
-            format!("kernel.unprivileged_userns_clone = 0; {told}"),
+            format!("kernel.unprivileged_userns_clone = 0; {text}"),
         ),
-        errno => restricted(errno, &told).unwrap_or_else(|| {
-            let case = if chrooted() { CHROOTED } else { REFUSED };
-            Finding::case(case, told)
+        errno => restricted(errno, &text).unwrap_or_else(|| {
+            let finding = if chrooted() { CHROOTED } else { REFUSED };
+            Observation::problem(finding, text)
         }),
     }
 }
 
-/// A security module that is seen to stand in the way.
-fn restricted(errno: Errno, told: &str) -> Option<Finding> {
+/// Returns the problem if a security module forbids the call.
+fn restricted(errno: Errno, text: &str) -> Option<Observation> {
     if let Some(label) = confinement(errno) {
-        let found = format!("{told}; confined by {label}");
-        return Some(Finding::case(CONFINED, found).fill("module", label));
+        let found = format!("{text}; confined by {label}");
+        return Some(Observation::problem(CONFINED, found).fill("module", label));
     }
     (sysctl("kernel.apparmor_restrict_unprivileged_userns") == Some(1)).then(|| {
-        let found = format!("kernel.apparmor_restrict_unprivileged_userns = 1; {told}");
-        Finding::case(UBUNTU, found)
+        let found = format!("kernel.apparmor_restrict_unprivileged_userns = 1; {text}");
+        Observation::problem(UBUNTU, found)
     })
 }
 
@@ -137,12 +116,12 @@ fn restricted(errno: Errno, told: &str) -> Option<Finding> {
 fn confinement(errno: Errno) -> Option<String> {
     let label = std::fs::read_to_string("/proc/self/attr/current").ok()?;
     let enforcing = std::fs::read_to_string("/sys/fs/selinux/enforce").ok();
-    confined(&label, enforcing.as_deref(), errno)
+    confining_label(&label, enforcing.as_deref(), errno)
 }
 
-/// What a label says, apparmor(7) and selinux(8). Containers see no file that says whether SELinux enforces: a label
-/// and the errno of its refusals are enough then.
-fn confined(label: &str, enforcing: Option<&str>, errno: Errno) -> Option<String> {
+/// Parses a label of apparmor(7) or selinux(8). In a container, no file shows whether SELinux enforces its policy. Then
+/// the label and the errno of a refusal decide.
+fn confining_label(label: &str, enforcing: Option<&str>, errno: Errno) -> Option<String> {
     let label = label.trim_end_matches(['\0', '\n']);
     if label.ends_with("(enforce)") {
         return Some(format!("AppArmor profile {label}"));
@@ -156,39 +135,39 @@ fn confined(label: &str, enforcing: Option<&str>, errno: Errno) -> Option<String
     (confined && enforces).then(|| format!("SELinux domain {domain}"))
 }
 
-/// Whether our root directory is none of a mount's: user_namespaces(7), `EPERM` of a chrooted caller.
+/// Whether our root directory is no mount point: user_namespaces(7), `EPERM` of a chrooted caller.
 fn chrooted() -> bool {
     let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points = text.lines().filter_map(|line| line.split(' ').nth(4));
     !text.is_empty() && !points.into_iter().any(|point| point == "/")
 }
 
-fn mount(_: &Scene) -> Finding {
-    let Err(refusal) = ask(rooms::MOUNT, false) else {
-        return Finding::ok("mount, umount2 and chroot work");
+fn mount(_: &Context) -> Observation {
+    let Err(refusal) = probe(userns_probe::MOUNT, false) else {
+        return Observation::ok("mount, umount2 and chroot work");
     };
-    let told = refusal.told();
-    if refusal.call == rooms::UMOUNT {
-        return Finding::ok(format!(
-            "mount and chroot work; refused, but not needed: {told}"
+    let text = refusal.text();
+    if refusal.call == userns_probe::UMOUNT {
+        return Observation::ok(format!(
+            "mount and chroot work; refused, but not needed: {text}"
         ));
     }
-    restricted(refusal.errno, &told).unwrap_or_else(|| Finding::case(NO_MOUNT, told))
+    restricted(refusal.errno, &text).unwrap_or_else(|| Observation::problem(NO_MOUNT, text))
 }
 
-fn proc(_: &Scene) -> Finding {
-    match ask(rooms::PROC, false) {
-        Ok(()) => Finding::ok("isolation chroot, rootless and oci").value("oci"),
+fn proc(_: &Context) -> Observation {
+    match probe(userns_probe::PROC, false) {
+        Ok(()) => Observation::ok("isolation chroot, rootless and oci").value("oci"),
         Err(refusal) => {
             let why = match refusal.call.as_str() {
-                "mount(proc)" => ", for parts of /proc are masked here, as in most pods",
+                "mount(proc)" => ", because parts of /proc are masked here, as in most pods",
                 _ => "",
             };
-            let told = refusal.told();
+            let text = refusal.text();
             let found = format!(
-                "isolation chroot, which this image uses; not oci or rootless: {told}{why}"
+                "isolation chroot, which this image uses; not oci or rootless: {text}{why}"
             );
-            Finding::ok(found).value("chroot")
+            Observation::ok(found).value("chroot")
         }
     }
 }
@@ -198,29 +177,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_confines_is_told_by_the_label() {
-        let told = |label| confined(label, Some("1\n"), Errno::EACCES);
+    fn label_names_the_confining_profile() {
+        let named = |label| confining_label(label, Some("1\n"), Errno::EACCES);
         assert_eq!(
-            told("cri-containerd.apparmor.d (enforce)\n").as_deref(),
+            named("cri-containerd.apparmor.d (enforce)\n").as_deref(),
             Some("AppArmor profile cri-containerd.apparmor.d (enforce)")
         );
-        assert_eq!(told("cri-containerd.apparmor.d (complain)\n"), None);
-        assert_eq!(told("unconfined\n"), None);
+        assert_eq!(named("cri-containerd.apparmor.d (complain)\n"), None);
+        assert_eq!(named("unconfined\n"), None);
         let container = "system_u:system_r:container_t:s0:c1,c2\0";
         assert_eq!(
-            told(container).as_deref(),
+            named(container).as_deref(),
             Some("SELinux domain container_t")
         );
-        assert_eq!(confined(container, Some("0\n"), Errno::EACCES), None);
+        assert_eq!(confining_label(container, Some("0\n"), Errno::EACCES), None);
         for (errno, known) in [
             (Errno::EACCES, true),
             (Errno::EPERM, true),
             (Errno::EINVAL, false),
         ] {
-            assert_eq!(confined(container, None, errno).is_some(), known, "{errno}");
+            assert_eq!(
+                confining_label(container, None, errno).is_some(),
+                known,
+                "{errno}"
+            );
         }
         let free = "unconfined_u:unconfined_r:unconfined_t:s0\0";
-        assert_eq!(confined(free, None, Errno::EPERM), None);
-        assert_eq!(told("system_u:system_r:container_engine_t:s0\0"), None);
+        assert_eq!(confining_label(free, None, Errno::EPERM), None);
+        assert_eq!(named("system_u:system_r:container_engine_t:s0\0"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The ephemeral volume with the job's files.
+//! The workspace: the ephemeral volume with the job's files.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,189 +7,159 @@ use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getgid, getuid};
 
-use super::trials::told;
-use crate::doctor::check::{Case, Check, Finding, Status};
+use super::probes::errno_text;
+use crate::doctor::check::{Check, Finding, Observation};
+use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
-use crate::doctor::scene::Scene;
-use linux::scratch::{Scratch, existing};
+use linux::scratch::{Scratch, nearest_existing};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "workspace.writable",
-        title: "The workspace can be written",
-        how: "Makes a directory in it, or where it would be made, and removes it again.",
+        title: "The workspace is writable",
+        method: "Makes a directory in it, or in its nearest existing parent, and removes it again.",
         preflight: true,
-        look: writable,
-        cases: &[READ_ONLY, WRONG_OWNER, NOT_WRITABLE],
-        ..Check::NEW
+        run: writable,
+        findings: &[READ_ONLY, WRONG_OWNER, NOT_WRITABLE],
+        ..Check::DEFAULT
     },
     Check {
         id: "workspace.space",
-        title: "There is room on the workspace and the graph root",
-        how: "Asks statvfs(2) for free space and free inodes.",
+        title: "The workspace and the graph root have free space",
+        method: "Reads free space and free inodes, statvfs(2).",
         preflight: true,
-        look: space,
-        cases: &[FULL, NO_INODES, LITTLE, FEW_INODES],
-        ..Check::NEW
+        run: space,
+        findings: &[FULL, NO_INODES, LITTLE, FEW_INODES],
+        ..Check::DEFAULT
     },
     Check {
         id: "workspace.flags",
-        title: "The workspace's mount holds nothing back",
-        how: "Reads the flags of the mounts that hold the workspace and the graph root. With overlay, the steps of a build run on a mount of its own.",
-        after: &["storage.driver"],
+        title: "The workspace's mount has no restricting flags",
+        method: "Reads the mount flags of the workspace and of the graph root. With the driver overlay, build steps run on a mount of their own.",
+        needs: &["storage.driver"],
         preflight: true,
-        look: flags,
-        cases: &[NOEXEC_LAYERS, NOEXEC, NOSUID],
-        ..Check::NEW
+        run: flags,
+        findings: &[NOEXEC_LAYERS, NOEXEC, NOSUID],
+        ..Check::DEFAULT
     },
 ];
 
-const READ_ONLY: Case = Case {
-    name: "read-only",
-    status: Status::Fail,
-    means: "The job's files and the layers of its images lie in the workspace, and nothing can be written there.",
-    cure: "In the pod spec:\n  volumes: [{name: workspace, emptyDir: {}}]\nand on this container:\n  volumeMounts: [{name: workspace, mountPath: {workspace}}]\nWith podman: --volume NAME:{workspace}:U",
-};
-const WRONG_OWNER: Case = Case {
-    name: "wrong-owner",
-    status: Status::Fail,
-    means: "The job's files lie in the workspace, and the user that this container runs as may not write there: the volume belongs to someone else.",
-    cure: "In the pod spec, for the whole pod:\n  securityContext:\n    fsGroup: {gid}\nWith podman: --volume NAME:{workspace}:U\nOn a node: chown {uid}:{gid} {workspace}",
-};
-const NOT_WRITABLE: Case = Case {
-    name: "not-writable",
-    status: Status::Fail,
-    means: READ_ONLY.means,
-    cure: READ_ONLY.cure,
-};
+const READ_ONLY: Finding = Finding::fails("read-only")
+    .means("The workspace has the job's files and the layers of its images. It is not writable.")
+    .remedy("In the pod spec:\n  volumes: [{name: workspace, emptyDir: {}}]\nand on this container:\n  volumeMounts: [{name: workspace, mountPath: {workspace}}]\nWith podman: --volume NAME:{workspace}:U");
+const WRONG_OWNER: Finding = Finding::fails("wrong-owner")
+    .means("The workspace has the job's files. Its volume belongs to another user, so this container's user may not write there.")
+    .remedy("In the pod spec, for the whole pod:\n  securityContext:\n    fsGroup: {gid}\nWith podman: --volume NAME:{workspace}:U\nOn a node: chown {uid}:{gid} {workspace}");
+const NOT_WRITABLE: Finding = Finding::fails("not-writable")
+    .means(READ_ONLY.means)
+    .remedy(READ_ONLY.remedy);
 
-const ROOM: &str = "In the pod spec, a larger volume (df and df -i tell what is full):\n  volumes:\n  - name: workspace\n    emptyDir: {sizeLimit: 20Gi}\nOn the node, what nobody uses any more:\n  crictl rmi --prune";
-const FULL: Case = Case {
-    name: "full",
-    status: Status::Fail,
-    means: "There is next to no space left where the job's files and the layers of its images are to lie: \"no space left on device\".",
-    cure: ROOM,
-};
-const NO_INODES: Case = Case {
-    name: "no-inodes",
-    status: Status::Fail,
-    means: "The file system has space left, but no room for more files (inodes): \"no space left on device\" although df shows some.",
-    cure: ROOM,
-};
-const LITTLE: Case = Case {
-    name: "little",
-    status: Status::Warn,
-    means: "A base image unpacked and one build take some gigabytes; there is less.",
-    cure: ROOM,
-};
-const FEW_INODES: Case = Case {
-    name: "few-inodes",
-    status: Status::Warn,
-    means: "A base image unpacked has tens of thousands of files; there is room for fewer.",
-    cure: ROOM,
-};
-const NOEXEC: Case = Case {
-    name: "noexec",
-    status: Status::Warn,
-    means: "No program that lies on this mount can be run: none that a job fetches or compiles, and no script of its repository by its path. Builds work.",
-    cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U\nOn the node: mount -o remount,exec PATH",
-};
-const NOEXEC_LAYERS: Case = Case {
-    name: "noexec-layers",
-    status: Status::Fail,
-    means: "The layers of images lie on this mount, with a storage driver (vfs) that runs a build's steps right there, and no program on it can be run: \"permission denied\".",
-    ..NOEXEC
-};
-const NOSUID: Case = Case {
-    name: "nosuid",
-    status: Status::Warn,
-    means: "Programs of an image that are setuid or have file capabilities, sudo and ping among them, have no such rights in a build step.",
-    cure: "In the pod spec, a volume without that mount option (emptyDir has none).\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U",
-};
+const MORE_SPACE: &str = "In the pod spec, use a larger volume (df and df -i show which limit is reached):\n  volumes:\n  - name: workspace\n    emptyDir: {sizeLimit: 20Gi}\nOn the node, remove unused images:\n  crictl rmi --prune";
+const FULL: Finding = Finding::fails("full")
+    .means("The volume for the job's files and the layers of its images is almost full: \"no space left on device\".")
+    .remedy(MORE_SPACE);
+const NO_INODES: Finding = Finding::fails("no-inodes")
+    .means("The file system has free space but no free inodes, so it can have no more files: \"no space left on device\", although df shows free space.")
+    .remedy(MORE_SPACE);
+const LITTLE: Finding = Finding::warns("little")
+    .means("An unpacked base image and one build need some gigabytes. Less is free.")
+    .remedy(MORE_SPACE);
+const FEW_INODES: Finding = Finding::warns("few-inodes")
+    .means("An unpacked base image has tens of thousands of files. Fewer inodes are free.")
+    .remedy(MORE_SPACE);
+const NOEXEC: Finding = Finding::warns("noexec")
+    .means("No program on this mount can be run. That includes programs that a job downloads or compiles, and scripts of its repository. Builds work.")
+    .remedy("In the pod spec, use a volume without that mount option, for example emptyDir.\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U\nOn the node: mount -o remount,exec PATH");
+const NOEXEC_LAYERS: Finding = Finding::fails("noexec-layers")
+    .means("The layers of images are on this mount. The driver vfs runs build steps directly there, and no program on it can be run: \"permission denied\".")
+    .remedy(NOEXEC.remedy);
+const NOSUID: Finding = Finding::warns("nosuid")
+    .means("In a build step, setuid programs and programs with file capabilities do not get these rights, for example sudo and ping.")
+    .remedy("In the pod spec, use a volume without that mount option, for example emptyDir.\nWith podman: --volume NAME:{workspace}:rw,exec,suid,dev,U");
 
-fn writable(scene: &Scene) -> Finding {
-    let path = &scene.config.workspace.path;
-    let _guard = scene.guard(path);
-    match Scratch::beneath(path) {
-        Ok(_) => Finding::ok(format!("{} can be written", existing(path).display())),
-        Err(error) => refused(existing(path), &error),
+fn writable(context: &Context) -> Observation {
+    let path = &context.config.workspace.path;
+    let _guard = context.guard(path);
+    match Scratch::create_in(path) {
+        Ok(_) => Observation::ok(format!("{} is writable", nearest_existing(path).display())),
+        Err(error) => refused(nearest_existing(path), &error),
     }
 }
 
 const MIB: u64 = 1 << 20;
 
-/// The workspace, and the graph root where it lies elsewhere and is used.
-fn places(scene: &Scene) -> Vec<PathBuf> {
-    let mut places = vec![scene.config.workspace.path.clone()];
-    if scene.excused(Duty::Builds).is_none()
-        && !scene.config.in_workspace(&scene.config.graph_root())
+/// The workspace, and the graph root if it is used and is elsewhere.
+fn places(context: &Context) -> Vec<PathBuf> {
+    let mut places = vec![context.config.workspace.path.clone()];
+    if context.excused(Duty::Builds).is_none()
+        && !context.config.in_workspace(&context.config.graph_root())
     {
-        places.push(scene.config.graph_root());
+        places.push(context.config.graph_root());
     }
     places
 }
 
-fn space(scene: &Scene) -> Finding {
-    let mut told = Vec::new();
-    for place in places(scene) {
-        let place = existing(&place);
+fn space(context: &Context) -> Observation {
+    let mut texts = Vec::new();
+    for place in places(context) {
+        let place = nearest_existing(&place);
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         let free = found.blocks_available() * found.fragment_size() / MIB;
-        // Some file systems (btrfs) have no fixed number of inodes, and say 0 of 0.
+        // Some file systems, such as btrfs, have no fixed number of inodes and report 0 of 0.
         let inodes = match found.files() {
             0 => u64::MAX,
             _ => found.files_available(),
         };
         let text = format!("{shown}: {free} MiB free");
-        let files = format!("{shown}: room for {inodes} files");
+        let files = format!("{shown}: {inodes} inodes free");
         match (free, inodes) {
-            (0..64, _) => return Finding::case(FULL, text),
-            (_, 0..500) => return Finding::case(NO_INODES, files),
-            (64..2048, _) => return Finding::case(LITTLE, text),
-            (_, 500..50_000) => return Finding::case(FEW_INODES, files),
-            _ => told.push(text),
+            (0..64, _) => return Observation::problem(FULL, text),
+            (_, 0..500) => return Observation::problem(NO_INODES, files),
+            (64..2048, _) => return Observation::problem(LITTLE, text),
+            (_, 500..50_000) => return Observation::problem(FEW_INODES, files),
+            _ => texts.push(text),
         }
     }
-    Finding::ok(told.join(", "))
+    Observation::ok(texts.join(", "))
 }
 
-fn flags(scene: &Scene) -> Finding {
-    for place in places(scene) {
-        let place = existing(&place);
+fn flags(context: &Context) -> Observation {
+    for place in places(context) {
+        let place = nearest_existing(&place);
         let Ok(found) = statvfs(place) else { continue };
         let shown = place.display();
         if found.flags().contains(FsFlags::ST_NOEXEC) {
-            let vfs = scene
+            let vfs = context
                 .values
                 .get("storage.driver")
                 .is_some_and(|driver| driver == "vfs");
-            let case = if vfs { NOEXEC_LAYERS } else { NOEXEC };
-            return Finding::case(case, format!("{shown} is mounted noexec"));
+            let finding = if vfs { NOEXEC_LAYERS } else { NOEXEC };
+            return Observation::problem(finding, format!("{shown} is mounted noexec"));
         }
-        if found.flags().contains(FsFlags::ST_NOSUID) && scene.excused(Duty::Builds).is_none() {
-            return Finding::case(NOSUID, format!("{shown} is mounted nosuid"));
+        if found.flags().contains(FsFlags::ST_NOSUID) && context.excused(Duty::Builds).is_none() {
+            return Observation::problem(NOSUID, format!("{shown} is mounted nosuid"));
         }
     }
-    Finding::ok("neither noexec nor nosuid")
+    Observation::ok("neither noexec nor nosuid")
 }
 
-fn refused(place: &Path, error: &std::io::Error) -> Finding {
+fn refused(place: &Path, error: &std::io::Error) -> Observation {
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
     let shown = place.display();
     let read_only = statvfs(place).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY));
     if read_only {
-        return Finding::case(READ_ONLY, format!("{shown} is mounted read-only"));
+        return Observation::problem(READ_ONLY, format!("{shown} is mounted read-only"));
     }
     match (errno, std::fs::metadata(place)) {
         (Errno::EACCES | Errno::EPERM, Ok(metadata)) => {
             let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
             let (uid, gid) = (getuid(), getgid());
             let found = format!(
-                "{shown} belongs to {owner}:{group} with mode {mode:04o}, and this is {uid}:{gid}"
+                "{shown} belongs to {owner}:{group} with mode {mode:04o}, and this process is {uid}:{gid}"
             );
-            Finding::case(WRONG_OWNER, found)
+            Observation::problem(WRONG_OWNER, found)
         }
-        _ => Finding::case(NOT_WRITABLE, format!("{shown}: {}", told(errno))),
+        _ => Observation::problem(NOT_WRITABLE, format!("{shown}: {}", errno_text(errno))),
     }
 }

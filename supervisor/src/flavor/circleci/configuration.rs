@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::flavor::error::FlavorError;
 use crate::flavor::name;
 use crate::secrets::{Secret, SecretsError};
-use crate::workspace::Private;
+use crate::workspace::RuntimeDir;
 
 /// No limit is published; GitHub's is this.
 const NAME_LIMIT: usize = 64;
@@ -78,7 +78,7 @@ impl Configuration {
         command_prefix: Vec<String>,
     ) -> Result<Self, FlavorError> {
         let content = content(config, token, command_prefix);
-        let file = Private::of(config).file(FILE, &content);
+        let file = RuntimeDir::of(config).file(FILE, &content);
         let path = file.map_err(SecretsError::from)?;
         let reading = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
             .and_then(|inotify| {

@@ -23,10 +23,10 @@ enum Identity {
 
 impl Credentials {
     /// Takes them out of the staged secrets and checks their form.
-    pub(super) fn take(config: &Config, secrets: &mut Store) -> Result<Self, FlavorError> {
-        let jit = tokens::take(secrets, JIT, tokens::jit)?;
-        let registration = tokens::take(secrets, REGISTRATION, tokens::registration)?;
-        let remove = tokens::take(secrets, REMOVE, tokens::registration)?;
+    pub(super) fn from_store(config: &Config, secrets: &mut Store) -> Result<Self, FlavorError> {
+        let jit = tokens::remove_checked(secrets, JIT, tokens::jit)?;
+        let registration = tokens::remove_checked(secrets, REGISTRATION, tokens::registration)?;
+        let remove = tokens::remove_checked(secrets, REMOVE, tokens::registration)?;
         let identity = match (jit, registration) {
             (Some(jit), _) => Identity::Jit(jit),
             (None, Some(registration)) => {
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn without_any_token_both_ways_are_named() {
         let config = Config::default();
-        let error = Credentials::take(&config, &mut Store::default())
+        let error = Credentials::from_store(&config, &mut Store::default())
             .map(|_| ())
             .unwrap_err();
         let text = error.to_string();
