@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid, setpgid};
 use rustix::process::PidfdFlags;
 
-use super::sandbox::SandboxError;
+use super::error::SandboxError;
 use linux::poll::{self, Interest};
 use linux::process::Identity;
 use linux::{fork, idmap, libc_ext, process};

@@ -1,6 +1,7 @@
 //! Faults of the builder itself: why it cannot begin or go on, and why an operation has no exit code.
 
 use std::io;
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -47,4 +48,31 @@ pub(crate) enum OperationError {
     /// The child ended before it executed Buildah. `stderr` is empty, or begins with a newline.
     #[error("the sandbox did not start: {problem}{stderr}")]
     Sandbox { problem: String, stderr: String },
+}
+
+/// Why the sandbox's child cannot execute its program.
+#[derive(Debug, Error)]
+pub(crate) enum SandboxError {
+    #[error("expected the path of an operation's directory")]
+    NoDirectory,
+    #[error("{call}: {source}")]
+    Call { call: String, source: io::Error },
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+impl SandboxError {
+    /// Returns a function for `map_err`.
+    pub(crate) fn call<E: Into<io::Error>>(call: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let call = call.into();
+        move |error| Self::Call {
+            call,
+            source: error.into(),
+        }
+    }
+
+    /// Returns a function for `map_err` that names a path.
+    pub(crate) fn at<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Self {
+        Self::call(path.display().to_string())
+    }
 }

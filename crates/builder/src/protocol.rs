@@ -179,9 +179,11 @@ impl Hello {
     pub(crate) fn read(payload: &[u8]) -> std::result::Result<Self, Rejected> {
         let Version { version } =
             serde_json::from_slice(payload).map_err(|_| Rejected::NotAClient)?;
-        let (major, minor) = version;
-        if major != MAJOR {
-            return Err(Rejected::Version(major, minor));
+        if version.0 != MAJOR {
+            return Err(Rejected::Version {
+                client: version,
+                builder: (MAJOR, MINOR),
+            });
         }
         serde_json::from_slice(payload).map_err(Rejected::Greeting)
     }

@@ -128,11 +128,13 @@ pub(crate) enum Rejected {
     #[error("the client's greeting is not one of a build client")]
     NotAClient,
     #[error(
-        "the client has version {0}.{1} of the build protocol and the builder {major}.{minor}: use the runner and the builder image of one release",
-        major = super::protocol::MAJOR,
-        minor = super::protocol::MINOR
+        "the client has version {}.{} of the build protocol and the builder {}.{}: use the runner and the builder image of one release",
+        client.0, client.1, builder.0, builder.1
     )]
-    Version(u32, u32),
+    Version {
+        client: (u32, u32),
+        builder: (u32, u32),
+    },
     #[error("invalid greeting: {0}")]
     Greeting(serde_json::Error),
 }

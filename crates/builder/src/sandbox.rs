@@ -21,8 +21,8 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{Pid, setsid};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use super::error::SandboxError;
 use super::operation::Input;
 use super::paths::{PathError, Workspace};
 use super::{build_killer, operation_dir};
@@ -76,33 +76,6 @@ pub(crate) struct Spec {
     pub terminal: bool,
     /// Whether standard output goes to /dev/null.
     pub drop_output: bool,
-}
-
-/// Why the child cannot execute the program.
-#[derive(Debug, Error)]
-pub(crate) enum SandboxError {
-    #[error("expected the path of an operation's directory")]
-    NoDirectory,
-    #[error("{call}: {source}")]
-    Call { call: String, source: io::Error },
-    #[error(transparent)]
-    Path(#[from] PathError),
-}
-
-impl SandboxError {
-    /// Returns a function for `map_err`.
-    pub(super) fn call<E: Into<io::Error>>(call: impl Into<String>) -> impl FnOnce(E) -> Self {
-        let call = call.into();
-        move |error| Self::Call {
-            call,
-            source: error.into(),
-        }
-    }
-
-    /// Returns a function for `map_err` that names a path.
-    pub(super) fn at<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Self {
-        Self::call(path.display().to_string())
-    }
 }
 
 /// Runs the child: it prepares the mounts and executes the program of the spec in the directory `arguments[0]`. It returns

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use rustix::fs::FileType;
 
-use super::SandboxError;
+use crate::error::SandboxError;
 use crate::operation::Input;
 
 pub(super) const READ_ONLY: MsFlags = MsFlags::MS_RDONLY;

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::pipe2;
 
-use super::SandboxError;
+use crate::error::SandboxError;
 use linux::{fork, idmap, libc_ext};
 
 /// Enters new user and mount namespaces that have the ids of the current ones.

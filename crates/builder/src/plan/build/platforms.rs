@@ -1,6 +1,8 @@
 //! Finds the platforms of a build. A FROM may name another image for each.
 
-use super::{Operation, Parsed, Rejected};
+use crate::flags::Parsed;
+use crate::operation::Operation;
+use crate::rejected::Rejected;
 use dockerfile::{BuildOptions, Reference};
 
 /// Returns the images that the Containerfiles name, for all platforms together.
