@@ -45,7 +45,7 @@ fn failed(failure: Failure, report: &mut Report) {
 
 /// Prepares and serves. Sets `driver` as soon as it is known, even if a later step fails.
 fn serve_until_terminated(config: &Config, driver: &mut Option<Driver>) -> Result<Served, Failure> {
-    let signals = server::take_over(config.builder.client_uid)?;
+    let signals = server::prepare_process(config.builder.client_uid)?;
     let own = config.of_builder();
     let runtime = RuntimeDir::of(config);
     remove_policy_link(config);

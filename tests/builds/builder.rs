@@ -34,7 +34,11 @@ fn a_builder_that_dies_says_so_and_comes_back_with_what_was_committed() {
     let done = pod.build(&format!("FROM {BASE}\nRUN sleep 86384"), "--no-cache");
     killer.join().unwrap();
     assert_eq!(done.code, 74, "{}", done.said);
-    assert!(done.said.contains("the builder has gone"), "{}", done.said);
+    assert!(
+        done.said.contains("the builder closed the connection"),
+        "{}",
+        done.said
+    );
     wait_for("the builder to be back", || {
         (pod.job("buildah version").code == 0).then_some(())
     });
@@ -49,7 +53,7 @@ fn without_a_builder_the_sentence_says_where_it_should_be() {
     assert!(
         ended
             .log
-            .contains("the builder does not answer at /nowhere/socket"),
+            .contains("cannot connect to the builder at /nowhere/socket"),
         "{}",
         ended.log
     );

@@ -148,7 +148,7 @@ fn without_the_images_file_capabilities_a_signal_from_inside_is_not_heeded() {
     let log = pair.log();
     for said in [
         "a RUN step may end it",
-        "SIGTERM from within the container: not heeded",
+        "ignored SIGTERM: sent from inside the container",
     ] {
         assert!(log.contains(said), "{said}: {log}");
     }
@@ -173,7 +173,7 @@ fn a_builder_that_can_let_nobody_in_ends_and_wipes_what_is_its_own() {
     assert_eq!(report["reason"], "internal", "{report}");
     let message = report["message"].as_str().unwrap();
     assert!(
-        message.contains("no more clients can be let in"),
+        message.contains("no more clients can be accepted"),
         "{report}"
     );
     assert_eq!((pair.count("storage"), pair.count("socket")), (0, 0));

@@ -74,9 +74,9 @@ fn abbreviated_flags() {
 
 #[test]
 fn flags_after_the_end_of_flags() {
-    refused_as("-- --cap-add=ALL", "build takes one context");
+    refused_as("-- --cap-add=ALL", "expected one context after build");
     let done = pod().job("buildah push -- --authfile=/x 127.0.0.1:5000/team/x");
-    assert_refused(&done, "\"--authfile=/x\" is no name of an image");
+    assert_refused(&done, "\"--authfile=/x\" is not the name of an image");
     taken("--no-cache --");
 }
 
@@ -90,7 +90,7 @@ fn flags_as_values() {
     assert_eq!(done.code, 0, "{}", done.said);
     refused_as(
         "--tag --cap-add=ALL",
-        "\"--cap-add=ALL\" is no name of an image",
+        "\"--cap-add=ALL\" is not the name of an image",
     );
 }
 
@@ -171,7 +171,7 @@ fn commands_that_enter_the_builder() {
         assert_refused(&done, "is not available, because");
     }
     let done = pod().job("buildah nonsense");
-    assert_refused(&done, "is no command that the builder knows");
+    assert_refused(&done, "the builder has no command nonsense");
 }
 
 #[test]
@@ -216,14 +216,14 @@ fn other_transports() {
         let done = pod().job(&format!(
             "buildah pull '{image}'; buildah push '{image}' 127.0.0.1:5000/team/x"
         ));
-        assert_refused(&done, "is no name of an image");
+        assert_refused(&done, "is not the name of an image");
         assert!(!done.said.contains("Copying"), "{}", done.said);
     }
     // Directories are read beneath the workspace, and a name behind one leads nowhere else.
     for image in ["dir:./d:x/../../../run", "oci:./d:../x"] {
         assert_refused(
             &pod().job(&format!("mkdir d; buildah pull '{image}'")),
-            "is no name of an image",
+            "is not the name of an image",
         );
     }
     let done = pod().job(&format!(

@@ -60,7 +60,7 @@ fn copy_from_a_path() {
     ] {
         refused(
             &format!("FROM {BASE}\nCOPY --from={from} / /x"),
-            "no name of an image",
+            "not the name of an image",
         );
     }
     works(
@@ -80,7 +80,7 @@ fn from_a_storage_that_names_a_program() {
         format!("FROM {BASE}\nRUN --mount=type=bind,from={EVIL},target=/mnt true"),
         format!("FROM {BASE}\nONBUILD COPY --from={EVIL} / /x"),
     ] {
-        refused(&containerfile, "no name of an image");
+        refused(&containerfile, "not the name of an image");
     }
     works("", &format!("\u{feff}ARG A={BASE}\nFROM ${{A}}\nRUN {SAY}"));
 }
@@ -96,7 +96,7 @@ fn a_second_source_of_a_mount() {
         format!("from={EVIL},from={BASE}"),
         format!("from={BASE},from={EVIL}"),
     ] {
-        refused(&mount(&from), "no name of an image");
+        refused(&mount(&from), "not the name of an image");
     }
     works("", &mount(&format!("from={BASE},from={BASE}")));
 }
@@ -106,7 +106,7 @@ fn a_flag_in_disguise() {
     for flag in ["--fr\\om", "--\"from\"", "--f'r'om"] {
         refused(
             &format!("FROM {BASE}\nCOPY {flag}={EVIL} / /x"),
-            "no name of an image",
+            "not the name of an image",
         );
     }
     works(
@@ -136,7 +136,7 @@ fn an_escape_that_is_none() {
         )
     };
     for head in ["# a comment\n", "# syntax=docker/dockerfile:1\n", "\n"] {
-        refused(&text(head, EVIL), "no name of an image");
+        refused(&text(head, EVIL), "not the name of an image");
     }
     works("", &text("# a comment\n", BASE));
 }
@@ -165,7 +165,7 @@ fn a_here_document_that_hides_an_instruction() {
     for line in ["RUN echo '<<END'", "RUN [\"true\"] <<END", "ENV x <<END"] {
         refused(
             &format!("FROM {BASE}\n{line}\nCOPY --from={EVIL} / /x\nEND"),
-            "no name of an image",
+            "not the name of an image",
         );
     }
     let documents = format!(

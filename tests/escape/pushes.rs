@@ -60,7 +60,7 @@ fn by_a_way_upwards_in_the_name() {
             "{}buildah push localhost/d '{target}'",
             tagged("localhost/d")
         ));
-        assert_refused(&done, "is no name of an image");
+        assert_refused(&done, "is not the name of an image");
     }
 }
 
@@ -181,7 +181,7 @@ proxy=http://127.0.0.1:"
     assert_no_token(&done);
     assert_refused(
         &job("--tls-verify=false"),
-        "whoever answers for 127.0.0.2:7443 would get the builder's credentials",
+        "any server could answer for 127.0.0.2:7443 and would get the builder's credentials",
     );
 }
 

@@ -21,7 +21,7 @@ fn client_in(pod: &support::Pod, script: &str) -> support::Done {
 /// It was not let in, without a word.
 fn assert_gone(done: &support::Done) {
     assert_eq!(done.code, 74, "{}", done.said);
-    let said = "the builder has gone before it was done";
+    let said = "the builder closed the connection early";
     assert!(done.said.contains(said), "{}", done.said);
     assert!(!done.said.contains("Go Version"), "{}", done.said);
 }
@@ -48,7 +48,7 @@ fn another_user_of_the_runners_container() {
     for user in ["1001:1001", "0:0"] {
         let done = called(user);
         assert_eq!(done.code, 74, "{}", done.said);
-        let said = "does not answer at /run/builder/socket: Permission denied";
+        let said = "cannot connect to the builder at /run/builder/socket: Permission denied";
         assert!(done.said.contains(said), "{}", done.said);
     }
     let done = called("1000:1000");

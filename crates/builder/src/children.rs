@@ -1,6 +1,6 @@
-//! The children of PID 1 that somebody waits for, among the orphans that nobody does.
+//! Children of PID 1 that have a waiting caller. All others are orphans, which are only reaped.
 //!
-//! One thread reaps them all, because waitpid(-1) in PID 1 would take another thread's child from it.
+//! One thread reaps all of them, because waitpid(-1) in PID 1 would also reap the children of other threads.
 
 use std::collections::HashMap;
 use std::io::{Error, ErrorKind, Result};
@@ -11,63 +11,63 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use init::reap::Ended;
 use linux::libc_ext;
 
-/// All children that somebody waits for.
+/// All children that have a waiting caller.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    waiting: Mutex<Waiting>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    tellers: HashMap<i32, Sender<Ended>>,
+struct State {
+    waiters: HashMap<i32, Sender<Ended>>,
     closed: bool,
 }
 
-/// A child that was started, and the place where its end is told.
+/// A started child, and the channel that receives how it ended.
 #[derive(Debug)]
 pub(crate) struct Started {
-    /// The child, for its pipes. It must not be waited for.
+    /// The child, for its pipes. The caller must not wait(2) for it.
     pub child: Child,
     /// Its pid.
     pub pid: i32,
-    /// Gives its end once.
+    /// Receives once how it ended.
     pub end: Receiver<Ended>,
 }
 
-/// A process that becomes our child when its parent ends.
+/// A process that becomes a child of PID 1 when its parent ends.
 #[derive(Debug)]
-pub(crate) struct Awaited {
+pub(crate) struct FutureOrphan {
     /// Its pid.
     pub pid: i32,
-    /// Gives its end once.
+    /// Receives once how it ended.
     pub end: Receiver<Ended>,
 }
 
 impl Children {
-    /// Starts a child. It cannot end unnoticed: nothing is reaped meanwhile.
+    /// Starts a child. No child is reaped meanwhile, so its end cannot be missed.
     ///
     /// # Errors
-    /// As fork(2) and execve(2); of kind `Interrupted` once there shall be none any more.
+    /// As fork(2) and execve(2); `Interrupted` after [`Children::close`].
     pub(crate) fn start(&self, command: &mut Command) -> Result<Started> {
-        let mut waiting = self.lock();
-        if waiting.closed {
-            return Err(Error::new(ErrorKind::Interrupted, "the builder ends"));
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::new(ErrorKind::Interrupted, "the builder is ending"));
         }
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-        let (teller, end) = channel();
-        waiting.tellers.insert(pid, teller);
+        let (waiter, end) = channel();
+        state.waiters.insert(pid, waiter);
         Ok(Started { child, pid, end })
     }
 
-    /// Has the end of an orphan-to-be told, which cannot have ended yet.
-    pub(crate) fn await_orphan(&self, pid: i32) -> Awaited {
-        let (teller, end) = channel();
-        self.lock().tellers.insert(pid, teller);
-        Awaited { pid, end }
+    /// Registers a waiter for an orphan. Its parent must still run.
+    pub(crate) fn await_orphan(&self, pid: i32) -> FutureOrphan {
+        let (waiter, end) = channel();
+        self.lock().waiters.insert(pid, waiter);
+        FutureOrphan { pid, end }
     }
 
-    /// Runs a helper to its end, and gives what it said on stderr.
+    /// Runs a helper to its end. The result has its stderr, and no stdout.
     ///
     /// # Errors
     /// As fork(2) and execve(2).
@@ -93,25 +93,25 @@ impl Children {
         })
     }
 
-    /// From now on nobody starts a child.
+    /// Makes every later [`Children::start`] fail.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
     }
 
-    /// Reaps all that have ended, and tells those who wait.
+    /// Reaps all children that have ended, and notifies the waiting callers.
     pub(crate) fn reap(&self) {
-        let mut waiting = self.lock();
+        let mut state = self.lock();
         while let Ok(Some(child)) = libc_ext::reap_one() {
             let ended = child.exit_code().map(Ended::Exited);
             let ended = ended.unwrap_or_else(|| Ended::Signaled(child.signal()));
-            if let Some(teller) = waiting.tellers.remove(&child.pid) {
-                // Who no longer listens has gone.
-                let _ = teller.send(ended);
+            if let Some(waiter) = state.waiters.remove(&child.pid) {
+                // The caller may have ended.
+                let _ = waiter.send(ended);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! `buildah` in the runner's image: what it is asked for is done in the builder.
+//! The build client: `buildah` in the runner's image. It sends its command line to the builder.
 
 use std::ffi::OsString;
 use std::io::{Read, Write, stderr, stdin, stdout};
@@ -11,46 +11,47 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use super::variables;
+pub use super::variables::Variables;
 use init::signals::{Meaning, Signals};
 use report::exit;
 
-/// Names the socket where it is not at its usual place.
-pub(crate) const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";
+/// The variable with another path of the builder's socket.
+pub const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";
 const SOCKET: &str = "/run/builder/socket";
 
-/// Why there is no answer from the builder.
+/// Why the builder returned no exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
-    #[error("the builder does not answer at {}: {source}; is its container running?", socket.display())]
+    /// No builder listens on the socket.
+    #[error("cannot connect to the builder at {}: {source}; check that its container is running", socket.display())]
     Connect {
-        /// Where it should be.
+        /// The path of the socket.
         socket: PathBuf,
-        /// The reason.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// It has gone in the middle.
+    /// The builder closed the connection before the exit code.
     #[error(
-        "the builder has gone before it was done ({0}): it was ended, killed or restarted; nothing that was not committed is kept"
+        "the builder closed the connection early ({0}): it ended, was killed or was restarted; only committed images are kept"
     )]
-    Gone(String),
+    Closed(String),
     /// The command line is too long.
     #[error("the command line takes more than {} MiB", GREETING >> 20)]
     TooLong,
-    /// Something here.
+    /// A system call of the client failed.
     #[error("{what}: {source}")]
     Here {
-        /// What was tried.
+        /// What the client tried.
         what: &'static str,
-        /// The reason.
+        /// The kernel's error.
         source: std::io::Error,
     },
 }
 
-/// Runs one command line in the builder, with our own standard streams, and gives its exit code.
+/// Runs one command line of Buildah in the builder, with the standard streams of this process. Returns its exit code.
 ///
 /// # Errors
-/// [`ClientError`] where the builder gave no exit code.
+/// [`ClientError`] if the builder returned no exit code.
 pub fn run(arguments: Vec<String>) -> Result<u8, ClientError> {
     let mut streams = Streams {
         input: None,
@@ -58,26 +59,30 @@ pub fn run(arguments: Vec<String>) -> Result<u8, ClientError> {
         errors: &mut stderr(),
         to_terminal: true,
     };
-    call(arguments, &mut streams)
+    call(arguments, Variables::FromFlags, &mut streams)
 }
 
-/// What a call reads and writes.
+/// The streams of a call.
 pub struct Streams<'a> {
-    /// In place of our own standard input.
+    /// The input. `None` stands for the standard input of this process.
     pub input: Option<&'a [u8]>,
-    /// Standard output.
+    /// Receives standard output.
     pub output: &'a mut dyn Write,
-    /// Standard error.
+    /// Receives standard error.
     pub errors: &'a mut dyn Write,
-    /// Whether `output` is our own standard output, which may be a terminal.
+    /// Whether `output` is the standard output of this process, which may be a terminal.
     pub to_terminal: bool,
 }
 
-/// The same with other streams.
+/// Runs one command line of Buildah in the builder, with other streams. Returns its exit code.
 ///
 /// # Errors
-/// [`ClientError`] where the builder gave no exit code.
-pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, ClientError> {
+/// [`ClientError`] if the builder returned no exit code.
+pub fn call(
+    arguments: Vec<String>,
+    variables: Variables,
+    streams: &mut Streams<'_>,
+) -> Result<u8, ClientError> {
     let here = |what| move |source| ClientError::Here { what, source };
     let signals = Signals::block().map_err(|errno| here("signals")(errno.into()))?;
     let socket =
@@ -85,13 +90,13 @@ pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, Cli
     let stream =
         UnixStream::connect(&socket).map_err(|source| ClientError::Connect { socket, source })?;
     let terminal = (streams.to_terminal).then(terminal_size).flatten();
-    let hello = serde_json::to_vec(&greeting(arguments, terminal))
+    let hello = serde_json::to_vec(&greeting(arguments, variables, terminal))
         .map_err(|error| here("greeting")(error.into()))?;
     if hello.len() > GREETING {
         return Err(ClientError::TooLong);
     }
     write(&mut &stream, Kind::Hello, &hello)
-        .map_err(|error| ClientError::Gone(error.to_string()))?;
+        .map_err(|error| ClientError::Closed(error.to_string()))?;
     Conversation {
         stream,
         signals,
@@ -104,7 +109,7 @@ pub fn call(arguments: Vec<String>, streams: &mut Streams<'_>) -> Result<u8, Cli
     .until_end()
 }
 
-/// The size of the terminal that standard output is, if it is one.
+/// Returns the size of the terminal if standard output is one.
 fn terminal_size() -> Option<Size> {
     let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
     Some(Size {
@@ -113,11 +118,12 @@ fn terminal_size() -> Option<Size> {
     })
 }
 
-fn greeting(arguments: Vec<String>, terminal: Option<Size>) -> Hello {
+fn greeting(arguments: Vec<String>, variables: Variables, terminal: Option<Size>) -> Hello {
     let text = |(name, value): (OsString, OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let environment = variables::wanted(&arguments, std::env::vars_os().filter_map(text));
+    let environment =
+        variables::select(&arguments, variables, std::env::vars_os().filter_map(text));
     let directory = std::env::current_dir().unwrap_or_default();
     Hello {
         version: (MAJOR, MINOR),
@@ -164,27 +170,27 @@ impl Conversation<'_> {
                 let events = fds.get(index).and_then(PollFd::revents);
                 events.is_some_and(|events| !events.is_empty())
             };
-            let (spoke, signaled, typed) = (ready(0), ready(1), ready(2));
+            let (received, signaled, has_input) = (ready(0), ready(1), ready(2));
             drop(fds);
             if signaled {
-                self.forward();
+                self.forward_signals();
             }
-            if typed {
+            if has_input {
                 self.read_input();
             }
-            if spoke {
-                if let Some(code) = self.hear(&mut payload)? {
+            if received {
+                if let Some(code) = self.receive(&mut payload)? {
                     return Ok(code);
                 }
             }
         }
     }
 
-    /// Signals for us are meant for what we stand for.
-    fn forward(&self) {
+    /// Forwards this process's signals to the builder.
+    fn forward_signals(&self) {
         while let Ok(Some(received)) = self.signals.next() {
             if received.meaning() == Meaning::Suspend {
-                // As a shell expects of a job: the build waits when its output is no longer taken.
+                // A shell expects that a job stops. The build then blocks on its output.
                 let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
             } else if received.number.0 == nix::sys::signal::Signal::SIGWINCH as i32 {
                 if let Some(size) = terminal_size() {
@@ -207,7 +213,7 @@ impl Conversation<'_> {
 
     fn send_input(&mut self, bytes: &[u8]) {
         self.wanted -= bytes.len();
-        // Where it has gone, reading tells.
+        // If the connection is closed, the next read reports it.
         let _ = write(&mut &self.stream, Kind::Input, bytes);
     }
 
@@ -216,10 +222,10 @@ impl Conversation<'_> {
         let _ = write(&mut &self.stream, Kind::InputEnd, &[]);
     }
 
-    fn hear(&mut self, payload: &mut Vec<u8>) -> Result<Option<u8>, ClientError> {
-        let gone = |problem: String| ClientError::Gone(problem);
-        let kind = read(&mut &self.stream, payload).map_err(|error| gone(error.to_string()))?;
-        let kind = kind.ok_or_else(|| gone("without an exit code".to_owned()))?;
+    fn receive(&mut self, payload: &mut Vec<u8>) -> Result<Option<u8>, ClientError> {
+        let closed = |problem: String| ClientError::Closed(problem);
+        let kind = read(&mut &self.stream, payload).map_err(|error| closed(error.to_string()))?;
+        let kind = kind.ok_or_else(|| closed("without an exit code".to_owned()))?;
         let written = match kind {
             Kind::Output => (self.output.write_all(payload)).and_then(|()| self.output.flush()),
             Kind::Error => self.errors.write_all(payload),
@@ -229,14 +235,16 @@ impl Conversation<'_> {
             Kind::Wanted => {
                 let more = payload.as_slice().try_into().map_or(0, u32::from_be_bytes);
                 self.wanted += usize::try_from(more).unwrap_or(0);
-                self.answer_given();
+                self.send_given_input();
                 Ok(())
             }
             Kind::Exit => return Ok(Some(payload.first().copied().unwrap_or(exit::INTERNAL))),
-            _ => Err(std::io::Error::other("a frame that only a client sends")),
+            _ => Err(std::io::Error::other(
+                "the builder sent a frame of a client",
+            )),
         };
         match written {
-            // As SIGPIPE would have ended Buildah itself.
+            // Buildah itself would end by SIGPIPE.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 Ok(Some(exit::from_signal(13)))
             }
@@ -248,8 +256,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// Input that we were given rather than have to read.
-    fn answer_given(&mut self) {
+    /// Sends input of [`Streams::input`], as far as the builder requested it.
+    fn send_given_input(&mut self) {
         if let (Some(mut given), false) = (self.input.take(), self.ended) {
             let count = given.len().min(self.wanted).min(CHUNK);
             let rest = given.split_off(count);
@@ -260,7 +268,7 @@ impl Conversation<'_> {
                 self.end_input();
             } else if self.wanted > 0 {
                 self.input = Some(rest);
-                self.answer_given();
+                self.send_given_input();
                 return;
             }
             self.input = Some(rest);

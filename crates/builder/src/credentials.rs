@@ -1,6 +1,6 @@
-//! Credentials for registries: the builder's own, and what the job logged in with.
+//! Credentials for registries: the builder's own, and those of the job's logins.
 //!
-//! A process of Buildah is given the one entry that it needs, never all, and a build none of the builder's.
+//! A pull or a push gets the one entry that it needs. A build gets no entry of the builder but that of its cache.
 //! Source: containers-auth.json(5).
 
 use std::collections::BTreeMap;
@@ -16,17 +16,17 @@ use zeroize::Zeroizing;
 use super::settings::Storage;
 use dockerfile::Reference;
 
-/// The most that an authfile written by `buildah login` may have, in bytes.
+/// The largest authfile of the job, in bytes.
 const LIMIT: usize = 256 * 1024;
 
-/// Entries by registry, or by registry and path.
+/// Entries by registry, or by registry and repository.
 #[derive(Default, Clone, Serialize, Deserialize)]
 struct Auths {
     #[serde(default)]
     auths: BTreeMap<String, Value>,
 }
 
-/// All credentials.
+/// All credentials of a builder.
 #[derive(Default)]
 pub struct Credentials {
     own: Auths,
@@ -39,30 +39,41 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The content of an authfile.
+/// The content of an authfile. It is overwritten when it is dropped.
 pub(crate) type Authfile = Zeroizing<Vec<u8>>;
 
-/// Whose entry it is.
+/// The owner of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// The builder's.
+    /// The builder.
     Builder,
-    /// The job's.
+    /// The job.
     Job,
 }
 
+/// An authfile that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthfileError {
+    /// It is too large.
+    #[error("the job's credentials take more than {} KiB", LIMIT / 1024)]
+    TooLarge,
+    /// It is not JSON of that form.
+    #[error("buildah left an invalid authfile")]
+    Invalid,
+}
+
 impl Credentials {
-    /// The builder's, from a `.dockerconfigjson`.
+    /// Reads the builder's credentials from the text of a `.dockerconfigjson`.
     ///
     /// # Errors
-    /// Line and column of the first fault; the content is never shown.
+    /// Line and column of the first error, from 1. The content is never shown.
     pub fn of_builder(text: &str) -> Result<Self, (usize, usize)> {
         let mut own: Auths =
             serde_json::from_str(text).map_err(|error| (error.line(), error.column()))?;
         own.auths = own
             .auths
             .into_iter()
-            .map(|(key, value)| (plain(&key), value))
+            .map(|(key, value)| (normalize_key(&key), value))
             .collect();
         Ok(Self {
             own,
@@ -70,13 +81,13 @@ impl Credentials {
         })
     }
 
-    /// For how many registries the builder has any.
+    /// Returns the number of the builder's entries.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.own.auths.len()
     }
 
-    /// Whose credentials a pull or a push of `reference` takes: the builder's before the job's.
+    /// Returns the owner of the entry for a pull or a push of `reference`. The builder's comes before the job's.
     #[must_use]
     pub(crate) fn owner(&self, reference: &Reference) -> Option<Owner> {
         if self.own.find(reference).is_some() {
@@ -85,14 +96,14 @@ impl Credentials {
         self.with_job(|job| job.find(reference).map(|_| Owner::Job))
     }
 
-    /// Whether a build may hold the credentials for this, its cache. With fuse-overlayfs, an image's name out of a base image
-    /// can have Buildah run a program of the job, and its policy cannot tell: the storage that it names is the builder's.
+    /// Whether a build may hold the credentials for its cache. With fuse-overlayfs, an image's name in a base image can make
+    /// Buildah run a program of the job. The build's policy.json cannot prevent that, because the name has the builder's storage.
     #[must_use]
     pub(crate) fn may_be_in_builds(&self, storage: &Storage, cache: &Reference) -> bool {
         !storage.mount_program || self.owner(cache) != Some(Owner::Builder)
     }
 
-    /// An authfile with the entry of each reference, and with no other.
+    /// Returns an authfile with the entry of each reference, and no other entry.
     #[must_use]
     pub(crate) fn for_references(&self, references: &[Reference]) -> Authfile {
         let mut chosen = Auths::default();
@@ -106,8 +117,8 @@ impl Credentials {
         chosen.file()
     }
 
-    /// What a build may have: the job's own, and the entries of these references, its cache. No key is more specific than
-    /// the name of a repository: none of the job's stands before one of these, nor do these open another repository.
+    /// Returns the authfile of a build: the job's entries, and those of these references, its cache. A repository's name is
+    /// the most specific key. So no entry of the job precedes one of these, and these open no other repository.
     #[must_use]
     pub(crate) fn for_build(&self, references: &[Reference]) -> Authfile {
         let mut chosen = self.with_job(|job| job.clone());
@@ -120,20 +131,20 @@ impl Credentials {
         chosen.file()
     }
 
-    /// An authfile with what the job logged in with.
+    /// Returns an authfile with the job's entries.
     #[must_use]
-    pub fn of_job(&self) -> Authfile {
+    pub(crate) fn of_job(&self) -> Authfile {
         self.with_job(|job| job.file())
     }
 
-    /// Takes over what `buildah login` or `logout` changed in `before`, which [`Credentials::of_job`] gave; another one may
-    /// have ended meanwhile.
+    /// Adopts the changes that `buildah login` or `logout` made to `before`, an authfile of [`Credentials::of_job`]. Changes of
+    /// a concurrent login are kept.
     ///
     /// # Errors
-    /// A sentence where it is no authfile.
-    pub(crate) fn change_job(&self, before: &[u8], file: &[u8]) -> Result<(), String> {
+    /// [`AuthfileError`] if `file` is invalid or too large.
+    pub(crate) fn change_job(&self, before: &[u8], file: &[u8]) -> Result<(), AuthfileError> {
         if file.len() > LIMIT {
-            return Err(too_much());
+            return Err(AuthfileError::TooLarge);
         }
         let before = Auths::read(before)?.auths;
         let mut after = Auths::read(file)?.auths;
@@ -143,9 +154,9 @@ impl Credentials {
             changed.auths.retain(|key, _| !gone(key));
             after.retain(|key, value| before.get(key) != Some(value));
             changed.auths.append(&mut after);
-            // Else nothing would fit any more, not even a logout.
+            // A larger file would also refuse every later change, even a logout.
             if changed.file().len() > LIMIT {
-                return Err(too_much());
+                return Err(AuthfileError::TooLarge);
             }
             *job = changed;
             Ok(())
@@ -157,35 +168,29 @@ impl Credentials {
     }
 }
 
-fn too_much() -> String {
-    format!("the job's credentials take more than {} KiB", LIMIT / 1024)
-}
-
-/// An authfile with one user name and password, for one reference alone.
+/// Returns an authfile with `creds` (`USER[:PASSWORD]`) for the registry of one reference.
 #[must_use]
-pub(crate) fn given(reference: &Reference, creds: &str) -> Authfile {
+pub(crate) fn authfile_with(reference: &Reference, creds: &str) -> Authfile {
     let mut auths = Auths::default();
     auths.auths.insert(reference.registry(), entry(creds));
     auths.file()
 }
 
 fn entry(creds: &str) -> Value {
-    let creds = Zeroizing::new(match creds.contains(':') {
-        true => creds.to_owned(),
-        false => format!("{creds}:"),
-    });
+    let colon = if creds.contains(':') { "" } else { ":" };
+    let creds = Zeroizing::new(format!("{creds}{colon}"));
     serde_json::json!({ "auth": STANDARD.encode(creds.as_bytes()) })
 }
 
-/// The same authfile with one user name and password for these repositories as well.
+/// Returns a copy of an authfile with `creds` (`USER[:PASSWORD]`) for these repositories as well.
 ///
 /// # Errors
-/// A sentence where it is no authfile.
-pub(crate) fn with_given(
+/// [`AuthfileError::Invalid`].
+pub(crate) fn add_entry(
     file: &Authfile,
     references: &[&Reference],
     creds: &str,
-) -> Result<Authfile, String> {
+) -> Result<Authfile, AuthfileError> {
     let mut auths = Auths::read(file)?;
     for reference in references {
         auths.auths.insert(reference.full(), entry(creds));
@@ -194,11 +199,11 @@ pub(crate) fn with_given(
 }
 
 impl Auths {
-    fn read(file: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(file).map_err(|_| "buildah left no authfile behind".to_owned())
+    fn read(file: &[u8]) -> Result<Self, AuthfileError> {
+        serde_json::from_slice(file).map_err(|_| AuthfileError::Invalid)
     }
 
-    /// The most specific entry: `host/a/b`, then `host/a`, then `host`.
+    /// Finds the most specific entry: `host/a/b`, then `host/a`, then `host`.
     fn find(&self, reference: &Reference) -> Option<&Value> {
         let full = reference.full();
         let mut key = full.as_str();
@@ -211,13 +216,13 @@ impl Auths {
     }
 
     fn file(&self) -> Authfile {
-        // Texts and maps of them cannot fail to serialize.
+        // Serializing maps of texts cannot fail.
         Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
-/// Docker writes some keys as URLs: `https://index.docker.io/v1/`.
-fn plain(key: &str) -> String {
+/// Shortens a key to a registry or repository. Docker writes some keys as URLs: `https://index.docker.io/v1/`.
+fn normalize_key(key: &str) -> String {
     let key = key
         .trim_start_matches("https://")
         .trim_start_matches("http://");
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_is_given_for_one_repository_and_the_most_specific() {
+    fn gives_the_most_specific_entry_of_a_repository() {
         let credentials = Credentials::of_builder(BUILDER).unwrap();
         let chosen = |text: &str| file(&credentials.for_references(&[reference(text)]));
         assert_eq!(
@@ -265,7 +270,7 @@ mod tests {
         assert!(!format!("{credentials:?}").contains("aHVi"));
     }
 
-    /// As `buildah login` does to an authfile.
+    /// Changes an authfile as `buildah login` does.
     fn login(file: &Authfile, key: &str) -> Vec<u8> {
         let mut auths = Auths::read(file).unwrap();
         let entry = serde_json::json!({ "auth": "am9i" });
@@ -274,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_jobs_own_never_stand_before_the_builders() {
+    fn builders_entries_precede_the_jobs() {
         let credentials = Credentials::of_builder(BUILDER).unwrap();
         for key in ["registry.example/team/app", "other.example"] {
             let before = credentials.of_job();
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!(owner("other.example/app"), Some(Owner::Job));
         assert_eq!(owner("third.example/app"), None);
         assert!(!file(&credentials.of_job()).contains("dGVhbQ=="));
-        // In a build, where the job's logins are too, the key of the cache is the builder's, and opens nothing else.
+        // In a build, beside the job's logins, the entry of the cache is the builder's and opens no other repository.
         let build = credentials.for_build(&[reference("registry.example/team/app")]);
         let build = Auths::read(&build).unwrap().auths;
         assert_eq!(build["registry.example/team/app"]["auth"], "dGVhbQ==");
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_at_once_are_all_kept() {
+    fn keeps_concurrent_logins() {
         let credentials = Credentials::default();
         let before = credentials.of_job();
         let files = ["a.example", "b.example"].map(|key| login(&before, key));
@@ -304,13 +309,13 @@ mod tests {
         }
         let both = credentials.of_job();
         assert!(file(&both).contains("a.example") && file(&both).contains("b.example"));
-        // A logout takes away what it names.
+        // A logout removes the entry that it names.
         credentials.change_job(&both, &files[0]).unwrap();
         assert_eq!(credentials.of_job().to_vec(), files[0]);
         assert!(credentials.change_job(&both, b"nonsense").is_err());
         let long = vec![b' '; LIMIT + 1];
         assert!(credentials.change_job(&both, &long).is_err());
-        // Two at once may be too much together, and the job can still log out.
+        // Two concurrent logins can be too large together. The job can still log out.
         let long = ["c", "d"].map(|key| login(&before, &key.repeat(LIMIT / 2)));
         credentials.change_job(&before, &long[0]).unwrap();
         let kept = credentials.of_job();
@@ -320,8 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn credentials_on_a_command_line_are_for_one_registry() {
-        let text = file(&given(&reference("a.example/b"), "user:password"));
+    fn creds_are_for_one_registry() {
+        let text = file(&authfile_with(&reference("a.example/b"), "user:password"));
         assert_eq!(
             text,
             r#"{"auths":{"a.example":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#

@@ -1,12 +1,12 @@
-//! The environment of Buildah in the builder: made from nothing but our own settings.
+//! Builds the environment of Buildah from the builder's settings.
 
 use std::path::Path;
 
 use super::settings::Settings;
 use linux::process::Identity;
 
-/// Of the container's own variables, those that Buildah has too.
-const KEPT: [&str; 8] = [
+/// The variables of the container that Buildah inherits.
+const INHERITED: [&str; 8] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "http_proxy",
@@ -17,8 +17,8 @@ const KEPT: [&str; 8] = [
     "NO_PROXY",
 ];
 
-/// What the container's own environment says of Buildah is not handed on.
-pub(super) fn of_buildah(settings: &Settings) -> Vec<(String, String)> {
+/// Returns the environment of Buildah. The container's own variables for Buildah are not passed on.
+pub(super) fn for_buildah(settings: &Settings) -> Vec<(String, String)> {
     let text = |path: &Path| path.display().to_string();
     let Identity { uid, gid } = Identity::filesystem();
     let mut environment = vec![
@@ -35,7 +35,7 @@ pub(super) fn of_buildah(settings: &Settings) -> Vec<(String, String)> {
             "XDG_RUNTIME_DIR".to_owned(),
             text(&settings.runtime_directory.join("home")),
         ),
-        // What Buildah says to itself once it is in a namespace: no second one is made, and storage is a user's own.
+        // Buildah sets these once it is in a user namespace. It then creates no other one, and uses rootless storage.
         (
             "_CONTAINERS_USERNS_CONFIGURED".to_owned(),
             "done".to_owned(),
@@ -49,6 +49,6 @@ pub(super) fn of_buildah(settings: &Settings) -> Vec<(String, String)> {
             value.to_string_lossy().into_owned(),
         )
     }));
-    environment.extend(std::env::vars().filter(|(name, _)| KEPT.contains(&name.as_str())));
+    environment.extend(std::env::vars().filter(|(name, _)| INHERITED.contains(&name.as_str())));
     environment
 }

@@ -1,29 +1,34 @@
-//! How RUN steps are isolated from Buildah around them: the strongest way that a trial proves.
+//! Chooses how RUN steps are isolated from Buildah: the strongest way that a probe proves.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use thiserror::Error;
 use tracing::info;
 
 use linux::probe::{self, Probe, ProbeResult};
 use linux::userns_probe;
 
-/// Generous: the trial takes some milliseconds.
+use super::command::FlagArgument;
+use super::error::OperationError;
+
+/// The longest that the probe of /proc may take. It usually takes some milliseconds.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Buildah's own names, `--isolation` in buildah-build(1).
+/// The values of `--isolation`, buildah-build(1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isolation {
-    /// A container of an OCI runtime.
+    /// An OCI runtime makes a container.
     Oci,
-    /// The same, as far as a runtime gets without root.
+    /// An OCI runtime makes a container, with the rights of a user.
     Rootless,
-    /// Another root directory, and nothing that hides processes.
+    /// chroot(2) alone. It does not hide processes.
     Chroot,
 }
 
 impl Isolation {
-    /// As Buildah names it.
+    /// Returns Buildah's name of it.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -33,20 +38,42 @@ impl Isolation {
         }
     }
 
-    /// What a build is given. Under chroot isolation, who may change the root directory leaves the image's: chroot(2),
-    /// NOTES. What is seen there is Buildah's own world, its storage and the job's logins.
-    pub(super) fn flags(self) -> &'static [&'static str] {
-        match self {
-            Self::Oci => &["--isolation=oci"],
-            Self::Rootless => &["--isolation=rootless"],
-            Self::Chroot => &["--isolation=chroot", "--cap-drop=CAP_SYS_CHROOT"],
+    /// Returns the flags of a build. A process with CAP_SYS_CHROOT can leave a changed root directory (chroot(2), NOTES).
+    /// It would then see Buildah's storage and the job's logins.
+    pub(super) fn flags(self) -> Vec<FlagArgument> {
+        let mut flags = vec![FlagArgument::new("isolation", self.name())];
+        if self == Self::Chroot {
+            flags.push(FlagArgument::new("cap-drop", "CAP_SYS_CHROOT"));
         }
+        flags
     }
 }
 
-/// Whether a container may have a /proc of its own, which all but chroot isolation need. Not so where parts of ours are
-/// masked, as in most pods.
-pub(super) fn own_proc() -> Result<(), String> {
+/// Why a probe failed.
+#[derive(Debug, Clone, Error)]
+pub(crate) enum ProbeError {
+    /// The kernel refused a system call.
+    #[error("{call}: {errno}")]
+    Refused {
+        /// The system call.
+        call: String,
+        /// Its errno.
+        errno: Errno,
+    },
+    /// The probe could not be carried out.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<OperationError> for ProbeError {
+    fn from(error: OperationError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Checks that a container can mount a /proc of its own. All isolations but chroot need that. It fails if parts of the
+/// builder's own /proc are masked, as in most pods.
+pub(super) fn probe_own_proc() -> Result<(), ProbeError> {
     let probe = Probe {
         name: userns_probe::PROC,
         arguments: Vec::new(),
@@ -57,21 +84,22 @@ pub(super) fn own_proc() -> Result<(), String> {
     match probe.run() {
         Ok(ProbeResult::Works) => Ok(()),
         Ok(ProbeResult::Refused { call, errno }) => {
-            Err(format!("{call}: {}", nix::errno::Errno::from_raw(errno)))
+            let errno = Errno::from_raw(errno);
+            Err(ProbeError::Refused { call, errno })
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(ProbeError::Failed(error.to_string())),
     }
 }
 
-/// What the trials have shown, once they are done.
+/// The isolation that the probes chose, once they are done.
 #[derive(Debug)]
-pub(super) struct Proof {
-    own_proc: Result<(), String>,
+pub(super) struct IsolationChoice {
+    own_proc: Result<(), ProbeError>,
     chosen: OnceLock<Isolation>,
 }
 
-impl Proof {
-    pub(super) fn new(own_proc: Result<(), String>) -> Self {
+impl IsolationChoice {
+    pub(super) fn new(own_proc: Result<(), ProbeError>) -> Self {
         Self {
             own_proc,
             chosen: OnceLock::new(),
@@ -82,10 +110,13 @@ impl Proof {
         self.chosen.get().copied()
     }
 
-    /// Tries, where nobody has yet; everybody else waits.
-    pub(super) fn of(&self, attempt: impl Fn(Isolation) -> Result<(), String>) -> Isolation {
+    /// Returns the chosen isolation. The first caller runs the probes; other callers wait for it.
+    pub(super) fn get_or_probe(
+        &self,
+        probe: impl Fn(Isolation) -> Result<(), ProbeError>,
+    ) -> Isolation {
         *self.chosen.get_or_init(|| {
-            let chosen = choose(self.own_proc.clone(), attempt);
+            let chosen = choose(&self.own_proc, probe);
             info!(isolation = chosen.name(), "RUN steps");
             chosen
         })
@@ -93,18 +124,18 @@ impl Proof {
 }
 
 fn choose(
-    own_proc: Result<(), String>,
-    attempt: impl Fn(Isolation) -> Result<(), String>,
+    own_proc: &Result<(), ProbeError>,
+    probe: impl Fn(Isolation) -> Result<(), ProbeError>,
 ) -> Isolation {
     if let Err(reason) = own_proc {
-        info!(reason, "isolation oci and rootless do not work here");
+        info!(%reason, "isolation oci and rootless do not work here");
         return Isolation::Chroot;
     }
     for isolation in [Isolation::Oci, Isolation::Rootless] {
-        match attempt(isolation) {
+        match probe(isolation) {
             Ok(()) => return isolation,
             Err(reason) => {
-                info!(isolation = isolation.name(), reason, "does not work here");
+                info!(isolation = isolation.name(), %reason, "does not work here");
             }
         }
     }
@@ -116,39 +147,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_strongest_that_works_is_chosen() {
+    fn chooses_the_strongest_that_works() {
         let works = |good: &'static [Isolation]| {
-            move |isolation| match good.contains(&isolation) {
-                true => Ok(()),
-                false => Err("no".to_owned()),
+            move |isolation| {
+                let failed = ProbeError::Failed("no".to_owned());
+                good.contains(&isolation).then_some(()).ok_or(failed)
             }
         };
+        let masked = Err(ProbeError::Failed("masked".to_owned()));
         let all = &[Isolation::Oci, Isolation::Rootless];
-        assert_eq!(choose(Ok(()), works(all)), Isolation::Oci);
+        assert_eq!(choose(&Ok(()), works(all)), Isolation::Oci);
         assert_eq!(
-            choose(Ok(()), works(&[Isolation::Rootless])),
+            choose(&Ok(()), works(&[Isolation::Rootless])),
             Isolation::Rootless
         );
-        assert_eq!(choose(Ok(()), works(&[])), Isolation::Chroot);
-        assert_eq!(
-            choose(Err("masked".to_owned()), works(all)),
-            Isolation::Chroot
-        );
+        assert_eq!(choose(&Ok(()), works(&[])), Isolation::Chroot);
+        assert_eq!(choose(&masked, works(all)), Isolation::Chroot);
     }
 
     #[test]
-    fn the_way_out_of_a_chroot_is_closed_where_there_is_one() {
-        let closed =
-            |isolation: Isolation| isolation.flags().contains(&"--cap-drop=CAP_SYS_CHROOT");
+    fn chroot_isolation_drops_cap_sys_chroot() {
+        let dropped = FlagArgument::new("cap-drop", "CAP_SYS_CHROOT");
+        let closed = |isolation: Isolation| isolation.flags().contains(&dropped);
         assert!(closed(Isolation::Chroot) && !closed(Isolation::Oci));
     }
 
     #[test]
-    fn trials_are_made_once() {
-        let proof = Proof::new(Ok(()));
-        assert_eq!(proof.known(), None);
-        assert_eq!(proof.of(|_| Ok(())), Isolation::Oci);
-        assert_eq!(proof.of(|_| panic!("a second time")), Isolation::Oci);
-        assert_eq!(proof.known(), Some(Isolation::Oci));
+    fn probes_run_once() {
+        let choice = IsolationChoice::new(Ok(()));
+        assert_eq!(choice.known(), None);
+        assert_eq!(choice.get_or_probe(|_| Ok(())), Isolation::Oci);
+        assert_eq!(
+            choice.get_or_probe(|_| panic!("a second time")),
+            Isolation::Oci
+        );
+        assert_eq!(choice.known(), Some(Isolation::Oci));
     }
 }

@@ -1,35 +1,38 @@
-//! Builds asked for in one container and done in another: the protocol, the client, and the builder.
+//! Builds that a job requests in the runner's container and that run in the builder's: the protocol, the client and the
+//! server.
 //!
-//! [`client`] is `buildah` in the runner's container. [`server`] is PID 1 of the builder's container: it takes clients, plans
-//! what each asks for, and runs Buildah in a [`sandbox`] of its own. What it is told comes as [`Settings`].
+//! [`client`] is `buildah` in the runner's container. [`server`] is PID 1 of the builder's container: it accepts clients,
+//! plans an operation for each, and runs Buildah in a [`sandbox`]. The caller configures it by [`Settings`].
 
+mod build_killer;
+mod builder_uid;
 mod children;
 pub mod client;
+mod command;
 mod credentials;
-mod door;
 mod environment;
 mod error;
+mod event_loop;
 mod flags;
-mod identity;
 mod isolation;
+mod listener;
 mod namespace;
 mod operation;
+mod operation_dir;
 mod paths;
+mod plan;
 mod policy;
 mod protocol;
-mod room;
+mod pty;
+mod rejected;
+mod relay;
 pub mod sandbox;
+mod semaphore;
 pub mod server;
 mod session;
 mod settings;
 mod state;
-mod stdio;
-mod sweeper;
-mod terminal;
-mod turns;
 mod variables;
-mod watch;
-mod work;
 
 pub use credentials::Credentials;
 pub use error::ServeError;

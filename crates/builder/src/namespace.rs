@@ -1,6 +1,6 @@
-//! All processes of one build, known by their user namespace: none can leave it, however it hides.
+//! Finds and kills all processes of one build by their user namespace. A process cannot leave it.
 //!
-//! Source: user_namespaces(7). Another one can only be made within it, and is found by those around it.
+//! A process in it can only create namespaces within it. Those are found by their parents. Source: user_namespaces(7).
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -12,56 +12,56 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tracing::warn;
 
-use super::children::Awaited;
+use super::children::FutureOrphan;
 use init::is_pid_1;
 use init::reap::Ended;
 use linux::{libc_ext, procfs};
 
-/// How long the kernel may take to carry out SIGKILL; longer only in uninterruptible sleep.
+/// The longest that a process may take to end after SIGKILL. Only an uninterruptible sleep takes longer.
 const DEATH: Duration = Duration::from_secs(10);
 
-/// A user namespace. It is held open, so that its number is not given to another one.
+/// A user namespace. An open descriptor keeps the kernel from reusing its inode number.
 #[derive(Debug)]
 pub(crate) struct Namespace {
-    number: u64,
-    _held: File,
-    /// Where code of the job runs in it, which may do all that it can to stay.
-    sweeper: Mutex<Option<Awaited>>,
+    inode: u64,
+    _file: File,
+    /// Present if code of the job runs in the namespace and may resist its end.
+    killer: Mutex<Option<FutureOrphan>>,
 }
 
 impl Namespace {
-    /// The namespace of process `pid`.
+    /// Opens the user namespace of process `pid`.
     ///
     /// # Errors
     /// As open(2) on `/proc/PID/ns/user`.
-    pub(crate) fn of(pid: i32, sweeper: Option<Awaited>) -> std::io::Result<Self> {
-        let held = File::open(link(pid))?;
-        let number = held.metadata()?.ino();
+    pub(crate) fn of(pid: i32, killer: Option<FutureOrphan>) -> std::io::Result<Self> {
+        let file = File::open(namespace_path(pid))?;
+        let inode = file.metadata()?.ino();
         Ok(Self {
-            number,
-            _held: held,
-            sweeper: Mutex::new(sweeper),
+            inode,
+            _file: file,
+            killer: Mutex::new(killer),
         })
     }
 
-    /// Kills every process in it, and waits until none is left.
+    /// Kills every process in it, and waits until all have ended.
     ///
     /// # Errors
-    /// The pids that are still there.
-    pub(crate) fn end(&self) -> Result<(), Vec<i32>> {
-        let sweeper = self.sweeper.lock();
-        if let Some(sweeper) = sweeper.unwrap_or_else(PoisonError::into_inner).take() {
-            self.kill_but(sweeper.pid);
-            if sweeper.end.recv_timeout(DEATH) != Ok(Ended::Exited(0)) {
-                end_all();
+    /// The pids that have not ended after 10 seconds.
+    pub(crate) fn kill_all(&self) -> Result<(), Vec<i32>> {
+        let killer = self.killer.lock();
+        if let Some(killer) = killer.unwrap_or_else(PoisonError::into_inner).take() {
+            self.kill_except(killer.pid);
+            if killer.end.recv_timeout(DEATH) != Ok(Ended::Exited(0)) {
+                kill_every_build();
             }
         }
         self.wait()
     }
 
-    /// Buildah is among them, and when it has gone, the sweeper ends what escaped us.
-    fn kill_but(&self, sweeper: i32) {
-        kill(self.processes().into_iter().filter(|pid| *pid != sweeper));
+    /// Kills Buildah among others. When Buildah has ended, the killer kills what this scan missed.
+    fn kill_except(&self, killer: i32) {
+        kill(self.processes().into_iter().filter(|pid| *pid != killer));
     }
 
     fn wait(&self) -> Result<(), Vec<i32>> {
@@ -82,27 +82,27 @@ impl Namespace {
     }
 
     fn processes(&self) -> Vec<i32> {
-        // Ours is that of most processes, and never within another.
-        let ours = std::fs::metadata("/proc/self/ns/user").map_or(0, |found| found.ino());
+        // Most processes are in PID 1's own namespace, which is never within a build's.
+        let own = std::fs::metadata("/proc/self/ns/user").map_or(0, |found| found.ino());
         let pids = procfs::pids().into_iter().flatten();
-        // A zombie has no namespaces any more.
+        // A zombie is in no namespace.
         pids.filter(|pid| {
-            let number = std::fs::metadata(link(*pid)).map_or(0, |found| found.ino());
-            number == self.number || (number != 0 && number != ours && self.is_around(*pid))
+            let inode = std::fs::metadata(namespace_path(*pid)).map_or(0, |found| found.ino());
+            inode == self.inode || (inode != 0 && inode != own && self.encloses(*pid))
         })
         .collect()
     }
 
     /// Whether the process is in a namespace within this one, at any depth.
-    fn is_around(&self, pid: i32) -> bool {
-        let Ok(mut inner) = File::open(link(pid)) else {
+    fn encloses(&self, pid: i32) -> bool {
+        let Ok(mut inner) = File::open(namespace_path(pid)) else {
             return false;
         };
         while let Ok(outer) = libc_ext::parent_namespace(&inner) {
             inner = outer.into();
             if inner
                 .metadata()
-                .is_ok_and(|found| found.ino() == self.number)
+                .is_ok_and(|found| found.ino() == self.inode)
             {
                 return true;
             }
@@ -118,15 +118,18 @@ fn kill(pids: impl Iterator<Item = i32>) {
     }
 }
 
-/// Nobody outlives its build, be it at the cost of the job's other builds: only a build's own code ends its sweeper.
-fn end_all() {
-    warn!("what a build left cannot be told from other builds: all of them are ended");
+/// Kills every process in the container, other builds included: that is safer than leaving one build's. It happens only if a
+/// build killed its own killer.
+fn kill_every_build() {
+    warn!(
+        "a build killed its build killer: kill all builds, because their processes cannot be distinguished"
+    );
     if is_pid_1() {
-        // There may be nobody.
+        // There may be no process.
         let _ = libc_ext::kill(-1, Signal::SIGKILL as i32);
     }
 }
 
-fn link(pid: i32) -> PathBuf {
+fn namespace_path(pid: i32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/ns/user"))
 }

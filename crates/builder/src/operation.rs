@@ -1,118 +1,186 @@
-//! One thing that the builder does for a job: a command line of Buildah, and all that it may see.
+//! One operation of the builder: a command line, and everything that it may see.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::credentials::{Authfile, Credentials};
+use super::command::BuildahCommand;
+use super::credentials::Authfile;
+use super::operation_dir::Medium;
 
-/// A path of the job that Buildah is given.
+/// A path of the job that an operation may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Input {
-    /// Relative to the workspace.
+pub(crate) struct Input {
+    /// The path relative to the workspace.
     pub relative: PathBuf,
-    /// Where Buildah finds it.
-    pub place: PathBuf,
-    /// Whether Buildah may write there.
+    /// Where the operation sees it.
+    pub mount_point: PathBuf,
+    /// Whether the operation may write there.
     pub writable: bool,
-    /// Whether programs in it may be run: RUN steps mount what is a context.
+    /// Whether programs in it may be executed. RUN steps mount a context.
     pub executable: bool,
 }
 
-/// A file that Buildah writes for the job.
+/// A file that an operation writes for the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Output {
-    /// Where Buildah writes it.
-    pub place: PathBuf,
-    /// Relative to the workspace.
+    /// Its name in the operation's own directory.
+    pub name: String,
+    /// The half of that directory that holds it.
+    pub medium: Medium,
+    /// The job's path, relative to the workspace.
     pub relative: PathBuf,
-    /// A file system to unpack into that directory, rather than a file.
+    /// Whether the file is an archive to unpack into that path.
     pub unpack: bool,
 }
 
 /// A private file that only this operation sees.
 #[derive(Debug)]
-pub(crate) struct Private {
-    /// Its name in the operation's own directory.
+pub(crate) struct PrivateFile {
+    /// Its name in the operation's own directory, in memory.
     pub name: String,
     /// Its content.
     pub content: Authfile,
 }
 
-/// Where standard input comes from.
+/// The standard input of an operation.
 #[derive(Debug, Default)]
 pub(crate) enum Stdin {
-    /// There is none.
+    /// It is empty.
     #[default]
     Nothing,
-    /// From the client.
+    /// It comes from the client.
     Client,
-    /// From us.
+    /// It is this content.
     Given(Authfile),
+}
+
+/// The standard output of an operation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    /// Text for the client. It is a terminal if the client has one.
+    #[default]
+    Text,
+    /// Bytes for the client, which must not pass a terminal.
+    Binary,
+    /// It goes to /dev/null.
+    Dropped,
+}
+
+/// The program that an operation executes.
+#[derive(Debug)]
+pub(crate) enum Program {
+    /// Buildah.
+    Buildah(BuildahCommand),
+    /// Another program of the builder's image.
+    Other {
+        /// Its name, found in PATH.
+        name: &'static str,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::Buildah(BuildahCommand::default())
+    }
+}
+
+impl Program {
+    /// Returns the name of the program.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Buildah(_) => "buildah",
+            Self::Other { name, .. } => name,
+        }
+    }
+
+    /// Returns the arguments of the program, without its name.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Buildah(command) => command.render(),
+            Self::Other { arguments, .. } => arguments.clone(),
+        }
+    }
+}
+
+/// What an operation may do, and what it needs for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grants {
+    /// It sees Buildah's storage.
+    pub storage: bool,
+    /// It executes RUN steps, so code of the job runs in it. All its processes are killed at its end.
+    pub run_steps: bool,
+    /// It waits for a permit first.
+    pub permit: bool,
+    /// It changes the job's credentials: its authfile is read back.
+    pub login: bool,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Self {
+            storage: true,
+            run_steps: false,
+            permit: false,
+            login: false,
+        }
+    }
 }
 
 /// Everything about one operation.
 #[derive(Debug, Default)]
 pub(crate) struct Operation {
-    /// Another program than Buildah.
-    pub program: Option<&'static str>,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// Whether it works on its own files alone, and the storage is not there for it.
-    pub storageless: bool,
-    /// The job's paths.
+    /// What it executes.
+    pub program: Program,
+    /// What it may do.
+    pub grants: Grants,
+    /// The job's paths that it sees.
     pub inputs: Vec<Input>,
-    /// A file of another operation's directory on the builder's volume, that directory's name before it; it is found at
-    /// [`Places::archive`].
+    /// A file on the volume, in another operation's directory: that directory's name and the file's. This operation sees
+    /// it at [`SandboxPaths::archive`].
     pub archive: Option<PathBuf>,
-    /// The job's files that come of it.
+    /// The files that it writes for the job.
     pub outputs: Vec<Output>,
-    /// Files of ours.
-    pub files: Vec<Private>,
-    /// Credentials.
+    /// Its private files.
+    pub files: Vec<PrivateFile>,
+    /// Its credentials.
     pub authfile: Authfile,
-    /// Standard input.
+    /// Its standard input.
     pub stdin: Stdin,
-    /// Whether standard output is data rather than text.
-    pub raw: bool,
-    /// Whether it has RUN steps.
-    pub builds: bool,
-    /// Whether it waits for its turn.
-    pub heavy: bool,
-    /// Whether the authfile comes back as the job's own credentials.
-    pub login: bool,
-    /// What has to be done first: pulls that need credentials which a build must not see.
+    /// Its standard output.
+    pub stdout: Stdout,
+    /// Operations that come first: pulls with credentials that a build must not see.
     pub before: Vec<Operation>,
 }
 
-impl Operation {
-    /// An operation with the job's own credentials only.
-    #[must_use]
-    pub(crate) fn with_job(credentials: &Credentials) -> Self {
-        Self {
-            authfile: credentials.of_job(),
-            ..Self::default()
-        }
-    }
-}
-
-/// Directories of an operation, as Buildah sees them.
+/// The directories of an operation, as its processes see them.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
-    /// The operation's own directory, in memory.
-    pub own: PathBuf,
-    /// The job's paths.
-    pub inputs: PathBuf,
-    /// The operation's own directory on the builder's volume, which is seen here too.
+pub(crate) struct SandboxPaths {
+    /// The operation's own directory in memory.
+    pub memory: PathBuf,
+    /// The operation's own directory on the builder's volume.
     pub disk: PathBuf,
-    /// The shared directory, of which Buildah sees only the context.
+    /// The directory beneath which the job's paths are mounted.
+    pub inputs: PathBuf,
+    /// The workspace. Only the context is visible in it.
     pub workspace: PathBuf,
 }
 
-impl Places {
-    /// Where an operation finds the file of another one that it was given.
+impl SandboxPaths {
+    /// Returns the path of the archive that comes from another operation.
     #[must_use]
     pub(crate) fn archive(&self) -> PathBuf {
         self.inputs.join("archive")
     }
+
+    /// Returns the path of the authfile.
+    #[must_use]
+    pub(crate) fn authfile(&self) -> PathBuf {
+        self.memory.join(AUTHFILE)
+    }
 }
+
+/// The name of the authfile in the operation's own directory.
+pub(crate) const AUTHFILE: &str = "auth.json";

@@ -1,6 +1,6 @@
-//! Paths of the job: resolved beneath the workspace, whatever the job swaps for a symlink meanwhile.
+//! Resolves paths of the job beneath the workspace, even while the job replaces directories by symlinks.
 //!
-//! Source: openat2(2), `RESOLVE_BENEATH` and `RESOLVE_NO_MAGICLINKS`. What was resolved is held as a descriptor.
+//! Source: openat2(2), `RESOLVE_BENEATH` and `RESOLVE_NO_MAGICLINKS`. A resolved path is held as a descriptor.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,10 +10,10 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 
-/// The most that is read of a file that is small by nature: a Containerfile, a secret.
-pub(crate) const SMALL: u64 = 4 * 1024 * 1024;
+/// The largest Containerfile, secret or other small file that is read, in bytes.
+pub(crate) const SMALL_FILE: u64 = 4 * 1024 * 1024;
 
-/// The directory that job and builder share.
+/// The directory that the job and the builder share, held open.
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Opens it.
+    /// Opens the directory `path`.
     ///
     /// # Errors
     /// As open(2).
@@ -34,60 +34,63 @@ impl Workspace {
         })
     }
 
-    /// A path of the job relative to the workspace; `..` and symlinks in it are the kernel's to resolve.
+    /// Returns a path of the job relative to the workspace. The kernel resolves `..` and symlinks in it later.
     ///
     /// # Errors
-    /// A sentence where it is none.
-    pub fn relative(&self, directory: &Path, path: &Path) -> std::result::Result<PathBuf, String> {
+    /// [`PathError::Outside`] if the path does not begin with the workspace's.
+    pub(crate) fn relative(
+        &self,
+        directory: &Path,
+        path: &Path,
+    ) -> std::result::Result<PathBuf, PathError> {
         let whole = directory.join(path);
         let plain: PathBuf = whole
             .components()
             .filter(|part| !matches!(part, Component::CurDir))
             .collect();
-        let beneath = plain.strip_prefix(&self.path).map_err(|_| {
-            format!(
-                "{} lies outside of {}, which is all that the builder shares with the job",
-                path.display(),
-                self.path.display()
-            )
-        })?;
-        Ok(match beneath.as_os_str().is_empty() {
-            true => PathBuf::from("."),
-            false => beneath.to_owned(),
-        })
+        let beneath = plain
+            .strip_prefix(&self.path)
+            .map_err(|_| PathError::Outside {
+                path: path.to_owned(),
+                workspace: self.path.clone(),
+            })?;
+        if beneath.as_os_str().is_empty() {
+            return Ok(PathBuf::from("."));
+        }
+        Ok(beneath.to_owned())
     }
 
     /// Resolves a path to a descriptor without access, open(2) `O_PATH`.
     ///
     /// # Errors
-    /// As openat2(2); `EXDEV` where it leads outside.
-    pub fn resolve(&self, relative: &Path) -> Result<OwnedFd> {
+    /// As openat2(2); `EXDEV` if the path leads out of the workspace.
+    pub(crate) fn resolve(&self, relative: &Path) -> Result<OwnedFd> {
         self.openat(relative, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
     }
 
-    /// Reads a small regular file whole.
+    /// Reads a whole regular file of at most [`SMALL_FILE`] bytes.
     ///
     /// # Errors
-    /// As openat2(2); `InvalidInput` where it is no regular file, or is too large.
-    pub fn read(&self, relative: &Path) -> Result<Vec<u8>> {
-        // Opening a fifo must not wait for its writer.
+    /// As openat2(2); `InvalidInput` if it is not a regular file or is too large.
+    pub(crate) fn read(&self, relative: &Path) -> Result<Vec<u8>> {
+        // Without O_NONBLOCK, open(2) of a FIFO waits for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = File::from(self.openat(relative, flags, Mode::empty())?);
         require_regular(&file)?;
         let mut content = Vec::new();
-        file.take(SMALL + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > SMALL {
-            let text = format!("it has more than {} MiB", SMALL >> 20);
+        file.take(SMALL_FILE + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > SMALL_FILE {
+            let text = format!("it has more than {} MiB", SMALL_FILE >> 20);
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         Ok(content)
     }
 
-    /// Opens a file for writing, made anew or emptied; a symlink in its place is not followed.
+    /// Creates a file, or opens it for writing and empties it. It does not follow a symlink.
     ///
     /// # Errors
-    /// As openat2(2); `InvalidInput` where it is no regular file.
-    pub fn create(&self, relative: &Path) -> Result<File> {
+    /// As openat2(2); `InvalidInput` if it is not a regular file.
+    pub(crate) fn create(&self, relative: &Path) -> Result<File> {
         let (parent, name) = self.parent(relative)?;
         let flags = OFlags::WRONLY
             | OFlags::CREATE
@@ -108,7 +111,7 @@ impl Workspace {
         Ok(file)
     }
 
-    /// Makes a directory, unless it is there.
+    /// Creates a directory, unless it exists.
     ///
     /// # Errors
     /// As openat2(2) and mkdirat(2).
@@ -123,7 +126,7 @@ impl Workspace {
         }
     }
 
-    /// The directory that holds a path's last component, and that component.
+    /// Returns the directory of the last component of a path, and that component.
     fn parent<'a>(&self, relative: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
         let name = relative
             .file_name()
@@ -138,7 +141,7 @@ impl Workspace {
 
     fn openat(&self, relative: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        // EAGAIN: something was renamed during the walk, and the kernel cannot tell whether it still is beneath.
+        // EAGAIN: a directory was renamed during the walk, so the kernel cannot prove that the path stays beneath.
         for _ in 0..100 {
             match openat2(&self.root, relative, flags, mode, resolve) {
                 Err(rustix::io::Errno::AGAIN) => {}
@@ -149,27 +152,60 @@ impl Workspace {
     }
 }
 
-/// Whatever else was opened in its place is closed again.
+/// Rejects an open file that is not a regular file.
 ///
 /// # Errors
-/// `InvalidInput` where it is no regular file.
+/// `InvalidInput`, or as fstat(2).
 pub(super) fn require_regular(file: &File) -> Result<()> {
     if file.metadata()?.is_file() {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        "it is not a regular file",
+    ))
 }
 
-/// What went wrong with a path, for the user.
-#[must_use]
-pub(crate) fn problem(path: &Path, error: &Error) -> String {
-    if error.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error()) {
-        return format!(
-            "{}: leads out of the workspace (`..`, or a symlink that is absolute), which is all that the builder shares with the job",
-            path.display()
-        );
+/// A path of the job that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PathError {
+    /// It does not begin with the workspace's path.
+    #[error(
+        "{} lies outside of {}; the builder shares only that directory with the job",
+        path.display(),
+        workspace.display()
+    )]
+    Outside {
+        /// The path.
+        path: PathBuf,
+        /// The workspace.
+        workspace: PathBuf,
+    },
+    /// It leaves the workspace on its way.
+    #[error(
+        "{}: leads out of the workspace (by `..`, or by an absolute symlink); the builder shares only the workspace with the job",
+        .0.display()
+    )]
+    LeadsOut(PathBuf),
+    /// The kernel refused it.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The kernel's error.
+        source: Error,
+    },
+}
+
+impl PathError {
+    /// Adds the path to an error of the kernel.
+    pub(crate) fn new(path: &Path, source: Error) -> Self {
+        let path = path.to_owned();
+        if source.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error()) {
+            return Self::LeadsOut(path);
+        }
+        Self::Io { path, source }
     }
-    format!("{}: {error}", path.display())
 }
 
 #[cfg(test)]
@@ -189,22 +225,28 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_taken_beneath_the_workspace_only() {
+    fn accepts_only_paths_beneath_the_workspace() {
         let (outer, workspace) = workspace();
         let root = outer.path().join("workspace");
         let relative = |path: &str| workspace.relative(&root.join("a"), Path::new(path));
         assert_eq!(relative("file").unwrap(), Path::new("a/file"));
         assert_eq!(relative("./b/../file").unwrap(), Path::new("a/b/../file"));
         assert_eq!(relative(&root.to_string_lossy()).unwrap(), Path::new("."));
-        assert!(relative("/etc/passwd").unwrap_err().contains("outside"));
+        assert!(
+            relative("/etc/passwd")
+                .unwrap_err()
+                .to_string()
+                .contains("outside")
+        );
         for path in ["../../secret", "b/../../../secret"] {
             let error = workspace.read(&relative(path).unwrap()).unwrap_err();
-            assert!(problem(Path::new(path), &error).contains("out of the workspace"));
+            let error = PathError::new(Path::new(path), error);
+            assert!(error.to_string().contains("out of the workspace"));
         }
     }
 
     #[test]
-    fn no_symlink_leads_outside_and_those_inside_are_followed() {
+    fn follows_symlinks_only_within_the_workspace() {
         let (outer, workspace) = workspace();
         let root = outer.path().join("workspace");
         symlink("../secret", root.join("up")).unwrap();
@@ -218,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn output_never_goes_through_a_symlink_and_never_waits() {
+    fn output_follows_no_symlink_and_never_blocks() {
         let (outer, workspace) = workspace();
         let root = outer.path().join("workspace");
         symlink("../secret", root.join("a/id")).unwrap();

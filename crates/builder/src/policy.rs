@@ -1,89 +1,111 @@
-//! What the builder does for a job: verbs and flags of Buildah as data, each flag with its reason.
+//! The commands of Buildah that the builder runs for a job, as data: verbs, flags, and the policy of each flag.
 //!
-//! What is not here does not exist; docs/builds.md is held to it.
+//! A command or a flag that is not here does not exist. The tables of docs/builds.md are generated from this data.
 
-mod building;
+mod build;
+mod dsl;
 mod images;
-mod missing;
-mod transfers;
-mod words;
+mod registry;
+mod unsupported;
 
-use super::flags::{Does, Flag, Takes};
-use building::BUILD;
+use super::flags::{Flag, FlagPolicy};
+use super::rejected::Rejected;
+use build::BUILD;
+use dsl::*;
 use images::*;
-pub(crate) use missing::MISSING;
-use transfers::*;
-use words::*;
+use pflag::FlagArity;
+use registry::*;
+pub(crate) use unsupported::UNSUPPORTED;
 
 /// One command of Buildah.
 #[derive(Debug)]
 pub(crate) struct Verb {
-    /// Its names.
+    /// All names of the command.
     pub names: &'static [&'static str],
-    /// Its flags.
+    /// The flags that exist besides [`COMMON`].
     pub flags: &'static [Flag],
-    /// What it does.
+    /// The kind of command, which decides how it is planned.
     pub action: Action,
 }
 
-/// What a verb is about, and so what is looked at.
+/// The kind of a command. It decides what the planner checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Builds.
+    /// A build.
     Build,
-    /// Sends an image away.
+    /// A push of an image.
     Push,
-    /// Sends a list of images away.
+    /// A push of a list of images.
     ManifestPush,
-    /// Fetches an image.
+    /// A pull of an image.
     Pull,
-    /// The job's own credentials.
+    /// A login with the job's own credentials.
     Login,
-    /// The same, away.
+    /// The removal of such a login.
     Logout,
-    /// Names images in the storage, which may have to be fetched.
+    /// A command whose positional arguments are names of images.
     Names,
-    /// Nothing that a job could abuse.
+    /// A command that only prints.
     Plain,
 }
+
 /// Flags before the verb.
 pub(crate) const GLOBAL: &[Flag] = &[
-    flag("help", Some('h'), Takes::Switch, Does::Pass(SPEAK)),
-    flag("version", Some('v'), Takes::Switch, Does::Pass(SPEAK)),
-    value("log-level", SPEAK),
+    flag(
+        "help",
+        Some('h'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    flag(
+        "version",
+        Some('v'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    value("log-level", PRINTING),
     refused("root", None, "the builder has one storage"),
     refused("runroot", None, "the builder has one storage"),
     refused(
         "storage-driver",
         None,
-        "the builder has chosen its driver by trial",
+        "the builder probes the drivers and chooses one",
     ),
     refused(
         "storage-opt",
         None,
         "an option of the storage can name a program to run",
     ),
-    refused("registries-conf", None, "the builder has its own"),
-    refused("registries-conf-dir", None, "the builder has its own"),
-    refused("short-name-alias-conf", None, "the builder has its own"),
+    refused("registries-conf", None, "the builder has its own file"),
+    refused("registries-conf-dir", None, "the builder has its own file"),
+    refused(
+        "short-name-alias-conf",
+        None,
+        "the builder has its own file",
+    ),
     refused(
         "default-mounts-file",
         None,
         "it would mount the builder's files into RUN steps",
     ),
-    refused("userns-uid-map", None, LOOSENS),
-    refused("userns-gid-map", None, LOOSENS),
+    refused("userns-uid-map", None, WEAKENS),
+    refused("userns-gid-map", None, WEAKENS),
     refused("cgroup-manager", None, LIMITS),
-    refused("cpu-profile", None, "it would write a file of the builder"),
+    refused("cpu-profile", None, "it would write a file in the builder"),
     refused(
         "memory-profile",
         None,
-        "it would write a file of the builder",
+        "it would write a file in the builder",
     ),
 ];
 
 /// Flags that every verb has.
-pub(crate) const COMMON: &[Flag] = &[flag("help", Some('h'), Takes::Switch, Does::Pass(SPEAK))];
+pub(crate) const COMMON: &[Flag] = &[flag(
+    "help",
+    Some('h'),
+    FlagArity::Switch,
+    FlagPolicy::Pass(PRINTING),
+)];
 
 const fn verb(names: &'static [&'static str], flags: &'static [Flag], action: Action) -> Verb {
     Verb {
@@ -121,8 +143,11 @@ pub(crate) const VERBS: &[Verb] = &[
     verb(&["info"], INFO, Action::Plain),
 ];
 
-/// The verb that a command line begins with, and what follows it; `None` where there is none at all.
-pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, String> {
+/// Returns the command that a command line begins with, and the arguments after it. Returns `None` for an empty line.
+///
+/// # Errors
+/// [`Rejected`] for a command that is not available or does not exist.
+pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])>, Rejected> {
     let Some(first) = words.first() else {
         return Ok(None);
     };
@@ -135,13 +160,13 @@ pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])
             return Ok(Some((verb, &words[2..])));
         }
     }
-    match MISSING.iter().find(|(name, ..)| name == first) {
-        Some((name, because, instead)) => Err(format!(
-            "buildah {name} is not available, because {because}; use {instead}"
-        )),
-        None => Err(format!(
-            "buildah {first} is no command that the builder knows; docs/builds.md lists them"
-        )),
+    match UNSUPPORTED.iter().find(|entry| entry.name == first) {
+        Some(entry) => Err(Rejected::UnsupportedVerb {
+            verb: entry.name,
+            reason: entry.because,
+            instead: entry.instead,
+        }),
+        None => Err(Rejected::UnknownVerb(first.clone())),
     }
 }
 
@@ -153,10 +178,10 @@ mod tests {
 
     fn row(flag: &Flag) -> String {
         let short = flag.short.map(|short| format!("`-{short}`, "));
-        let (what, why) = match flag.does {
-            Does::Pass(why) => ("passed on", why),
-            Does::Look(why) => ("looked at", why),
-            Does::Refuse(why) => ("not available", why),
+        let (what, why) = match flag.policy {
+            FlagPolicy::Pass(why) => ("passed on", why),
+            FlagPolicy::Check(why) => ("checked", why),
+            FlagPolicy::Refuse(why) => ("not available", why),
         };
         let long = flag.long;
         format!(
@@ -174,7 +199,7 @@ mod tests {
         text + &flags.iter().map(row).collect::<String>()
     }
 
-    /// Everything that the data says, as the page has it.
+    /// Returns all tables of the page.
     fn tables() -> String {
         let mut text = section("Flags before the command", GLOBAL);
         for verb in VERBS {
@@ -185,23 +210,34 @@ mod tests {
             text += &section(&names.join(", "), verb.flags);
         }
         text += "\n### Not available\n\n| command | because | use |\n|---|---|---|\n";
-        for (name, because, instead) in MISSING {
-            text += &format!("| `buildah {name}` | {because} | {instead} |\n");
+        for entry in UNSUPPORTED {
+            text += &format!(
+                "| `buildah {}` | {} | {} |\n",
+                entry.name, entry.because, entry.instead
+            );
         }
         text
     }
 
+    /// `BUILDS_PAGE=write cargo test -p builder the_page` writes the tables of docs/builds.md anew.
     #[test]
     fn the_page_says_what_the_data_says() {
         let tables = tables();
-        assert!(
-            PAGE.ends_with(&tables),
-            "the end of docs/builds.md must be:\n{tables}"
+        let (before, _) = PAGE.split_once("### Flags before the command").unwrap();
+        if std::env::var_os("BUILDS_PAGE").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/builds.md");
+            std::fs::write(path, format!("{before}{tables}")).unwrap();
+            return;
+        }
+        let written = &PAGE[before.len()..];
+        assert_eq!(
+            written, tables,
+            "BUILDS_PAGE=write writes docs/builds.md anew"
         );
     }
 
     #[test]
-    fn no_flag_stands_twice_in_a_table() {
+    fn every_flag_is_listed_once_in_a_table() {
         for flags in VERBS.iter().map(|verb| verb.flags).chain([GLOBAL]) {
             let mut names: Vec<String> = flags.iter().map(|flag| flag.long.to_owned()).collect();
             names.extend(flags.iter().filter_map(|flag| flag.short).map(String::from));

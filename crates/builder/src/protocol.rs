@@ -1,6 +1,6 @@
-//! What client and builder say to each other: frames of a kind, a length and a payload.
+//! The protocol between client and builder: frames of a kind, a length and a payload.
 //!
-//! Every length is bounded before anything is read, so that a peer costs no more than one frame of memory.
+//! Every length is checked before the payload is read. So a peer costs at most one frame of memory.
 
 mod bounded;
 
@@ -9,23 +9,25 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use serde::{Deserialize, Serialize};
 
-/// Builder and client of one major version understand each other.
+use super::rejected::Rejected;
+
+/// Builder and client must have the same major version.
 pub(crate) const MAJOR: u32 = 1;
-/// Counted up with each addition.
+/// Each addition to the protocol increases it.
 pub(crate) const MINOR: u32 = 0;
 
-/// The most that a frame of data carries, in bytes.
+/// The longest payload of a data frame, in bytes.
 pub(crate) const CHUNK: usize = 64 * 1024;
-/// The most that the greeting takes: the kernel's own limit for arguments is of this order.
+/// The longest greeting, in bytes. The kernel's limit for arguments is of this order.
 pub(crate) const GREETING: usize = 4 * 1024 * 1024;
-/// How much input may be under way, in bytes.
+/// The most input that a client may send before the builder requests more, in bytes.
 pub(crate) const WINDOW: u32 = 256 * 1024;
 
-/// What a frame is. Numbers are never given a second meaning.
+/// The kind of a frame. A number never gets a second meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// Client: who it is and what it wants, as JSON.
+    /// Client: its greeting, as JSON.
     Hello = 1,
     /// Client: standard input.
     Input = 2,
@@ -39,16 +41,16 @@ pub(crate) enum Kind {
     Output = 16,
     /// Builder: standard error.
     Error = 17,
-    /// Builder: a sentence of its own.
+    /// Builder: a message of its own for the user.
     Notice = 18,
-    /// Builder: so many more bytes of input are taken, four bytes.
+    /// Builder: the number of further bytes of input that it takes, four bytes.
     Wanted = 19,
     /// Builder: the exit code, one byte. The last frame.
     Exit = 20,
 }
 
 impl Kind {
-    fn of(number: u8) -> Option<Self> {
+    fn from_number(number: u8) -> Option<Self> {
         let all = [
             Self::Hello,
             Self::Input,
@@ -64,7 +66,7 @@ impl Kind {
         all.into_iter().find(|kind| *kind as u8 == number)
     }
 
-    /// The longest payload.
+    /// Returns the longest payload, in bytes.
     fn limit(self) -> usize {
         match self {
             Self::Hello => GREETING,
@@ -78,12 +80,12 @@ impl Kind {
 pub(crate) struct Hello {
     /// Major and minor version.
     pub version: (u32, u32),
-    /// Buildah's command line, without the program's name; bounded.
+    /// Buildah's command line without the program's name. Its length is bounded.
     #[serde(deserialize_with = "bounded::list")]
     pub arguments: Vec<String>,
     /// The client's working directory.
     pub directory: String,
-    /// Of its environment, what the command line names.
+    /// The variables of its environment that the command line names.
     #[serde(deserialize_with = "bounded::map")]
     pub environment: BTreeMap<String, String>,
     /// The size of its terminal, if standard output is one.
@@ -91,13 +93,13 @@ pub(crate) struct Hello {
     pub terminal: Option<Size>,
 }
 
-/// The only part of a greeting that every version has.
+/// The part of a greeting that every version has.
 #[derive(Deserialize)]
 struct Version {
     version: (u32, u32),
 }
 
-/// A terminal's size.
+/// The size of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Size {
     /// Rows.
@@ -107,14 +109,14 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// As a frame has it.
+    /// Returns the payload of a [`Kind::Resize`] frame.
     #[must_use]
     pub(crate) fn bytes(self) -> [u8; 4] {
         let ([a, b], [c, d]) = (self.rows.to_be_bytes(), self.columns.to_be_bytes());
         [a, b, c, d]
     }
 
-    /// From a frame.
+    /// Reads the payload of a [`Kind::Resize`] frame.
     #[must_use]
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
         let &[a, b, c, d] = payload else { return None };
@@ -125,7 +127,7 @@ impl Size {
     }
 }
 
-/// Writes one frame. Nobody else may write between its parts.
+/// Writes one frame. The caller must let no other thread write meanwhile.
 ///
 /// # Errors
 /// As write(2).
@@ -139,10 +141,10 @@ pub(crate) fn write(to: &mut impl Write, kind: Kind, payload: &[u8]) -> Result<(
     to.write_all(payload)
 }
 
-/// Reads one frame into `payload`; `None` where the peer has gone between two frames.
+/// Reads one frame into `payload`. Returns `None` if the peer closed the connection between two frames.
 ///
 /// # Errors
-/// As read(2); `InvalidData` for what is no frame, `UnexpectedEof` in the middle of one.
+/// As read(2); `InvalidData` for an invalid frame, `UnexpectedEof` if the connection closes within a frame.
 pub(crate) fn read(from: &mut impl Read, payload: &mut Vec<u8>) -> Result<Option<Kind>> {
     let mut number = [0];
     if from.read(&mut number)? == 0 {
@@ -150,14 +152,14 @@ pub(crate) fn read(from: &mut impl Read, payload: &mut Vec<u8>) -> Result<Option
     }
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
-    let kind =
-        Kind::of(number[0]).ok_or_else(|| bad(format!("no frame has number {}", number[0])))?;
+    let kind = Kind::from_number(number[0])
+        .ok_or_else(|| bad(format!("no frame has number {}", number[0])))?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
     if length > kind.limit() {
         return Err(bad(format!("{length} bytes are too many for {kind:?}")));
     }
     payload.clear();
-    // What was announced is not yet there: memory grows with what arrives.
+    // Memory grows with the bytes that arrive, not with the announced length.
     from.by_ref().take(length as u64).read_to_end(payload)?;
     if payload.len() < length {
         return Err(ErrorKind::UnexpectedEof.into());
@@ -170,22 +172,20 @@ fn bad(problem: String) -> Error {
 }
 
 impl Hello {
-    /// From a frame's payload.
+    /// Reads a frame's payload.
     ///
     /// # Errors
-    /// A sentence for the user: another version, or no greeting at all.
-    pub(crate) fn read(payload: &[u8]) -> std::result::Result<Self, String> {
-        let spoken: Version = serde_json::from_slice(payload)
-            .map_err(|_| "this is no greeting of a build client".to_owned())?;
-        let (major, minor) = spoken.version;
-        if major != MAJOR {
-            return Err(format!(
-                "the client speaks version {major}.{minor} of the build protocol and the builder {MAJOR}.{MINOR}: \
-                 take the runner and the builder image of one release"
-            ));
+    /// [`Rejected`] for another version or an invalid greeting.
+    pub(crate) fn read(payload: &[u8]) -> std::result::Result<Self, Rejected> {
+        let Version { version } =
+            serde_json::from_slice(payload).map_err(|_| Rejected::NotAClient)?;
+        if version.0 != MAJOR {
+            return Err(Rejected::Version {
+                client: version,
+                builder: (MAJOR, MINOR),
+            });
         }
-        serde_json::from_slice(payload)
-            .map_err(|error| format!("the greeting cannot be understood: {error}"))
+        serde_json::from_slice(payload).map_err(Rejected::Greeting)
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read() {
+    fn reads_written_frames() {
         let mut wire = Vec::new();
         write(&mut wire, Kind::Output, b"one").unwrap();
         write(&mut wire, Kind::Exit, &[7]).unwrap();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_frames_are_errors_and_cost_no_memory() {
+    fn rejects_malformed_frames_without_using_memory() {
         let mut payload = Vec::new();
         for (wire, kind) in [
             (&[99, 0, 0, 0, 0][..], ErrorKind::InvalidData),
@@ -223,8 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn another_major_version_gets_a_clear_sentence() {
-        let text = Hello::read(br#"{"version":[2,5],"something":"else"}"#).unwrap_err();
+    fn rejects_another_major_version() {
+        let text = Hello::read(br#"{"version":[2,5],"something":"else"}"#)
+            .unwrap_err()
+            .to_string();
         assert!(
             text.contains("2.5") && text.contains("one release"),
             "{text}"
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_size_survives_the_wire() {
+    fn reads_written_terminal_sizes() {
         let size = Size {
             rows: 24,
             columns: 300,

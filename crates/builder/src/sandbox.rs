@@ -1,44 +1,50 @@
-//! The child's side of an operation: what Buildah must not see is not there, and cannot be brought back.
+//! The child's side of an operation: it hides what Buildah must not see, and executes Buildah.
 //!
-//! Two user namespaces in each other: in the first the mounts are made, in the second, where Buildah runs, they are
-//! locked, mount_namespaces(7). Whatever a Containerfile makes Buildah do, the builder's credentials, the socket and the
-//! job's other files are not in its world.
+//! It nests two user namespaces. The mounts are made in the first one. Buildah runs in the second one, where those mounts
+//! are locked: mount_namespaces(7). So no Containerfile can make Buildah reach the builder's credentials, the socket or the
+//! job's other files.
 
+mod mounts;
+mod nested_userns;
+
+use std::convert::Infallible;
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, create_dir_all};
-use std::io::{Read, Stdin};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::fs::create_dir_all;
+use std::io::{self, Stdin};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use nix::fcntl::OFlag;
-use nix::libc;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::{Pid, setsid};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use serde::{Deserialize, Serialize};
 
+use super::error::SandboxError;
 use super::operation::Input;
-use super::paths::{Workspace, problem};
-use super::{room, sweeper};
+use super::paths::{PathError, Workspace};
+use super::{build_killer, operation_dir};
 use linux::handshake::{Handshake, ProbeResult};
-use linux::{fork, idmap, libc_ext, userns};
+use linux::userns;
+use mounts::{DATA, READ_ONLY, bind_at, mount_tmpfs, restrict, rights};
 use report::exit;
 
-/// The name of the child on our hidden command line.
+/// The name of the child on the supervisor's hidden command line.
 pub const NAME: &str = "sandbox";
-/// The message of the child once Buildah is about to start, before the sweeper's pid and a newline. Then the child waits for
-/// the second `go` of the [`Handshake`].
-pub const INSIDE: &str = "inside ";
+/// The child sends it before Buildah starts, followed by the killer's pid (0 without one). Then it waits for the second `go`
+/// of the [`Handshake`].
+pub(crate) const INSIDE: &str = "inside ";
+/// The child sends it before the reason if it cannot execute the program.
+pub(crate) const FAILED: &str = "failed: ";
+/// The name of the spec in the operation's own directory.
+pub(crate) const SPEC: &str = "spec.json";
 
-/// All that the child has to know. It lies in the operation's own directory.
+/// Everything that the child needs. It reads this from the operation's own directory.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Plan {
-    /// The program.
+pub(crate) struct Spec {
+    /// The program, found in PATH.
     pub program: String,
     /// Its arguments.
     pub arguments: Vec<String>,
@@ -46,275 +52,180 @@ pub struct Plan {
     pub environment: Vec<(String, String)>,
     /// The job's paths.
     pub inputs: Vec<Input>,
-    /// A file of another operation, beneath the directory that holds those of all, and its place.
+    /// A file in another operation's directory on the volume, and where this operation sees it.
     pub archive: Option<(PathBuf, PathBuf)>,
-    /// The shared directory.
+    /// The workspace.
     pub workspace: PathBuf,
-    /// Our private directory, of which only parts stay.
+    /// The builder's private directory. Only parts of it stay visible.
     pub runtime: PathBuf,
     /// The builder's volume.
     pub volume: PathBuf,
-    /// Whether the volume is seen at all, but for the operation's own directory.
+    /// Whether the storage on the volume is visible.
     pub storage: bool,
     /// The name of the operation's own directories, in memory and on the volume.
-    pub room: String,
-    /// Where Buildah finds the first of them.
-    pub own_place: PathBuf,
-    /// Where Buildah finds the second.
-    pub disk_place: PathBuf,
-    /// Whether code of the job runs in it, and all that is left of it has to be ended.
-    pub swept: bool,
-    /// Directories that become empty.
+    pub operation: String,
+    /// Where Buildah sees the one in memory.
+    pub memory_path: PathBuf,
+    /// Where Buildah sees the one on the volume.
+    pub disk_path: PathBuf,
+    /// Whether code of the job runs in it. Then a killer kills what is left at its end.
+    pub has_killer: bool,
+    /// Directories that are hidden by empty ones.
     pub hidden: Vec<PathBuf>,
-    /// Whether standard output is a terminal of its own.
+    /// Whether standard output is a terminal, which becomes the controlling one.
     pub terminal: bool,
+    /// Whether standard output goes to /dev/null.
+    pub drop_output: bool,
 }
 
-/// The child: hides, shows, and becomes the program. Returns only where that failed.
+/// Runs the child: it prepares the mounts and executes the program of the spec in the directory `arguments[0]`. It returns
+/// an exit code only if that fails.
 #[must_use]
 pub fn child(arguments: &[OsString]) -> u8 {
-    // What PID 1 blocks is not Buildah's business.
+    // Buildah must not inherit the signals that PID 1 blocks.
     let _ = SigSet::empty().thread_set_mask();
-    let done = match userns::enter_with(&parent()) {
-        Ok(()) => arguments
-            .first()
-            .ok_or_else(|| "no plan".to_owned())
-            .and_then(|path| run(Path::new(path))),
-        Err(verdict) => Err(refused(&verdict)),
-    };
-    let Err(problem) = done;
-    // PID 1 may have gone.
-    let _ = parent().send(&format!("failed: {}\n", problem.replace('\n', " ")));
+    let Err(error) = enter(arguments);
+    // PID 1 may have ended.
+    let reason = error.to_string().replace('\n', " ");
+    let _ = parent().send(&format!("{FAILED}{reason}\n"));
     exit::INTERNAL
 }
 
-fn run(directory: &Path) -> Result<std::convert::Infallible, String> {
-    let plan = std::fs::read(directory.join("plan.json")).map_err(|error| error.to_string())?;
-    let plan: Plan = serde_json::from_slice(&plan).map_err(|error| error.to_string())?;
-    prepare(&plan)?;
-    let sweeper = plan.swept.then(sweeper::start).transpose()?;
-    enter_second()?;
-    let sweeper = sweeper.map_or(0, Pid::as_raw);
-    let line = format!("{INSIDE}{sweeper}\n");
-    (parent().send(&line))
-        .and_then(|()| parent().wait_for_go())
-        .map_err(|error| error.to_string())?;
-    if plan.terminal {
-        nix::unistd::setsid().map_err(|errno| format!("setsid: {errno}"))?;
-        rustix::process::ioctl_tiocsctty(std::io::stdout())
-            .map_err(|errno| format!("TIOCSCTTY: {errno}"))?;
+fn enter(arguments: &[OsString]) -> Result<Infallible, SandboxError> {
+    userns::enter_with(&parent()).map_err(|verdict| refused(&verdict))?;
+    let directory = arguments.first().ok_or(SandboxError::NoDirectory)?;
+    run(Path::new(directory))
+}
+
+fn refused(verdict: &ProbeResult) -> SandboxError {
+    match verdict {
+        ProbeResult::Refused { call, errno } => SandboxError::Call {
+            call: call.clone(),
+            source: io::Error::from_raw_os_error(*errno),
+        },
+        ProbeResult::Works => SandboxError::NoDirectory,
     }
-    let error = Command::new(&plan.program)
-        .args(&plan.arguments)
+}
+
+fn run(directory: &Path) -> Result<Infallible, SandboxError> {
+    let spec = std::fs::read(directory.join(SPEC)).map_err(SandboxError::call(SPEC))?;
+    let spec: Spec = serde_json::from_slice(&spec).map_err(SandboxError::call(SPEC))?;
+    prepare_mounts(&spec)?;
+    let killer = spec.has_killer.then(build_killer::start).transpose()?;
+    nested_userns::enter()?;
+    wait_for_go(killer).map_err(SandboxError::call("handshake"))?;
+    let mut command = Command::new(&spec.program);
+    if spec.terminal {
+        setsid().map_err(SandboxError::call("setsid"))?;
+        rustix::process::ioctl_tiocsctty(io::stdout())
+            .map_err(SandboxError::call("ioctl(TIOCSCTTY)"))?;
+    }
+    if spec.drop_output {
+        command.stdout(Stdio::null());
+    }
+    let error = command
+        .args(&spec.arguments)
         .env_clear()
-        .envs(plan.environment)
+        .envs(spec.environment)
         .current_dir("/")
         .exec();
-    Err(format!("exec({}): {error}", plan.program))
+    Err(SandboxError::call(format!("exec({})", spec.program))(error))
 }
 
-/// Standard input is a socket whose other end PID 1 has, so it is written to as well.
+fn wait_for_go(killer: Option<Pid>) -> io::Result<()> {
+    let killer = killer.map_or(0, Pid::as_raw);
+    parent().send(&format!("{INSIDE}{killer}\n"))?;
+    parent().wait_for_go()
+}
+
+/// Returns the connection to PID 1. The standard input is a socket, so it is written to as well.
 fn parent() -> Handshake<Stdin, Stdin> {
-    Handshake::new(std::io::stdin(), std::io::stdin())
+    Handshake::new(io::stdin(), io::stdin())
 }
 
-fn prepare(plan: &Plan) -> Result<(), String> {
-    let workspace =
-        Workspace::open(&plan.workspace).map_err(|error| problem(&plan.workspace, &error))?;
-    let mut inputs = Vec::new();
-    for input in &plan.inputs {
-        let found = workspace.resolve(&input.relative);
-        let found =
-            found.map_err(|error| problem(&plan.workspace.join(&input.relative), &error))?;
-        inputs.push((input, found));
+/// The directories and files that stay visible, opened before the rest is hidden.
+struct Visible<'a> {
+    inputs: Vec<(&'a Input, OwnedFd)>,
+    containers: OwnedFd,
+    run_root: OwnedFd,
+    memory: OwnedFd,
+    disk: OwnedFd,
+    archive: Option<(OwnedFd, &'a Path)>,
+}
+
+impl<'a> Visible<'a> {
+    fn open(spec: &'a Spec) -> Result<Self, SandboxError> {
+        let at = |path: &Path, error| PathError::new(path, error);
+        let workspace =
+            Workspace::open(&spec.workspace).map_err(|error| at(&spec.workspace, error))?;
+        let resolve = |input: &'a Input| {
+            let resolved = workspace.resolve(&input.relative);
+            let path = spec.workspace.join(&input.relative);
+            Ok((input, resolved.map_err(|error| at(&path, error))?))
+        };
+        let inputs: Result<_, SandboxError> = spec.inputs.iter().map(resolve).collect();
+        let name = Path::new(&spec.operation);
+        let archive = spec.archive.as_ref();
+        let archive = archive.map(|(file, path)| {
+            let file = open_operation(&spec.volume, file)?;
+            Ok::<_, SandboxError>((file, path.as_path()))
+        });
+        Ok(Self {
+            inputs: inputs?,
+            containers: open(&spec.runtime.join("containers"))?,
+            run_root: open(&spec.runtime.join("containers/run"))?,
+            memory: open_operation(&spec.runtime, name)?,
+            disk: open_operation(&spec.volume, name)?,
+            archive: archive.transpose()?,
+        })
     }
-    let containers = open(&plan.runtime.join("containers"))?;
-    let run_root = open(&plan.runtime.join("containers/run"))?;
-    let room = Path::new(&plan.room);
-    let own = operation(&plan.runtime, room)?;
-    let disk = operation(&plan.volume, room)?;
-    let archive = plan.archive.as_ref();
-    let archive =
-        archive.map(|(file, place)| Ok::<_, String>((operation(&plan.volume, file)?, place)));
-    let archive = archive.transpose()?;
-    for path in plan.hidden.iter().chain([&plan.workspace, &plan.runtime]) {
+}
+
+fn prepare_mounts(spec: &Spec) -> Result<(), SandboxError> {
+    let visible = Visible::open(spec)?;
+    for path in spec.hidden.iter().chain([&spec.workspace, &spec.runtime]) {
         if path.is_dir() {
-            mount_memory(path)?;
+            mount_tmpfs(path)?;
         }
     }
-    // What other operations write is nobody's to see or to plant.
-    match plan.storage {
-        true => mount_memory(&plan.volume.join(room::PARENT))?,
-        false => mount_memory(&plan.volume)?,
+    // Hide other operations' directories: this one must neither read nor write them.
+    if spec.storage {
+        mount_tmpfs(&spec.volume.join(operation_dir::PARENT))?;
+    } else {
+        mount_tmpfs(&spec.volume)?;
     }
-    // What configures the next operation is nobody's to change in this one.
-    show(&containers, &plan.runtime.join("containers"))?;
-    restrict(&plan.runtime.join("containers"), READ_ONLY | DATA)?;
-    show(&run_root, &plan.runtime.join("containers/run"))?;
-    show(&own, &plan.own_place)?;
-    restrict(&plan.own_place, DATA)?;
-    show(&disk, &plan.disk_place)?;
-    if let Some((found, place)) = &archive {
-        show(found, place)?;
-        restrict(place, READ_ONLY | DATA)?;
+    // Read-only, because these files configure later operations as well.
+    let containers = spec.runtime.join("containers");
+    bind_at(&visible.containers, &containers)?;
+    restrict(&containers, READ_ONLY | DATA)?;
+    bind_at(&visible.run_root, &containers.join("run"))?;
+    bind_at(&visible.memory, &spec.memory_path)?;
+    restrict(&spec.memory_path, DATA)?;
+    bind_at(&visible.disk, &spec.disk_path)?;
+    if let Some((file, path)) = &visible.archive {
+        bind_at(file, path)?;
+        restrict(path, READ_ONLY | DATA)?;
     }
-    let home = plan.runtime.join("home/.config");
+    let home = spec.runtime.join("home/.config");
     create_dir_all(&home)
-        .and_then(|()| symlink(plan.runtime.join("containers"), home.join("containers")))
-        .map_err(|error| format!("{}: {error}", home.display()))?;
-    for (input, found) in &inputs {
-        show(found, &input.place)?;
-        restrict(&input.place, rights(input))?;
+        .and_then(|()| symlink(&containers, home.join("containers")))
+        .map_err(SandboxError::at(&home))?;
+    for (input, file) in &visible.inputs {
+        bind_at(file, &input.mount_point)?;
+        restrict(&input.mount_point, rights(input))?;
     }
     Ok(())
 }
 
-fn open(path: &Path) -> Result<OwnedFd, String> {
-    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| format!("{}: {errno}", path.display()))
+fn open(path: &Path) -> Result<OwnedFd, SandboxError> {
+    openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(SandboxError::at(path))
 }
 
-/// What belongs to an operation, in memory or on the volume; no symlink leads anywhere else.
-fn operation(side: &Path, path: &Path) -> Result<OwnedFd, String> {
-    let path = Path::new(room::PARENT).join(path);
+/// Opens a file or directory of an operation beneath `parent`, without following symlinks.
+fn open_operation(parent: &Path, path: &Path) -> Result<OwnedFd, SandboxError> {
+    let path = Path::new(operation_dir::PARENT).join(path);
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    openat2(open(side)?, &path, flags, Mode::empty(), resolve)
-        .map_err(|errno| format!("{}: {errno}", side.join(&path).display()))
-}
-
-fn mount_memory(path: &Path) -> Result<(), String> {
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(
-        Some("tmpfs"),
-        path,
-        Some("tmpfs"),
-        flags,
-        Some("mode=0700,size=16m"),
-    )
-    .map_err(|errno| format!("mount(tmpfs, {}): {errno}", path.display()))
-}
-
-/// Makes what a descriptor holds appear at `place`, which lies in memory that is ours alone.
-fn show(what: &OwnedFd, place: &Path) -> Result<(), String> {
-    let at = |error: std::io::Error| format!("{}: {error}", place.display());
-    let parent = place.parent().unwrap_or(place);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(parent)
-        .map_err(at)?;
-    let kind = rustix::fs::fstat(what)
-        .map_err(|errno| at(errno.into()))?
-        .st_mode;
-    if rustix::fs::FileType::from_raw_mode(kind) == rustix::fs::FileType::Directory {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(place)
-            .map_err(at)?;
-    } else {
-        File::create(place).map_err(at)?;
-    }
-    let source = format!("/proc/self/fd/{}", what.as_raw_fd());
-    bind(Path::new(&source), place, MsFlags::MS_BIND)
-}
-
-const READ_ONLY: MsFlags = MsFlags::MS_RDONLY;
-/// No device or setuid program is taken from there.
-const TREE: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
-/// No program at all.
-const DATA: MsFlags = TREE.union(MsFlags::MS_NOEXEC);
-
-/// A context is mounted into RUN steps, which may well run a script of it; nothing else of the job's is.
-fn rights(input: &Input) -> MsFlags {
-    let kind = if input.executable { TREE } else { DATA };
-    match input.writable {
-        true => kind,
-        false => kind | READ_ONLY,
-    }
-}
-
-/// Takes rights from a mount. Those that it lacks already are locked, and have to be said again.
-fn restrict(place: &Path, flags: MsFlags) -> Result<(), String> {
-    let now = rustix::fs::statvfs(place)
-        .map_err(|errno| format!("statvfs({}): {errno}", place.display()))?;
-    let now = MsFlags::from_bits_truncate(now.f_flag.bits() as libc::c_ulong) & (READ_ONLY | DATA);
-    let how = MsFlags::MS_BIND | MsFlags::MS_REMOUNT;
-    bind(Path::new("none"), place, how | flags | now)
-}
-
-fn bind(source: &Path, place: &Path, flags: MsFlags) -> Result<(), String> {
-    mount(Some(source), place, None::<&str>, flags, None::<&str>)
-        .map_err(|errno| format!("mount({}, bind): {errno}", place.display()))
-}
-
-/// The second pair of namespaces: mounts that come from the first cannot be changed in it.
-fn enter_second() -> Result<(), String> {
-    let said = |what: &'static str| move |error: std::io::Error| format!("{what}: {error}");
-    let (waiting, sign) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("pipe: {errno}"))?;
-    let null = File::options().write(true).open("/dev/null");
-    let null = null.map_err(said("/dev/null"))?;
-    let us = std::process::id();
-    let stdio = [waiting.as_fd(), null.as_fd(), null.as_fd()];
-    let helper = fork::fork_and_run(stdio, || map(us)).map_err(said("fork"))?;
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
-        .map_err(|errno| format!("unshare(CLONE_NEWUSER|CLONE_NEWNS), the second: {errno}"))?;
-    // Closing its input is the sign.
-    drop(sign);
-    match libc_ext::wait(helper) {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!(
-            "the maps of the second namespace: {}",
-            std::io::Error::from_raw_os_error(libc::WEXITSTATUS(status))
-        )),
-        Err(errno) => Err(format!("waitpid: {errno}")),
-    }
-}
-
-/// The helper, from the first namespace: maps the ids of the process, each to itself, once the standard input is closed.
-/// Gives errno(3).
-fn map(pid: u32) -> u8 {
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
-    for kind in [idmap::IdType::User, idmap::IdType::Group] {
-        let current = std::fs::read_to_string(kind.map_file("self")).unwrap_or_default();
-        let text: String = idmap::parse_map(&current)
-            .iter()
-            .map(|line| format!("{} {} {}\n", line.inside, line.inside, line.count))
-            .collect();
-        if let Err(error) = std::fs::write(kind.map_file(&pid.to_string()), text) {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            return u8::try_from(errno).unwrap_or(u8::MAX);
-        }
-    }
-    0
-}
-
-fn refused(verdict: &ProbeResult) -> String {
-    match verdict {
-        ProbeResult::Refused { call, errno } => {
-            format!("{call}: {}", nix::errno::Errno::from_raw(*errno))
-        }
-        ProbeResult::Works => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_run_from_contexts_alone_and_nothing_of_the_jobs_is_written_but_an_output() {
-        let flags = |executable, writable| {
-            rights(&Input {
-                relative: "x".into(),
-                place: "/x".into(),
-                writable,
-                executable,
-            })
-        };
-        assert_eq!(flags(true, false), TREE | READ_ONLY);
-        assert_eq!(flags(false, false), DATA | READ_ONLY);
-        assert_eq!(flags(false, true), DATA);
-    }
+    openat2(open(parent)?, &path, flags, Mode::empty(), resolve)
+        .map_err(SandboxError::at(&parent.join(&path)))
 }

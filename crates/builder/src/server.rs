@@ -1,4 +1,4 @@
-//! The builder from its first client to its wipe: PID 1 of its container, once its storage is there.
+//! Runs the builder from its first client to its wipe. It is PID 1 of its container, and its storage exists already.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use tracing::{info, warn};
 
 use super::credentials::Credentials;
 use super::error::ServeError;
-use super::isolation::Proof;
+use super::isolation::IsolationChoice;
+use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
-use super::room::Rooms;
-use super::session::trial;
+use super::semaphore::Semaphore;
+use super::session::isolation_probe;
 use super::settings::Settings;
 use super::state::Builder;
-use super::turns::Turns;
-use super::{environment, identity, isolation, watch};
+use super::{builder_uid, environment, event_loop, isolation};
 use dockerfile::Reference;
 use init::signals::Signals;
 use init::{is_pid_1, survivors};
@@ -26,20 +26,20 @@ use report::{Reason, Report, Step};
 /// How serving ended.
 #[derive(Debug)]
 pub struct Served {
-    /// What happened, but for [`Served::error`].
+    /// The report of the run. The caller adds [`Served::error`].
     pub report: Report,
-    /// Why it ended, where it was not asked to.
+    /// The error that ended it, if it was not SIGTERM.
     pub error: Option<ServeError>,
 }
 
-/// Makes this process fit to be the builder: blocks all signals, takes the user that no build has, and hides from others.
-/// Comes before anything is made, so that files belong to that user.
+/// Prepares this process: it blocks all signals, takes a uid that no build has, and hides from other processes. Call it
+/// before creating files, so that they belong to that uid. `client_uid` is the uid of the job.
 ///
 /// # Errors
-/// [`ServeError`] where the kernel refuses.
-pub fn take_over(client_uid: u32) -> Result<Signals, ServeError> {
+/// [`ServeError`] if the kernel refuses a step.
+pub fn prepare_process(client_uid: u32) -> Result<Signals, ServeError> {
     let signals = Signals::block().map_err(ServeError::kernel("signals cannot be read"))?;
-    identity::take(client_uid)?;
+    builder_uid::assume(client_uid)?;
     process::set_undumpable().map_err(ServeError::kernel("prctl(PR_SET_DUMPABLE)"))?;
     if !is_pid_1() {
         process::become_subreaper().map_err(ServeError::kernel("prctl(PR_SET_CHILD_SUBREAPER)"))?;
@@ -47,8 +47,8 @@ pub fn take_over(client_uid: u32) -> Result<Signals, ServeError> {
     Ok(signals)
 }
 
-/// Serves until SIGTERM, then ends what runs and wipes what it left. The report's exit code is 0, or
-/// [`report::exit::WIPE`] where something is left; that of an error is the caller's to choose.
+/// Serves until SIGTERM, then kills running builds and wipes their files. The report's exit code is 0, or
+/// [`report::exit::WIPE`] if files are left. The caller chooses the exit code of an error.
 #[must_use]
 pub fn serve(
     settings: Settings,
@@ -61,7 +61,7 @@ pub fn serve(
         Err(error) => Some(error),
         Ok(builder) => {
             let builder = Arc::new(builder);
-            let served = watch::until_asked(signals, &builder);
+            let served = event_loop::run(signals, &builder);
             report.isolation = builder
                 .isolation
                 .known()
@@ -73,27 +73,27 @@ pub fn serve(
     Served { report, error }
 }
 
-/// Nobody is let in any more, what runs is ended, and what it left is wiped. The workspace is the job's, which may still
-/// run where the end was not asked for.
+/// Closes the socket, kills running builds and wipes their files. It wipes the workspace only after SIGTERM, because the job
+/// may still run otherwise.
 fn end(
     settings: &Settings,
     served: Result<(), ServeError>,
     report: &mut Report,
 ) -> Result<(), ServeError> {
     process::raise_nofile_limit();
-    // A client finds nobody, rather than somebody who does not answer.
+    // Remove the socket first: new clients then fail to connect instead of hanging.
     let _ = std::fs::remove_file(&settings.socket);
     let survivors = survivors::end_all(Some(settings.termination_grace_period));
     if !survivors.remaining.is_empty() {
         warn!(
             processes = survivors.remaining.join(", "),
-            "could not be ended"
+            "could not be killed"
         );
     }
     let own = [settings.runtime_directory.clone(), settings.volume.clone()];
     match served {
         Ok(()) => {
-            report.message = Some("asked to end by SIGTERM".to_owned());
+            report.message = Some("ended by SIGTERM".to_owned());
             let also = settings.also_wipe.iter().cloned();
             let all = own.into_iter().chain([settings.workspace.clone()]);
             wipe_all(settings, &all.chain(also).collect::<Vec<_>>(), report);
@@ -121,9 +121,9 @@ fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
     for leftover in &wiped.leftovers {
         warn!("left behind: {leftover}");
     }
-    let left = wiped.leftover_count > 0;
+    let has_leftovers = wiped.leftover_count > 0;
     report.wiped = Some(wiped);
-    if left {
+    if has_leftovers {
         report.reason = Reason::Leftovers;
         report.exit_code = report::exit::WIPE;
     }
@@ -134,8 +134,8 @@ fn prepare(
     workspace: Workspace,
     credentials: Credentials,
 ) -> Result<Builder, ServeError> {
-    let rooms = Rooms::prepare(&settings.runtime_directory, &settings.volume);
-    let rooms = rooms.map_err(ServeError::kernel(
+    let operation_dirs = OperationDirs::prepare(&settings.runtime_directory, &settings.volume);
+    let operation_dirs = operation_dirs.map_err(ServeError::kernel(
         "the directories of operations, beneath runtime_directory and builder.volume",
     ))?;
     info!(registries = credentials.count(), "registry credentials");
@@ -143,19 +143,19 @@ fn prepare(
     let cache = cache.and_then(|cache| Reference::parse(cache).ok());
     if cache.is_some_and(|cache| !credentials.may_be_in_builds(&settings.storage, &cache)) {
         warn!(
-            "builder.cache is left out: with fuse-overlayfs, a build could show its credentials to the job"
+            "builder.cache is not used: with fuse-overlayfs, a build could give its credentials to the job"
         );
     }
     Ok(Builder {
         workspace,
         credentials,
         children: Arc::default(),
-        environment: environment::of_buildah(&settings),
-        turns: Turns::new(settings.parallel.max(1)),
-        rooms,
+        environment: environment::for_buildah(&settings),
+        permits: Semaphore::new(settings.parallel.max(1)),
+        operation_dirs,
         clients: AtomicUsize::new(0),
-        isolation: Proof::new(isolation::own_proc()),
-        attempt: trial::run,
+        isolation: IsolationChoice::new(isolation::probe_own_proc()),
+        probe: isolation_probe::run,
         settings,
     })
 }

@@ -1,8 +1,8 @@
-//! One client: its greeting, its turn, its operation, and its end, whichever comes first.
+//! One client: its greeting, its permit, its operation and its exit code.
 
-mod deliver;
-mod perform;
-pub(super) mod trial;
+mod execute;
+pub(super) mod isolation_probe;
+mod outputs;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -11,76 +11,77 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::operation::Places;
+use super::error::{OperationError, ServeError};
+use super::operation::{Operation, SandboxPaths};
+use super::operation_dir::OperationDir;
+use super::plan::Planner;
 use super::protocol::{Hello, Kind, read};
-use super::room::Room;
+use super::rejected::Rejected;
+use super::relay::{self, Connection};
+use super::semaphore::Permit;
 use super::state::Builder;
-use super::stdio::{self, Link};
-use super::work::Planner;
 use report::exit;
 
-/// How long a client may take to say what it wants.
+/// The longest that a client may take to send its greeting.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// Serves one client to its end.
+/// Serves one client until it has its exit code or closes the connection.
 pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
-    let Ok(link) = Link::of(&stream) else { return };
+    let Ok(connection) = Connection::new(&stream) else {
+        return;
+    };
     let hello = match greeting(&mut stream) {
         Ok(hello) => hello,
-        Err(problem) => {
-            link.refuse(&problem, exit::USAGE);
+        Err(error) => {
+            connection.refuse(&error.to_string(), exit::USAGE);
             return;
         }
     };
-    let link = Arc::new(link);
-    let reader = match link.follow(stream) {
+    let connection = Arc::new(connection);
+    let reader = match connection.spawn_reader(stream) {
         Ok(reader) => reader,
         Err(error) => {
-            link.refuse(
-                &format!("the builder has no thread to listen with: {error}"),
-                exit::INTERNAL,
-            );
+            let text = format!("the builder cannot start a thread: {error}");
+            connection.refuse(&text, exit::INTERNAL);
             return;
         }
     };
-    let code = match Session::new(builder, &link, &hello).run() {
+    let code = match Session::new(builder, &connection, &hello).run() {
         Ok(code) => code,
-        Err(problem) => {
-            info!(problem, "refused");
-            link.refuse(&problem, stdio::REFUSED);
+        Err(error) => {
+            info!(%error, "refused");
+            connection.refuse(&error.to_string(), relay::REFUSED);
             0
         }
     };
-    link.end(code);
+    connection.close(code);
     drop(reader);
 }
 
-fn greeting(stream: &mut UnixStream) -> Result<Hello, String> {
+fn greeting(stream: &mut UnixStream) -> Result<Hello, Rejected> {
     let mut payload = Vec::new();
-    let mut patient = Until {
+    let mut reader = UntilDeadline {
         stream,
-        end: Instant::now() + GREETING,
+        deadline: Instant::now() + GREETING,
     };
-    match read(&mut patient, &mut payload) {
-        Ok(Some(Kind::Hello)) => {}
-        Ok(_) => return Err("a client greets first".to_owned()),
-        Err(error) => return Err(format!("no greeting: {error}")),
+    match read(&mut reader, &mut payload).map_err(Rejected::Unreadable)? {
+        Some(Kind::Hello) => {}
+        _ => return Err(Rejected::NoGreeting),
     }
-    stream
-        .set_read_timeout(None)
-        .map_err(|error| error.to_string())?;
+    let unlimited = stream.set_read_timeout(None);
+    unlimited.map_err(Rejected::Unreadable)?;
     Hello::read(&payload)
 }
 
-/// A stream that is read until a certain time, be it in drops.
-struct Until<'a> {
+/// Reads a stream until a deadline, even if the peer sends single bytes.
+struct UntilDeadline<'a> {
     stream: &'a mut UnixStream,
-    end: Instant,
+    deadline: Instant,
 }
 
-impl Read for Until<'_> {
+impl Read for UntilDeadline<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.end.saturating_duration_since(Instant::now());
+        let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
@@ -91,74 +92,77 @@ impl Read for Until<'_> {
 
 struct Session<'a> {
     builder: &'a Arc<Builder>,
-    link: &'a Arc<Link>,
+    connection: &'a Arc<Connection>,
     hello: &'a Hello,
-    places: Places,
+    paths: SandboxPaths,
 }
 
 impl<'a> Session<'a> {
-    fn new(builder: &'a Arc<Builder>, link: &'a Arc<Link>, hello: &'a Hello) -> Self {
+    fn new(builder: &'a Arc<Builder>, connection: &'a Arc<Connection>, hello: &'a Hello) -> Self {
         let runtime = &builder.settings.runtime_directory;
-        let places = Places {
-            own: runtime.join("job"),
-            inputs: runtime.join("in"),
+        let paths = SandboxPaths {
+            memory: runtime.join("job"),
             disk: runtime.join("disk"),
+            inputs: runtime.join("in"),
             workspace: builder.settings.workspace.clone(),
         };
         Self {
             builder,
-            link,
+            connection,
             hello,
-            places,
+            paths,
         }
     }
 
-    fn room(&self) -> Result<Room, String> {
-        let made = self.builder.rooms.make();
-        made.map_err(|error| format!("the builder's private directories: {error}"))
+    fn new_directory(&self) -> Result<OperationDir, ServeError> {
+        let created = self.builder.operation_dirs.create();
+        created.map_err(ServeError::kernel("the builder's private directories"))
     }
 
-    fn run(&self) -> Result<u8, String> {
-        let operation = Planner {
-            settings: &self.builder.settings,
-            workspace: &self.builder.workspace,
-            credentials: &self.builder.credentials,
-            places: &self.places,
-            hello: self.hello,
-        }
-        .plan(&mut || self.link.input_whole());
-        // What was read of a Containerfile until a signal came is not worth a complaint.
-        if let Some(code) = self.link.interrupted() {
+    fn run(&self) -> Result<u8, OperationError> {
+        let planned = self.plan();
+        // A signal ends the input early. Errors in what was read until then do not matter.
+        if let Some(code) = self.connection.interrupted() {
             return Ok(code);
         }
-        let mut operation = operation?;
-        let turn = operation.heavy.then(|| {
-            self.builder.turns.take(
-                |waiting| {
-                    self.link.notice(&format!(
-                        "waiting for one of {waiting} operations that run already"
-                    ));
-                },
-                || self.link.gone() || self.link.interrupted().is_some(),
-            )
-        });
-        if operation.builds {
-            let flags = self.builder.isolation().flags();
-            let flags = flags.iter().map(ToString::to_string);
-            operation.arguments.splice(1..1, flags);
-        }
+        let operation = planned?;
+        let permit = operation.grants.permit.then(|| self.wait_for_permit());
         for before in &operation.before {
-            let code = self.perform(&self.room()?, before)?;
+            let code = self.execute(&self.new_directory()?, before)?;
             if code != 0 {
                 return Ok(code);
             }
         }
-        let room = self.room()?;
-        let code = self.perform(&room, &operation)?;
-        drop(turn);
+        let directory = self.new_directory()?;
+        let code = self.execute(&directory, &operation)?;
+        drop(permit);
         if code == 0 {
-            self.deliver(&operation, &room)?;
+            self.copy_outputs(&operation, &directory)?;
         }
         Ok(code)
+    }
+
+    fn plan(&self) -> Result<Operation, Rejected> {
+        let planner = Planner {
+            settings: &self.builder.settings,
+            workspace: &self.builder.workspace,
+            credentials: &self.builder.credentials,
+            paths: &self.paths,
+            isolation: self.builder.isolation(),
+            hello: self.hello,
+        };
+        planner.plan(&mut || self.connection.read_all_input())
+    }
+
+    /// Waits for a permit. Returns `None` if the client closed the connection or sent a signal.
+    fn wait_for_permit(&self) -> Option<Permit<'_>> {
+        self.builder.permits.acquire(
+            |permits| {
+                self.connection.notice(&format!(
+                    "waiting for one of {permits} operations that run already"
+                ));
+            },
+            || self.connection.is_closed() || self.connection.interrupted().is_some(),
+        )
     }
 }

@@ -1,55 +1,55 @@
-//! What the builder is told by who starts it: the part of the configuration that it reads, and the storage it was given.
+//! The settings of the builder: the part of the configuration that it reads, and its storage.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How to build.
+/// The settings of a builder.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The socket, in a volume that both containers mount.
     pub socket: PathBuf,
-    /// The builder's own volume: layers, and what a build writes while it runs.
+    /// The builder's own volume. It holds layers and the temporary files of builds.
     pub volume: PathBuf,
-    /// The directory that job and builder share.
+    /// The directory that the job and the builder share.
     pub workspace: PathBuf,
-    /// Directories that are wiped at the end too.
+    /// Further directories to wipe at the end.
     pub also_wipe: Vec<PathBuf>,
     /// The private directory, in memory.
     pub runtime_directory: PathBuf,
-    /// Where the secrets are mounted; no process of Buildah sees it.
+    /// The directory of the staged secrets. No process of Buildah sees it.
     pub secrets_directory: PathBuf,
     /// The user id of the job, as the builder sees it.
     pub client_uid: u32,
-    /// How many builds, pulls and pushes run at once; the rest wait.
+    /// The number of builds, pulls and pushes that run at the same time, at least 1. The others wait.
     pub parallel: u32,
-    /// A repository that keeps layers from one pod to the next.
+    /// `REGISTRY/REPOSITORY` that keeps layers from one pod to the next.
     pub cache: Option<String>,
-    /// Whether builds of this pod's job write to it as well.
+    /// Whether builds also write to the cache.
     pub cache_write: bool,
-    /// `REGISTRY/REPOSITORY` that may be pushed to, where `*` stands for any text.
+    /// Patterns of the form `REGISTRY/REPOSITORY` to which the job may push. `*` matches any text.
     pub push_allow: Vec<String>,
-    /// Registries, by host and port, whose certificates are not verified.
+    /// Registries of the form `HOST[:PORT]`. Their certificates are not verified.
     pub insecure_registries: Vec<String>,
-    /// The pod's grace period.
+    /// The pod's grace period, `terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
-    /// The longest that the wipe at the end may take.
+    /// The longest time that the wipe at the end may take.
     pub wipe_budget: Duration,
-    /// Where layers lie.
+    /// Buildah's storage.
     pub storage: Storage,
 }
 
-/// Buildah's storage, which is there already.
+/// Buildah's storage. It exists before the builder starts.
 #[derive(Debug, Clone)]
 pub struct Storage {
-    /// The driver, by Buildah's own name.
+    /// The driver's name, containers-storage.conf(5).
     pub driver: &'static str,
-    /// Whether a program mounts the layers rather than the kernel.
+    /// Whether a program (fuse-overlayfs) mounts the layers instead of the kernel.
     pub mount_program: bool,
-    /// The directory of the layers.
+    /// The directory of the image layers.
     pub graph_root: PathBuf,
-    /// TMPDIR of Buildah.
+    /// Buildah's TMPDIR.
     pub temporary: PathBuf,
-    /// What points Buildah at its files.
+    /// Variables with the paths of Buildah's configuration files.
     pub environment: Vec<(OsString, OsString)>,
 }

@@ -1,4 +1,4 @@
-//! What all sessions share.
+//! The state that all sessions share.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicUsize;
 
 use super::children::Children;
 use super::credentials::Credentials;
-use super::isolation::{Isolation, Proof};
+use super::isolation::{Isolation, IsolationChoice, ProbeError};
+use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
-use super::room::Rooms;
+use super::semaphore::Semaphore;
 use super::settings::Settings;
-use super::turns::Turns;
 
-/// Tries a way to isolate RUN steps; the reason where it does not work.
-pub(super) type Attempt = fn(&Arc<Builder>, Isolation) -> Result<(), String>;
+/// Probes an isolation of RUN steps.
+pub(super) type ProbeFn = fn(&Arc<Builder>, Isolation) -> Result<(), ProbeError>;
 
-/// What all sessions share.
+/// One builder.
 #[derive(Debug)]
 pub(super) struct Builder {
     pub(super) settings: Settings,
@@ -23,22 +23,22 @@ pub(super) struct Builder {
     pub(super) credentials: Credentials,
     pub(super) children: Arc<Children>,
     pub(super) environment: Vec<(String, String)>,
-    pub(super) turns: Turns,
-    pub(super) rooms: Rooms,
+    pub(super) permits: Semaphore,
+    pub(super) operation_dirs: OperationDirs,
     pub(super) clients: AtomicUsize,
-    pub(super) isolation: Proof,
-    /// Given rather than called by name: the attempt is a session, and a session asks for the isolation.
-    pub(super) attempt: Attempt,
+    pub(super) isolation: IsolationChoice,
+    /// A pointer rather than a call: the probe is a session, and sessions use this module.
+    pub(super) probe: ProbeFn,
 }
 
 impl Builder {
-    /// How RUN steps are isolated: who asks first waits for the trials.
+    /// Returns the isolation of RUN steps. The first caller runs the probes.
     pub(super) fn isolation(self: &Arc<Self>) -> Isolation {
         self.isolation
-            .of(|isolation| (self.attempt)(self, isolation))
+            .get_or_probe(|isolation| (self.probe)(self, isolation))
     }
 
-    /// What no process of Buildah sees.
+    /// Returns the directories that no process of Buildah sees.
     pub(super) fn hidden(&self) -> Vec<PathBuf> {
         let socket = self.settings.socket.parent().unwrap_or(Path::new("/"));
         vec![self.settings.secrets_directory.clone(), socket.to_owned()]

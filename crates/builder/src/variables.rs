@@ -1,14 +1,16 @@
-//! Which of the job's variables a command line is about: no other one leaves the job's container.
+//! Selects the job's variables that a command line names. No other variable leaves the job's container.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::flags::parse;
 use super::policy::{Action, COMMON, GLOBAL, find};
+use super::rejected::Rejected;
+use pflag::StopAt;
 
-/// Settings of Buildah's that a job may have in its environment: variable, flag.
+/// Settings of Buildah that a job may have in its environment: the variable and its flag.
 pub(super) const SETTINGS: &[(&str, &str)] =
     &[("BUILDAH_LAYERS", "layers"), ("BUILDAH_FORMAT", "format")];
-/// Variables of the job that a build has too.
+/// Variables of the job that its builds also have.
 pub(super) const PROXIES: &[&str] = &[
     "http_proxy",
     "https_proxy",
@@ -19,30 +21,50 @@ pub(super) const PROXIES: &[&str] = &[
     "FTP_PROXY",
     "NO_PROXY",
 ];
-/// Where the job's ssh-agent listens.
+/// The variable with the socket of the job's ssh-agent.
 pub(super) const AGENT: &str = "SSH_AUTH_SOCK";
 
-/// Of all variables, those that the builder needs for this command line.
-pub(super) fn wanted(
+/// How the names of a command line's variables are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variables {
+    /// The client reads the flags of the command line.
+    FromFlags,
+    /// The caller has read the flags and has put the values into the arguments. Nothing is read a second time.
+    InArguments,
+}
+
+/// Selects the variables that the builder needs for this command line.
+pub(super) fn select(
     arguments: &[String],
+    variables: Variables,
     all: impl Iterator<Item = (String, String)>,
 ) -> BTreeMap<String, String> {
-    // What cannot be understood is refused by the builder too.
-    let names = names(arguments).unwrap_or_default();
+    let names = match variables {
+        // The builder refuses a command line that cannot be parsed, so it needs no variables for it.
+        Variables::FromFlags => names(arguments).unwrap_or_default(),
+        Variables::InArguments if arguments.first().is_some_and(|verb| verb == "build") => {
+            of_every_build().map(str::to_owned).collect()
+        }
+        Variables::InArguments => BTreeSet::new(),
+    };
     all.filter(|(name, _)| names.contains(name)).collect()
 }
 
-fn names(arguments: &[String]) -> Result<BTreeSet<String>, String> {
-    let globals = parse(&[GLOBAL], arguments, true)?;
+fn of_every_build() -> impl Iterator<Item = &'static str> {
+    let settings = SETTINGS.iter().map(|(variable, _)| *variable);
+    settings.chain(PROXIES.iter().copied())
+}
+
+fn names(arguments: &[String]) -> Result<BTreeSet<String>, Rejected> {
+    let globals = parse(&[GLOBAL], arguments, StopAt::FirstPositional)?;
     let Some((verb, rest)) = find(&globals.positional)? else {
         return Ok(BTreeSet::new());
     };
     if verb.action != Action::Build {
         return Ok(BTreeSet::new());
     }
-    let parsed = parse(&[verb.flags, COMMON], rest, false)?;
-    let settings = SETTINGS.iter().map(|(variable, _)| *variable);
-    let mut names: BTreeSet<&str> = settings.chain(PROXIES.iter().copied()).collect();
+    let parsed = parse(&[verb.flags, COMMON], rest, StopAt::End)?;
+    let mut names: BTreeSet<&str> = of_every_build().collect();
     if parsed.values("ssh").next().is_some() {
         names.insert(AGENT);
     }
@@ -52,21 +74,21 @@ fn names(arguments: &[String]) -> Result<BTreeSet<String>, String> {
     names.extend(
         parsed
             .values("secret")
-            .filter_map(|given| Secret::of(given).variable()),
+            .filter_map(|given| SecretFlag::parse(given).variable()),
     );
     Ok(names.into_iter().map(str::to_owned).collect())
 }
 
-/// The value of `--secret`, taken apart.
-pub(super) struct Secret<'a> {
+/// The parts of the value of `--secret`.
+pub(super) struct SecretFlag<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) file: Option<&'a str>,
     env: Option<&'a str>,
     kind: Option<&'a str>,
 }
 
-impl<'a> Secret<'a> {
-    pub(super) fn of(given: &'a str) -> Self {
+impl<'a> SecretFlag<'a> {
+    pub(super) fn parse(given: &'a str) -> Self {
         let part = |names: &[&str]| {
             let mut parts = given.split(',').filter_map(|part| part.split_once('='));
             let found = parts.find(|(name, _)| names.contains(&name.trim()));
@@ -80,7 +102,7 @@ impl<'a> Secret<'a> {
         }
     }
 
-    /// The variable that may hold it: the one named, or where no file is named the one of its id.
+    /// Returns the variable that may hold it: the named one, or without a file the one of its id.
     pub(super) fn variable(&self) -> Option<&'a str> {
         self.env.or(match (self.file, self.kind) {
             (None, None | Some("env")) => self.id,
@@ -94,14 +116,18 @@ mod tests {
     use super::*;
 
     fn sent(line: &str) -> Vec<String> {
+        sent_with(line, Variables::FromFlags)
+    }
+
+    fn sent_with(line: &str, variables: Variables) -> Vec<String> {
         let all = "TOKEN A B C no_proxy BUILDAH_LAYERS SSH_AUTH_SOCK PATH AWS_SECRET_ACCESS_KEY";
         let all = all.split(' ').map(|name| (name.to_owned(), "x".to_owned()));
         let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        wanted(&arguments, all).into_keys().collect()
+        select(&arguments, variables, all).into_keys().collect()
     }
 
     #[test]
-    fn a_build_is_sent_what_it_names_and_no_more() {
+    fn selects_the_variables_that_a_build_names() {
         let always = ["BUILDAH_LAYERS", "no_proxy"];
         assert_eq!(sent("build ."), always);
         assert_eq!(
@@ -125,7 +151,25 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_sent_any() {
+    fn selects_the_same_without_a_second_parse() {
+        for line in [
+            "build --build-arg=A=1 --secret=id=TOKEN,src=f --label=B .",
+            "push TOKEN",
+            "version",
+            "",
+        ] {
+            assert_eq!(
+                sent_with(line, Variables::InArguments),
+                sent(line),
+                "{line}"
+            );
+        }
+        let named = "build --build-arg=A .";
+        assert_ne!(sent_with(named, Variables::InArguments), sent(named));
+    }
+
+    #[test]
+    fn selects_nothing_for_other_commands() {
         for line in [
             "",
             "version",

@@ -3,14 +3,15 @@
 mod flags;
 mod inputs;
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use super::answer::Answer;
-use super::arguments::Parsed;
-use super::export::{Built, Exports};
-use super::plan::{Output, Planner, Step, command, text};
-use super::table::{Translation, Verb};
-use super::types::Unavailable;
+use super::arguments::{Parsed, passed};
+use super::error::TranslateError;
+use super::export::{BuildResult, Exports, Mode};
+use super::output::Output;
+use super::plan::{Command, Stdout, Step};
+use super::planner::{Planner, text};
+use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[Verb {
     names: &[
@@ -21,185 +22,180 @@ pub(super) const VERBS: &[Verb] = &[Verb {
         "builder build",
     ],
     flags: &[flags::FLAGS, flags::LEGACY],
-    becomes: "`buildah build`, then `buildah push` for each tag where the image is to be pushed",
-    by: Translation::Steps(build),
+    effect: "`buildah build`, then `buildah push` for each tag if the image is to be pushed",
+    translation: Translation::Steps(build),
 }];
 
-fn build(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [context] = parsed.words.as_slice() else {
-        return Err(to.usage("one context is expected: a directory, an address, or -"));
+fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [context] = parsed.positional.as_slice() else {
+        return Err(planner.usage("one context is expected: a directory, an address, or -"));
     };
-    inputs::refuse(parsed, to)?;
-    let exports = Exports::read(parsed, to)?;
-    let mut names: Vec<String> = parsed.all("tag").map(str::to_owned).collect();
+    inputs::check_available(parsed, planner)?;
+    let exports = Exports::parse(parsed, planner)?;
+    let mut names: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
     if names.is_empty() {
         names.clone_from(&exports.names);
     }
-    let platforms = platforms(parsed, to);
+    let platforms = platforms(parsed, planner);
     let mut line = vec!["build".to_owned()];
-    line.extend(parsed.passed());
-    line.extend(inputs::read(parsed, context, to)?);
-    cache(parsed, &platforms, &mut line, to);
-    // Docker's own format keeps HEALTHCHECK, SHELL and ONBUILD; only OCI's has annotations.
+    line.extend(passed(parsed));
+    line.extend(inputs::flags(parsed, context, planner)?);
+    cache(parsed, &platforms, &mut line, planner);
+    // Docker's own format keeps HEALTHCHECK, SHELL and ONBUILD. Only OCI's format has annotations.
     let oci = exports.oci() || parsed.last("annotation").is_some();
     let format = if oci { "oci" } else { "docker" };
     line.push(format!("--format={format}"));
     if let Some(files) = exports.files() {
         line.push(format!("--output={files}"));
     }
-    let context = inputs::context(context, parsed, &mut line, to)?;
-    let built = Built {
-        image: match names.first() {
-            Some(name) if platforms.len() < 2 => name.clone(),
-            _ => to.scratch_image(),
-        },
+    let context = inputs::context(context, parsed, &mut line, planner)?;
+    if !platforms.is_empty() {
+        line.push(format!("--platform={}", platforms.join(",")));
+    }
+    let mode = Mode::of(&platforms);
+    let image = match names.first() {
+        Some(name) if mode == Mode::Single => name.clone(),
+        _ => planner.scratch_image(),
+    };
+    let result = BuildResult {
+        image,
         names,
-        platforms,
+        mode,
         oci,
     };
-    finish(parsed, line, &context, &built, &exports, to)
+    run(parsed, line, context, &result, &exports, planner)
 }
 
-/// The build itself, and what is made of its result.
-fn finish(
+/// Adds the build itself and the steps after it.
+fn run(
     parsed: &Parsed,
     mut line: Vec<String>,
-    context: &str,
-    built: &Built,
+    context: String,
+    result: &BuildResult,
     exports: &Exports,
-    to: &mut Planner<'_>,
-) -> Result<(), Unavailable> {
-    let iid = to.scratch("iid");
-    let digest = to.scratch("digest");
+    planner: &mut Planner<'_>,
+) -> Result<(), TranslateError> {
+    let iid = planner.scratch("iid");
+    let digest = planner.scratch("digest");
     let quiet = parsed.on("quiet") || matches!(parsed.last("progress"), Some("quiet" | "none"));
+    // The exported files may go to standard output. Nothing else may go there then.
+    let prints_id = quiet && !exports.files_to_stdout();
     if quiet {
         line.push("--quiet".to_owned());
     }
-    if !built.platforms.is_empty() {
-        line.push(format!("--platform={}", built.platforms.join(",")));
-    }
-    if built.is_list() {
-        line.push(format!("--manifest={}", built.image));
+    line.extend(result.flags(&iid, exports.sends_image()));
+    line.push(context);
+    let stdout = if prints_id {
+        Stdout::Captured
     } else {
-        line.push(format!("--iidfile={}", text(&iid)));
-        line.extend(built.names.iter().map(|name| format!("--tag={name}")));
-        if built.names.is_empty() && exports.sends_image() {
-            line.push(format!("--tag={}", built.image));
-        }
-    }
-    line.push(context.to_owned());
-    // Where the files go to standard output, nothing else may.
-    let to_stdout = exports
-        .files()
-        .is_some_and(|files| files.ends_with("dest=-"));
-    let output = if quiet && !to_stdout {
-        Output::Captured
-    } else {
-        Output::Job
+        Stdout::Inherited
     };
-    to.step(Step::Run(command(line, output)));
-    if built.is_list() {
-        name_list(parsed, built, &iid, to);
+    planner.step(Step::Run(Command::new(line, stdout)));
+    if result.mode == Mode::List {
+        name_list(parsed, result, &iid, planner);
     }
-    exports.send(built, &digest, to)?;
-    files(parsed, built, exports, (&iid, digest), to);
-    if quiet && !to_stdout {
-        to.say(Answer::File(iid));
-    }
-    if built.is_list() && !built.names.is_empty() {
-        let remove = ["manifest", "rm", &built.image];
-        to.step(Step::Try(command(remove, Output::Dropped)));
-    }
-    Ok(())
-}
-
-/// What the job wants to have in files: the image's ID, and the metadata.
-fn files(
-    parsed: &Parsed,
-    built: &Built,
-    exports: &Exports,
-    (iid, digest): (&PathBuf, PathBuf),
-    to: &mut Planner<'_>,
-) {
+    exports.send(result, &digest, planner)?;
     if let Some(path) = parsed.last("iidfile") {
-        to.step(Step::Deliver {
+        planner.step(Step::CopyOut {
             from: iid.clone(),
             to: Some(path.into()),
         });
     }
     if let Some(path) = parsed.last("metadata-file") {
-        to.step(Step::Answer {
-            answer: Answer::Metadata {
-                iid: (!built.is_list()).then(|| iid.clone()),
-                digest: exports.pushes().then_some(digest),
-                names: built.names.clone(),
-            },
-            to: Some(path.into()),
-        });
+        let output = Output::Metadata {
+            iid: (result.mode == Mode::Single).then(|| iid.clone()),
+            digest: exports.pushes().then_some(digest),
+            names: result.names.clone(),
+        };
+        let to = Some(path.into());
+        planner.step(Step::Print { output, to });
+    }
+    if prints_id {
+        planner.print(Output::File(iid));
+    }
+    if result.mode == Mode::List && !result.names.is_empty() {
+        let remove = ["manifest", "rm", &result.image];
+        planner.step(Step::Try(Command::new(remove, Stdout::Dropped)));
+    }
+    Ok(())
+}
+
+impl BuildResult {
+    /// Returns the flags of `buildah build` that name the result.
+    fn flags(&self, iid: &Path, sends_image: bool) -> Vec<String> {
+        match self.mode {
+            Mode::List => vec![format!("--manifest={}", self.image)],
+            Mode::Single => {
+                let mut flags = vec![format!("--iidfile={}", text(iid))];
+                flags.extend(self.names.iter().map(|name| format!("--tag={name}")));
+                if self.names.is_empty() && sends_image {
+                    flags.push(format!("--tag={}", self.image));
+                }
+                flags
+            }
+        }
     }
 }
 
-/// A list is built under a name of its own: Buildah would add to one that is there already.
-fn name_list(parsed: &Parsed, built: &Built, iid: &std::path::Path, to: &mut Planner<'_>) {
-    for annotation in parsed.all("annotation") {
+/// Gives a list its names. It is built under a scratch name, because Buildah would add to an existing list.
+fn name_list(parsed: &Parsed, result: &BuildResult, iid: &Path, planner: &mut Planner<'_>) {
+    for annotation in parsed.values("annotation") {
         if let Some(pair) = inputs::index_annotation(annotation) {
             let flag = format!("--annotation={pair}");
-            to.run(["manifest", "annotate", "--index", &flag, &built.image]);
+            planner.run(["manifest", "annotate", "--index", &flag, &result.image]);
         }
     }
-    if !built.names.is_empty() {
-        let line = ["tag", &built.image].map(str::to_owned).into_iter();
-        to.run(line.chain(built.names.iter().cloned()));
+    if !result.names.is_empty() {
+        let line = ["tag", &result.image].map(str::to_owned).into_iter();
+        planner.run(line.chain(result.names.iter().cloned()));
     }
-    let filter = format!("--filter=reference={}", built.image);
-    to.capture(["images", "--json", "--no-trunc", &filter]);
-    to.step(Step::Answer {
-        answer: Answer::ImageId {
-            name: built.image.clone(),
+    let filter = format!("--filter=reference={}", result.image);
+    planner.capture(["images", "--json", "--no-trunc", &filter]);
+    planner.step(Step::Print {
+        output: Output::ImageId {
+            name: result.image.clone(),
         },
         to: Some(iid.to_owned()),
     });
 }
 
-fn platforms(parsed: &Parsed, to: &Planner<'_>) -> Vec<String> {
-    let default = (to.call.variable)("DOCKER_DEFAULT_PLATFORM").filter(|name| !name.is_empty());
-    let mut given: Vec<&str> = parsed
-        .all("platform")
-        .flat_map(|list| list.split(','))
-        .collect();
-    if given.is_empty() {
-        given.extend(default.as_deref());
+fn platforms(parsed: &Parsed, planner: &Planner<'_>) -> Vec<String> {
+    let default = (planner.job.variable)("DOCKER_DEFAULT_PLATFORM");
+    let lists = parsed.values("platform");
+    let mut names: Vec<&str> = lists.flat_map(|list| list.split(',')).collect();
+    if names.is_empty() {
+        names.extend(default.as_deref());
     }
-    let trimmed = given
-        .into_iter()
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    trimmed.map(str::to_owned).collect()
+    let names = names.into_iter().map(str::trim);
+    let names = names.filter(|name| !name.is_empty());
+    names.map(str::to_owned).collect()
 }
 
-/// Buildah 1.39 takes a layer on `scratch` for that of another platform, so only native builds use layers.
-fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, to: &mut Planner<'_>) {
-    if parsed.all("no-cache-filter").next().is_some() && !parsed.on("no-cache") {
-        to.note("--no-cache-filter becomes --no-cache: Buildah cannot leave out some stages");
+/// Adds the flags of the cache. Buildah 1.39 takes a layer on `scratch` for one of another platform. So only native builds
+/// use layers.
+fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, planner: &mut Planner<'_>) {
+    if parsed.last("no-cache-filter").is_some() && !parsed.on("no-cache") {
+        planner
+            .notice("--no-cache-filter becomes --no-cache: Buildah cannot exclude single stages");
         line.push("--no-cache".to_owned());
     }
     let native = format!("linux/{}", super::system::architecture());
     let layers = match platforms {
         [] => true,
-        [one] => *one == native,
+        [platform] => *platform == native,
         _ => false,
     };
     if layers {
         line.push("--layers".to_owned());
     }
     for flag in ["cache-from", "cache-to"] {
-        for record in parsed.all(flag) {
+        for record in parsed.values(flag) {
             match inputs::cache_repository(record) {
                 Ok(repository) if layers => line.push(format!("--{flag}={repository}")),
-                Ok(_) => to.note(&format!(
+                Ok(_) => planner.notice(&format!(
                     "--{flag} is left out: Buildah confuses the cached layers of several platforms; build one platform at a time, natively"
                 )),
-                Err(why) => to.note(&format!("--{flag} {record} is left out: {why}")),
+                Err(why) => planner.notice(&format!("--{flag} {record} is left out: {why}")),
             }
         }
     }

@@ -1,33 +1,48 @@
-//! Where a build's result goes: `--output`, `--push` and `--load`.
+//! The destinations of a build's result: `--output`, `--push` and `--load`.
 
 use std::path::Path;
 
-use super::arguments::{Parsed, truth};
-use super::attributes::Attributes;
-use super::plan::{Output, Planner, Step, command, push_list, text};
-use super::reference;
-use super::types::Unavailable;
+use pflag::parse_bool;
 
-/// What a build leaves in Buildah's storage.
-pub(super) struct Built {
+use super::arguments::Parsed;
+use super::csv_fields::CsvFields;
+use super::error::TranslateError;
+use super::plan::{Command, Stdout, Step};
+use super::planner::{Planner, text};
+use super::reference;
+
+/// Whether a build makes one image or a list of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// One image.
+    Single,
+    /// A list with an image for each platform.
+    List,
+}
+
+impl Mode {
+    pub(super) fn of(platforms: &[String]) -> Self {
+        match platforms {
+            [] | [_] => Self::Single,
+            _ => Self::List,
+        }
+    }
+}
+
+/// The result of a build in Buildah's storage.
+pub(super) struct BuildResult {
     /// The name that the next steps use.
     pub(super) image: String,
-    /// All names that the user gave.
+    /// All names that the user requested.
     pub(super) names: Vec<String>,
-    pub(super) platforms: Vec<String>,
+    pub(super) mode: Mode,
     /// Whether it has OCI's media types.
     pub(super) oci: bool,
 }
 
-impl Built {
-    pub(super) fn is_list(&self) -> bool {
-        self.platforms.len() > 1
-    }
-}
-
-/// How an image is sent.
+/// The options of a push.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Sending {
+pub(super) struct PushOptions {
     /// Flags of `buildah push`.
     flags: Vec<String>,
     /// Whether the result has OCI's media types.
@@ -37,17 +52,17 @@ pub(super) struct Sending {
 /// One destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Export {
-    /// The registry of every tag.
-    Registry(Sending),
-    /// An archive or a layout: transport, path, and how.
-    Image(&'static str, String, Sending),
-    /// The files alone, as `buildah build --output` takes it.
+    /// The registries of all tags.
+    Registry(PushOptions),
+    /// An archive or a layout: transport, path and options.
+    Image(&'static str, String, PushOptions),
+    /// The files of the last stage: the value of `buildah build --output`.
     Files(String),
-    /// Buildah's own storage, which every build fills.
+    /// Buildah's own storage. Every build ends there.
     Storage,
 }
 
-/// All destinations, and the names that they bring along.
+/// All destinations, and the names in them.
 #[derive(Debug, Default)]
 pub(super) struct Exports {
     pub(super) list: Vec<Export>,
@@ -58,20 +73,23 @@ const TO_REGISTRY: &str = "Buildah pushes an image under a tag";
 const INSTEAD_OF_DIGEST: &str = "a tag for each platform (tags: …-amd64, no push-by-digest), and docker buildx imagetools create";
 
 impl Exports {
-    pub(super) fn read(parsed: &Parsed, to: &mut Planner<'_>) -> Result<Self, Unavailable> {
+    pub(super) fn parse(
+        parsed: &Parsed,
+        planner: &mut Planner<'_>,
+    ) -> Result<Self, TranslateError> {
         let mut exports = Self::default();
-        for record in parsed.all("output") {
-            exports.add(record, to)?;
+        for record in parsed.values("output") {
+            exports.add(record, planner)?;
         }
         if parsed.on("push") && !exports.pushes() {
-            exports.list.push(Export::Registry(Sending::default()));
+            exports.list.push(Export::Registry(PushOptions::default()));
         }
         let files = exports
             .list
             .iter()
-            .filter(|one| matches!(one, Export::Files(_)));
+            .filter(|export| matches!(export, Export::Files(_)));
         if files.count() > 1 {
-            return Err(to.refused(
+            return Err(planner.not_available(
                 "--output",
                 "Buildah writes a build's files to one place",
                 "one --output of type local or tar",
@@ -80,22 +98,26 @@ impl Exports {
         Ok(exports)
     }
 
-    fn add(&mut self, record: &str, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-        let attributes = match record {
-            "-" => Attributes::read("type=tar,dest=-"),
-            path if !path.contains('=') => Attributes::read(&format!("type=local,\"dest={path}\"")),
-            record => Attributes::read(record),
+    fn add(&mut self, record: &str, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+        let fields = match record {
+            "-" => CsvFields::parse("type=tar,dest=-"),
+            path if !path.contains('=') => CsvFields::parse(&format!("type=local,\"dest={path}\"")),
+            record => CsvFields::parse(record),
         };
-        let destination = attributes.any(&["dest", "dst", "destination", "output"]);
+        let destination = fields.any(&["dest", "dst", "destination", "output"]);
         let is_on = |key: &str| {
-            attributes
+            fields
                 .get(key)
-                .is_some_and(|text| truth(text) != Some(false))
+                .is_some_and(|text| parse_bool(text) != Some(false))
         };
         if is_on("push-by-digest") {
-            return Err(to.refused("--output push-by-digest", TO_REGISTRY, INSTEAD_OF_DIGEST));
+            return Err(planner.not_available(
+                "--output push-by-digest",
+                TO_REGISTRY,
+                INSTEAD_OF_DIGEST,
+            ));
         }
-        if let Some(names) = attributes.get("name") {
+        if let Some(names) = fields.get("name") {
             self.names.extend(
                 names
                     .split(',')
@@ -103,28 +125,28 @@ impl Exports {
                     .map(str::to_owned),
             );
         }
-        let sending = sending(&attributes, to)?;
+        let options = push_options(&fields, planner)?;
         let needed = |kind: &str| {
             let what = format!("--output type={kind} needs dest=PATH");
             destination
                 .map(str::to_owned)
-                .ok_or_else(|| to.usage(&what))
+                .ok_or_else(|| planner.usage(&what))
         };
-        self.list.push(match attributes.get("type").unwrap_or("") {
-            "registry" => Export::Registry(sending),
-            "image" if is_on("push") => Export::Registry(sending),
+        self.list.push(match fields.get("type").unwrap_or("") {
+            "registry" => Export::Registry(options),
+            "image" if is_on("push") => Export::Registry(options),
             "image" | "cacheonly" => Export::Storage,
             "docker" if destination.is_none() => Export::Storage,
-            "docker" => Export::Image("docker-archive", needed("docker")?, sending),
-            "oci" if attributes.get("tar").and_then(truth) == Some(false) => {
-                Export::Image("oci", needed("oci")?, sending)
+            "docker" => Export::Image("docker-archive", needed("docker")?, options),
+            "oci" if fields.get("tar").and_then(parse_bool) == Some(false) => {
+                Export::Image("oci", needed("oci")?, options)
             }
-            "oci" => Export::Image("oci-archive", needed("oci")?, sending),
+            "oci" => Export::Image("oci-archive", needed("oci")?, options),
             kind @ ("local" | "tar") => {
                 Export::Files(format!("type={kind},dest={}", needed(kind)?))
             }
-            kind => return Err(to.usage(&format!(
-                "--output type={kind}: registry, image, docker, oci, local, tar and cacheonly exist"
+            kind => return Err(planner.usage(&format!(
+                "--output type={kind}: expected registry, image, docker, oci, local, tar or cacheonly"
             ))),
         });
         Ok(())
@@ -133,52 +155,57 @@ impl Exports {
     pub(super) fn pushes(&self) -> bool {
         self.list
             .iter()
-            .any(|one| matches!(one, Export::Registry(_)))
+            .any(|export| matches!(export, Export::Registry(_)))
     }
 
-    /// The files' destination, for `buildah build --output`.
+    /// Returns the value of `buildah build --output`.
     pub(super) fn files(&self) -> Option<&str> {
-        self.list.iter().find_map(|one| match one {
+        self.list.iter().find_map(|export| match export {
             Export::Files(record) => Some(record.as_str()),
             _ => None,
         })
     }
 
-    /// Whether the image itself goes anywhere but to Buildah's storage.
+    /// Returns whether the files go to standard output.
+    pub(super) fn files_to_stdout(&self) -> bool {
+        self.files().is_some_and(|files| files.ends_with("dest=-"))
+    }
+
+    /// Returns whether the image itself leaves Buildah's storage.
     pub(super) fn sends_image(&self) -> bool {
-        let sends = |one: &Export| matches!(one, Export::Registry(_) | Export::Image(..));
+        let sends = |export: &Export| matches!(export, Export::Registry(_) | Export::Image(..));
         self.list.iter().any(sends)
     }
 
     pub(super) fn oci(&self) -> bool {
-        self.list.iter().any(|one| match one {
-            Export::Registry(sending) => sending.oci,
+        self.list.iter().any(|export| match export {
+            Export::Registry(options) => options.oci,
             Export::Image(transport, ..) => *transport != "docker-archive",
             _ => false,
         })
     }
 
-    /// The steps that send what was built.
+    /// Adds the steps that send the result.
     pub(super) fn send(
         &self,
-        built: &Built,
+        result: &BuildResult,
         digest: &Path,
-        to: &mut Planner<'_>,
-    ) -> Result<(), Unavailable> {
+        planner: &mut Planner<'_>,
+    ) -> Result<(), TranslateError> {
         for export in &self.list {
             match export {
-                Export::Registry(_) if built.names.is_empty() => {
-                    return Err(to.usage("a push needs a --tag, or name= in --output"));
+                Export::Registry(_) if result.names.is_empty() => {
+                    return Err(planner.usage("a push needs a --tag, or name= in --output"));
                 }
-                Export::Registry(sending) => {
-                    for name in &built.names {
+                Export::Registry(options) => {
+                    for name in &result.names {
                         let target = reference::remote(name);
-                        to.step(sending.push(built, digest, &target, Output::Job));
+                        planner.step(options.push(result, digest, &target, Stdout::Inherited));
                     }
                 }
-                Export::Image(transport, path, sending) => {
+                Export::Image(transport, path, options) => {
                     let place = (*transport, path.as_str());
-                    send_to_path(place, sending, built, to)?;
+                    send_to_path(place, options, result, planner)?;
                 }
                 Export::Files(_) | Export::Storage => {}
             }
@@ -187,95 +214,100 @@ impl Exports {
     }
 }
 
-/// Archives are written in the scratch directory, since the wanted path may be one that the builder does not see.
+/// Writes an archive in the scratch directory first, because the builder may not see the requested path.
 fn send_to_path(
     (transport, path): (&str, &str),
-    sending: &Sending,
-    built: &Built,
-    to: &mut Planner<'_>,
-) -> Result<(), Unavailable> {
-    if built.is_list() && transport == "docker-archive" {
-        return Err(to.refused(
+    options: &PushOptions,
+    result: &BuildResult,
+    planner: &mut Planner<'_>,
+) -> Result<(), TranslateError> {
+    if result.mode == Mode::List && transport == "docker-archive" {
+        return Err(planner.not_available(
             "--output type=docker",
             "its format holds one platform",
             "type=oci, or one --platform",
         ));
     }
-    let name = built.names.first().map(|name| match transport {
+    let name = result.names.first().map(|name| match transport {
         "docker-archive" => reference::full(name),
         _ => reference::tag(name).to_owned(),
     });
     let suffix = name.map(|name| format!(":{name}")).unwrap_or_default();
     if transport == "oci" {
         let target = format!("oci:{path}{suffix}");
-        let digest = to.scratch("digest");
-        to.step(sending.push(built, &digest, &target, Output::Job));
+        let digest = planner.scratch("digest");
+        planner.step(options.push(result, &digest, &target, Stdout::Inherited));
         return Ok(());
     }
-    let archive = to.scratch("image.tar");
+    let archive = planner.scratch("image.tar");
     let target = format!("{transport}:{}{suffix}", text(&archive));
-    let output = if path == "-" {
-        Output::Captured
+    let stdout = if path == "-" {
+        Stdout::Captured
     } else {
-        Output::Job
+        Stdout::Inherited
     };
-    let digest = to.scratch("digest");
-    to.step(sending.push(built, &digest, &target, output));
-    to.step(Step::Deliver {
+    let digest = planner.scratch("digest");
+    planner.step(options.push(result, &digest, &target, stdout));
+    planner.step(Step::CopyOut {
         from: archive,
         to: (path != "-").then(|| path.into()),
     });
     Ok(())
 }
 
-impl Sending {
-    /// Sends an image, or a list of images. A list has the media types of its images.
-    fn push(&self, built: &Built, digest: &Path, target: &str, output: Output) -> Step {
-        if built.is_list() {
+impl PushOptions {
+    /// Returns the push of an image or of a list. A list has the media types of its images.
+    fn push(&self, result: &BuildResult, digest: &Path, target: &str, stdout: Stdout) -> Step {
+        if result.mode == Mode::List {
             let mut flags = self.flags.clone();
-            flags.extend((!built.oci).then(|| "--format=v2s2".to_owned()));
-            return push_list(&flags, &built.image, target, digest, output);
+            flags.extend((!result.oci).then(|| "--format=v2s2".to_owned()));
+            return Step::push_list(&flags, &result.image, target, digest, stdout);
         }
         let line = ["push".to_owned()]
             .into_iter()
             .chain(self.flags.iter().cloned());
-        let line = line.chain([built.image.clone(), target.to_owned()]);
-        Step::Run(command(line, output).with_digest(digest))
+        let line = line.chain([result.image.clone(), target.to_owned()]);
+        Step::Run(Command::new(line, stdout).with_digest(digest))
     }
 }
 
-fn sending(attributes: &Attributes, to: &mut Planner<'_>) -> Result<Sending, Unavailable> {
-    let mut sending = Sending::default();
-    for (key, value) in &attributes.0 {
+fn push_options(
+    fields: &CsvFields,
+    planner: &mut Planner<'_>,
+) -> Result<PushOptions, TranslateError> {
+    let mut options = PushOptions::default();
+    for (key, value) in &fields.0 {
         let flag = match key.as_str() {
             "compression" if value == "uncompressed" => "--disable-compression".to_owned(),
             "compression" if value == "estargz" => {
-                return Err(to.refused(
+                return Err(planner.not_available(
                     "--output compression=estargz",
                     "Buildah has no such compression",
                     "compression=zstd",
                 ));
             }
             "compression" => {
-                sending.oci |= value.starts_with("zstd");
+                options.oci |= value.starts_with("zstd");
                 format!("--compression-format={value}")
             }
             "compression-level" => format!("--compression-level={value}"),
-            "force-compression" => format!("--force-compression={}", truth(value).unwrap_or(true)),
+            "force-compression" => {
+                format!("--force-compression={}", parse_bool(value).unwrap_or(true))
+            }
             "oci-mediatypes" => {
-                sending.oci |= truth(value).unwrap_or(true);
+                options.oci |= parse_bool(value).unwrap_or(true);
                 continue;
             }
             "type" | "name" | "push" | "dest" | "dst" | "destination" | "output" | "tar"
             | "push-by-digest" => continue,
             key => {
-                to.note(&format!(
-                    "--output {key}={value} is left out: Buildah has nothing like it"
+                planner.notice(&format!(
+                    "--output {key}={value} is left out: Buildah has no such option"
                 ));
                 continue;
             }
         };
-        sending.flags.push(flag);
+        options.flags.push(flag);
     }
-    Ok(sending)
+    Ok(options)
 }

@@ -1,30 +1,30 @@
-//! A Git repository as build context. The job fetches it, with its own network and credentials: the builder, which holds
-//! others, never runs git.
+//! A Git repository as build context. The job fetches it with its own network and credentials. The builder holds other
+//! credentials, so it never runs git.
 
 use std::path::PathBuf;
 
-/// What to fetch.
+/// A Git repository as build context, and which of its files to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Source {
-    /// The repository.
+pub struct GitSource {
+    /// The address of the repository.
     pub url: String,
-    /// Branch, tag, commit or full reference; the remote's HEAD where there is none.
+    /// The branch, tag, commit or full reference. `None` is the remote's HEAD.
     pub reference: Option<String>,
-    /// The commit that must be found there.
+    /// The commit that the reference must point to, or the beginning of its hash.
     pub checksum: Option<String>,
     /// The directory in the repository that is the context.
     pub subdirectory: Option<String>,
-    /// Whether `.git` stays.
+    /// Whether the directory keeps `.git`.
     pub keep_git: bool,
-    /// Whether submodules are fetched too.
+    /// Whether submodules are fetched.
     pub submodules: bool,
-    /// The file with the token for this host.
+    /// The file with the token for the host.
     pub token: Option<PathBuf>,
 }
 
-impl Source {
-    /// A context that is a Git repository; `None` for every other.
-    pub(super) fn read(context: &str) -> Option<Self> {
+impl GitSource {
+    /// Parses a context. Returns `None` if it is no Git repository.
+    pub(super) fn parse(context: &str) -> Option<Self> {
         let (address, fragment) = match context.split_once('#') {
             Some((address, fragment)) => (address, Some(fragment)),
             None => (context, None),
@@ -65,7 +65,7 @@ impl Source {
 
     fn set(&mut self, key: &str, value: &str) {
         let text = Some(value.to_owned()).filter(|value| !value.is_empty());
-        let on = super::arguments::truth(value).unwrap_or(true);
+        let on = pflag::parse_bool(value).unwrap_or(true);
         match key {
             "ref" | "branch" | "tag" | "commit" => self.reference = text,
             "checksum" => self.checksum = text,
@@ -76,7 +76,7 @@ impl Source {
         }
     }
 
-    /// The host, which a token may be meant for.
+    /// Returns the host, for which a token may exist.
     pub(super) fn host(&self) -> &str {
         let rest = self
             .url
@@ -86,8 +86,8 @@ impl Source {
         host.rsplit('@').next().unwrap_or(host)
     }
 
-    /// Whether every part is one that git takes for what it is, and the directory stays beneath the repository.
-    pub(super) fn is_sound(&self) -> bool {
+    /// Returns whether git takes no part for an option, and the directory is inside the repository.
+    pub(super) fn is_valid(&self) -> bool {
         let option = |text: &Option<String>| text.as_deref().is_some_and(|t| t.starts_with('-'));
         let leaves = |directory: &str| {
             directory.starts_with('/') || directory.split('/').any(|part| part == "..")
@@ -104,15 +104,15 @@ mod tests {
 
     #[test]
     fn the_forms_of_the_actions_are_read() {
-        let source = Source::read("https://github.com/o/r.git#0123abc").unwrap();
+        let source = GitSource::parse("https://github.com/o/r.git#0123abc").unwrap();
         assert_eq!(source.url, "https://github.com/o/r.git");
         assert_eq!(source.reference.as_deref(), Some("0123abc"));
         assert_eq!(source.host(), "github.com");
         let source =
-            Source::read("https://github.com/o/r.git#refs/pull/3/merge:docker/app").unwrap();
+            GitSource::parse("https://github.com/o/r.git#refs/pull/3/merge:docker/app").unwrap();
         assert_eq!(source.reference.as_deref(), Some("refs/pull/3/merge"));
         assert_eq!(source.subdirectory.as_deref(), Some("docker/app"));
-        let source = Source::read(
+        let source = GitSource::parse(
             "https://github.com/o/r.git?ref=refs/heads/main&checksum=ab12&subdir=d&submodules=false&keep-git-dir=1",
         )
         .unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn other_contexts_are_none() {
+    fn other_contexts_are_no_repositories() {
         for context in [
             ".",
             "-",
@@ -130,24 +130,28 @@ mod tests {
             "https://example.org/context.tar.gz",
             "/workspace/x",
         ] {
-            assert_eq!(Source::read(context), None, "{context}");
+            assert_eq!(GitSource::parse(context), None, "{context}");
         }
-        assert!(Source::read("git@github.com:o/r.git").is_some());
+        assert!(GitSource::parse("git@github.com:o/r.git").is_some());
         assert_eq!(
-            Source::read("github.com/o/r").unwrap().url,
+            GitSource::parse("github.com/o/r").unwrap().url,
             "https://github.com/o/r"
         );
     }
 
     #[test]
-    fn nothing_in_it_can_become_an_option_or_leave_the_repository() {
+    fn options_and_outside_directories_are_invalid() {
         for context in [
             "https://h/r.git#--upload-pack=x",
             "https://h/r.git#main:../..",
             "https://h/r.git#main:/etc",
         ] {
-            assert!(!Source::read(context).unwrap().is_sound(), "{context}");
+            assert!(!GitSource::parse(context).unwrap().is_valid(), "{context}");
         }
-        assert!(Source::read("https://h/r.git#main:a/b").unwrap().is_sound());
+        assert!(
+            GitSource::parse("https://h/r.git#main:a/b")
+                .unwrap()
+                .is_valid()
+        );
     }
 }

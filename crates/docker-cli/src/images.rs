@@ -1,57 +1,58 @@
 //! `docker images`, `inspect`, `tag`, `rmi`, `save`, `load` and `prune`.
 
-use super::answer::{Answer, Listing};
-use super::arguments::Parsed;
-use super::plan::{Output, Planner, Step, command, text};
+use super::arguments::{Parsed, passed};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::output::{ImageTable, Output};
+use super::plan::{Command, Stdout, Step};
+use super::planner::{Planner, text};
 use super::reference;
-use super::table::{Translation, Verb};
 use super::template::Template;
-use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::verbs::{Translation, Verb};
 
-const FORMAT: Does =
-    Does::Ours("Go's template over Docker's fields, which are made from what Buildah says");
-const ONE_PLATFORM: Does = Does::Unavailable(
+const FORMAT: FlagPolicy =
+    FlagPolicy::Handled("Go's template over Docker's fields, which are made from Buildah's output");
+const ONE_PLATFORM: FlagPolicy = FlagPolicy::NotAvailable(
     "Buildah's storage holds one platform under a name",
-    "a name for each platform",
+    "one name for each platform",
 );
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["images", "image ls", "image list"],
         flags: &[IMAGES],
-        becomes: "`buildah images --json`, shown as Docker does",
-        by: Translation::Steps(images),
+        effect: "`buildah images --json`, printed in Docker's form",
+        translation: Translation::Steps(images),
     },
     Verb {
         names: &["inspect", "image inspect"],
         flags: &[INSPECT],
-        becomes: "`buildah inspect --type image` and `buildah images --json`, in Docker's form",
-        by: Translation::Steps(inspect),
+        effect: "`buildah inspect --type image` and `buildah images --json`, in Docker's form",
+        translation: Translation::Steps(inspect),
     },
     Verb {
         names: &["tag", "image tag"],
         flags: &[],
-        becomes: "`buildah tag`",
-        by: Translation::Steps(tag),
+        effect: "`buildah tag`",
+        translation: Translation::Steps(tag),
     },
     Verb {
         names: &["rmi", "image rm", "image remove"],
         flags: &[REMOVE],
-        becomes: "`buildah rmi`, or `buildah manifest rm` for a list",
-        by: Translation::Steps(remove),
+        effect: "`buildah rmi`, or `buildah manifest rm` for a list",
+        translation: Translation::Steps(remove),
     },
     Verb {
         names: &["save", "image save"],
         flags: &[SAVE],
-        becomes: "`buildah push` to a docker-archive",
-        by: Translation::Steps(save),
+        effect: "`buildah push` to a docker-archive",
+        translation: Translation::Steps(save),
     },
     Verb {
         names: &["load", "image load"],
         flags: &[LOAD],
-        becomes: "`buildah pull` from a docker-archive or oci-archive",
-        by: Translation::Steps(load),
+        effect: "`buildah pull` from a docker-archive or oci-archive",
+        translation: Translation::Steps(load),
     },
     Verb {
         names: &[
@@ -61,22 +62,26 @@ pub(super) const VERBS: &[Verb] = &[
             "buildx prune",
         ],
         flags: &[PRUNE],
-        becomes: "`buildah rmi --prune`, which leaves what has a name and takes the images of lists; with --all for images `buildah rmi --all`",
-        by: Translation::Steps(prune),
+        effect: "`buildah rmi --prune`, which keeps images with a name and removes the images of lists; `buildah rmi --all` with --all for images",
+        translation: Translation::Steps(prune),
     },
 ];
 
 const IMAGES: &[Flag] = &[
-    switch("all", Some('a'), Does::Passed),
-    switch("digests", None, Does::Ours("a column more")),
-    value("filter", Some('f'), Does::Passed),
+    switch("all", Some('a'), FlagPolicy::Passed),
+    switch("digests", None, FlagPolicy::Handled("adds a column")),
+    value("filter", Some('f'), FlagPolicy::Passed),
     value("format", None, FORMAT),
-    switch("no-trunc", None, Does::Ours("the whole ID")),
-    switch("quiet", Some('q'), Does::Ours("the IDs alone")),
+    switch("no-trunc", None, FlagPolicy::Handled("prints the whole ID")),
+    switch(
+        "quiet",
+        Some('q'),
+        FlagPolicy::Handled("prints only the IDs"),
+    ),
     switch(
         "tree",
         None,
-        Does::Unavailable(
+        FlagPolicy::NotAvailable(
             "Buildah lists images, not their platforms",
             "docker manifest inspect",
         ),
@@ -87,29 +92,29 @@ pub(super) const INSPECT: &[Flag] = &[
     value(
         "format",
         Some('f'),
-        Does::Ours(
-            "Go's template over Docker's fields, without RepoDigests: Buildah does not keep the digest that a push gave",
+        FlagPolicy::Handled(
+            "Go's template over Docker's fields, without RepoDigests, because Buildah does not keep the digest of a push",
         ),
     ),
     value("platform", None, ONE_PLATFORM),
     switch(
         "size",
         Some('s'),
-        Does::Given("an image's size is always shown"),
+        FlagPolicy::Implied("the size of an image is always printed"),
     ),
     value(
         "type",
         None,
-        Does::Ours("`image` alone: nothing else exists here"),
+        FlagPolicy::Handled("`image` only, because no other objects exist here"),
     ),
 ];
 
 const REMOVE: &[Flag] = &[
-    switch("force", Some('f'), Does::Passed),
+    switch("force", Some('f'), FlagPolicy::Passed),
     switch(
         "no-prune",
         None,
-        Does::Ignored("Buildah removes what nobody needs any more"),
+        FlagPolicy::Ignored("Buildah also removes parents that no other image needs"),
     ),
     value("platform", None, ONE_PLATFORM),
 ];
@@ -118,7 +123,7 @@ const SAVE: &[Flag] = &[
     value(
         "output",
         Some('o'),
-        Does::Ours("the archive; else standard output"),
+        FlagPolicy::Handled("the archive; the default is standard output"),
     ),
     value("platform", None, ONE_PLATFORM),
 ];
@@ -127,180 +132,186 @@ const LOAD: &[Flag] = &[
     value(
         "input",
         Some('i'),
-        Does::Ours("the archive; else standard input"),
+        FlagPolicy::Handled("the archive; the default is standard input"),
     ),
     value("platform", None, ONE_PLATFORM),
-    switch("quiet", Some('q'), Does::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
-const PRUNE_ALL: Does = Does::Unavailable(
-    "Buildah removes all that nobody needs, or nothing",
+const PRUNE_ALL: FlagPolicy = FlagPolicy::NotAvailable(
+    "Buildah removes all unused images, or no image",
     "the command without this flag",
 );
 const PRUNE: &[Flag] = &[
     switch(
         "all",
         Some('a'),
-        Does::Ours("--all for images; a build cache is always removed whole"),
+        FlagPolicy::Handled("--all for images; a build cache is always removed completely"),
     ),
     value("filter", None, PRUNE_ALL),
-    switch("force", Some('f'), Does::Given("nobody is asked")),
+    switch(
+        "force",
+        Some('f'),
+        FlagPolicy::Implied("there is no prompt"),
+    ),
     value("keep-storage", None, PRUNE_ALL),
     value("max-used-space", None, PRUNE_ALL),
     value("min-free-space", None, PRUNE_ALL),
     value("reserved-space", None, PRUNE_ALL),
-    value("timeout", None, Does::Given("it changes no result")),
+    value("timeout", None, NO_EFFECT),
     switch(
         "verbose",
         None,
-        Does::Given("what is removed is always shown"),
+        FlagPolicy::Implied("removed images are always printed"),
     ),
-    switch("volumes", None, Does::Given("there are no volumes")),
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
+    switch("volumes", None, FlagPolicy::Implied("there are no volumes")),
+    value("builder", None, ONE_BUILDER),
 ];
 
-fn images(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.len() > 1 {
-        return Err(to.usage("one repository at most is expected"));
+fn images(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    if parsed.positional.len() > 1 {
+        return Err(planner.usage("at most one repository is expected"));
     }
-    let wanted = parsed.words.first().cloned();
+    let filter = parsed.positional.first().cloned();
     let mut line = vec!["images".to_owned(), "--json".into(), "--no-trunc".into()];
-    line.extend(parsed.passed());
-    // As an argument, a name that nothing has would be an error.
+    line.extend(passed(parsed));
+    // As an argument, a name without an image would be an error.
     line.extend(
-        wanted
+        filter
             .iter()
             .map(|name| format!("--filter=reference={name}")),
     );
-    to.capture(line);
-    to.say(Answer::Images(Listing {
+    planner.capture(line);
+    planner.print(Output::Images(ImageTable {
         format: parsed.last("format").map(str::to_owned),
-        wanted,
+        filter,
         quiet: parsed.on("quiet"),
-        whole: parsed.on("no-trunc"),
+        no_trunc: parsed.on("no-trunc"),
         digests: parsed.on("digests"),
     }));
     Ok(())
 }
 
-pub(super) fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.is_empty() {
-        return Err(to.usage("an image's name is expected"));
+pub(super) fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    if parsed.positional.is_empty() {
+        return Err(planner.usage("an image's name is expected"));
     }
     if let Some(kind) = parsed
         .last("type")
         .filter(|kind| !matches!(*kind, "" | "image"))
     {
-        return Err(to.refused(
+        return Err(planner.not_available(
             &format!("--type={kind}"),
             "only images exist here",
             "--type=image",
         ));
     }
     let format = parsed.last("format").filter(|format| !format.is_empty());
-    if format.is_some_and(|format| Template::mentions(format, "RepoDigests")) {
-        return Err(to.refused(
+    if format.is_some_and(|format| Template::uses_field(format, "RepoDigests")) {
+        return Err(planner.not_available(
             "--format with RepoDigests",
-            "Buildah does not keep the digest that a push gave",
+            "Buildah does not keep the digest of a push",
             "the last line of docker push, or docker buildx build --metadata-file",
         ));
     }
-    for name in &parsed.words {
-        to.capture(["inspect", "--type=image", name]);
-        to.capture(["images", "--json", "--no-trunc", name]);
+    for name in &parsed.positional {
+        planner.capture(["inspect", "--type=image", name]);
+        planner.capture(["images", "--json", "--no-trunc", name]);
     }
     let format = format.map(str::to_owned);
-    to.say(Answer::Inspect { format });
+    planner.print(Output::Inspect { format });
     Ok(())
 }
 
-fn tag(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    match parsed.words.as_slice() {
-        [image, name] => to.run(["tag", image, name]),
-        _ => return Err(to.usage("an image and its new name are expected")),
+fn tag(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    match parsed.positional.as_slice() {
+        [image, name] => planner.run(["tag", image, name]),
+        _ => return Err(planner.usage("an image and its new name are expected")),
     }
     Ok(())
 }
 
-fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.is_empty() {
-        return Err(to.usage("an image's name is expected"));
+fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    if parsed.positional.is_empty() {
+        return Err(planner.usage("an image's name is expected"));
     }
-    // Of a list, `buildah rmi` takes the name for that of one of its images.
-    for name in &parsed.words {
-        let line = ["rmi".to_owned()].into_iter().chain(parsed.passed());
-        to.step(Step::Either {
-            test: command(["manifest", "exists", name], Output::Dropped),
-            yes: vec![Step::Run(command(["manifest", "rm", name], Output::Job))],
-            no: vec![Step::Run(command(line.chain([name.clone()]), Output::Job))],
+    // `buildah rmi` takes the name of a list for the name of one of its images.
+    for name in &parsed.positional {
+        let line = ["rmi".to_owned()].into_iter().chain(passed(parsed));
+        planner.step(Step::If {
+            test: Command::new(["manifest", "exists", name], Stdout::Dropped),
+            then: vec![Step::Run(Command::new(
+                ["manifest", "rm", name],
+                Stdout::Inherited,
+            ))],
+            otherwise: vec![Step::Run(Command::new(
+                line.chain([name.clone()]),
+                Stdout::Inherited,
+            ))],
         });
     }
     Ok(())
 }
 
-/// The archive is written in the scratch directory: the wanted path may be one that the builder does not see.
-fn save(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [image] = parsed.words.as_slice() else {
-        return Err(to.refused(
+/// Writes the archive in the scratch directory first, because the builder may not see the requested path.
+fn save(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [image] = parsed.positional.as_slice() else {
+        return Err(planner.not_available(
             "of several images",
-            "Buildah's archives hold one",
+            "an archive of Buildah's holds one image",
             "docker save for each",
         ));
     };
-    let archive = to.scratch("image.tar");
+    let archive = planner.scratch("image.tar");
     let target = format!(
         "docker-archive:{}:{}",
         text(&archive),
         reference::full(image)
     );
-    to.step(Step::Run(command(
+    planner.step(Step::Run(Command::new(
         ["push", "--quiet", image, &target],
-        Output::Captured,
+        Stdout::Captured,
     )));
-    to.step(Step::Deliver {
+    planner.step(Step::CopyOut {
         from: archive,
         to: parsed.last("output").map(Into::into),
     });
     Ok(())
 }
 
-fn load(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if !parsed.words.is_empty() {
-        return Err(to.usage("no argument is expected"));
+fn load(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    if !parsed.positional.is_empty() {
+        return Err(planner.usage("no argument is expected"));
     }
     let archive = match parsed.last("input") {
         Some(path) => path.to_owned(),
         None => {
-            let spooled = to.scratch("image.tar");
-            to.step(Step::Spool {
-                to: spooled.clone(),
-            });
-            text(&spooled)
+            let file = planner.scratch("image.tar");
+            planner.step(Step::SaveStdin { path: file.clone() });
+            text(&file)
         }
     };
-    let line = |transport: &str, output| {
-        let line = ["pull".to_owned()].into_iter().chain(parsed.passed());
-        command(line.chain([format!("{transport}:{archive}")]), output)
+    let pull = |transport: &str, stdout| {
+        let line = ["pull".to_owned()].into_iter().chain(passed(parsed));
+        Command::new(line.chain([format!("{transport}:{archive}")]), stdout)
     };
-    let said = Answer::Text(format!("Loaded image from {archive}\n"));
-    to.step(Step::Either {
-        test: line("docker-archive", Output::Dropped),
-        yes: vec![Step::Answer {
-            answer: said,
-            to: None,
-        }],
-        no: vec![Step::Run(line("oci-archive", Output::Job))],
+    let output = Output::Text(format!("Loaded image from {archive}\n"));
+    planner.step(Step::If {
+        test: pull("docker-archive", Stdout::Dropped),
+        then: vec![Step::Print { output, to: None }],
+        otherwise: vec![Step::Run(pull("oci-archive", Stdout::Inherited))],
     });
     Ok(())
 }
 
-fn prune(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let images = to.command.ends_with("image prune") || to.command.ends_with("system prune");
+fn prune(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let images =
+        planner.command.ends_with("image prune") || planner.command.ends_with("system prune");
     let which = if parsed.on("all") && images {
         "--all"
     } else {
         "--prune"
     };
-    to.run(["rmi", which]);
+    planner.run(["rmi", which]);
     Ok(())
 }

@@ -1,26 +1,27 @@
-//! `docker buildx imagetools`: what `docker manifest` does, in one go and without a local list.
+//! `docker buildx imagetools`: `docker manifest` in one command and without a local list.
 
-use super::answer::Answer;
 use super::arguments::Parsed;
-use super::manifest::{line, show};
-use super::plan::{Output, Planner, Step, command, push_list};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::manifest::{inspect_steps, words};
+use super::output::Output;
+use super::plan::{Command, Stdout, Step};
+use super::planner::Planner;
 use super::reference;
-use super::table::{Translation, Verb};
-use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["buildx imagetools create"],
         flags: &[CREATE],
-        becomes: "`buildah manifest create --all`, then `buildah manifest push --all` for each tag",
-        by: Translation::Steps(create),
+        effect: "`buildah manifest create --all`, then `buildah manifest push --all` for each tag",
+        translation: Translation::Steps(create),
     },
     Verb {
         names: &["buildx imagetools inspect"],
         flags: &[INSPECT],
-        becomes: "`buildah manifest inspect`: a local list, else the registry's; a single image is pulled for it, since Buildah shows lists alone",
-        by: Translation::Steps(inspect),
+        effect: "`buildah manifest inspect` of a local list or of the registry's; a single image is pulled first, because Buildah inspects only lists",
+        translation: Translation::Steps(inspect),
     },
 ];
 
@@ -28,66 +29,74 @@ const CREATE: &[Flag] = &[
     value(
         "annotation",
         None,
-        Does::Ours("--annotation; `index:` or no level"),
+        FlagPolicy::Handled("--annotation; `index:` or no level"),
     ),
     switch(
         "append",
         None,
-        Does::Ours("the tag's own images come first"),
+        FlagPolicy::Handled("the list begins with the tag's present images"),
     ),
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
+    value("builder", None, ONE_BUILDER),
+    switch("debug", Some('D'), NO_EFFECT),
     switch(
         "dry-run",
         None,
-        Does::Ours("`buildah manifest inspect` in place of the push"),
+        FlagPolicy::Handled("`buildah manifest inspect` in place of the push"),
     ),
     value(
         "file",
         Some('f'),
-        Does::Unavailable("Buildah reads no descriptors from files", "names of images"),
+        FlagPolicy::NotAvailable("Buildah reads no descriptors from files", "names of images"),
     ),
     value(
         "metadata-file",
         None,
-        Does::Ours("written from --digestfile"),
+        FlagPolicy::Handled("written from --digestfile"),
     ),
     value(
         "platform",
         Some('p'),
-        Does::Unavailable("Buildah adds all of a list's images", "names with digests"),
+        FlagPolicy::NotAvailable("Buildah adds all images of a list", "names with digests"),
     ),
     switch(
         "prefer-index",
         None,
-        Does::Given("the result is always a list"),
+        FlagPolicy::Implied("the result is always a list"),
     ),
-    value("progress", None, Does::Given("Buildah's output is plain")),
-    value("tag", Some('t'), Does::Ours("where the list is pushed")),
+    value(
+        "progress",
+        None,
+        FlagPolicy::Implied("Buildah's output is plain"),
+    ),
+    value(
+        "tag",
+        Some('t'),
+        FlagPolicy::Handled("a target of the push"),
+    ),
 ];
 
 const INSPECT: &[Flag] = &[
-    value("builder", None, Does::Given(super::types::ONE_BUILDER)),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
+    value("builder", None, ONE_BUILDER),
+    switch("debug", Some('D'), NO_EFFECT),
     value(
         "format",
         None,
-        Does::Unavailable("Buildah shows a manifest whole", "--raw, and jq"),
+        FlagPolicy::NotAvailable("Buildah prints the whole manifest", "--raw, and jq"),
     ),
     switch(
         "raw",
         None,
-        Does::Given("the manifest is always shown as it is"),
+        FlagPolicy::Implied("the manifest is always printed as it is"),
     ),
 ];
 
-fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let tags: Vec<String> = parsed.all("tag").map(str::to_owned).collect();
-    let Some(first) = tags.first().or(parsed.words.first()) else {
-        return Err(to.usage("a --tag and at least one image are expected"));
+fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let tags: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
+    let Some(first) = tags.first().or(parsed.positional.first()) else {
+        return Err(planner.usage("a --tag and at least one image are expected"));
     };
     let mut images: Vec<String> = parsed
-        .words
+        .positional
         .iter()
         .map(|name| name.trim_start_matches("docker://").to_owned())
         .collect();
@@ -95,49 +104,55 @@ fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
         images.insert(0, first.clone());
     }
     if images.is_empty() || (tags.is_empty() && !parsed.on("dry-run")) {
-        return Err(to.usage("a --tag and at least one image are expected"));
+        return Err(planner.usage("a --tag and at least one image are expected"));
     }
-    let list = to.scratch_image();
-    let mut made = line(&["manifest", "create", "--all"]);
-    for annotation in parsed.all("annotation") {
+    let list = planner.scratch_image();
+    let mut create = words(&["manifest", "create", "--all"]);
+    for annotation in parsed.values("annotation") {
         let pair = annotation.strip_prefix("index:").unwrap_or(annotation);
-        made.push(format!("--annotation={pair}"));
+        create.push(format!("--annotation={pair}"));
     }
-    made.push(list.clone());
-    made.extend(
+    create.push(list.clone());
+    create.extend(
         images
             .iter()
             .map(|image| reference::remote(&within(first, image))),
     );
-    to.capture(made);
+    planner.capture(create);
     if parsed.on("dry-run") {
-        to.run(["manifest", "inspect", &list]);
+        planner.run(["manifest", "inspect", &list]);
     } else {
-        let digest = to.scratch("digest");
+        let digest = planner.scratch("digest");
         for tag in &tags {
             let target = reference::remote(tag);
-            to.step(push_list(&[], &list, &target, &digest, Output::Job));
+            planner.step(Step::push_list(
+                &[],
+                &list,
+                &target,
+                &digest,
+                Stdout::Inherited,
+            ));
         }
         if let Some(path) = parsed.last("metadata-file") {
-            let answer = Answer::Metadata {
+            let output = Output::Metadata {
                 iid: None,
                 digest: Some(digest),
                 names: tags,
             };
-            to.step(Step::Answer {
-                answer,
+            planner.step(Step::Print {
+                output,
                 to: Some(path.into()),
             });
         }
     }
-    to.step(Step::Try(command(
+    planner.step(Step::Try(Command::new(
         ["manifest", "rm", &list],
-        Output::Dropped,
+        Stdout::Dropped,
     )));
     Ok(())
 }
 
-/// A bare digest is one in the repository of the first tag.
+/// Completes a bare digest with the repository of the first tag.
 fn within(tag: &str, image: &str) -> String {
     if image.starts_with("sha256:") {
         format!("{}@{image}", reference::repository(tag))
@@ -146,14 +161,14 @@ fn within(tag: &str, image: &str) -> String {
     }
 }
 
-fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
-        return Err(to.usage("one image is expected"));
+fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [name] = parsed.positional.as_slice() else {
+        return Err(planner.usage("one image is expected"));
     };
-    show(
-        line(&["manifest", "inspect", &reference::full(name)]),
+    inspect_steps(
+        words(&["manifest", "inspect", &reference::full(name)]),
         name,
-        to,
+        planner,
     );
     Ok(())
 }

@@ -1,262 +1,42 @@
-//! `docker` and `podman` in a job: their command lines, translated into Buildah's.
+//! Translates the command lines of `docker` and `podman` into Buildah's.
 //!
-//! The translation is pure: `translate` says what to run, [`perform`] runs it. What each verb and flag becomes is data, and
-//! docs/docker-commands.md is held to it.
+//! [`translate`] is pure: it returns a [`Plan`] and starts no process. [`execute`] runs a plan and has all side effects;
+//! [`execute::run`] does both. Each verb and each flag is data. The tables of docs/docker-commands.md are generated from it.
 
-mod answer;
 mod arguments;
-mod attributes;
 mod build;
 mod buildx;
+mod csv_fields;
+mod error;
+pub mod execute;
 mod export;
+mod flag_specs;
 mod git;
+mod help;
+mod image_table;
 mod images;
 mod imagetools;
-mod listing;
 mod manifest;
-mod missing;
-pub mod perform;
+mod output;
 mod plan;
+mod planner;
 mod podman;
-mod printing;
 mod reference;
 mod registry;
+mod render;
 mod system;
-mod table;
 mod template;
-mod types;
+mod translate;
+mod unsupported;
+mod verbs;
 
 #[cfg(test)]
 mod tests;
 
-pub use plan::{Command, Hidden, Input, Output};
-pub use types::Program;
-
-use arguments::{Until, parse};
-use plan::{Call, Plan, Planner};
-use table::{Translation, Verb, named};
-use types::{Does, Flag, ONE_BUILDER, Takes, Unavailable, switch, value};
-
-/// The exit code of a command line that cannot be carried out: Docker's own.
-pub(crate) const REFUSED: u8 = 125;
-
-impl Program {
-    fn verbs(self) -> Vec<&'static [Verb]> {
-        match self {
-            Self::Docker => vec![
-                build::VERBS,
-                buildx::VERBS,
-                registry::VERBS,
-                images::VERBS,
-                manifest::VERBS,
-                imagetools::VERBS,
-                system::VERBS,
-            ],
-            Self::Podman => vec![podman::SAME_VERBS, podman::VERBS],
-        }
-    }
-}
-
-/// Flags before the verb. `--builder` belongs to `docker buildx`.
-const GLOBAL: &[Flag] = &[
-    value("builder", None, Does::Given(ONE_BUILDER)),
-    value(
-        "config",
-        None,
-        Does::Ignored("credentials are the builder's, and those of `docker login` in this job"),
-    ),
-    value("context", Some('c'), Does::Ours("only `default` exists")),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
-    switch("help", Some('h'), Does::Ours("lists what there is")),
-    value(
-        "host",
-        Some('H'),
-        Does::Unavailable(
-            "there is no Docker daemon to connect to",
-            "the command without --host",
-        ),
-    ),
-    value("log-level", Some('l'), Does::Given("it changes no result")),
-    switch(
-        "remote",
-        Some('r'),
-        Does::Given("the builder is another container"),
-    ),
-    value(
-        "root",
-        None,
-        Does::Ours("`podman --root` names a storage of its own, which is empty here"),
-    ),
-    value(
-        "storage-opt",
-        None,
-        Does::Given("the builder chooses its storage"),
-    ),
-    switch(
-        "tls",
-        None,
-        Does::Unavailable(
-            "there is no Docker daemon to connect to",
-            "the command without --tls",
-        ),
-    ),
-    value(
-        "tlscacert",
-        None,
-        Does::Unavailable(
-            "there is no Docker daemon to connect to",
-            "the command without --tlscacert",
-        ),
-    ),
-    value(
-        "tlscert",
-        None,
-        Does::Unavailable(
-            "there is no Docker daemon to connect to",
-            "the command without --tlscert",
-        ),
-    ),
-    value(
-        "tlskey",
-        None,
-        Does::Unavailable(
-            "there is no Docker daemon to connect to",
-            "the command without --tlskey",
-        ),
-    ),
-    switch(
-        "tlsverify",
-        None,
-        Does::Unavailable(
-            "there is no Docker daemon to connect to",
-            "the command without --tlsverify",
-        ),
-    ),
-    switch("version", Some('v'), Does::Ours("one line, as Docker's")),
-];
-
-/// Flags that every verb has.
-const COMMON: &[Flag] = &[switch("help", Some('h'), Does::Ours("lists what there is"))];
-
-/// Translates the arguments of `docker` or `podman`, without the program's name.
-///
-/// # Errors
-/// [`Unavailable`], whose text is for the user, where the command line is wrong or cannot be had here.
-pub(crate) fn translate(
-    program: Program,
-    arguments: &[String],
-    call: Call<'_>,
-) -> Result<Plan, Unavailable> {
-    let mut planner = Planner::new(program.name().to_owned(), call);
-    let mut words = String::new();
-    let mut rest = arguments;
-    loop {
-        let (globals, used) = parse(&planner.command, &[GLOBAL], rest, Until::Word)?;
-        planner.plan.notes.extend(globals.judge(&planner.command)?);
-        rest = &rest[used..];
-        if words.is_empty() && globals.on("version") {
-            planner.print(system::short_version(program));
-            return Ok(planner.plan);
-        }
-        let Some((word, after)) = rest.split_first().filter(|_| !globals.on("help")) else {
-            planner.print(listing(program, &words));
-            return Ok(planner.plan);
-        };
-        if let Some(name) = globals.last("context").filter(|name| *name != "default") {
-            return Err(planner.refused(
-                &format!("--context {name}"),
-                "a pod has one builder, and its context is `default`",
-                "the command without --context",
-            ));
-        }
-        if let Some(root) = globals.last("root") {
-            return podman::elsewhere(root, rest, planner);
-        }
-        words = format!("{words} {word}").trim_start().to_owned();
-        planner.command = format!("{} {words}", program.name());
-        rest = after;
-        for verbs in program.verbs() {
-            if let Some(verb) = named(verbs, |verb| verb.names, &words) {
-                return carry_out(verb, rest, planner);
-            }
-        }
-        if let Some(missing) = named(missing::VERBS, |missing| missing.names, &words) {
-            return Err(Unavailable::refused(
-                &planner.command,
-                missing.because,
-                missing.instead,
-            ));
-        }
-        if !is_group(program, &words) {
-            return Err(planner.usage("unknown command"));
-        }
-    }
-}
-
-fn carry_out(verb: &Verb, rest: &[String], mut planner: Planner<'_>) -> Result<Plan, Unavailable> {
-    let translate = match verb.by {
-        Translation::Steps(translate) => translate,
-        Translation::Verbatim(words) => {
-            let words = words.iter().map(|&word| word.to_owned());
-            planner.run(words.chain(rest.iter().cloned()));
-            return Ok(planner.plan);
-        }
-    };
-    let mut flags = vec![COMMON];
-    flags.extend(verb.flags);
-    let (parsed, _) = parse(&planner.command, &flags, rest, Until::End)?;
-    if parsed.on("help") {
-        planner.print(help(verb, &planner.command));
-        return Ok(planner.plan);
-    }
-    let notes = parsed.judge(&planner.command)?;
-    planner.plan.notes.extend(notes);
-    translate(&parsed, &mut planner)?;
-    Ok(planner.plan)
-}
-
-/// Every name of every verb, and of those that are missing.
-fn names(program: Program) -> Vec<&'static str> {
-    let verbs = program.verbs().into_iter().flatten();
-    let mut names: Vec<_> = verbs.flat_map(|verb| verb.names).copied().collect();
-    names.extend(missing::VERBS.iter().flat_map(|missing| missing.names));
-    names
-}
-
-/// Whether more words may follow.
-fn is_group(program: Program, words: &str) -> bool {
-    let prefix = format!("{words} ");
-    names(program).iter().any(|name| name.starts_with(&prefix))
-}
-
-/// What there is, beneath `words`.
-fn listing(program: Program, words: &str) -> String {
-    let mut text = format!("{}, answered with Buildah:\n", program.name());
-    for verb in program.verbs().into_iter().flatten() {
-        for name in verb.names.iter().filter(|name| name.starts_with(words)) {
-            text += &format!("  {} {name}\n", program.name());
-        }
-    }
-    text
-}
-
-/// A verb's flags.
-fn help(verb: &Verb, command: &str) -> String {
-    let mut text = format!("{command}: {}\n", verb.becomes);
-    for flag in verb.flags.iter().copied().flatten() {
-        let short = flag.short.map(|short| format!("-{short}, "));
-        let value = if flag.takes == Takes::Value {
-            " VALUE"
-        } else {
-            ""
-        };
-        text += &format!("  {}--{}{value}", short.unwrap_or_default(), flag.long);
-        text += &match flag.does {
-            Does::Passed | Does::Renamed(_) => "\n".to_owned(),
-            Does::Ours(how) | Does::Given(how) => format!("  ({how})\n"),
-            Does::Ignored(why) => format!("  (left out: {why})\n"),
-            Does::Unavailable(because, _) => format!("  (not available, because {because})\n"),
-        };
-    }
-    text
-}
+pub use error::TranslateError;
+pub use git::GitSource;
+pub use output::{ImageTable, Output, OutputError};
+pub use plan::{Command, Plan, Secret, Stdin, Stdout, Step, Variables};
+pub use planner::JobContext;
+pub use translate::translate;
+pub use verbs::Program;

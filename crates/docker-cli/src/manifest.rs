@@ -1,64 +1,66 @@
 //! `docker manifest`: lists of images.
 
-use super::answer::Answer;
-use super::arguments::Parsed;
-use super::plan::{Output, Planner, Step, command, push_list};
+use super::arguments::{Parsed, passed};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, switch, value};
+use super::output::Output;
+use super::plan::{Command, Stdout, Step};
+use super::planner::Planner;
 use super::reference;
-use super::table::{Translation, Verb};
-use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["manifest create"],
         flags: &[CREATE],
-        becomes: "`buildah manifest create --all` of images in registries",
-        by: Translation::Steps(create),
+        effect: "`buildah manifest create --all` of images in registries",
+        translation: Translation::Steps(create),
     },
     Verb {
         names: &["manifest annotate"],
         flags: &[ANNOTATE],
-        becomes: "`buildah manifest annotate`",
-        by: Translation::Steps(annotate),
+        effect: "`buildah manifest annotate`",
+        translation: Translation::Steps(annotate),
     },
     Verb {
         names: &["manifest push"],
         flags: &[PUSH],
-        becomes: "`buildah manifest push --all`, and the list's digest as the last line",
-        by: Translation::Steps(push),
+        effect: "`buildah manifest push --all`, and the list's digest as the last line",
+        translation: Translation::Steps(push),
     },
     Verb {
         names: &["manifest inspect"],
         flags: &[INSPECT],
-        becomes: "`buildah manifest inspect`: a local list, else the registry's; a single image is pulled for it, since Buildah shows lists alone",
-        by: Translation::Steps(inspect),
+        effect: "`buildah manifest inspect` of a local list or of the registry's; a single image is pulled first, because Buildah inspects only lists",
+        translation: Translation::Steps(inspect),
     },
     Verb {
         names: &["manifest rm"],
         flags: &[],
-        becomes: "`buildah manifest rm`",
-        by: Translation::Steps(remove),
+        effect: "`buildah manifest rm`",
+        translation: Translation::Steps(remove),
     },
 ];
 
-const INSECURE: Does = Does::Ours("--tls-verify=false, which the builder may refuse");
+const INSECURE: FlagPolicy =
+    FlagPolicy::Handled("--tls-verify=false, which the builder may refuse");
 
 const CREATE: &[Flag] = &[
-    switch("amend", Some('a'), Does::Passed),
+    switch("amend", Some('a'), FlagPolicy::Passed),
     switch("insecure", None, INSECURE),
 ];
 
 const ANNOTATE: &[Flag] = &[
-    value("arch", None, Does::Passed),
-    value("os", None, Does::Passed),
-    value("os-features", None, Does::Passed),
-    value("os-version", None, Does::Passed),
-    value("variant", None, Does::Passed),
+    value("arch", None, FlagPolicy::Passed),
+    value("os", None, FlagPolicy::Passed),
+    value("os-features", None, FlagPolicy::Passed),
+    value("os-version", None, FlagPolicy::Passed),
+    value("variant", None, FlagPolicy::Passed),
 ];
 
 const PUSH: &[Flag] = &[
     switch("insecure", None, INSECURE),
-    switch("purge", Some('p'), Does::Renamed("rm")),
+    switch("purge", Some('p'), FlagPolicy::Renamed("rm")),
 ];
 
 const INSPECT: &[Flag] = &[
@@ -66,82 +68,88 @@ const INSPECT: &[Flag] = &[
     switch(
         "verbose",
         Some('v'),
-        Does::Unavailable(
-            "Buildah shows the list, not each of its manifests",
+        FlagPolicy::NotAvailable(
+            "Buildah prints the list, not each of its manifests",
             "docker manifest inspect NAME@DIGEST for each",
         ),
     ),
 ];
 
-fn insecure(parsed: &Parsed, line: &mut Vec<String>) {
+fn push_insecure(parsed: &Parsed, line: &mut Vec<String>) {
     if parsed.on("insecure") {
         line.push("--tls-verify=false".to_owned());
     }
 }
 
-pub(super) fn line(words: &[&str]) -> Vec<String> {
+pub(super) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn create(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let Some((list, images)) = parsed
-        .words
+        .positional
         .split_first()
         .filter(|(_, rest)| !rest.is_empty())
     else {
-        return Err(to.usage("a list and at least one image are expected"));
+        return Err(planner.usage("a list and at least one image are expected"));
     };
-    let mut line = line(&["manifest", "create", "--all"]);
-    line.extend(parsed.passed());
-    insecure(parsed, &mut line);
+    let mut line = words(&["manifest", "create", "--all"]);
+    line.extend(passed(parsed));
+    push_insecure(parsed, &mut line);
     line.push(list.clone());
     line.extend(images.iter().map(|image| reference::remote(image)));
-    to.run(line);
+    planner.run(line);
     Ok(())
 }
 
-fn annotate(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [list, image] = parsed.words.as_slice() else {
-        return Err(to.usage("a list and one of its images are expected"));
+fn annotate(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [list, image] = parsed.positional.as_slice() else {
+        return Err(planner.usage("a list and one of its images are expected"));
     };
-    let mut line = line(&["manifest", "annotate"]);
-    line.extend(parsed.passed());
+    let mut line = words(&["manifest", "annotate"]);
+    line.extend(passed(parsed));
     line.extend([list.clone(), reference::remote(image)]);
-    to.run(line);
+    planner.run(line);
     Ok(())
 }
 
-fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [list] = parsed.words.as_slice() else {
-        return Err(to.usage("one list is expected"));
+fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [list] = parsed.positional.as_slice() else {
+        return Err(planner.usage("one list is expected"));
     };
-    let digest = to.scratch("digest");
-    let mut flags = parsed.passed();
-    insecure(parsed, &mut flags);
+    let digest = planner.scratch("digest");
+    let mut flags = passed(parsed);
+    push_insecure(parsed, &mut flags);
     let target = reference::remote(list);
     // Docker prints the digest alone.
-    to.step(push_list(&flags, list, &target, &digest, Output::Captured));
-    to.say(Answer::File(digest));
+    planner.step(Step::push_list(
+        &flags,
+        list,
+        &target,
+        &digest,
+        Stdout::Captured,
+    ));
+    planner.print(Output::File(digest));
     Ok(())
 }
 
-fn inspect(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let name = match parsed.words.as_slice() {
+fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let name = match parsed.positional.as_slice() {
         [name] => name,
         [_, name] => name,
-        _ => return Err(to.usage("one image or list is expected")),
+        _ => return Err(planner.usage("one image or list is expected")),
     };
-    let mut line = line(&["manifest", "inspect"]);
-    insecure(parsed, &mut line);
+    let mut line = words(&["manifest", "inspect"]);
+    push_insecure(parsed, &mut line);
     line.push(reference::full(name));
-    show(line, name, to);
+    inspect_steps(line, name, planner);
     Ok(())
 }
 
-/// Buildah shows lists alone. A single image's manifest is that of the image, once it is here.
-pub(super) fn show(inspect: Vec<String>, name: &str, to: &mut Planner<'_>) {
+/// Buildah inspects only lists. For a single image, these steps pull it and print its manifest.
+pub(super) fn inspect_steps(inspect: Vec<String>, name: &str, planner: &mut Planner<'_>) {
     let name = reference::full(name);
-    let mut pull = line(&["pull", "--quiet", "--policy=always"]);
+    let mut pull = words(&["pull", "--quiet", "--policy=always"]);
     pull.extend(
         inspect
             .iter()
@@ -150,22 +158,22 @@ pub(super) fn show(inspect: Vec<String>, name: &str, to: &mut Planner<'_>) {
     );
     pull.push(format!("docker://{name}"));
     let image = ["inspect", "--type=image", "--format={{.Manifest}}", &name].map(str::to_owned);
-    to.step(Step::Either {
-        test: command(inspect.clone(), Output::Dropped),
-        yes: vec![Step::Run(command(inspect, Output::Job))],
-        no: vec![
-            Step::Run(command(pull, Output::Captured)),
-            Step::Run(command(image, Output::Job)),
+    planner.step(Step::If {
+        test: Command::new(inspect.clone(), Stdout::Dropped),
+        then: vec![Step::Run(Command::new(inspect, Stdout::Inherited))],
+        otherwise: vec![
+            Step::Run(Command::new(pull, Stdout::Captured)),
+            Step::Run(Command::new(image, Stdout::Inherited)),
         ],
     });
 }
 
-fn remove(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    if parsed.words.is_empty() {
-        return Err(to.usage("a list is expected"));
+fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    if parsed.positional.is_empty() {
+        return Err(planner.usage("a list is expected"));
     }
-    let mut line = line(&["manifest", "rm"]);
-    line.extend(parsed.words.iter().cloned());
-    to.run(line);
+    let mut line = words(&["manifest", "rm"]);
+    line.extend(parsed.positional.iter().cloned());
+    planner.run(line);
     Ok(())
 }

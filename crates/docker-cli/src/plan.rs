@@ -1,257 +1,187 @@
-//! What a Docker command line turns into: steps, each a Buildah command line or something small of our own.
+//! A plan: the steps that a command line becomes. Each is a command of Buildah or a small action of the client.
 
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::answer::Answer;
-use super::git::Source;
-use super::types::Unavailable;
+use super::git::GitSource;
+use super::output::Output;
 
-/// A value that no log shows.
+/// A value that no log shows. Its memory is overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(Zeroizing<String>);
+pub struct Secret(Zeroizing<String>);
 
-impl Hidden {
+impl Secret {
     pub(super) fn new(value: impl Into<String>) -> Self {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// The value.
+    /// Returns the value, for the one place that hands it over.
     #[must_use]
-    pub fn reveal(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl std::fmt::Debug for Hidden {
+impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
 }
 
-/// Where a command's standard input comes from.
+/// The source of a command's standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// From the job's.
-    Job,
-    /// From this value.
-    Hidden(Hidden),
+pub enum Stdin {
+    /// The client's own standard input.
+    Inherited,
+    /// This value.
+    Secret(Secret),
 }
 
-/// Where a command's standard output goes.
+/// The destination of a command's standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// To the job's.
-    Job,
-    /// To the answers that follow.
+pub enum Stdout {
+    /// The client's own standard output.
+    Inherited,
+    /// Memory, for the next [`Step::Print`].
     Captured,
-    /// Nowhere, and standard error neither.
+    /// Nothing. Standard error is dropped too.
     Dropped,
 }
 
-/// One command line of Buildah, without the program's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// Verb and arguments.
-    pub arguments: Vec<String>,
-    /// Its standard input.
-    pub input: Input,
-    /// Its standard output.
-    pub output: Output,
+/// Which of the job's variables a command line needs in the builder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variables {
+    /// The translation has read the flags and has put the variables' values into the arguments. Only the variables that every
+    /// build gets are missing, such as the proxies.
+    Resolved,
+    /// The arguments are the user's own, and the translation has not read them. They may name variables.
+    Unread,
 }
 
-/// One step. The first that fails ends the plan with its exit code.
+/// One command line of Buildah.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Buildah runs.
+pub struct Command {
+    /// The verb and its arguments, without the program's name.
+    pub arguments: Vec<String>,
+    /// The source of standard input.
+    pub stdin: Stdin,
+    /// The destination of standard output.
+    pub stdout: Stdout,
+    /// The variables that the arguments may name.
+    pub variables: Variables,
+}
+
+/// One step. The first step that fails ends the plan with its exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Runs Buildah.
     Run(Command),
-    /// Buildah runs; whether it succeeds does not matter.
+    /// Runs Buildah and ignores its exit code.
     Try(Command),
-    /// Which of two ways is gone depends on whether a command succeeds.
-    Either {
-        /// The question.
+    /// Chooses the next steps by the exit code of a command.
+    If {
+        /// The command.
         test: Command,
-        /// What follows success.
-        yes: Vec<Step>,
-        /// What follows failure.
-        no: Vec<Step>,
+        /// The steps after exit code 0.
+        then: Vec<Step>,
+        /// The steps after any other exit code.
+        otherwise: Vec<Step>,
     },
-    /// A list is pushed and its digest written. Buildah 1.39 forgets the push's own error over the digest, which it then
-    /// leaves empty: the same without it says what is wrong.
+    /// Pushes a list of images and writes its digest. With `--digestfile`, Buildah 1.39 loses the error of a failed push and
+    /// leaves the file empty. The push is then repeated without it, and prints the reason.
     PushList {
-        /// The push, without a digest.
+        /// The push, without `--digestfile`.
         push: Command,
         /// The file for the digest.
         digest: PathBuf,
     },
-    /// The plan ends with this exit code.
-    End(u8),
-    /// A file in the scratch directory, readable by its owner alone.
-    Write {
+    /// Ends the plan with this exit code.
+    Exit(u8),
+    /// Writes a file of mode 0600 in the scratch directory.
+    WriteSecret {
         /// The file.
-        to: PathBuf,
+        path: PathBuf,
         /// Its content.
-        content: Hidden,
+        content: Secret,
     },
-    /// The job's standard input becomes a file.
-    Spool {
+    /// Copies the client's standard input into a file.
+    SaveStdin {
         /// The file.
-        to: PathBuf,
+        path: PathBuf,
     },
-    /// A Git repository is fetched by the job itself, with the job's own means.
+    /// Fetches a Git repository in the job, with the job's own network and credentials.
     Fetch {
-        /// What.
-        source: Source,
-        /// The directory that it becomes.
-        to: PathBuf,
+        /// The repository.
+        source: GitSource,
+        /// The new directory.
+        directory: PathBuf,
     },
-    /// A file that the builder wrote goes to where the job wants it; none is standard output.
-    Deliver {
+    /// Copies a file that the builder wrote to the place that the job requested.
+    CopyOut {
         /// The file in the scratch directory.
         from: PathBuf,
-        /// Where it is wanted.
+        /// The target. `None` is standard output.
         to: Option<PathBuf>,
     },
-    /// A line or more of our own on standard output, or in a file.
-    Answer {
-        /// What it says.
-        answer: Answer,
-        /// The file; none is standard output.
+    /// Prints a text of the client's own.
+    Print {
+        /// The text.
+        output: Output,
+        /// The file for it. `None` is standard output.
         to: Option<PathBuf>,
     },
 }
 
-/// All that a command line turns into.
+/// The result of a translation.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// Lines for standard error, before anything runs: what is left out, and why.
-    pub notes: Vec<String>,
+pub struct Plan {
+    /// Lines for standard error, before the first step: the flags that are left out, with the reason.
+    pub notices: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// What the translation may know of the job.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    /// A directory that job and builder share, for this call alone. It need not exist yet.
-    pub scratch: &'a Path,
-    /// The job's environment.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
-}
-
-/// A plan in the making.
-pub(super) struct Planner<'a> {
-    /// What the user called, for messages: `docker build`.
-    pub(super) command: String,
-    pub(super) call: Call<'a>,
-    pub(super) plan: Plan,
-    files: usize,
-}
-
-impl<'a> Planner<'a> {
-    pub(super) fn new(command: String, call: Call<'a>) -> Self {
-        Self {
-            command,
-            call,
-            plan: Plan::default(),
-            files: 0,
-        }
-    }
-
-    pub(super) fn usage(&self, what: &str) -> Unavailable {
-        Unavailable::usage(&self.command, what)
-    }
-
-    pub(super) fn refused(&self, what: &str, because: &str, instead: &str) -> Unavailable {
-        Unavailable::refused(&format!("{} {what}", self.command), because, instead)
-    }
-
-    pub(super) fn note(&mut self, text: &str) {
-        let note = format!("{}: {text}", self.command);
-        if !self.plan.notes.contains(&note) {
-            self.plan.notes.push(note);
-        }
-    }
-
-    pub(super) fn step(&mut self, step: Step) {
-        self.plan.steps.push(step);
-    }
-
-    pub(super) fn run<T: Into<String>>(&mut self, arguments: impl IntoIterator<Item = T>) {
-        self.step(Step::Run(command(arguments, Output::Job)));
-    }
-
-    pub(super) fn capture<T: Into<String>>(&mut self, arguments: impl IntoIterator<Item = T>) {
-        self.step(Step::Run(command(arguments, Output::Captured)));
-    }
-
-    pub(super) fn say(&mut self, answer: Answer) {
-        self.step(Step::Answer { answer, to: None });
-    }
-
-    pub(super) fn print(&mut self, text: impl Into<String>) {
-        self.say(Answer::Text(text.into()));
-    }
-
-    /// A file or directory of its own in the scratch directory.
-    pub(super) fn scratch(&mut self, name: &str) -> PathBuf {
-        self.files += 1;
-        self.call.scratch.join(format!("{}-{name}", self.files))
-    }
-
-    /// A name in Buildah's storage that no other call uses.
-    pub(super) fn scratch_image(&mut self) -> String {
-        self.files += 1;
-        let call = self.call.scratch.file_name().unwrap_or_default();
-        let call = call.to_string_lossy().to_lowercase();
-        let call = call.replace(|c: char| !c.is_ascii_alphanumeric(), "");
-        format!("localhost/docker-{call}-{}:latest", self.files)
-    }
-}
-
-/// `buildah manifest push --all` with these flags.
-pub(super) fn push_list(
-    flags: &[String],
-    list: &str,
-    target: &str,
-    digest: &Path,
-    output: Output,
-) -> Step {
-    let line = ["manifest", "push", "--all"].map(str::to_owned).into_iter();
-    let line = line.chain(flags.iter().cloned());
-    Step::PushList {
-        push: command(line.chain([list.to_owned(), target.to_owned()]), output),
-        digest: digest.to_owned(),
-    }
-}
-
 impl Command {
-    /// The same with `--digestfile`, which goes before what is not a flag.
-    #[must_use]
-    pub(crate) fn with_digest(&self, file: &Path) -> Self {
+    /// Returns a command with the client's standard input. Its variables are resolved.
+    pub(super) fn new<T: Into<String>>(
+        arguments: impl IntoIterator<Item = T>,
+        stdout: Stdout,
+    ) -> Self {
+        Self {
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            stdin: Stdin::Inherited,
+            stdout,
+            variables: Variables::Resolved,
+        }
+    }
+
+    /// Returns the push with `--digestfile`, which has its place before the positional arguments.
+    pub(super) fn with_digest(&self, file: &Path) -> Self {
         let mut command = self.clone();
         let verb = command.arguments.iter().position(|word| word == "push");
-        let at = verb.map_or(0, |verb| verb + 1);
-        let flag = format!("--digestfile={}", text(file));
-        command.arguments.insert(at, flag);
+        let flag = format!("--digestfile={}", file.display());
+        command
+            .arguments
+            .insert(verb.map_or(0, |verb| verb + 1), flag);
         command
     }
 }
 
-/// A command line whose input is the job's.
-pub(super) fn command<T: Into<String>>(
-    arguments: impl IntoIterator<Item = T>,
-    output: Output,
-) -> Command {
-    Command {
-        arguments: arguments.into_iter().map(Into::into).collect(),
-        input: Input::Job,
-        output,
+impl Step {
+    /// Returns `buildah manifest push --all` with these flags.
+    pub(super) fn push_list(
+        flags: &[String],
+        list: &str,
+        target: &str,
+        digest: &Path,
+        stdout: Stdout,
+    ) -> Self {
+        let line = ["manifest", "push", "--all"].map(str::to_owned).into_iter();
+        let line = line.chain(flags.iter().cloned());
+        Self::PushList {
+            push: Command::new(line.chain([list.to_owned(), target.to_owned()]), stdout),
+            digest: digest.to_owned(),
+        }
     }
-}
-
-/// A path as an argument has it.
-pub(super) fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }

@@ -1,22 +1,23 @@
-//! `podman`: most verbs are Buildah's own, flags and all.
+//! `podman`: Buildah has most of its verbs, with the same flags.
 
-use super::arguments::Parsed;
+use super::arguments::{Parsed, passed};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::images;
-use super::plan::{Command, Hidden, Input, Output, Plan, Planner, Step, command, push_list};
-use super::table::{Translation, Verb};
-use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::plan::{Command, Plan, Secret, Stdin, Stdout, Step, Variables};
+use super::planner::Planner;
+use super::verbs::{Translation, Verb};
 use super::{reference, registry, system};
 
-const SAME: &str = "the same of Buildah, with all its flags";
+const SAME: &str = "the equal command of Buildah, with all its flags";
 
 macro_rules! verbatim {
     ($($names:expr => $words:expr),* $(,)?) => {
-        &[$(Verb { names: $names, flags: &[], becomes: SAME, by: Translation::Verbatim($words) }),*]
+        &[$(Verb { names: $names, flags: &[], effect: SAME, translation: Translation::Verbatim($words) }),*]
     };
 }
 
-/// Verbs whose flags are Buildah's own.
+/// Verbs that Buildah has with the same flags.
 pub(super) const SAME_VERBS: &[Verb] = verbatim![
     &["build", "image build", "buildx build"] => &["build"],
     &["pull", "image pull"] => &["pull"],
@@ -38,149 +39,150 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["push", "image push"],
         flags: &[PUSH],
-        becomes: "`buildah push`; --creds becomes `buildah login`",
-        by: Translation::Steps(push),
+        effect: "`buildah push`; --creds becomes `buildah login`",
+        translation: Translation::Steps(push),
     },
     Verb {
         names: &["manifest push"],
         flags: &[PUSH],
-        becomes: "`buildah manifest push`; --creds becomes `buildah login`",
-        by: Translation::Steps(push),
+        effect: "`buildah manifest push`; --creds becomes `buildah login`",
+        translation: Translation::Steps(push),
     },
     Verb {
         names: &["login"],
         flags: &[registry::LOGIN, LOGIN],
-        becomes: "`buildah login`, for this job alone; a password never stands on a command line",
-        by: Translation::Steps(registry::login),
+        effect: "`buildah login`, for this job only; no command line contains a password",
+        translation: Translation::Steps(registry::login),
     },
     Verb {
         names: &["inspect", "image inspect"],
         flags: &[images::INSPECT],
-        becomes: "as `docker inspect`",
-        by: Translation::Steps(images::inspect),
+        effect: "as `docker inspect`",
+        translation: Translation::Steps(images::inspect),
     },
     Verb {
         names: &["image exists"],
         flags: &[],
-        becomes: "`buildah inspect --type image`; exit code 1 where there is none",
-        by: Translation::Steps(exists),
+        effect: "`buildah inspect --type image`; the exit code is 1 if there is no such image",
+        translation: Translation::Steps(exists),
     },
     Verb {
         names: &["version"],
         flags: &[],
-        becomes: "`buildah version`",
-        by: Translation::Steps(version),
+        effect: "`buildah version`",
+        translation: Translation::Steps(version),
     },
     Verb {
         names: &["info", "system info"],
         flags: &[system::FORMAT],
-        becomes: "as `docker info`; Host and Store are Buildah's",
-        by: Translation::Steps(system::info),
+        effect: "as `docker info`; Host and Store are Buildah's",
+        translation: Translation::Steps(system::info),
     },
 ];
 
 const PUSH: &[Flag] = &[
-    value("add-compression", None, Does::Passed),
+    value("add-compression", None, FlagPolicy::Passed),
     switch(
         "all",
         None,
-        Does::Ours("--all; a list is always pushed whole"),
+        FlagPolicy::Handled("--all; a list is always pushed completely"),
     ),
-    value("authfile", None, Does::Passed),
-    value("cert-dir", None, Does::Passed),
-    value("compression-format", None, Does::Passed),
-    value("compression-level", None, Does::Passed),
+    value("authfile", None, FlagPolicy::Passed),
+    value("cert-dir", None, FlagPolicy::Passed),
+    value("compression-format", None, FlagPolicy::Passed),
+    value("compression-level", None, FlagPolicy::Passed),
     value(
         "creds",
         None,
-        Does::Ours("`buildah login --password-stdin` before the push"),
+        FlagPolicy::Handled("`buildah login --password-stdin` before the push"),
     ),
-    value("digestfile", None, Does::Ours("--digestfile")),
+    value("digestfile", None, FlagPolicy::Handled("--digestfile")),
     switch(
         "disable-content-trust",
         None,
-        Does::Given("there is no content trust"),
+        FlagPolicy::Implied("there is no content trust"),
     ),
-    switch("force-compression", None, Does::Passed),
-    value("format", Some('f'), Does::Passed),
-    switch("quiet", Some('q'), Does::Passed),
-    switch("remove-signatures", None, Does::Passed),
-    value("retry", None, Does::Passed),
-    value("retry-delay", None, Does::Passed),
-    switch("rm", None, Does::Passed),
+    switch("force-compression", None, FlagPolicy::Passed),
+    value("format", Some('f'), FlagPolicy::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
+    switch("remove-signatures", None, FlagPolicy::Passed),
+    value("retry", None, FlagPolicy::Passed),
+    value("retry-delay", None, FlagPolicy::Passed),
+    switch("rm", None, FlagPolicy::Passed),
     value(
         "sign-by-sigstore",
         None,
-        Does::Unavailable(
-            "the builder has no keys of the job",
+        FlagPolicy::NotAvailable(
+            "the builder does not have the job's keys",
             "cosign on the pushed digest",
         ),
     ),
     value(
         "sign-by-sigstore-private-key",
         None,
-        Does::Unavailable(
-            "the builder has no keys of the job",
+        FlagPolicy::NotAvailable(
+            "the builder does not have the job's keys",
             "cosign on the pushed digest",
         ),
     ),
     value(
         "sign-passphrase-file",
         None,
-        Does::Unavailable(
-            "the builder has no keys of the job",
+        FlagPolicy::NotAvailable(
+            "the builder does not have the job's keys",
             "cosign on the pushed digest",
         ),
     ),
-    switch("tls-verify", None, Does::Passed),
+    switch("tls-verify", None, FlagPolicy::Passed),
 ];
 
 const LOGIN: &[Flag] = &[
-    value("authfile", None, Does::Passed),
-    value("cert-dir", None, Does::Passed),
-    switch("get-login", None, Does::Passed),
-    switch("tls-verify", None, Does::Passed),
-    switch("verbose", Some('v'), Does::Passed),
+    value("authfile", None, FlagPolicy::Passed),
+    value("cert-dir", None, FlagPolicy::Passed),
+    switch("get-login", None, FlagPolicy::Passed),
+    switch("tls-verify", None, FlagPolicy::Passed),
+    switch("verbose", Some('v'), FlagPolicy::Passed),
 ];
 
-fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let (source, target) = match parsed.words.as_slice() {
+fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let (source, target) = match parsed.positional.as_slice() {
         [source] => (source, source),
         [source, target] => (source, target),
-        _ => return Err(to.usage("an image and where it goes are expected")),
+        _ => return Err(planner.usage("an image and a target are expected")),
     };
     if let Some((user, password)) = parsed.last("creds").and_then(|creds| creds.split_once(':')) {
         let registry = reference::registry_of(target.trim_start_matches("docker://"));
         let user = format!("--username={user}");
         let line = ["login", &user, "--password-stdin", registry].map(str::to_owned);
-        to.step(Step::Run(Command {
+        planner.step(Step::Run(Command {
             arguments: line.into(),
-            input: Input::Hidden(Hidden::new(password)),
-            output: Output::Captured,
+            stdin: Stdin::Secret(Secret::new(password)),
+            stdout: Stdout::Captured,
+            variables: Variables::Resolved,
         }));
     }
-    let (flags, target) = (parsed.passed(), destination(target));
-    // A list goes whole, as Podman has it; `buildah push` would send this machine's platform alone.
+    let (flags, target) = (passed(parsed), destination(target));
+    // Podman pushes a whole list. `buildah push` would push only this machine's platform.
     let digest = match parsed.last("digestfile") {
         Some(digest) => digest.into(),
-        None => to.scratch("digest"),
+        None => planner.scratch("digest"),
     };
-    let whole = push_list(&flags, source, &target, &digest, Output::Job);
-    if to.command.ends_with("manifest push") {
-        to.step(whole);
+    let list = Step::push_list(&flags, source, &target, &digest, Stdout::Inherited);
+    if planner.command.ends_with("manifest push") {
+        planner.step(list);
         return Ok(());
     }
     let line = ["push".to_owned()].into_iter().chain(flags);
-    let line = command(line.chain([source.clone(), target]), Output::Job);
-    to.step(Step::Either {
-        test: command(["manifest", "exists", source], Output::Dropped),
-        yes: vec![whole],
-        no: vec![Step::Run(line.with_digest(&digest))],
+    let line = Command::new(line.chain([source.clone(), target]), Stdout::Inherited);
+    planner.step(Step::If {
+        test: Command::new(["manifest", "exists", source], Stdout::Dropped),
+        then: vec![list],
+        otherwise: vec![Step::Run(line.with_digest(&digest))],
     });
     Ok(())
 }
 
-/// `TRANSPORT:…` stays as it is.
+/// Completes a name. A target with a transport stays as it is.
 fn destination(target: &str) -> String {
     const TRANSPORTS: [&str; 7] = [
         "containers-storage:",
@@ -200,38 +202,38 @@ fn destination(target: &str) -> String {
     reference::remote(target)
 }
 
-fn exists(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
-        return Err(to.usage("one image is expected"));
+fn exists(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [name] = parsed.positional.as_slice() else {
+        return Err(planner.usage("one image is expected"));
     };
-    to.step(Step::Either {
-        test: command(["inspect", "--type=image", name], Output::Dropped),
-        yes: Vec::new(),
-        no: vec![Step::End(1)],
+    planner.step(Step::If {
+        test: Command::new(["inspect", "--type=image", name], Stdout::Dropped),
+        then: Vec::new(),
+        otherwise: vec![Step::Exit(1)],
     });
     Ok(())
 }
 
-fn version(_: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    to.run(["version"]);
+fn version(_: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    planner.run(["version"]);
     Ok(())
 }
 
-/// `podman --root DIRECTORY`: a storage of its own, which redhat-actions/push-to-registry fills from a Docker daemon. There
-/// is none, so that storage stays empty.
-pub(super) fn elsewhere(
+/// Translates `podman --root DIRECTORY`. redhat-actions/push-to-registry fills this storage from a Docker daemon. There is no
+/// daemon, so the storage is empty.
+pub(super) fn separate_storage(
     root: &str,
     rest: &[String],
     mut planner: Planner<'_>,
-) -> Result<Plan, Unavailable> {
+) -> Result<Plan, TranslateError> {
     match rest.first().map(String::as_str) {
         Some("rmi" | "images") => {
-            planner.note(&format!(
+            planner.notice(&format!(
                 "the storage in {root} is empty: there is no Docker daemon to fill it from"
             ));
             Ok(planner.plan)
         }
-        _ => Err(planner.refused(
+        _ => Err(planner.not_available(
             &format!("--root {root}"),
             "the builder has one storage, and there is no Docker daemon",
             "the command without --root",

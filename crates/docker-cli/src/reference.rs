@@ -1,25 +1,13 @@
 //! Names of images, as Docker completes them.
 
-/// Docker Hub, in every reference that names no other registry.
-const HUB: &str = "docker.io";
+use image_ref::{Name, hub};
 
-/// The name with registry and tag, as a registry is asked for it.
+/// Returns the complete name, as it is sent to a registry: `docker.io/library/alpine:latest`.
 pub(super) fn full(name: &str) -> String {
-    let (domain, path) = domain(name);
-    let library = if domain == HUB && !path.contains('/') {
-        "library/"
-    } else {
-        ""
-    };
-    let tag = if has_tag_or_digest(path) {
-        ""
-    } else {
-        ":latest"
-    };
-    format!("{domain}/{library}{path}{tag}")
+    Name::split(name).complete()
 }
 
-/// What `docker://` needs for a name; a name that has a transport keeps it.
+/// Returns the complete name with the transport `docker://`. A name that has the transport stays as it is.
 pub(super) fn remote(name: &str) -> String {
     if name.starts_with("docker://") {
         return name.to_owned();
@@ -27,59 +15,34 @@ pub(super) fn remote(name: &str) -> String {
     format!("docker://{}", full(name))
 }
 
-/// The registry, as `docker login` files it.
+/// Returns the host of a server, as `docker login` stores it.
 pub(super) fn registry(server: &str) -> &str {
     let bare = server
         .strip_prefix("https://")
         .or_else(|| server.strip_prefix("http://"))
         .unwrap_or(server);
-    let host = bare.split('/').next().unwrap_or(bare);
-    match host {
-        "" | "index.docker.io" | "registry-1.docker.io" => HUB,
-        host => host,
-    }
+    hub(bare.split('/').next().unwrap_or(bare))
 }
 
-/// The registry of an image's name.
+/// Returns the registry of an image's name.
 pub(super) fn registry_of(name: &str) -> &str {
-    domain(name).0
+    Name::split(name).registry()
 }
 
-/// Without tag and digest.
+/// Returns the name without tag and digest.
 pub(super) fn repository(name: &str) -> &str {
-    let name = name.split('@').next().unwrap_or(name);
-    match name.rfind(':') {
-        Some(colon) if !name[colon..].contains('/') => &name[..colon],
-        _ => name,
-    }
+    Name::split(name).written
 }
 
-/// The tag; `latest` where there is none.
+/// Returns the tag. The default is `latest`.
 pub(super) fn tag(name: &str) -> &str {
-    let undigested = name.split('@').next().unwrap_or(name);
-    undigested
-        .strip_prefix(repository(name))
-        .and_then(|rest| rest.strip_prefix(':'))
-        .unwrap_or("latest")
+    Name::split(name).tag.unwrap_or("latest")
 }
 
-/// Whether a tag or a digest is part of the name.
+/// Returns whether the name contains a tag or a digest.
 pub(super) fn has_tag_or_digest(name: &str) -> bool {
-    repository(name) != name
-}
-
-/// A first part is a registry if it has a dot, a colon or a capital letter, or is localhost.
-fn domain(name: &str) -> (&str, &str) {
-    match name.split_once('/') {
-        Some((first, path))
-            if first == "localhost"
-                || first.contains(['.', ':'])
-                || first.contains(|c: char| c.is_ascii_uppercase()) =>
-        {
-            (registry(first), path)
-        }
-        _ => (HUB, name),
-    }
+    let name = Name::split(name);
+    name.tag.is_some() || name.digest.is_some()
 }
 
 #[cfg(test)]

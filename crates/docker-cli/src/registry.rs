@@ -1,91 +1,107 @@
 //! `docker push`, `pull`, `login` and `logout`.
 
-use super::answer::Answer;
-use super::arguments::Parsed;
-use super::plan::{Command, Hidden, Input, Output, Planner, Step, command, push_list};
+use super::arguments::{Parsed, passed};
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, switch, value};
+use super::output::Output;
+use super::plan::{Command, Secret, Stdin, Stdout, Step, Variables};
+use super::planner::Planner;
 use super::reference;
-use super::table::{Translation, Verb};
-use super::types::Unavailable;
-use super::types::{Does, Flag, switch, value};
+use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["push", "image push"],
         flags: &[PUSH],
-        becomes: "`buildah push`, or `buildah manifest push --all` for a list; the last line is Docker's `TAG: digest: …`",
-        by: Translation::Steps(push),
+        effect: "`buildah push`, or `buildah manifest push --all` for a list; the last line is Docker's `TAG: digest: …`",
+        translation: Translation::Steps(push),
     },
     Verb {
         names: &["pull", "image pull"],
         flags: &[PULL],
-        becomes: "`buildah pull --policy=always`",
-        by: Translation::Steps(pull),
+        effect: "`buildah pull --policy=always`",
+        translation: Translation::Steps(pull),
     },
     Verb {
         names: &["login"],
         flags: &[LOGIN],
-        becomes: "`buildah login`, for this job alone; a password never stands on a command line",
-        by: Translation::Steps(login),
+        effect: "`buildah login`, for this job only; no command line contains a password",
+        translation: Translation::Steps(login),
     },
     Verb {
         names: &["logout"],
         flags: &[],
-        becomes: "`buildah logout`",
-        by: Translation::Steps(logout),
+        effect: "`buildah logout`",
+        translation: Translation::Steps(logout),
     },
 ];
 
-const NO_TRUST: Does = Does::Given("there is no content trust");
+const NO_TRUST: FlagPolicy = FlagPolicy::Implied("there is no content trust");
 
 const PUSH: &[Flag] = &[
     switch(
         "all-tags",
         Some('a'),
-        Does::Unavailable("Buildah pushes one name", "docker push for each tag"),
+        FlagPolicy::NotAvailable(
+            "Buildah pushes one name at a time",
+            "docker push for each tag",
+        ),
     ),
     switch("disable-content-trust", None, NO_TRUST),
     value(
         "platform",
         None,
-        Does::Unavailable(
-            "Buildah pushes what a name stands for",
+        FlagPolicy::NotAvailable(
+            "Buildah pushes the whole image or list of a name",
             "a tag for each platform",
         ),
     ),
-    switch("quiet", Some('q'), Does::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
 const PULL: &[Flag] = &[
-    switch("all-tags", Some('a'), Does::Passed),
+    switch("all-tags", Some('a'), FlagPolicy::Passed),
     switch("disable-content-trust", None, NO_TRUST),
-    value("platform", None, Does::Passed),
-    switch("quiet", Some('q'), Does::Passed),
+    value("platform", None, FlagPolicy::Passed),
+    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
 pub(super) const LOGIN: &[Flag] = &[
-    value("password", Some('p'), Does::Ours("--password-stdin")),
-    switch("password-stdin", None, Does::Passed),
-    value("username", Some('u'), Does::Passed),
+    value(
+        "password",
+        Some('p'),
+        FlagPolicy::Handled("--password-stdin"),
+    ),
+    switch("password-stdin", None, FlagPolicy::Passed),
+    value("username", Some('u'), FlagPolicy::Passed),
 ];
 
-fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
-        return Err(to.usage("one image is expected"));
+fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [name] = parsed.positional.as_slice() else {
+        return Err(planner.usage("one image is expected"));
     };
-    let digest = to.scratch("digest");
-    let (flags, target) = (parsed.passed(), reference::remote(name));
-    // Of a list, `buildah push` would send this machine's platform alone.
+    let digest = planner.scratch("digest");
+    let (flags, target) = (passed(parsed), reference::remote(name));
+    // `buildah push` would push only this machine's platform of a list.
     let line = ["push".to_owned()].into_iter().chain(flags.iter().cloned());
     let line = line.chain([name.clone(), target.clone()]);
-    to.step(Step::Either {
-        test: command(["manifest", "exists", name], Output::Dropped),
-        yes: vec![push_list(&flags, name, &target, &digest, Output::Job)],
-        no: vec![Step::Run(command(line, Output::Job).with_digest(&digest))],
+    planner.step(Step::If {
+        test: Command::new(["manifest", "exists", name], Stdout::Dropped),
+        then: vec![Step::push_list(
+            &flags,
+            name,
+            &target,
+            &digest,
+            Stdout::Inherited,
+        )],
+        otherwise: vec![Step::Run(
+            Command::new(line, Stdout::Inherited).with_digest(&digest),
+        )],
     });
     if parsed.on("quiet") {
-        to.print(format!("{}\n", reference::full(name)));
+        planner.print_text(format!("{}\n", reference::full(name)));
     } else {
-        to.say(Answer::Pushed {
+        planner.print(Output::Pushed {
             tag: reference::tag(name).to_owned(),
             digest,
         });
@@ -93,59 +109,64 @@ fn push(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
     Ok(())
 }
 
-fn pull(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let [name] = parsed.words.as_slice() else {
-        return Err(to.usage("one image is expected"));
+fn pull(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let [name] = parsed.positional.as_slice() else {
+        return Err(planner.usage("one image is expected"));
     };
-    let source = match parsed.on("all-tags") {
-        true => reference::repository(&reference::full(name)).to_owned(),
-        false => reference::full(name),
+    let full = reference::full(name);
+    let source = if parsed.on("all-tags") {
+        reference::repository(&full)
+    } else {
+        &full
     };
     let line = ["pull".to_owned(), "--policy=always".into()].into_iter();
-    let line = line.chain(parsed.passed());
+    let line = line.chain(passed(parsed));
     let source = format!("docker://{source}");
     if parsed.on("quiet") {
-        to.capture(line.chain([source]));
-        to.print(format!("{}\n", reference::full(name)));
+        planner.capture(line.chain([source]));
+        planner.print_text(format!("{}\n", reference::full(name)));
     } else {
-        to.run(line.chain([source]));
+        planner.run(line.chain([source]));
     }
     Ok(())
 }
 
-pub(super) fn login(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    let server = match parsed.words.as_slice() {
+pub(super) fn login(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    let server = match parsed.positional.as_slice() {
         [] => "",
         [server] => server,
-        _ => return Err(to.usage("one registry at most is expected")),
+        _ => return Err(planner.usage("at most one registry is expected")),
     };
     let mut line = vec!["login".to_owned()];
-    line.extend(parsed.passed());
-    let input = match parsed.last("password") {
-        None => Input::Job,
+    line.extend(passed(parsed));
+    let stdin = match parsed.last("password") {
+        None => Stdin::Inherited,
         Some(_) if parsed.last("username").is_none() => {
-            return Err(to.usage("--password needs --username"));
+            return Err(planner.usage("--password needs --username"));
         }
         Some(password) => {
-            to.note("a password on the command line can be read by others; use --password-stdin");
+            planner.notice(
+                "other processes can read a password on the command line; use --password-stdin",
+            );
             line.push("--password-stdin".to_owned());
-            Input::Hidden(Hidden::new(password))
+            Stdin::Secret(Secret::new(password))
         }
     };
     line.push(reference::registry(server).to_owned());
-    to.step(Step::Run(Command {
+    planner.step(Step::Run(Command {
         arguments: line,
-        input,
-        output: Output::Job,
+        stdin,
+        stdout: Stdout::Inherited,
+        variables: Variables::Resolved,
     }));
     Ok(())
 }
 
-fn logout(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    match parsed.words.as_slice() {
-        [] => to.run(["logout", reference::registry("")]),
-        [server] => to.run(["logout", reference::registry(server)]),
-        _ => return Err(to.usage("one registry at most is expected")),
+fn logout(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    match parsed.positional.as_slice() {
+        [] => planner.run(["logout", reference::registry("")]),
+        [server] => planner.run(["logout", reference::registry(server)]),
+        _ => return Err(planner.usage("at most one registry is expected")),
     }
     Ok(())
 }

@@ -2,68 +2,78 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, AnswerError, present};
 use super::arguments::Parsed;
-use super::plan::Planner;
-use super::table::{Translation, Verb};
+use super::output::{Output, OutputError, render_objects};
+use super::verbs::{Translation, Verb};
+
+use super::error::TranslateError;
+use super::flag_specs::{Flag, FlagPolicy, switch, value};
+use super::planner::Planner;
 use super::template::Template;
-use super::types::{Does, Flag, switch, value};
-use super::types::{Program, Unavailable};
+use super::verbs::Program;
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["version"],
         flags: &[FORMAT],
-        becomes: "`buildah version`, as Docker's: the server is Buildah",
-        by: Translation::Steps(version),
+        effect: "`buildah version` in Docker's form, with Buildah as the server",
+        translation: Translation::Steps(version),
     },
     Verb {
         names: &["info", "system info"],
         flags: &[FORMAT],
-        becomes: "`buildah info`, as Docker's",
-        by: Translation::Steps(info),
+        effect: "`buildah info` in Docker's form",
+        translation: Translation::Steps(info),
     },
     Verb {
         names: &["context ls", "context list"],
         flags: &[CONTEXTS],
-        becomes: "`default`, the only one",
-        by: Translation::Steps(contexts),
+        effect: "`default`, the only context",
+        translation: Translation::Steps(contexts),
     },
     Verb {
         names: &["context show"],
         flags: &[],
-        becomes: "`default`",
-        by: Translation::Steps(show_context),
+        effect: "`default`",
+        translation: Translation::Steps(show_context),
     },
     Verb {
         names: &["context inspect"],
         flags: &[FORMAT],
-        becomes: "`default`, without an endpoint: there is no daemon",
-        by: Translation::Steps(inspect_context),
+        effect: "`default`, without an endpoint, because there is no daemon",
+        translation: Translation::Steps(inspect_context),
     },
     Verb {
         names: &["context use"],
         flags: &[],
-        becomes: "`default`; any other is not available",
-        by: Translation::Steps(use_context),
+        effect: "`default`; any other context is not available",
+        translation: Translation::Steps(use_context),
     },
 ];
 
 pub(super) const FORMAT: &[Flag] = &[value(
     "format",
     Some('f'),
-    Does::Ours("`json`, or Go's template"),
+    FlagPolicy::Handled("`json`, or Go's template"),
 )];
 
 const CONTEXTS: &[Flag] = &[
-    value("format", None, Does::Ours("`json`, or Go's template")),
-    switch("quiet", Some('q'), Does::Ours("the name alone")),
+    value(
+        "format",
+        None,
+        FlagPolicy::Handled("`json`, or Go's template"),
+    ),
+    switch(
+        "quiet",
+        Some('q'),
+        FlagPolicy::Handled("prints only the name"),
+    ),
 ];
 
-/// The version of Docker's command line that is understood.
+/// The version of Docker whose command lines are translated.
 const DOCKER: &str = "29.0.0";
 
-/// Go's name of this machine's architecture.
+/// Returns Go's name of this machine's architecture.
 pub(super) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -73,12 +83,11 @@ pub(super) fn architecture() -> &'static str {
     }
 }
 
-/// `--version`.
 pub(super) fn short_version(program: Program) -> String {
-    let ours = env!("CARGO_PKG_VERSION");
+    let version = env!("CARGO_PKG_VERSION");
     match program {
-        Program::Docker => format!("Docker version {DOCKER}, build ci-cd-agents-{ours}\n"),
-        Program::Podman => format!("podman version 5.0.0 (ci-cd-agents {ours})\n"),
+        Program::Docker => format!("Docker version {DOCKER}, build ci-cd-agents-{version}\n"),
+        Program::Podman => format!("podman version 5.0.0 (ci-cd-agents {version})\n"),
     }
 }
 
@@ -87,16 +96,16 @@ fn format(parsed: &Parsed) -> Option<String> {
     format.map(str::to_owned)
 }
 
-fn version(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    to.capture(["version", "--json"]);
-    to.say(Answer::Version {
+fn version(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    planner.capture(["version", "--json"]);
+    planner.print(Output::Version {
         format: format(parsed),
     });
     Ok(())
 }
 
-pub(super) fn show_version(said: &Value, format: Option<&str>) -> Result<String, AnswerError> {
-    let text = |key: &str| said[key].as_str().unwrap_or("").to_owned();
+pub(super) fn render_version(stdout: &Value, format: Option<&str>) -> Result<String, OutputError> {
+    let text = |key: &str| stdout[key].as_str().unwrap_or("").to_owned();
     let api = "1.44";
     let object = json!({
         "Client": {
@@ -110,36 +119,40 @@ pub(super) fn show_version(said: &Value, format: Option<&str>) -> Result<String,
             "Platform": {"Name": "Buildah"},
         },
     });
-    one(
+    render_object(
         format,
         &object,
-        "Client: ci-cd-agents\n Version:      {{.Client.Version}} (commands of Docker's that are understood)\n OS/Arch:      {{.Client.Os}}/{{.Client.Arch}}\n Context:      {{.Client.Context}}\n\nServer: Buildah\n Version:      {{.Server.Version}}\n Go version:   {{.Server.GoVersion}}\n OS/Arch:      {{.Server.Os}}/{{.Server.Arch}}\n",
+        "Client: ci-cd-agents\n Version:      {{.Client.Version}} (the version of the translated command lines)\n OS/Arch:      {{.Client.Os}}/{{.Client.Arch}}\n Context:      {{.Client.Context}}\n\nServer: Buildah\n Version:      {{.Server.Version}}\n Go version:   {{.Server.GoVersion}}\n OS/Arch:      {{.Server.Os}}/{{.Server.Arch}}\n",
     )
 }
 
-/// One object: through the user's template and a line's end, as JSON, or through ours.
-fn one(format: Option<&str>, object: &Value, ours: &str) -> Result<String, AnswerError> {
+/// Renders an object through the user's template with a newline, as JSON, or through the default template.
+fn render_object(
+    format: Option<&str>,
+    object: &Value,
+    default: &str,
+) -> Result<String, OutputError> {
     match format {
-        None => Ok(Template::read(ours)?.render(object)?),
+        None => Ok(Template::parse(default)?.render(object)?),
         Some("json") => Ok(format!("{object}\n")),
-        Some(template) => Ok(Template::read(template)?.render(object)? + "\n"),
+        Some(template) => Ok(Template::parse(template)?.render(object)? + "\n"),
     }
 }
 
-pub(super) fn info(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    to.capture(["version", "--json"]);
-    to.capture(["info"]);
-    to.say(Answer::Info {
+pub(super) fn info(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    planner.capture(["version", "--json"]);
+    planner.capture(["info"]);
+    planner.print(Output::Info {
         format: format(parsed),
     });
     Ok(())
 }
 
-pub(super) fn show_info(
+pub(super) fn render_info(
     info: &Value,
     version: &str,
     format: Option<&str>,
-) -> Result<String, AnswerError> {
+) -> Result<String, OutputError> {
     let version: Value = serde_json::from_str(version)?;
     let (host, store) = (&info["host"], &info["store"]);
     let distribution = |key: &str| host["Distribution"][key].as_str().unwrap_or("").to_owned();
@@ -161,7 +174,7 @@ pub(super) fn show_info(
         "ClientInfo": {"Context": "default", "Version": DOCKER},
         "Host": host, "Store": store,
     });
-    one(
+    render_object(
         format,
         &object,
         "Client: ci-cd-agents\n Context: default\n\nServer: Buildah\n Images: {{.Images}}\n Server Version: {{.ServerVersion}}\n Storage Driver: {{.Driver}}\n Security Options:{{range .SecurityOptions}} {{.}}{{end}}\n Kernel Version: {{.KernelVersion}}\n Operating System: {{.OperatingSystem}}\n OSType: {{.OSType}}\n Architecture: {{.Architecture}}\n CPUs: {{.NCPU}}\n Total Memory: {{.MemTotal}}\n Name: {{.Name}}\n Docker Root Dir: {{.DockerRootDir}}\n",
@@ -172,43 +185,45 @@ fn context() -> Value {
     json!({"Name": "default", "Metadata": {}, "Endpoints": {"docker": {"SkipTLSVerify": false}}, "TLSMaterial": {}})
 }
 
-fn contexts(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
+fn contexts(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let row = json!({"Name": "default", "Current": true, "Description": "the pod's builder", "DockerEndpoint": "", "Error": ""});
     let text = match parsed.last("format") {
         _ if parsed.on("quiet") => "default\n".to_owned(),
-        None | Some("" | "table") => super::listing::aligned(&[
+        None | Some("" | "table") => super::image_table::align_columns(&[
             "NAME\tDESCRIPTION\tDOCKER ENDPOINT\tERROR".to_owned(),
             "default *\tthe pod's builder".to_owned(),
         ]),
         Some("json") => format!("{row}\n"),
-        format => present(format, &[row]).map_err(|error| to.usage(&error.to_string()))?,
+        format => {
+            render_objects(format, &[row]).map_err(|error| planner.usage(&error.to_string()))?
+        }
     };
-    to.print(text);
+    planner.print_text(text);
     Ok(())
 }
 
-fn show_context(_: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    to.print("default\n");
+fn show_context(_: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    planner.print_text("default\n");
     Ok(())
 }
 
-fn inspect_context(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    only_default(parsed, to)?;
-    let text = present(format(parsed).as_deref(), &[context()]);
-    to.print(text.map_err(|error| to.usage(&error.to_string()))?);
+fn inspect_context(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    only_default(parsed, planner)?;
+    let text = render_objects(format(parsed).as_deref(), &[context()]);
+    planner.print_text(text.map_err(|error| planner.usage(&error.to_string()))?);
     Ok(())
 }
 
-fn use_context(parsed: &Parsed, to: &mut Planner<'_>) -> Result<(), Unavailable> {
-    only_default(parsed, to)?;
-    to.print("default\n");
+fn use_context(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+    only_default(parsed, planner)?;
+    planner.print_text("default\n");
     Ok(())
 }
 
-fn only_default(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailable> {
-    match parsed.words.iter().find(|name| *name != "default") {
+fn only_default(parsed: &Parsed, planner: &Planner<'_>) -> Result<(), TranslateError> {
+    match parsed.positional.iter().find(|name| *name != "default") {
         None => Ok(()),
-        Some(name) => Err(to.refused(
+        Some(name) => Err(planner.not_available(
             name,
             "a pod has one builder, and its context is `default`",
             "default",
@@ -221,27 +236,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_what_scripts_ask_for() {
-        let said = json!({"version": "1.39.3", "goVersion": "go1.24.4", "gitCommit": ""});
-        let show = |format| show_version(&said, Some(format)).unwrap();
+    fn scripts_find_the_versions() {
+        let stdout = json!({"version": "1.39.3", "goVersion": "go1.24.4", "gitCommit": ""});
+        let show = |format| render_version(&stdout, Some(format)).unwrap();
         assert_eq!(show("{{.Server.Version}}"), "1.39.3\n");
         assert_eq!(show("{{.Client.Version}}"), "29.0.0\n");
         assert!(show("json").contains(r#""Name":"Buildah""#));
         assert!(
-            show_version(&said, None)
+            render_version(&stdout, None)
                 .unwrap()
                 .contains("Server: Buildah\n Version:      1.39.3\n")
         );
     }
 
     #[test]
-    fn info_is_buildahs_in_dockers_words() {
+    fn info_has_dockers_fields() {
         let info = json!({
             "host": {"hostname": "pod", "cpus": 2, "rootless": true, "MemTotal": 7, "kernel": "6.18",
                 "Distribution": {"distribution": "debian", "version": "13"}, "OCIRuntime": "crun", "CgroupVersion": "v2"},
             "store": {"GraphDriverName": "overlay", "GraphRoot": "/w/storage", "ImageStore": {"number": 3}},
         });
-        let show = |format| show_info(&info, r#"{"version":"1.39.3"}"#, format).unwrap();
+        let show = |format| render_info(&info, r#"{"version":"1.39.3"}"#, format).unwrap();
         assert_eq!(
             show(Some("{{.Driver}} {{.OSType}} {{.NCPU}}")),
             "overlay linux 2\n"

@@ -1,4 +1,4 @@
-//! Go's templates, as far as `--format` needs them: fields, pipes, if, with, range, and the functions that Docker adds.
+//! Go's templates with the parts that `--format` needs: fields, pipes, `if`, `with`, `range` and Docker's functions.
 
 mod error;
 mod functions;
@@ -9,11 +9,11 @@ use serde_json::Value;
 pub(super) use error::TemplateError;
 use parse::{Node, Term};
 
-/// A template that was understood.
+/// A parsed template.
 #[derive(Debug)]
 pub(super) struct Template(Vec<Node>);
 
-/// The value of the action around it, and the whole.
+/// The values of `.` and `$`.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     dot: &'a Value,
@@ -21,7 +21,7 @@ struct Scope<'a> {
 }
 
 impl Template {
-    pub(super) fn read(text: &str) -> Result<Self, TemplateError> {
+    pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
         parse::parse(text).map(Self)
     }
 
@@ -35,8 +35,8 @@ impl Template {
         Ok(text)
     }
 
-    /// Whether a field is mentioned.
-    pub(super) fn mentions(text: &str, field: &str) -> bool {
+    /// Returns whether a template uses a field.
+    pub(super) fn uses_field(text: &str, field: &str) -> bool {
         text.contains(&format!(".{field}"))
     }
 }
@@ -76,7 +76,7 @@ fn render(nodes: &[Node], scope: Scope<'_>, to: &mut String) -> Result<(), Templ
     Ok(())
 }
 
-/// Each command's result is the last argument of the next.
+/// Evaluates a pipeline. The result of each command is the last argument of the next.
 fn pipeline(pipe: &[Vec<Term>], scope: Scope<'_>) -> Result<Value, TemplateError> {
     let mut result = None;
     for command in pipe {
@@ -116,11 +116,17 @@ fn follow(mut value: Value, path: &[String]) -> Result<Value, TemplateError> {
                 None => {
                     let known: Vec<_> = map.keys().map(String::as_str).collect();
                     let known = known.join(", ");
-                    return Err(TemplateError(format!("asks for {name}; there are {known}")));
+                    return Err(TemplateError(format!(
+                        "requests the field {name}; the fields are {known}"
+                    )));
                 }
             },
             Value::Null => Value::Null,
-            _ => return Err(TemplateError(format!("asks for {name} of a plain value"))),
+            _ => {
+                return Err(TemplateError(format!(
+                    "requests the field {name} of a value without fields"
+                )));
+            }
         };
     }
     Ok(value)
@@ -136,15 +142,15 @@ mod tests {
             "Id": "sha256:ab", "Size": 12, "On": true, "None": null,
             "Config": {"Env": ["A=1", "B=2"], "Labels": {"a.b": "c"}},
         });
-        match Template::read(text).and_then(|template| template.render(&value)) {
+        match Template::parse(text).and_then(|template| template.render(&value)) {
             Ok(text) => text,
             Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn what_scripts_use_is_understood() {
-        for (template, said) in [
+    fn the_templates_of_scripts_are_rendered() {
+        for (template, expected) in [
             ("{{.Id}}", "sha256:ab"),
             ("{{ .Id }}-{{.Size}} {{.On}}", "sha256:ab-12 true"),
             ("{{json .Config.Labels}}", r#"{"a.b":"c"}"#),
@@ -169,14 +175,17 @@ mod tests {
             ("{{upper .Id}}", "SHA256:AB"),
             ("{{`raw`}}", "raw"),
         ] {
-            assert_eq!(show(template), said, "{template}");
+            assert_eq!(show(template), expected, "{template}");
         }
     }
 
     #[test]
-    fn a_mistake_is_named() {
-        for (template, said) in [
-            ("{{.Nope}}", "asks for Nope; there are Config"),
+    fn an_error_names_the_mistake() {
+        for (template, expected) in [
+            (
+                "{{.Nope}}",
+                "requests the field Nope; the fields are Config",
+            ),
             ("{{.Id", "has an action that does not end"),
             ("{{if .Id}}", "lacks an {{end}}"),
             ("{{end}}", "has an {{end}} too many"),
@@ -184,7 +193,7 @@ mod tests {
             ("{{$x := .Id}}", "has a variable"),
         ] {
             assert!(
-                show(template).contains(said),
+                show(template).contains(expected),
                 "{template}: {}",
                 show(template)
             );

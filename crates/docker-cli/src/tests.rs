@@ -1,11 +1,12 @@
-//! The command lines of the actions, word by word, and what becomes of them.
+//! The command lines of the actions and of users, with the plans that they become.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::answer::Answer;
-use super::plan::Step;
 use super::*;
+use crate::verbs::find_by_name;
+use flag_specs::{Flag, FlagPolicy};
+use translate::GLOBAL;
 
 mod actions;
 mod page;
@@ -13,7 +14,7 @@ mod verbs;
 
 const BUILDAH: &str = include_str!("buildah.flags");
 
-/// Words in single quotes stay together.
+/// Splits a line at blanks. Single quotes keep words together.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
@@ -35,25 +36,28 @@ fn variable(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-fn call(line: &str) -> Result<Plan, Unavailable> {
+fn call(line: &str) -> Result<Plan, TranslateError> {
     let words = words(line);
     let (program, arguments) = words.split_first().unwrap();
     let program = match program.as_str() {
         "podman" => Program::Podman,
         _ => Program::Docker,
     };
-    let call = Call {
+    let call = JobContext {
         scratch: Path::new("/s/X"),
         variable: &variable,
     };
     let plan = translate(program, arguments, call)?;
     for command in commands(&plan.steps) {
         check(&command.arguments);
+        if command.variables == Variables::Resolved {
+            check_resolved(&command.arguments);
+        }
     }
     Ok(plan)
 }
 
-/// Every flag that we emit exists in Buildah.
+/// Checks that Buildah has every flag of a line.
 fn check(line: &[String]) {
     let verb = match line[0].as_str() {
         "manifest" => format!("manifest {}", line[1]),
@@ -66,25 +70,43 @@ fn check(line: &[String]) {
     }
 }
 
-/// All command lines of a plan, whichever way is gone.
+/// Checks that a line names no variable whose value the builder would need.
+fn check_resolved(line: &[String]) {
+    for word in line {
+        let argument = word.strip_prefix("--build-arg=");
+        assert!(argument.is_none_or(|pair| pair.contains('=')), "{word}");
+        let secret = word.strip_prefix("--secret=");
+        assert!(
+            secret.is_none_or(|record| record.contains(",src=")),
+            "{word}"
+        );
+        assert!(!word.starts_with("--env="), "{word}");
+    }
+}
+
+/// Returns all commands of a plan, of both branches.
 fn commands(steps: &[Step]) -> Vec<Command> {
-    let mut found = Vec::new();
+    let mut all = Vec::new();
     for step in steps {
         match step {
-            Step::Run(command) | Step::Try(command) => found.push(command.clone()),
-            Step::PushList { push, digest } => found.push(push.with_digest(digest)),
-            Step::Either { test, yes, no } => {
-                found.push(test.clone());
-                found.extend(commands(yes));
-                found.extend(commands(no));
+            Step::Run(command) | Step::Try(command) => all.push(command.clone()),
+            Step::PushList { push, digest } => all.push(push.with_digest(digest)),
+            Step::If {
+                test,
+                then,
+                otherwise,
+            } => {
+                all.push(test.clone());
+                all.extend(commands(then));
+                all.extend(commands(otherwise));
             }
             _ => {}
         }
     }
-    found
+    all
 }
 
-/// The steps, one a line.
+/// Returns the steps as text, one step a line.
 fn steps(line: &str) -> Vec<String> {
     let plan = call(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     plan.steps.iter().flat_map(shown).collect()
@@ -94,57 +116,66 @@ fn shown(step: &Step) -> Vec<String> {
     let line = |command: &Command| command.arguments.join(" ");
     match step {
         Step::Run(command) => {
-            let input = if command.input == Input::Job {
+            let input = if command.stdin == Stdin::Inherited {
                 ""
             } else {
-                " <hidden"
+                " <secret"
             };
             vec![format!("{}{input}", line(command))]
         }
         Step::PushList { push, digest } => vec![line(&push.with_digest(digest))],
         Step::Try(command) => vec![format!("try {}", line(command))],
-        Step::Either { test, yes, no } => {
+        Step::If {
+            test,
+            then,
+            otherwise,
+        } => {
             let mut lines = vec![format!("if {}", line(test))];
-            lines.extend(yes.iter().flat_map(shown).map(|line| format!("  {line}")));
+            lines.extend(then.iter().flat_map(shown).map(|line| format!("  {line}")));
             lines.push("else".to_owned());
-            lines.extend(no.iter().flat_map(shown).map(|line| format!("  {line}")));
+            lines.extend(
+                otherwise
+                    .iter()
+                    .flat_map(shown)
+                    .map(|line| format!("  {line}")),
+            );
             lines
         }
-        Step::End(code) => vec![format!("end {code}")],
-        Step::Write { to, .. } => vec![format!("write {}", to.display())],
-        Step::Spool { to } => vec![format!("spool {}", to.display())],
-        Step::Fetch { source, to } => vec![format!(
+        Step::Exit(code) => vec![format!("exit {code}")],
+        Step::WriteSecret { path, .. } => vec![format!("write {}", path.display())],
+        Step::SaveStdin { path } => vec![format!("save stdin to {}", path.display())],
+        Step::Fetch { source, directory } => vec![format!(
             "fetch {} {} to {}",
             source.url,
             source.reference.as_deref().unwrap_or("HEAD"),
-            to.display()
+            directory.display()
         )],
-        Step::Deliver { from, to } => vec![format!(
-            "deliver {} to {}",
+        Step::CopyOut { from, to } => vec![format!(
+            "copy {} to {}",
             from.display(),
             to.as_deref().unwrap_or(Path::new("stdout")).display()
         )],
-        Step::Answer { answer, to } => {
+        Step::Print { output, to } => {
             let to = to.as_ref().map(|to| format!(" to {}", to.display()));
-            vec![match answer {
-                Answer::Text(text) => format!("say {}", text.trim_end()),
-                Answer::Metadata { digest, .. } => {
+            vec![match output {
+                Output::Text(text) => format!("print {}", text.trim_end()),
+                Output::Metadata { digest, .. } => {
                     let digest = if digest.is_some() { " with digest" } else { "" };
                     format!("metadata{digest}{}", to.unwrap_or_default())
                 }
-                Answer::ImageId { .. } => format!("id{}", to.unwrap_or_default()),
-                Answer::File(_) => "say file".to_owned(),
-                Answer::Pushed { tag, .. } => format!("say {tag}: digest"),
-                _ => "say answer".to_owned(),
+                Output::ImageId { .. } => format!("id{}", to.unwrap_or_default()),
+                Output::File(_) => "print file".to_owned(),
+                Output::Pushed { tag, .. } => format!("print {tag}: digest"),
+                _ => "print output".to_owned(),
             }]
         }
     }
 }
 
-fn notes(line: &str) -> Vec<String> {
+fn notices(line: &str) -> Vec<String> {
     call(line)
         .unwrap_or_else(|error| panic!("{line}: {error}"))
-        .notes
+        .notices
 }
 
 fn refusal(line: &str) -> String {
@@ -155,7 +186,7 @@ fn refusal(line: &str) -> String {
 }
 
 #[test]
-fn every_passed_flag_exists_in_buildah_and_none_stands_twice() {
+fn every_passed_flag_exists_in_buildah_and_is_listed_once() {
     let emitted = |name: &str| match name {
         "push" | "image push" => vec!["push", "manifest push"],
         "pull" | "image pull" | "load" => vec!["pull"],
@@ -177,9 +208,9 @@ fn every_passed_flag_exists_in_buildah_and_none_stands_twice() {
                 if let Some(letter) = flag.short {
                     assert!(letters.insert(letter), "{:?} -{letter}", verb.names);
                 }
-                let name = match flag.does {
-                    Does::Passed => flag.long,
-                    Does::Renamed(name) => name,
+                let name = match flag.policy {
+                    FlagPolicy::Passed => flag.long,
+                    FlagPolicy::Renamed(name) => name,
                     _ => continue,
                 };
                 let verbs = emitted(verb.names[0]);
@@ -199,7 +230,7 @@ fn every_passed_flag_exists_in_buildah_and_none_stands_twice() {
 }
 
 #[test]
-fn no_name_stands_for_two_things() {
+fn every_name_has_one_meaning() {
     for program in [Program::Docker, Program::Podman] {
         let ours: Vec<_> = program
             .verbs()
@@ -209,9 +240,9 @@ fn no_name_stands_for_two_things() {
             .collect();
         let set: BTreeSet<_> = ours.iter().collect();
         assert_eq!(set.len(), ours.len());
-        let missing: Vec<_> = missing::VERBS
+        let missing: Vec<_> = unsupported::VERBS
             .iter()
-            .flat_map(|missing| missing.names)
+            .flat_map(|unsupported| unsupported.names)
             .collect();
         let set: BTreeSet<_> = missing.iter().collect();
         assert_eq!(set.len(), missing.len());
@@ -223,7 +254,7 @@ fn no_name_stands_for_two_things() {
         .flat_map(|verb| verb.names)
     {
         assert!(
-            named(missing::VERBS, |missing| missing.names, name).is_none(),
+            find_by_name(unsupported::VERBS, |unsupported| unsupported.names, name).is_none(),
             "{name}"
         );
     }

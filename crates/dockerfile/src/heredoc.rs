@@ -1,35 +1,35 @@
-//! Here-documents that a line begins, by the rules of the lexer that Buildah has from BuildKit.
+//! Finds the here-documents that a line begins, by the rules of the lexer that Buildah has from BuildKit.
 //!
-//! What this lexer cannot read has none, however much it looks so. Source: moby/buildkit, `dockerfile/shell/lex.go`,
-//! for an environment without variables.
+//! A line that this lexer cannot read begins no here-document, even if it looks so. Source: moby/buildkit,
+//! `dockerfile/shell/lex.go`, for an environment without variables.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::words::DEPTH;
+use super::error::{MAX_BRACES, Problem};
 
-/// A here-document to come.
+/// A here-document that begins after the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document {
     /// The line that ends it.
     pub(super) name: String,
-    /// `<<-`: tabs before that line do not count.
+    /// Whether tabs before that line are ignored: `<<-`.
     pub(super) chomp: bool,
 }
 
-/// The here-documents of a whole line, in order.
-pub(super) fn of(line: &str) -> Result<Vec<Document>, String> {
-    // Where the line's quotes do not match, Buildah sees no words at all.
+/// Returns the here-documents of a whole line, in order.
+pub(super) fn documents(line: &str) -> Result<Vec<Document>, Problem> {
+    // If the line's quotes do not match, Buildah sees no words.
     let words = match Lexer::words(line, true, true) {
-        Err(Unread::Deep) => return Err(DEEP.to_owned()),
+        Err(Unread::Deep) => return Err(Problem::HeredocDepth),
         words => words.unwrap_or_default(),
     };
     let documents = words.iter().filter_map(|word| document(word).transpose());
     documents.collect()
 }
 
-/// `[0-9]*<<-?NAME`
-fn document(word: &str) -> Result<Option<Document>, String> {
+/// Reads `[0-9]*<<-?NAME`.
+fn document(word: &str) -> Result<Option<Document>, Problem> {
     let after = word.trim_start_matches(|c: char| c.is_ascii_digit());
     let Some(after) = after.strip_prefix("<<") else {
         return Ok(None);
@@ -41,8 +41,8 @@ fn document(word: &str) -> Result<Option<Document>, String> {
     if name.is_empty() || name.contains('<') {
         return Ok(None);
     }
-    let mut words = Lexer::words(name, false, false)
-        .map_err(|_| format!("{word}: a quote or brace is not closed"))?;
+    let mut words =
+        Lexer::words(name, false, false).map_err(|_| Problem::HeredocName(word.to_owned()))?;
     Ok(match (words.pop(), words.is_empty()) {
         (Some(name), true) => Some(Document { name, chomp }),
         _ => None,
@@ -53,28 +53,25 @@ struct Lexer<'a> {
     letters: Peekable<Chars<'a>>,
     raw_quotes: bool,
     raw_escapes: bool,
-    /// The word so far. Inner texts use the same one, as in BuildKit.
+    /// The word so far. Nested texts share it, as in BuildKit.
     word: String,
     depth: usize,
 }
 
-/// No words.
+/// Why a line has no words.
 enum Unread {
-    /// Something is not closed.
+    /// A quote or brace is open.
     Unclosed,
-    /// More braces in each other than our stack is for.
+    /// More nested braces than the stack has room for.
     Deep,
 }
 
 use Unread::Unclosed;
 
-const DEEP: &str =
-    "too many variables in braces, one in the other; put the line into a script that is copied";
-
 impl<'a> Lexer<'a> {
     fn words(text: &'a str, raw_quotes: bool, raw_escapes: bool) -> Result<Vec<String>, Unread> {
         let mut lexer = Self {
-            // Go's scanner passes over a byte-order mark.
+            // Go's scanner skips a byte-order mark.
             letters: text
                 .strip_prefix('\u{feff}')
                 .unwrap_or(text)
@@ -88,7 +85,7 @@ impl<'a> Lexer<'a> {
         lexer.until(None).map(|(_, words)| words)
     }
 
-    /// The text up to `stop`, and its words.
+    /// Returns the text up to `stop`, and its words.
     fn until(&mut self, stop: Option<char>) -> Result<(String, Vec<String>), Unread> {
         self.word.clear();
         let (mut text, mut words) = (String::new(), Vec::new());
@@ -140,9 +137,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn add(&mut self, letter: char, words: &mut Vec<String>) {
-        match letter.is_whitespace() {
-            true => self.end(words),
-            false => self.word.push(letter),
+        if letter.is_whitespace() {
+            self.end(words);
+        } else {
+            self.word.push(letter);
         }
     }
 
@@ -153,9 +151,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn quote(&self, text: &str, quote: char) -> String {
-        match self.raw_quotes {
-            true => format!("{quote}{text}{quote}"),
-            false => text.to_owned(),
+        if self.raw_quotes {
+            format!("{quote}{text}{quote}")
+        } else {
+            text.to_owned()
         }
     }
 
@@ -187,7 +186,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// No variable has a value, and one without is left as it stands.
+    /// Reads a variable. No variable has a value here, so the text stays as it is.
     fn dollar(&mut self) -> Result<String, Unread> {
         if self.letters.next_if_eq(&'{').is_none() {
             return Ok(format!("${}", self.name()));
@@ -219,7 +218,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn inner(&mut self, stop: char, raw_escapes: bool) -> Result<String, Unread> {
-        if self.depth == DEPTH {
+        if self.depth == MAX_BRACES {
             return Err(Unread::Deep);
         }
         let before = std::mem::replace(&mut self.raw_escapes, raw_escapes);
@@ -230,7 +229,7 @@ impl<'a> Lexer<'a> {
         text.map(|(text, _)| text)
     }
 
-    /// Digits, a special parameter of the shell, or letters, digits and `_`.
+    /// Reads a name: digits, a special parameter of the shell, or letters, digits and `_`.
     fn name(&mut self) -> String {
         let mut name = String::new();
         let special = |next: &char| matches!(next, '@' | '*' | '#' | '?' | '-' | '$' | '!' | '0');
@@ -257,7 +256,7 @@ mod tests {
     use super::*;
 
     fn names(line: &str) -> Vec<String> {
-        let documents = of(line).unwrap();
+        let documents = documents(line).unwrap();
         let sign = |chomp| if chomp { "-" } else { "" };
         documents
             .iter()
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_has_none() {
+    fn unreadable_lines_have_no_documents() {
         for line in [
             "RUN it's <<EOF",
             "RUN \" <<EOF",
@@ -292,13 +291,13 @@ mod tests {
         ] {
             assert!(names(line).is_empty(), "{line}");
         }
-        assert!(of("RUN <<${x").unwrap().is_empty());
-        assert!(of(&"${a:-".repeat(100_000)).is_err());
+        assert!(documents("RUN <<${x").unwrap().is_empty());
+        assert!(documents(&"${a:-".repeat(100_000)).is_err());
     }
 
-    /// A quirk that decides which lines are instructions: the inner text takes over the word begun before it.
+    /// This quirk of BuildKit decides which lines are instructions: a nested text discards the word before it.
     #[test]
-    fn a_default_begins_the_word_anew() {
+    fn a_default_starts_a_new_word() {
         assert_eq!(names("RUN x${y:-z}<<EOF"), Vec::<String>::new());
     }
 }

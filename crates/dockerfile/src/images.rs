@@ -1,74 +1,71 @@
-//! Which images a Containerfile names: those that need credentials are pulled before the build, which then has none.
+//! Lists the images that a Containerfile names. The builder pulls those that need credentials before the build, so that
+//! the build has no credentials.
 //!
-//! Read by the very rules of Buildah 1.39. What those leave open until the build, such as a variable in `--from=`, is
-//! refused. What comes out of a base image, its `ONBUILD` and its variables, is not seen here: a build's policy.json lets
-//! nothing in but images of registries, see the builder's `work`.
+//! It follows the rules of Buildah 1.39, and refuses what those decide only during the build, such as a variable in
+//! `--from=`. A base image's `ONBUILD` and variables are not visible here. The builder's `plan/build.rs` covers them: a
+//! build's policy.json accepts images of registries only.
 
 use std::collections::BTreeMap;
 
-use super::lines::{self, Instruction};
-use super::reference::Reference;
-use super::words;
+use super::error::{DockerfileError, MAX_ARGS, MAX_STAGES, Problem};
+use super::expansion;
+use super::lexer::{self, Instruction};
+use image_ref::Reference;
 
 /// Values of `--build-arg`, by name.
-pub type Arguments = BTreeMap<String, String>;
+pub type BuildArgs = BTreeMap<String, String>;
 
-/// The most that ARGs before the first FROM may come to, in bytes.
-const ARGUMENTS: usize = 1024 * 1024;
-/// The most stages, and images, of a build.
-const STAGES: usize = 1000;
-
-/// All that a build's images depend on beside its Containerfiles.
+/// The options of a build that decide, beside its Containerfiles, which images it names.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
-    /// `--build-arg`.
-    pub arguments: Arguments,
-    /// `--build-context`: the names, and whether it is an image.
-    pub contexts: BTreeMap<String, bool>,
-    /// `TARGETARCH` and the like, as Buildah sets them by itself.
-    pub builtin: Arguments,
+pub struct BuildOptions {
+    /// The values of `--build-arg`.
+    pub build_args: BuildArgs,
+    /// The names of `--build-context`, and whether each is an image.
+    pub build_contexts: BTreeMap<String, bool>,
+    /// The variables that Buildah sets by itself, such as `TARGETARCH`.
+    pub predefined: BuildArgs,
 }
 
-impl Given {
-    /// Without what Buildah sets by itself.
+impl BuildOptions {
+    /// Creates the options without predefined variables.
     #[must_use]
-    pub fn of(arguments: Arguments, contexts: BTreeMap<String, bool>) -> Self {
+    pub fn new(build_args: BuildArgs, build_contexts: BTreeMap<String, bool>) -> Self {
         Self {
-            arguments,
-            contexts,
-            builtin: Arguments::new(),
+            build_args,
+            build_contexts,
+            predefined: BuildArgs::new(),
         }
     }
 }
 
-/// The images of a build, and the names that are none.
+/// The images of a build so far, and the names of its stages.
 #[derive(Debug)]
 struct Scan<'a> {
-    given: &'a Given,
+    options: &'a BuildOptions,
     images: Vec<Reference>,
-    /// Those before the one that is read.
+    /// The stages before the current one.
     stages: Vec<String>,
     current: Option<String>,
-    arguments: Arguments,
+    args: BuildArgs,
     size: usize,
 }
 
-/// The images that these Containerfiles name, as one.
+/// Lists the images that these Containerfiles name. Buildah reads several files as one.
 ///
 /// # Errors
-/// A sentence for the user, with the line.
-pub fn images(texts: &[String], given: &Given) -> Result<Vec<Reference>, String> {
+/// [`DockerfileError`] for the first instruction that cannot be read or is not available.
+pub fn images(texts: &[String], options: &BuildOptions) -> Result<Vec<Reference>, DockerfileError> {
     let mut scan = Scan {
-        given,
+        options,
         images: Vec::new(),
         stages: Vec::new(),
         current: None,
-        arguments: Arguments::new(),
+        args: BuildArgs::new(),
         size: 0,
     };
-    let at = |(line, problem): (usize, String)| format!("Containerfile, line {line}: {problem}");
+    let at = |(line, problem)| DockerfileError { line, problem };
     for text in texts {
-        for instruction in lines::instructions(text).map_err(at)? {
+        for instruction in lexer::instructions(text).map_err(at)? {
             scan.read(&instruction)
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
@@ -77,7 +74,7 @@ pub fn images(texts: &[String], given: &Given) -> Result<Vec<Reference>, String>
 }
 
 impl Scan<'_> {
-    fn read(&mut self, instruction: &Instruction) -> Result<(), String> {
+    fn read(&mut self, instruction: &Instruction) -> Result<(), Problem> {
         match instruction.name.as_str() {
             "from" if !instruction.trigger => self.from(&instruction.rest),
             "arg" if self.current.is_none() && !instruction.trigger => self.arg(&instruction.rest),
@@ -86,36 +83,35 @@ impl Scan<'_> {
         }
     }
 
-    /// An ARG before the first FROM.
-    fn arg(&mut self, rest: &str) -> Result<(), String> {
-        for word in words::quoted(rest) {
-            let word = words::expand(&word, &|name| {
-                self.arguments.get(name).cloned().unwrap_or_default()
+    /// Reads an ARG before the first FROM.
+    fn arg(&mut self, rest: &str) -> Result<(), Problem> {
+        for word in expansion::split_quoted(rest) {
+            let word = expansion::expand(&word, &|name| {
+                self.args.get(name).cloned().unwrap_or_default()
             })?;
             let (name, default) = match word.split_once('=') {
                 Some((name, default)) => (name, Some(default)),
                 None => (word.as_str(), None),
             };
-            let given = self.given.arguments.get(name);
-            let value = given.or(self.given.builtin.get(name));
-            let value = value.map(String::as_str).or(default);
-            // Said once more without a value, it keeps the one it has.
+            let set = self.options.build_args.get(name);
+            let set = set.or(self.options.predefined.get(name));
+            let value = set.map(String::as_str).or(default);
+            // A second ARG without a value keeps the first one's.
             if let Some(value) = value {
-                self.arguments.insert(name.to_owned(), value.to_owned());
+                self.args.insert(name.to_owned(), value.to_owned());
                 self.size += name.len() + value.len();
             }
-            if self.size > ARGUMENTS {
-                return Err(format!(
-                    "the ARGs before the first FROM come to more than {} MiB",
-                    ARGUMENTS >> 20
-                ));
+            if self.size > MAX_ARGS {
+                return Err(Problem::ArgsTooLarge);
             }
         }
         Ok(())
     }
 
-    fn from(&mut self, rest: &str) -> Result<(), String> {
-        let mut words = rest.split(words::is_blank).filter(|word| !word.is_empty());
+    fn from(&mut self, rest: &str) -> Result<(), Problem> {
+        let mut words = rest
+            .split(expansion::is_blank)
+            .filter(|word| !word.is_empty());
         let Some(image) = words.next() else {
             return Ok(());
         };
@@ -124,28 +120,26 @@ impl Scan<'_> {
             _ => None,
         };
         self.stages.extend(self.current.take());
-        if self.stages.len() > STAGES {
-            return Err(format!("more than {STAGES} stages are not available here"));
+        if self.stages.len() > MAX_STAGES {
+            return Err(Problem::TooManyStages);
         }
         let expanded = self.expand(image)?;
-        // A context stands for what is written, not for what that comes to.
-        let context = self.given.contexts.get(image) == Some(&true);
+        // A context replaces the name as it is written, before variables are replaced.
+        let context = self.options.build_contexts.get(image) == Some(&true);
         if !context && !expanded.is_empty() && !self.is_stage(&expanded) {
             self.image(&expanded)?;
         }
         let name = stage.map(|stage| self.expand(stage)).transpose()?;
         let name = name.unwrap_or_else(|| self.stages.len().to_string());
         if !is_plain(&name) {
-            return Err(format!(
-                "{name:?} is no name for a stage; take letters, digits, `.`, `_` and `-`"
-            ));
+            return Err(Problem::StageName(name));
         }
         self.current = Some(name);
         Ok(())
     }
 
-    /// `--from=…` of COPY, every `from=…` of `RUN --mount`.
-    fn flags(&mut self, instruction: &Instruction) -> Result<(), String> {
+    /// Reads `--from=…` of COPY and every `from=…` of `RUN --mount`.
+    fn flags(&mut self, instruction: &Instruction) -> Result<(), Problem> {
         for flag in &instruction.flags {
             let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
             require_name(flag, name.trim_start_matches('-'))?;
@@ -158,11 +152,9 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn mount(&mut self, value: &str, trigger: bool) -> Result<(), String> {
+    fn mount(&mut self, value: &str, trigger: bool) -> Result<(), Problem> {
         if value.contains(['\'', '"', '\\']) {
-            return Err(format!(
-                "--mount={value}: quotes and backslashes within a mount are not available here; write it without"
-            ));
+            return Err(Problem::MountQuotes(value.to_owned()));
         }
         for part in value.split(',') {
             let (key, source) = part.split_once('=').unwrap_or((part, ""));
@@ -174,35 +166,30 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// A stage, a context or an image. A trigger's is that of another build, whose images are not known yet.
-    fn source(&mut self, name: &str, trigger: bool) -> Result<(), String> {
+    /// Reads the name of a stage, a context or an image. A trigger belongs to a later build, so its image is only checked.
+    fn source(&mut self, name: &str, trigger: bool) -> Result<(), Problem> {
         if name.contains('$') {
-            return Err(format!(
-                "--from={name}: variables are not available here, as in Docker; name a stage instead: FROM {name} AS source"
-            ));
+            return Err(Problem::FromVariable(name.to_owned()));
         }
         let image = name.split_once("://").map_or(name, |(_, image)| image);
         let plain = |part: &str| part.split(['/', ':', '@', '+']).all(is_plain);
         if !plain(image) {
-            return Err(format!(
-                "--from={name}: it is no name of an image or a stage; take letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
-            ));
+            return Err(Problem::FromName(name.to_owned()));
         }
         if trigger {
-            return Reference::parse(name).map(drop);
+            Reference::parse(name)?;
+            return Ok(());
         }
-        if self.given.contexts.contains_key(name) || self.is_stage(name) {
+        if self.options.build_contexts.contains_key(name) || self.is_stage(name) {
             return Ok(());
         }
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(format!(
-                "--from={name}: there is no stage of that number before this one"
-            ));
+            return Err(Problem::FromNumber(name.to_owned()));
         }
         self.image(name)
     }
 
-    /// Stages have a name, and a number as well. Case counts.
+    /// Whether it is the name or the number of an earlier stage. Names are case-sensitive.
     fn is_stage(&self, name: &str) -> bool {
         let number = name
             .parse()
@@ -210,23 +197,23 @@ impl Scan<'_> {
         number || self.stages.iter().any(|stage| stage == name)
     }
 
-    fn image(&mut self, name: &str) -> Result<(), String> {
+    fn image(&mut self, name: &str) -> Result<(), Problem> {
         let reference = Reference::parse(name)?;
         if name != "scratch" && !self.images.contains(&reference) {
             self.images.push(reference);
         }
-        if self.images.len() > STAGES {
-            return Err(format!("more than {STAGES} images are not available here"));
+        if self.images.len() > MAX_STAGES {
+            return Err(Problem::TooManyImages);
         }
         Ok(())
     }
 
-    /// In a FROM: what an ARG before it declares, and what Buildah knows by itself.
-    fn expand(&self, word: &str) -> Result<String, String> {
-        words::expand(word, &|name| {
-            let declared = self.arguments.get(name);
-            let own = self.given.builtin.get(name);
-            declared.or(own).cloned().unwrap_or_default()
+    /// Expands a word of FROM. It sees the ARGs before the first FROM, and the predefined variables.
+    fn expand(&self, word: &str) -> Result<String, Problem> {
+        expansion::expand(word, &|name| {
+            let declared = self.args.get(name);
+            let predefined = self.options.predefined.get(name);
+            declared.or(predefined).cloned().unwrap_or_default()
         })
     }
 }
@@ -236,17 +223,13 @@ fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(plain)
 }
 
-/// What a variable or a quote could turn into another flag is none.
-fn require_name(whole: &str, name: &str) -> Result<(), String> {
-    match name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
-    {
-        true => Ok(()),
-        false => Err(format!(
-            "{whole}: the name of a flag or option has to stand there as it is, in lower case letters"
-        )),
+/// Rejects flag names that a variable or a quote could expand into a different flag.
+fn require_name(whole: &str, name: &str) -> Result<(), Problem> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+    if name.bytes().all(allowed) {
+        return Ok(());
     }
+    Err(Problem::FlagName(whole.to_owned()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
-//! Reads Dockerfiles, and the names of images in them, by the very rules of Buildah.
+//! Reads Dockerfiles, and the names of images in them, by the rules of Buildah.
 //!
-//! [`images`] says which images a build names. [`Reference`] is the one reader of such a name that the builder has. Both
-//! are pure: they take text, and open no file and no connection.
+//! [`images`] lists the images that a build names. Their type, [`Reference`], is that of the crate `image-ref`. The crate
+//! takes text; it opens neither files nor connections.
 
+mod error;
+mod expansion;
 mod heredoc;
 mod images;
-mod lines;
-mod reference;
-mod words;
+mod lexer;
 
-pub use images::{Arguments, Given, images};
-pub use reference::{Reference, is_registry};
+pub use error::{DockerfileError, ExpansionProblem, Problem};
+pub use image_ref::{InvalidReference, Reference, is_registry};
+pub use images::{BuildArgs, BuildOptions, images};

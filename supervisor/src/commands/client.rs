@@ -1,12 +1,12 @@
-//! Called as `buildah`, `docker` or `podman`: the build client.
+//! The build client: the supervisor called as `buildah`, `docker` or `podman`.
 
 use std::ffi::OsString;
 use std::io::{Write, sink, stderr, stdout};
 use std::path::Path;
 
 use builder::client::{self, Streams};
-use docker_cli::perform::{Builder, Ended, respond};
-use docker_cli::{Command, Input, Output, Program};
+use docker_cli::execute::{self, Buildah, Exited};
+use docker_cli::{Command, Program, Stdin, Stdout, Variables};
 use report::exit;
 
 /// Runs the build client if this program was called by one of its names. Returns the exit code.
@@ -21,7 +21,7 @@ pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u
     };
     let arguments: Result<Vec<String>, OsString> = arguments.map(OsString::into_string).collect();
     let code = match (arguments, docker) {
-        (Ok(arguments), Some(program)) => respond(program, &arguments, &mut Elsewhere),
+        (Ok(arguments), Some(program)) => execute::run(program, &arguments, &mut RemoteBuildah),
         (Ok(arguments), None) => client::run(arguments).unwrap_or_else(|error| {
             eprintln!("buildah: {error}");
             exit::STORAGE
@@ -38,33 +38,40 @@ pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u
 }
 
 /// Buildah in the builder's container.
-struct Elsewhere;
+struct RemoteBuildah;
 
-impl Builder for Elsewhere {
-    fn run(&mut self, command: &Command) -> std::io::Result<Ended> {
-        let mut kept = Vec::new();
-        let mut nowhere = sink();
-        let output: &mut dyn Write = match command.output {
-            Output::Job => &mut stdout(),
-            Output::Captured => &mut kept,
-            Output::Dropped => &mut sink(),
+impl Buildah for RemoteBuildah {
+    fn run(&mut self, command: &Command) -> std::io::Result<Exited> {
+        let mut captured = Vec::new();
+        let mut dropped = sink();
+        let output: &mut dyn Write = match command.stdout {
+            Stdout::Inherited => &mut stdout(),
+            Stdout::Captured => &mut captured,
+            Stdout::Dropped => &mut sink(),
         };
-        let errors: &mut dyn Write = match command.output {
-            Output::Dropped => &mut nowhere,
-            Output::Job | Output::Captured => &mut stderr(),
+        let errors: &mut dyn Write = match command.stdout {
+            Stdout::Dropped => &mut dropped,
+            Stdout::Inherited | Stdout::Captured => &mut stderr(),
         };
-        let input = match &command.input {
-            Input::Job => None,
-            Input::Hidden(hidden) => Some(hidden.reveal().as_bytes()),
+        let input = match &command.stdin {
+            Stdin::Inherited => None,
+            Stdin::Secret(secret) => Some(secret.expose().as_bytes()),
         };
         let mut streams = Streams {
             input,
             output,
             errors,
-            to_terminal: command.output == Output::Job,
+            to_terminal: command.stdout == Stdout::Inherited,
         };
-        let code =
-            client::call(command.arguments.clone(), &mut streams).map_err(std::io::Error::other)?;
-        Ok(Ended { code, output: kept })
+        let variables = match command.variables {
+            Variables::Resolved => client::Variables::InArguments,
+            Variables::Unread => client::Variables::FromFlags,
+        };
+        let code = client::call(command.arguments.clone(), variables, &mut streams)
+            .map_err(std::io::Error::other)?;
+        Ok(Exited {
+            code,
+            stdout: captured,
+        })
     }
 }

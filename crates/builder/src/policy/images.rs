@@ -1,105 +1,142 @@
-//! The flags of what is done with images in the storage.
+//! The flags of the commands on images in the storage.
 
-use super::words::*;
-use crate::flags::{Does, Flag, Takes};
+use super::dsl::*;
+use crate::flags::{Flag, FlagPolicy};
+use pflag::FlagArity;
 
 pub(super) const IMAGES: &[Flag] = &[
-    flag("all", Some('a'), Takes::Switch, Does::Pass(SPEAK)),
-    switch("digests", SPEAK),
-    flag("filter", Some('f'), Takes::Value, Does::Pass(SPEAK)),
-    value("format", SPEAK),
-    switch("history", SPEAK),
-    switch("json", SPEAK),
-    switch("no-trunc", SPEAK),
-    flag("noheading", Some('n'), Takes::Switch, Does::Pass(SPEAK)),
-    flag("quiet", Some('q'), Takes::Switch, Does::Pass(SPEAK)),
+    flag(
+        "all",
+        Some('a'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    switch("digests", PRINTING),
+    flag(
+        "filter",
+        Some('f'),
+        FlagArity::Value,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    value("format", PRINTING),
+    switch("history", PRINTING),
+    switch("json", PRINTING),
+    switch("no-trunc", PRINTING),
+    flag(
+        "noheading",
+        Some('n'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    flag(
+        "quiet",
+        Some('q'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
 ];
 
 pub(super) const RMI: &[Flag] = &[
-    flag("all", Some('a'), Takes::Switch, Does::Pass(OWN)),
-    flag("force", Some('f'), Takes::Switch, Does::Pass(OWN)),
-    flag("prune", Some('p'), Takes::Switch, Does::Pass(OWN)),
+    flag(
+        "all",
+        Some('a'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(OWN_STORAGE),
+    ),
+    flag(
+        "force",
+        Some('f'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(OWN_STORAGE),
+    ),
+    flag(
+        "prune",
+        Some('p'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(OWN_STORAGE),
+    ),
 ];
 
 pub(super) const PRUNE: &[Flag] = &[
-    flag("all", Some('a'), Takes::Switch, Does::Pass(OWN)),
-    flag("force", Some('f'), Takes::Switch, Does::Pass(OWN)),
+    flag(
+        "all",
+        Some('a'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(OWN_STORAGE),
+    ),
+    flag(
+        "force",
+        Some('f'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(OWN_STORAGE),
+    ),
 ];
 
 pub(super) const INSPECT: &[Flag] = &[
-    flag("format", Some('f'), Takes::Value, Does::Pass(SPEAK)),
+    flag(
+        "format",
+        Some('f'),
+        FlagArity::Value,
+        FlagPolicy::Pass(PRINTING),
+    ),
     flag(
         "type",
         Some('t'),
-        Takes::Value,
-        Does::Pass("image, container or manifest"),
+        FlagArity::Value,
+        FlagPolicy::Pass("image, container or manifest"),
     ),
 ];
 
 pub(super) const INFO: &[Flag] = &[
-    flag("debug", Some('d'), Takes::Switch, Does::Pass(SPEAK)),
-    value("format", SPEAK),
+    flag(
+        "debug",
+        Some('d'),
+        FlagArity::Switch,
+        FlagPolicy::Pass(PRINTING),
+    ),
+    value("format", PRINTING),
 ];
 
-pub(super) const VERSION: &[Flag] = &[switch("json", SPEAK)];
+pub(super) const VERSION: &[Flag] = &[switch("json", PRINTING)];
 
-pub(super) const TLS: &[Flag] = &[flag(
-    "tls-verify",
-    None,
-    Takes::Switch,
-    Does::Look("never off with credentials of the builder"),
-)];
+pub(super) const TLS: &[Flag] = &[TLS_VERIFY];
 
 pub(super) const MANIFEST_CREATE: &[Flag] = &[
-    switch("all", WHICH),
-    switch("amend", META),
-    value("annotation", META),
-    flag(
-        "tls-verify",
-        None,
-        Takes::Switch,
-        Does::Look("never off with credentials of the builder"),
-    ),
+    switch("all", VARIANT),
+    switch("amend", METADATA),
+    value("annotation", METADATA),
+    TLS_VERIFY,
 ];
 
 pub(super) const MANIFEST_ADD: &[Flag] = &[
-    switch("all", WHICH),
-    value("annotation", META),
-    value("arch", META),
-    looked(
-        "creds",
-        None,
-        "the job's own, for this command alone; never on a command line of the builder",
-    ),
-    value("features", META),
-    value("os", META),
-    value("os-features", META),
-    value("os-version", META),
-    flag(
-        "tls-verify",
-        None,
-        Takes::Switch,
-        Does::Look("never off with credentials of the builder"),
-    ),
-    value("variant", META),
+    switch("all", VARIANT),
+    value("annotation", METADATA),
+    value("arch", METADATA),
+    CREDS,
+    value("features", METADATA),
+    value("os", METADATA),
+    value("os-features", METADATA),
+    value("os-version", METADATA),
+    TLS_VERIFY,
+    value("variant", METADATA),
     flag(
         "artifact",
         None,
-        Takes::Switch,
-        Does::Refuse("it names a file of the builder; push artifacts from the job"),
+        FlagArity::Switch,
+        FlagPolicy::Refuse("it names a file in the builder; push artifacts from the job"),
     ),
     refused("authfile", None, CREDENTIALS),
     refused("cert-dir", None, CERTIFICATES),
 ];
 
 pub(super) const MANIFEST_ANNOTATE: &[Flag] = &[
-    value("annotation", META),
-    value("arch", META),
-    value("features", META),
-    switch("index", META),
-    value("os", META),
-    value("os-features", META),
-    value("os-version", META),
-    value("variant", META),
-    refused("subject", None, "it names another image by its transport"),
+    value("annotation", METADATA),
+    value("arch", METADATA),
+    value("features", METADATA),
+    switch("index", METADATA),
+    value("os", METADATA),
+    value("os-features", METADATA),
+    value("os-version", METADATA),
+    value("variant", METADATA),
+    refused("subject", None, "it names another image with a transport"),
 ];

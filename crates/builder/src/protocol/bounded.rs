@@ -1,4 +1,4 @@
-//! Lists of a greeting, which end with an error before they cost memory: four bytes of JSON make a string of thirty.
+//! Reads the lists of a greeting with a limit on their length: an empty string takes 4 bytes of JSON and 24 of memory.
 
 use std::collections::BTreeMap;
 use std::fmt::{Formatter, Result as Written};
@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use serde::Deserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 
-/// The most arguments, and the most variables: `buildah rmi` of all images of a large storage has some hundreds.
-pub(super) const MOST: usize = 16_384;
+/// The most arguments, and the most variables. `buildah rmi` of all images of a large storage has some hundreds.
+pub(super) const MAX_ITEMS: usize = 16_384;
 
 pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     from.deserialize_seq(Bounded(PhantomData::<Vec<String>>))
@@ -26,13 +26,13 @@ impl<'de> Visitor<'de> for Bounded<Vec<String>> {
     type Value = Vec<String>;
 
     fn expecting(&self, text: &mut Formatter<'_>) -> Written {
-        write!(text, "a list of at most {MOST} texts")
+        write!(text, "a list of at most {MAX_ITEMS} texts")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
         while let Some(text) = from.next_element()? {
-            if all.len() == MOST {
+            if all.len() == MAX_ITEMS {
                 return Err(too_many("arguments"));
             }
             all.push(text);
@@ -45,13 +45,13 @@ impl<'de> Visitor<'de> for Bounded<BTreeMap<String, String>> {
     type Value = BTreeMap<String, String>;
 
     fn expecting(&self, text: &mut Formatter<'_>) -> Written {
-        write!(text, "at most {MOST} variables")
+        write!(text, "at most {MAX_ITEMS} variables")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
         let mut all = BTreeMap::new();
         while let Some((name, value)) = from.next_entry()? {
-            if all.len() == MOST {
+            if all.len() == MAX_ITEMS {
                 return Err(too_many("variables"));
             }
             all.insert(name, value);
@@ -61,15 +61,15 @@ impl<'de> Visitor<'de> for Bounded<BTreeMap<String, String>> {
 }
 
 fn too_many<E: Error>(what: &str) -> E {
-    E::custom(format!("more than {MOST} {what}"))
+    E::custom(format!("more than {MAX_ITEMS} {what}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Hello;
+    use super::super::{Hello, Rejected};
     use super::*;
 
-    fn hello(arguments: &[&str], variables: usize) -> Result<Hello, String> {
+    fn hello(arguments: &[&str], variables: usize) -> Result<Hello, Rejected> {
         let environment: BTreeMap<String, String> = (0..variables)
             .map(|number| (number.to_string(), String::new()))
             .collect();
@@ -80,11 +80,11 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_has_so_many_arguments_and_variables_and_no_more() {
-        assert!(hello(&[""; MOST], MOST).is_ok());
-        let error = hello(&[""; MOST + 1], 0).unwrap_err();
+    fn bounds_the_arguments_and_variables_of_a_greeting() {
+        assert!(hello(&[""; MAX_ITEMS], MAX_ITEMS).is_ok());
+        let error = hello(&[""; MAX_ITEMS + 1], 0).unwrap_err().to_string();
         assert!(error.contains("more than 16384 arguments"), "{error}");
-        let error = hello(&[], MOST + 1).unwrap_err();
+        let error = hello(&[], MAX_ITEMS + 1).unwrap_err().to_string();
         assert!(error.contains("more than 16384 variables"), "{error}");
     }
 }

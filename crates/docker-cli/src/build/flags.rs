@@ -1,34 +1,34 @@
 //! The flags of `docker build`.
 
-use super::super::types::ONE_BUILDER;
-use super::super::types::{Does, Flag, switch, value};
+use super::super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
 
-const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, since Buildah keeps one tag a step and needs a repository of its own";
-const NO_ATTESTATIONS: Does = Does::Ours(
-    "false and disabled=true are always so; others are not available, because Buildah writes no attestations; use actions/attest-build-provenance or cosign on the pushed digest",
+const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, because Buildah keeps one tag for each step and needs its own repository";
+const NO_ATTESTATIONS: FlagPolicy = FlagPolicy::Handled(
+    "`false` and `disabled=true` are always so; any other value is not available, because Buildah writes no attestations; use actions/attest-build-provenance or cosign on the pushed digest",
 );
-const NO_CHECKS: Does = Does::Ours(
-    "`build` is what is done; others are not available, because Buildah builds and does not lint; use hadolint",
+const NO_CHECKS: FlagPolicy = FlagPolicy::Handled(
+    "`build` is always so; any other value is not available, because Buildah builds and does not lint; use hadolint",
 );
-const CONTAINER_LIMITS: Does = Does::Ignored("RUN steps share the builder container's own limits");
+const CONTAINER_LIMITS: FlagPolicy =
+    FlagPolicy::Ignored("RUN steps share the limits of the builder's container");
 
 pub(super) const FLAGS: &[Flag] = &[
     value(
         "add-host",
         None,
-        Does::Ours("--add-host; name=address is name:address there"),
+        FlagPolicy::Handled("--add-host, with name=address as name:address"),
     ),
     value(
         "allow",
         None,
-        Does::Ours(
-            "network.host is always so; others are not available, because nothing in a job's pod loosens the sandbox; use a build without them",
+        FlagPolicy::Handled(
+            "network.host is always so; any other value is not available, because no flag weakens the sandbox of a job's build; use a build without it",
         ),
     ),
     value(
         "annotation",
         None,
-        Does::Ours(
+        FlagPolicy::Handled(
             "--annotation without the level; `index:` becomes `buildah manifest annotate --index`",
         ),
     ),
@@ -36,72 +36,82 @@ pub(super) const FLAGS: &[Flag] = &[
     value(
         "build-arg",
         None,
-        Does::Ours("--build-arg; one without a value gets the job's variable"),
+        FlagPolicy::Handled(
+            "--build-arg; a name without a value gets the value of the job's variable",
+        ),
     ),
     value(
         "build-context",
         None,
-        Does::Ours("--build-context; the job fetches a Git repository itself"),
+        FlagPolicy::Handled("--build-context; the job fetches a Git repository itself"),
     ),
-    value("builder", None, Does::Given(ONE_BUILDER)),
-    value("cache-from", None, Does::Ours(CACHE)),
-    value("cache-to", None, Does::Ours(CACHE)),
+    value("builder", None, ONE_BUILDER),
+    value("cache-from", None, FlagPolicy::Handled(CACHE)),
+    value("cache-to", None, FlagPolicy::Handled(CACHE)),
     value("call", None, NO_CHECKS),
     value("cgroup-parent", None, CONTAINER_LIMITS),
     switch(
         "check",
         None,
-        Does::Unavailable("Buildah builds and does not lint", "hadolint"),
+        FlagPolicy::NotAvailable("Buildah builds and does not lint", "hadolint"),
     ),
-    switch("debug", Some('D'), Does::Given("it changes no result")),
+    switch("debug", Some('D'), NO_EFFECT),
     value(
         "file",
         Some('f'),
-        Does::Ours("--file; in a Git context it is a path in the repository"),
+        FlagPolicy::Handled("--file; with a Git repository as context, a path in the repository"),
     ),
     value(
         "iidfile",
         None,
-        Does::Ours("--iidfile in the shared workspace, then copied to where it is wanted"),
+        FlagPolicy::Handled("--iidfile in the shared workspace, then copied to the requested path"),
     ),
-    value("label", None, Does::Passed),
+    value("label", None, FlagPolicy::Passed),
     switch(
         "load",
         None,
-        Does::Given("every build ends in Buildah's storage, where the job's next command finds it"),
+        FlagPolicy::Implied(
+            "every build ends in Buildah's storage, and the job's next command finds it there",
+        ),
     ),
     value(
         "metadata-file",
         None,
-        Does::Ours("Buildah 1.39 has none: written from --iidfile and --digestfile"),
+        FlagPolicy::Handled(
+            "written from --iidfile and --digestfile, because Buildah 1.39 has no such flag",
+        ),
     ),
     value(
         "network",
         None,
-        Does::Ours("`default` and `host` are the pod's network, as always; `none` is passed on"),
+        FlagPolicy::Handled(
+            "`default` and `host` mean the pod's network, which is always used; `none` is passed on",
+        ),
     ),
-    switch("no-cache", None, Does::Passed),
+    switch("no-cache", None, FlagPolicy::Passed),
     value(
         "no-cache-filter",
         None,
-        Does::Ours("--no-cache for all stages: Buildah cannot leave out some"),
+        FlagPolicy::Handled(
+            "--no-cache for all stages, because Buildah cannot exclude single stages",
+        ),
     ),
     value(
         "output",
         Some('o'),
-        Does::Ours(
+        FlagPolicy::Handled(
             "registry and image,push=true: `buildah push`; docker and oci with dest=: an archive; local and tar: --output; docker, image and cacheonly without dest=: the storage",
         ),
     ),
     value(
         "platform",
         None,
-        Does::Ours("--platform; several become a manifest list"),
+        FlagPolicy::Handled("--platform; several become a manifest list"),
     ),
     value(
         "policy",
         None,
-        Does::Unavailable(
+        FlagPolicy::NotAvailable(
             "Buildah has no policies for a build's sources",
             "the builder's own policy.json",
         ),
@@ -109,46 +119,50 @@ pub(super) const FLAGS: &[Flag] = &[
     value(
         "progress",
         None,
-        Does::Ours("`quiet` and `none` become --quiet; the others are what Buildah prints"),
+        FlagPolicy::Handled(
+            "`quiet` and `none` become --quiet; with any other value, Buildah's own output is printed",
+        ),
     ),
     value("provenance", None, NO_ATTESTATIONS),
-    switch("pull", None, Does::Ours("--pull=always")),
+    switch("pull", None, FlagPolicy::Handled("--pull=always")),
     switch(
         "push",
         None,
-        Does::Ours("`buildah push` for each tag, after the build"),
+        FlagPolicy::Handled("`buildah push` for each tag, after the build"),
     ),
     switch(
         "quiet",
         Some('q'),
-        Does::Ours("--quiet, and the image's ID as Docker prints it"),
+        FlagPolicy::Handled("--quiet, and the image's ID on standard output"),
     ),
     value("resource", None, CONTAINER_LIMITS),
     value("sbom", None, NO_ATTESTATIONS),
     value(
         "secret",
         None,
-        Does::Ours("--secret; one from a variable becomes a file, since the variable is the job's"),
+        FlagPolicy::Handled(
+            "--secret; a secret from a variable becomes a file, because the builder does not have the job's variables",
+        ),
     ),
-    value("shm-size", None, Does::Passed),
+    value("shm-size", None, FlagPolicy::Passed),
     value(
         "ssh",
         None,
-        Does::Ours(
-            "--ssh; a bare one gets the job's SSH_AUTH_SOCK, which must lie in the workspace",
+        FlagPolicy::Handled(
+            "--ssh; an id without a path gets the job's SSH_AUTH_SOCK, which must be in the workspace",
         ),
     ),
-    value("tag", Some('t'), Does::Ours("--tag")),
-    value("target", None, Does::Passed),
+    value("tag", Some('t'), FlagPolicy::Handled("--tag")),
+    value("target", None, FlagPolicy::Passed),
     value("ulimit", None, CONTAINER_LIMITS),
 ];
 
-/// What Docker's older builder had.
+/// Flags of Docker's older builder.
 pub(super) const LEGACY: &[Flag] = &[
     switch(
         "compress",
         None,
-        Does::Given("nothing is sent: job and builder share the context"),
+        FlagPolicy::Implied("job and builder share the context, and nothing is sent"),
     ),
     value("cpu-period", None, CONTAINER_LIMITS),
     value("cpu-quota", None, CONTAINER_LIMITS),
@@ -158,31 +172,35 @@ pub(super) const LEGACY: &[Flag] = &[
     switch(
         "disable-content-trust",
         None,
-        Does::Given("there is no content trust"),
+        FlagPolicy::Implied("there is no content trust"),
     ),
     switch(
         "force-rm",
         None,
-        Does::Given("no container outlives its build"),
+        FlagPolicy::Implied("no container outlives its build"),
     ),
     value(
         "isolation",
         None,
-        Does::Unavailable(
+        FlagPolicy::NotAvailable(
             "the builder chooses the strongest isolation that works",
             "the command without --isolation",
         ),
     ),
     value("memory", Some('m'), CONTAINER_LIMITS),
     value("memory-swap", None, CONTAINER_LIMITS),
-    switch("rm", None, Does::Given("no container outlives its build")),
+    switch(
+        "rm",
+        None,
+        FlagPolicy::Implied("no container outlives its build"),
+    ),
     value(
         "security-opt",
         None,
-        Does::Unavailable(
-            "nothing in a job's pod loosens the sandbox",
+        FlagPolicy::NotAvailable(
+            "no flag weakens the sandbox of a job's build",
             "the command without --security-opt",
         ),
     ),
-    switch("squash", None, Does::Passed),
+    switch("squash", None, FlagPolicy::Passed),
 ];

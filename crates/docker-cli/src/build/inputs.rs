@@ -1,28 +1,35 @@
-//! What goes into a build: context, files, arguments, secrets; and what is asked for that cannot be had.
+//! The inputs of a build: context, files, arguments, secrets and cache.
 
-use super::super::arguments::{Parsed, truth};
-use super::super::attributes::Attributes;
-use super::super::git::Source;
-use super::super::plan::{Hidden, Planner, Step, text};
+use pflag::parse_bool;
+
+use super::super::arguments::Parsed;
+use super::super::csv_fields::CsvFields;
+use super::super::error::TranslateError;
+use super::super::git::GitSource;
+use super::super::plan::{Secret, Step};
+use super::super::planner::{Planner, text};
 use super::super::reference;
-use super::super::types::Unavailable;
 
 const ATTEST_LATER: &str =
     "actions/attest-build-provenance, anchore/sbom-action or cosign on the pushed digest";
 
-/// Refuses what a build cannot have.
-pub(super) fn refuse(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailable> {
-    let attested = parsed.all("attest").map(|record| ("attest", record));
-    let attested = attested.chain(parsed.all("provenance").map(|value| ("provenance", value)));
-    for (flag, record) in attested.chain(parsed.all("sbom").map(|value| ("sbom", value))) {
-        let attributes = Attributes::read(record);
-        let off = attributes
-            .0
-            .iter()
-            .any(|(key, _)| truth(key) == Some(false));
-        if !off && attributes.get("disabled").and_then(truth) != Some(true) {
-            let what = format!("--{flag}={record}");
-            return Err(to.refused(&what, "Buildah writes no attestations", ATTEST_LATER));
+/// Rejects the values of `--attest`, `--provenance`, `--sbom`, `--call` and `--allow` that Buildah cannot fulfill.
+pub(super) fn check_available(
+    parsed: &Parsed,
+    planner: &Planner<'_>,
+) -> Result<(), TranslateError> {
+    for flag in ["attest", "provenance", "sbom"] {
+        for record in parsed.values(flag) {
+            let fields = CsvFields::parse(record);
+            let mut keys = fields.0.iter().map(|(key, _)| key);
+            let off = keys.any(|key| parse_bool(key) == Some(false));
+            if !off && fields.get("disabled").and_then(parse_bool) != Some(true) {
+                return Err(planner.not_available(
+                    &format!("--{flag}={record}"),
+                    "Buildah writes no attestations",
+                    ATTEST_LATER,
+                ));
+            }
         }
     }
     if let Some(call) = parsed
@@ -30,13 +37,13 @@ pub(super) fn refuse(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailabl
         .filter(|call| !matches!(*call, "" | "build"))
     {
         let what = format!("--call={call}");
-        return Err(to.refused(&what, "Buildah builds and does not lint", "hadolint"));
+        return Err(planner.not_available(&what, "Buildah builds and does not lint", "hadolint"));
     }
-    for entitlement in parsed.all("allow").flat_map(|list| list.split(',')) {
+    for entitlement in parsed.values("allow").flat_map(|list| list.split(',')) {
         if entitlement != "network.host" {
-            return Err(to.refused(
+            return Err(planner.not_available(
                 &format!("--allow={entitlement}"),
-                "nothing in a job's pod loosens the sandbox",
+                "no flag weakens the sandbox of a job's build",
                 "a build without it",
             ));
         }
@@ -44,33 +51,33 @@ pub(super) fn refuse(parsed: &Parsed, to: &Planner<'_>) -> Result<(), Unavailabl
     Ok(())
 }
 
-/// The flags of `buildah build` that come from the job.
-pub(super) fn read(
+/// Returns the flags of `buildah build` that describe the inputs.
+pub(super) fn flags(
     parsed: &Parsed,
     context: &str,
-    to: &mut Planner<'_>,
-) -> Result<Vec<String>, Unavailable> {
+    planner: &mut Planner<'_>,
+) -> Result<Vec<String>, TranslateError> {
     let mut line = Vec::new();
-    for host in parsed.all("add-host").flat_map(|list| list.split(',')) {
+    for host in parsed.values("add-host").flat_map(|list| list.split(',')) {
         line.push(format!("--add-host={}", host.replacen('=', ":", 1)));
     }
-    for argument in parsed.all("build-arg") {
-        match (argument.contains('='), (to.call.variable)(argument)) {
+    for argument in parsed.values("build-arg") {
+        match (argument.contains('='), (planner.job.variable)(argument)) {
             (true, _) => line.push(format!("--build-arg={argument}")),
             (false, Some(value)) => line.push(format!("--build-arg={argument}={value}")),
             (false, None) => {}
         }
     }
-    for annotation in parsed.all("annotation") {
-        line.extend(self::annotation(annotation, to));
+    for annotation in parsed.values("annotation") {
+        line.extend(self::annotation(annotation, planner));
     }
     match parsed.last("network") {
         None | Some("" | "default" | "host") => {}
         Some("none") => line.push("--network=none".to_owned()),
         Some(other) => {
-            return Err(to.refused(
+            return Err(planner.not_available(
                 &format!("--network={other}"),
-                "a build has the pod's network or none",
+                "a build has the pod's network or no network",
                 "default or none",
             ));
         }
@@ -78,29 +85,29 @@ pub(super) fn read(
     if parsed.on("pull") {
         line.push("--pull=always".to_owned());
     }
-    for secret in parsed.all("secret") {
-        line.push(format!("--secret={}", self::secret(secret, to)?));
+    for secret in parsed.values("secret") {
+        line.push(format!("--secret={}", self::secret(secret, planner)?));
     }
-    for key in parsed.all("ssh") {
-        let agent = (to.call.variable)("SSH_AUTH_SOCK");
+    for key in parsed.values("ssh") {
+        let agent = (planner.job.variable)("SSH_AUTH_SOCK");
         line.push(match agent.filter(|_| !key.contains('=')) {
             Some(agent) => format!("--ssh={key}={agent}"),
             None => format!("--ssh={key}"),
         });
     }
-    for extra in parsed.all("build-context") {
+    for extra in parsed.values("build-context") {
         line.push(format!(
             "--build-context={}",
-            build_context(extra, parsed, to)?
+            build_context(extra, parsed, planner)?
         ));
     }
-    if Source::read(context).is_none() {
+    if GitSource::parse(context).is_none() {
         line.extend(parsed.last("file").map(|file| format!("--file={file}")));
     }
     Ok(line)
 }
 
-/// `LEVEL,…:KEY=VALUE`: the levels, `manifest` where there are none, and the pair.
+/// Splits `LEVEL,…:KEY=VALUE` into the levels and the pair. The default level is `manifest`.
 fn annotation_levels(annotation: &str) -> (Vec<&str>, &str) {
     let key = annotation.split('=').next().unwrap_or(annotation);
     let Some((levels, _)) = key.split_once(':') else {
@@ -109,52 +116,55 @@ fn annotation_levels(annotation: &str) -> (Vec<&str>, &str) {
     (levels.split(',').collect(), &annotation[levels.len() + 1..])
 }
 
-/// Buildah's own annotations are those of the manifest.
-fn annotation(annotation: &str, to: &mut Planner<'_>) -> Option<String> {
+/// Returns the flag for the level `manifest`. Buildah has no annotations of descriptors.
+fn annotation(annotation: &str, planner: &mut Planner<'_>) -> Option<String> {
     let (levels, pair) = annotation_levels(annotation);
     let mut flag = None;
     for level in levels {
         match level.split('[').next() {
             Some("manifest") => flag = Some(format!("--annotation={pair}")),
             Some("index") => {}
-            _ => to.note(&format!("--annotation {level}:… is left out: Buildah annotates manifests and lists, not descriptors")),
+            _ => planner.notice(&format!(
+                "--annotation {level}:… is left out: Buildah annotates manifests and lists only"
+            )),
         }
     }
     flag
 }
 
-/// The pair, where a list is to have it.
+/// Returns the pair of an annotation with the level `index`.
 pub(super) fn index_annotation(annotation: &str) -> Option<&str> {
     let (levels, pair) = annotation_levels(annotation);
     levels.contains(&"index").then_some(pair)
 }
 
-/// A secret from a variable becomes a file: the variable is the job's, and the builder does not have it.
-fn secret(record: &str, to: &mut Planner<'_>) -> Result<String, Unavailable> {
-    let attributes = Attributes::read(record);
-    let Some(id) = attributes.get("id") else {
-        return Err(to.usage(&format!("--secret {record}: id= is missing")));
+/// Returns the value of `--secret`. A secret from a variable becomes a file, because the builder does not have the variable.
+fn secret(record: &str, planner: &mut Planner<'_>) -> Result<String, TranslateError> {
+    let fields = CsvFields::parse(record);
+    let Some(id) = fields.get("id") else {
+        return Err(planner.usage(&format!("--secret {record}: id= is missing")));
     };
-    let kind = attributes.get("type");
-    let named = attributes.any(&["src", "source"]);
-    let bare = (to.call.variable)(id).filter(|_| named.is_none() && kind != Some("file"));
-    let variable = match (attributes.get("env"), kind) {
+    let kind = fields.get("type");
+    let find_by_name = fields.any(&["src", "source"]);
+    let bare =
+        (planner.job.variable)(id).filter(|_| find_by_name.is_none() && kind != Some("file"));
+    let variable = match (fields.get("env"), kind) {
         (Some(name), _) => Some(name),
-        (None, Some("env")) => Some(named.unwrap_or(id)),
+        (None, Some("env")) => Some(find_by_name.unwrap_or(id)),
         (None, _) => bare.as_deref().map(|_| id),
     };
     let Some(name) = variable else {
-        return Ok(format!("id={id},src={}", named.unwrap_or(id)));
+        return Ok(format!("id={id},src={}", find_by_name.unwrap_or(id)));
     };
-    let Some(value) = (to.call.variable)(name) else {
-        return Err(to.usage(&format!(
+    let Some(value) = (planner.job.variable)(name) else {
+        return Err(planner.usage(&format!(
             "--secret {record}: the variable {name} is not set"
         )));
     };
-    let file = to.scratch("secret");
-    to.step(Step::Write {
-        to: file.clone(),
-        content: Hidden::new(value),
+    let file = planner.scratch("secret");
+    planner.step(Step::WriteSecret {
+        path: file.clone(),
+        content: Secret::new(value),
     });
     Ok(format!("id={id},src={}", text(&file)))
 }
@@ -162,33 +172,33 @@ fn secret(record: &str, to: &mut Planner<'_>) -> Result<String, Unavailable> {
 fn build_context(
     extra: &str,
     parsed: &Parsed,
-    to: &mut Planner<'_>,
-) -> Result<String, Unavailable> {
+    planner: &mut Planner<'_>,
+) -> Result<String, TranslateError> {
     let Some((name, value)) = extra.split_once('=') else {
-        return Err(to.usage(&format!("--build-context {extra}: NAME=VALUE is expected")));
+        return Err(planner.usage(&format!("--build-context {extra}: NAME=VALUE is expected")));
     };
     if value.starts_with("oci-layout://") {
-        return Err(to.refused(
+        return Err(planner.not_available(
             &format!("--build-context {name}=oci-layout://…"),
             "Buildah reads no layout as a context",
             "docker-image://NAME, after docker load",
         ));
     }
-    match Source::read(value) {
-        Some(source) => Ok(format!("{name}={}", fetch(source, parsed, to)?)),
+    match GitSource::parse(value) {
+        Some(source) => Ok(format!("{name}={}", fetch(source, parsed, planner)?)),
         None => Ok(extra.to_owned()),
     }
 }
 
-/// The context as Buildah is to see it.
+/// Returns the context for Buildah. A Git repository becomes a directory, which the job fetches.
 pub(super) fn context(
     context: &str,
     parsed: &Parsed,
     line: &mut Vec<String>,
-    to: &mut Planner<'_>,
-) -> Result<String, Unavailable> {
-    let Some(source) = Source::read(context) else {
-        // A directory whose name starts with a dash.
+    planner: &mut Planner<'_>,
+) -> Result<String, TranslateError> {
+    let Some(source) = GitSource::parse(context) else {
+        // Buildah would take this directory for a flag.
         let dashed = context.len() > 1 && context.starts_with('-');
         return Ok(if dashed {
             format!("./{context}")
@@ -196,7 +206,7 @@ pub(super) fn context(
             context.to_owned()
         });
     };
-    let directory = fetch(source, parsed, to)?;
+    let directory = fetch(source, parsed, planner)?;
     if let Some(file) = parsed.last("file") {
         let inside = file == "-" || file.starts_with("https://") || file.starts_with("http://");
         let file = if inside {
@@ -209,30 +219,31 @@ pub(super) fn context(
     Ok(directory)
 }
 
-/// The job fetches; the result is the directory.
-fn fetch(mut source: Source, parsed: &Parsed, to: &mut Planner<'_>) -> Result<String, Unavailable> {
-    if !source.is_sound() {
-        return Err(to.usage(&format!(
-            "{}: not a reference and a directory in a repository",
+/// Adds the step that fetches a repository. Returns the directory.
+fn fetch(
+    mut source: GitSource,
+    parsed: &Parsed,
+    planner: &mut Planner<'_>,
+) -> Result<String, TranslateError> {
+    if !source.is_valid() {
+        return Err(planner.usage(&format!(
+            "{}: expected #REFERENCE:DIRECTORY, with a directory inside the repository",
             source.url
         )));
     }
     source.token = token(&source, parsed);
-    let directory = to.scratch("git");
+    let directory = planner.scratch("git");
     let mut inside = text(&directory);
     if let Some(subdirectory) = &source.subdirectory {
         inside = format!("{inside}/{subdirectory}");
     }
-    to.step(Step::Fetch {
-        source,
-        to: directory,
-    });
+    planner.step(Step::Fetch { source, directory });
     Ok(inside)
 }
 
-/// The secret GIT_AUTH_TOKEN.HOST, or GIT_AUTH_TOKEN, as BuildKit takes it for a private repository.
-fn token(source: &Source, parsed: &Parsed) -> Option<std::path::PathBuf> {
-    let secrets: Vec<_> = parsed.all("secret").map(Attributes::read).collect();
+/// Returns the file of the secret GIT_AUTH_TOKEN.HOST or GIT_AUTH_TOKEN. BuildKit reads these for a private repository.
+fn token(source: &GitSource, parsed: &Parsed) -> Option<std::path::PathBuf> {
+    let secrets: Vec<_> = parsed.values("secret").map(CsvFields::parse).collect();
     let wanted = [
         format!("GIT_AUTH_TOKEN.{}", source.host()),
         "GIT_AUTH_TOKEN".to_owned(),
@@ -243,36 +254,36 @@ fn token(source: &Source, parsed: &Parsed) -> Option<std::path::PathBuf> {
     })
 }
 
-/// The repository that Buildah may use as its cache, or why there is none.
+/// Returns the repository that Buildah can use as its cache, or the reason why it cannot.
 pub(super) fn cache_repository(record: &str) -> Result<String, &'static str> {
-    let attributes = Attributes::read(record);
-    let name = match attributes.get("type") {
+    let fields = CsvFields::parse(record);
+    let name = match fields.get("type") {
         None if !record.contains('=') => record,
-        Some("registry") => attributes.get("ref").ok_or("it names no ref=")?,
+        Some("registry") => fields.get("ref").ok_or("it names no ref=")?,
         Some("gha") => {
             return Err(
-                "Buildah does not speak to GitHub's cache; use builder.cache, or type=registry,ref=REPOSITORY without a tag",
+                "Buildah has no access to GitHub's cache; use builder.cache, or type=registry,ref=REPOSITORY without a tag",
             );
         }
         Some("local") => {
             return Err(
-                "the builder keeps its layers itself while the pod lives; use builder.cache for longer",
+                "the builder keeps its layers for the life of the pod; use builder.cache to keep them longer",
             );
         }
         Some("inline") => {
             return Err(
-                "Buildah puts no cache into an image; use builder.cache, or type=registry,ref=REPOSITORY without a tag",
+                "Buildah writes no cache into an image; use builder.cache, or type=registry,ref=REPOSITORY without a tag",
             );
         }
         _ => {
             return Err(
-                "Buildah has no such cache; use builder.cache, or type=registry,ref=REPOSITORY without a tag",
+                "Buildah does not have this cache; use builder.cache, or type=registry,ref=REPOSITORY without a tag",
             );
         }
     };
     if reference::has_tag_or_digest(name) {
         return Err(
-            "Buildah's cache is one tag a step, so it needs a repository of its own; use builder.cache, or ref=REPOSITORY without a tag",
+            "Buildah's cache has one tag for each step, so it needs its own repository; use builder.cache, or ref=REPOSITORY without a tag",
         );
     }
     let full = reference::full(name);

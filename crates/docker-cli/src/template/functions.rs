@@ -1,4 +1,4 @@
-//! The functions of a template, and how values are shown and judged.
+//! The functions of a template, and the text and the truth of a value.
 
 use serde_json::Value;
 
@@ -38,13 +38,13 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
         "printf" => printf(&show(first()?), &arguments[1..]).into(),
         _ => {
             return Err(TemplateError(format!(
-                "calls {name}, which is not understood here"
+                "calls {name}, which is not available here"
             )));
         }
     })
 }
 
-/// The first that ends the search, or the last.
+/// Returns the first value that ends the search, or the last value.
 fn choose(arguments: &[Value], ends: impl Fn(&Value) -> bool) -> Option<Value> {
     let found = arguments.iter().find(|value| ends(value));
     found.or(arguments.last()).cloned()
@@ -82,7 +82,7 @@ fn length(value: &Value) -> usize {
     }
 }
 
-/// `%s`, `%v`, `%d`, `%q` and `%%`; what else there may be is shown as it is.
+/// Formats `%s`, `%v`, `%d`, `%q` and `%%`. Any other verb prints the plain value.
 fn printf(format: &str, arguments: &[Value]) -> String {
     let mut text = String::new();
     let mut arguments = arguments.iter();
@@ -102,7 +102,7 @@ fn printf(format: &str, arguments: &[Value]) -> String {
     text
 }
 
-/// As Go's text/template judges.
+/// Returns the truth of a value, as Go's text/template does.
 pub(super) fn truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -112,7 +112,7 @@ pub(super) fn truthy(value: &Value) -> bool {
     }
 }
 
-/// As Go's `%v` shows.
+/// Returns the text of a value, as Go's `%v` does.
 pub(super) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! From a template's text to its parts.
+//! Parses the text of a template.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(super) enum Node {
     Range(Pipe, Vec<Node>, Vec<Node>),
 }
 
-/// Commands, each given the result of the one before.
+/// Commands. Each gets the result of the command before it.
 pub(super) type Pipe = Vec<Vec<Term>>;
 
 /// An operand.
@@ -27,7 +27,7 @@ pub(super) enum Term {
     Function(String),
 }
 
-/// Text and actions in turn, white space trimmed where an action asks for it.
+/// A text or an action, after `{{-` and `-}}` have trimmed white space.
 enum Piece {
     Text(String),
     Action(Vec<Token>),
@@ -40,7 +40,7 @@ enum Token {
     Root(Vec<String>),
     Literal(Value),
     Open,
-    /// With the fields that follow a closing parenthesis.
+    /// A closing parenthesis and the fields after it.
     Close(Vec<String>),
     Pipe,
 }
@@ -84,7 +84,7 @@ fn pieces(mut text: &str) -> Result<Vec<Piece>, TemplateError> {
     }
 }
 
-/// How a block ended: `{{end}}`, or `{{else …}}` with what follows the word.
+/// The end of a block: `{{end}}`, or `{{else …}}` with the tokens after the word.
 enum End {
     End,
     Else(Vec<Token>),
@@ -152,7 +152,7 @@ fn pipe(tokens: &[Token]) -> Result<Pipe, TemplateError> {
 
 type Tokens<'a> = std::slice::Iter<'a, Token>;
 
-/// Up to the end or a closing parenthesis, whose fields are the second value.
+/// Reads commands up to the end or a closing parenthesis. The second value has the fields after the parenthesis.
 fn commands(
     tokens: &mut Tokens<'_>,
     depth: usize,
@@ -203,7 +203,7 @@ fn tokens(action: &str) -> Result<Vec<Token>, TemplateError> {
                 let (path, length) = path(&rest[1..]);
                 if rest[1..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
                     return Err(TemplateError(
-                        "has a variable, which is not understood here".to_owned(),
+                        "has a variable, which is not available here".to_owned(),
                     ));
                 }
                 (Token::Root(path), length + 1)
@@ -217,7 +217,7 @@ fn tokens(action: &str) -> Result<Vec<Token>, TemplateError> {
     Ok(tokens)
 }
 
-/// `.A.B`, and its length.
+/// Reads `.A.B`. Returns the names and the length.
 fn path(text: &str) -> (Vec<String>, usize) {
     let mut names = Vec::new();
     let mut length = 0;

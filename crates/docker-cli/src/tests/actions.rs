@@ -1,4 +1,4 @@
-//! What the actions call. Read in docker/build-push-action v7, docker/login-action v4, docker/setup-buildx-action v4,
+//! The command lines of the actions. Source: docker/build-push-action v7, docker/login-action v4, docker/setup-buildx-action v4,
 //! docker/setup-qemu-action v4, docker/actions-toolkit v0.95, redhat-actions/buildah-build v3 and push-to-registry v3.
 
 use super::*;
@@ -24,16 +24,16 @@ fn login_action() {
 
 #[test]
 fn setup_buildx_action() {
-    assert_eq!(steps("docker version"), ["version --json", "say answer"]);
+    assert_eq!(steps("docker version"), ["version --json", "print output"]);
     assert_eq!(
         steps("docker info"),
-        ["version --json", "info", "say answer"]
+        ["version --json", "info", "print output"]
     );
-    // Only the exit code counts: whether buildx is there.
+    // The action reads only the exit code.
     assert_eq!(steps("docker buildx").len(), 1);
     let inspected = steps("docker buildx inspect builder-0b");
     assert!(
-        inspected[0].starts_with("say Name:   builder-0b\nDriver: remote\n"),
+        inspected[0].starts_with("print Name:   builder-0b\nDriver: remote\n"),
         "{inspected:?}"
     );
     assert!(!inspected[0].contains("BuildKit"), "{inspected:?}");
@@ -43,20 +43,20 @@ fn setup_buildx_action() {
     );
     let create = "docker buildx create --name builder-0b --driver docker-container --buildkitd-flags \
         '--allow-insecure-entitlement security.insecure --allow-insecure-entitlement network.host' --use";
-    assert_eq!(steps(create), ["say builder-0b"]);
+    assert_eq!(steps(create), ["print builder-0b"]);
     assert!(
-        notes(create)[0].contains("--buildkitd-flags is left out"),
+        notices(create)[0].contains("--buildkitd-flags is left out"),
         "{:?}",
-        notes(create)
+        notices(create)
     );
-    assert!(notes("docker buildx rm builder-0b")[0].contains("as long as the pod"));
+    assert!(notices("docker buildx rm builder-0b")[0].contains("as long as the pod"));
     assert_eq!(
         steps("docker context inspect --format {{.Name}}"),
-        ["say default"]
+        ["print default"]
     );
     let context = steps("docker context inspect --format=json default");
     let context: serde_json::Value =
-        serde_json::from_str(context[0].strip_prefix("say ").unwrap()).unwrap();
+        serde_json::from_str(context[0].strip_prefix("print ").unwrap()).unwrap();
     assert_eq!(
         context[0]["Endpoints"]["docker"]["TLSData"],
         serde_json::Value::Null
@@ -67,19 +67,18 @@ fn setup_buildx_action() {
 
 /// The action reads the first number after a blank, and compares it.
 #[test]
-fn the_version_of_buildx_is_one_that_the_action_understands() {
-    let said = steps("docker buildx version").remove(0);
-    let version = said
-        .strip_prefix("say ")
+fn the_action_can_read_the_version_of_buildx() {
+    let printed = steps("docker buildx version").remove(0);
+    let version = printed
+        .strip_prefix("print ")
         .unwrap()
         .split(" v")
         .nth(1)
         .unwrap();
-    assert!(version.starts_with("0.22.0 "), "{said}");
+    assert!(version.starts_with("0.22.0 "), "{printed}");
 }
 
-/// Docker is asked for the version of BuildKit in a container's image; that there is none keeps it from asking for
-/// attestations.
+/// The action looks for the version of BuildKit in a container's image. Without one it requests no attestations.
 #[test]
 fn build_push_action_finds_no_buildkit() {
     assert_eq!(
@@ -107,15 +106,15 @@ fn build_push_action_with_a_path() {
             ),
             "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
             "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
-            &format!("deliver /s/X/1-iid to {TEMP}/iid.txt"),
+            &format!("copy /s/X/1-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
         ]
     );
-    let notes = notes(&line);
-    assert_eq!(notes.len(), 2, "{notes:?}");
+    let notices = notices(&line);
+    assert_eq!(notices.len(), 2, "{notices:?}");
     assert!(
-        notes[0].starts_with("docker buildx build: --cache-from type=gha is left out: "),
-        "{notes:?}"
+        notices[0].starts_with("docker buildx build: --cache-from type=gha is left out: "),
+        "{notices:?}"
     );
 }
 
@@ -134,7 +133,7 @@ fn build_push_action_with_its_own_context() {
                 "build --secret=id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --layers --format=docker \
                  --file=/s/X/1-git/sub/docker/Dockerfile --iidfile=/s/X/2-iid --tag=user/app:1 /s/X/1-git/sub"
             ),
-            &format!("deliver /s/X/2-iid to {TEMP}/iid.txt"),
+            &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata to {TEMP}/metadata.json"),
         ]
     );
@@ -170,7 +169,7 @@ fn build_push_action_with_several_platforms() {
             &format!(
                 "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:2"
             ),
-            &format!("deliver /s/X/2-iid to {TEMP}/iid.txt"),
+            &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
             &format!("try manifest rm {list}"),
         ]
@@ -218,7 +217,7 @@ fn setup_qemu_action() {
 }
 
 #[test]
-fn buildah_build_where_there_is_only_podman() {
+fn buildah_build_with_podman() {
     assert_eq!(steps("podman version"), ["version"]);
     let line = "build --platform linux/amd64 -f /w/Containerfile --label a=b --format docker --tls-verify=true \
                 --layers=false -t app:v1 /w";
@@ -227,7 +226,7 @@ fn buildah_build_where_there_is_only_podman() {
         steps("podman image inspect --format {{.Architecture}} app:v1")
             .last()
             .unwrap(),
-        "say answer"
+        "print output"
     );
 }
 
@@ -239,7 +238,7 @@ fn push_to_registry() {
     );
     assert_eq!(
         steps("podman image exists app:v1"),
-        ["if inspect --type=image app:v1", "else", "  end 1"]
+        ["if inspect --type=image app:v1", "else", "  exit 1"]
     );
     let root = "podman --root /tmp/podman-from-docker-1";
     assert!(
@@ -250,7 +249,7 @@ fn push_to_registry() {
     assert_eq!(
         steps(line),
         [
-            "login --username=octo --password-stdin quay.io <hidden",
+            "login --username=octo --password-stdin quay.io <secret",
             "if manifest exists localhost/app:v1",
             "  manifest push --digestfile=app_digest.txt --all --quiet --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
             "else",

@@ -1,17 +1,17 @@
-//! docs/docker-commands.md is held to the data.
+//! Generates the tables of docs/docker-commands.md, and compares them with the page.
 
 use super::*;
 
 const PAGE: &str = include_str!("../../../../docs/docker-commands.md");
 
-fn does(flag: &Flag) -> String {
-    match flag.does {
-        Does::Passed => "the same".to_owned(),
-        Does::Renamed(name) => format!("`--{name}`"),
-        Does::Ours(how) => how.to_owned(),
-        Does::Given(why) => format!("always so: {why}"),
-        Does::Ignored(why) => format!("left out, with a line on stderr: {why}"),
-        Does::Unavailable(because, instead) => {
+fn policy(flag: &Flag) -> String {
+    match flag.policy {
+        FlagPolicy::Passed => "the same".to_owned(),
+        FlagPolicy::Renamed(name) => format!("`--{name}`"),
+        FlagPolicy::Handled(how) => how.to_owned(),
+        FlagPolicy::Implied(why) => format!("always so: {why}"),
+        FlagPolicy::Ignored(why) => format!("left out, with a line on stderr: {why}"),
+        FlagPolicy::NotAvailable(because, instead) => {
             format!("not available, because {because}; use {instead}")
         }
     }
@@ -21,7 +21,7 @@ fn flag_rows(flags: &[Flag], to: &mut String) {
     *to += "| flag | becomes |\n|---|---|\n";
     for flag in flags {
         let short = flag.short.map(|short| format!("`-{short}`, "));
-        let row = does(flag).replace('|', "\\|");
+        let row = policy(flag).replace('|', "\\|");
         *to += &format!(
             "| {}`--{}` | {row} |\n",
             short.unwrap_or_default(),
@@ -38,7 +38,7 @@ fn names(program: Program, names: &[&str]) -> String {
     names.join(", ")
 }
 
-/// All tables, from the data.
+/// Returns all tables.
 fn tables() -> String {
     let mut text = String::from("## Flags before the verb\n\n");
     flag_rows(GLOBAL, &mut text);
@@ -48,7 +48,7 @@ fn tables() -> String {
             text += &format!(
                 "\n### {}\n\n{}.\n",
                 names(program, verb.names),
-                sentence(verb.becomes)
+                sentence(verb.effect)
             );
             let flags: Vec<_> = verb.flags.iter().copied().flatten().collect();
             if !flags.is_empty() {
@@ -67,12 +67,12 @@ fn tables() -> String {
         }
     }
     text += "\n## Not available\n\n| command | because | use |\n|---|---|---|\n";
-    for missing in missing::VERBS {
+    for unsupported in unsupported::VERBS {
         text += &format!(
             "| {} | {} | {} |\n",
-            names(Program::Docker, missing.names),
-            missing.because,
-            missing.instead
+            names(Program::Docker, unsupported.names),
+            unsupported.because,
+            unsupported.instead
         );
     }
     text
@@ -88,19 +88,22 @@ fn sentence(text: &str) -> String {
     )
 }
 
-/// `DOCKER_COMMANDS=write cargo test -p supervisor docker::tests::page` writes the tables anew.
+/// `DOCKER_COMMANDS_PAGE=write cargo test -p docker-cli the_page` writes the tables anew.
 #[test]
 fn the_page_says_what_the_data_says() {
     let tables = tables();
     let (before, _) = PAGE.split_once("## Flags before the verb").unwrap();
-    if std::env::var_os("DOCKER_COMMANDS").is_some() {
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/docker-commands.md");
+    if std::env::var_os("DOCKER_COMMANDS_PAGE").is_some() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/docker-commands.md");
         std::fs::write(page, format!("{before}{tables}")).unwrap();
         return;
     }
     let (_, written) = PAGE.split_at(before.len());
-    for (ours, theirs) in tables.lines().zip(written.lines()) {
-        assert_eq!(ours, theirs, "docs/docker-commands.md");
+    for (expected, found) in tables.lines().zip(written.lines()) {
+        assert_eq!(
+            expected, found,
+            "DOCKER_COMMANDS_PAGE=write writes the page anew"
+        );
     }
     assert_eq!(tables.lines().count(), written.lines().count());
 }

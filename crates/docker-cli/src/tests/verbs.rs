@@ -1,9 +1,8 @@
-//! Verbs and flags as people use them.
-//! Long because: one table of command lines, subject by subject.
+//! Verbs and flags as users write them.
 
 use super::*;
 
-/// The one command line of a build, without what every build has.
+/// Returns the command line of a build, without the flags that every build has.
 fn build(flags: &str) -> String {
     let steps = steps(&format!("docker build {flags}"));
     let line = steps
@@ -78,7 +77,24 @@ fn flags_of_a_build() {
 }
 
 #[test]
-fn a_secret_from_a_variable_becomes_a_file_and_stands_nowhere_else() {
+fn only_verbatim_commands_leave_variables_to_the_client() {
+    for (line, variables) in [
+        ("docker build --build-arg TOKEN .", Variables::Resolved),
+        ("docker push app", Variables::Resolved),
+        ("podman push app", Variables::Resolved),
+        ("podman build --build-arg TOKEN .", Variables::Unread),
+    ] {
+        let plan = call(line).unwrap();
+        let mut commands = commands(&plan.steps).into_iter();
+        assert!(
+            commands.all(|command| command.variables == variables),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_from_a_variable_is_in_its_file_only() {
     for record in ["id=t,env=TOKEN", "id=TOKEN", "type=env,id=TOKEN"] {
         let line = format!("docker build --secret {record} .");
         let id = if record.contains("id=t") {
@@ -100,7 +116,7 @@ fn a_secret_from_a_variable_becomes_a_file_and_stands_nowhere_else() {
 }
 
 #[test]
-fn where_the_result_goes() {
+fn a_result_goes_to_every_destination() {
     let send = |flags: &str| steps(&format!("docker build -t app:1 {flags} .")).split_off(1);
     assert!(send("").is_empty() && send("--load").is_empty());
     for nowhere in [
@@ -130,14 +146,14 @@ fn where_the_result_goes() {
         send("-o type=oci,dest=/tmp/a.tar"),
         [
             "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
-            "deliver /s/X/3-image.tar to /tmp/a.tar"
+            "copy /s/X/3-image.tar to /tmp/a.tar"
         ]
     );
     assert_eq!(
         send("-o type=docker,dest=-"),
         [
             "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar:docker.io/library/app:1",
-            "deliver /s/X/3-image.tar to stdout"
+            "copy /s/X/3-image.tar to stdout"
         ]
     );
     assert_eq!(
@@ -153,23 +169,23 @@ fn where_the_result_goes() {
             "push --digestfile=/s/X/2-digest ghcr.io/o/a docker://ghcr.io/o/b:2"
         ]
     );
-    for (flags, said) in [
+    for (flags, expected) in [
         ("--push .", "a push needs a --tag"),
         (
             "-o type=image,name=ghcr.io/o/a,push-by-digest=true,name-canonical=true,push=true .",
             "push-by-digest is not available",
         ),
         ("-o a -o b .", "writes a build's files to one place"),
-        ("-o type=nope .", "cacheonly exist"),
+        ("-o type=nope .", "or cacheonly"),
         ("-o type=tar .", "needs dest=PATH"),
     ] {
         let text = refusal(&format!("docker build {flags}"));
-        assert!(text.contains(said), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 }
 
 #[test]
-fn a_cache_is_used_where_buildah_can_and_named_where_not() {
+fn a_cache_is_used_or_left_out_with_a_notice() {
     assert_eq!(
         build(
             "--cache-from type=registry,ref=ghcr.io/o/cache --cache-to type=registry,ref=ghcr.io/o/cache,mode=max --cache-from user/cache ."
@@ -185,20 +201,20 @@ fn a_cache_is_used_where_buildah_can_and_named_where_not() {
         "user/app:1",
     ] {
         let line = format!("docker build --cache-from {record} .");
-        let notes = notes(&line);
-        assert_eq!(notes.len(), 1, "{record}");
-        assert!(notes[0].contains("builder.cache"), "{notes:?}");
+        let notices = notices(&line);
+        assert_eq!(notices.len(), 1, "{record}");
+        assert!(notices[0].contains("builder.cache"), "{notices:?}");
         assert!(!steps(&line)[0].contains("cache-from"));
     }
     // Buildah 1.39 takes one platform's layers for another's.
     let several = "docker build --platform linux/amd64,linux/arm64 --cache-from ghcr.io/o/c .";
     assert!(!steps(several)[0].contains("--layers") && !steps(several)[0].contains("cache-from"));
     assert!(
-        notes(several)[0].contains("one platform at a time"),
+        notices(several)[0].contains("one platform at a time"),
         "{:?}",
-        notes(several)
+        notices(several)
     );
-    assert!(notes("docker build --no-cache-filter a .")[0].contains("becomes --no-cache"));
+    assert!(notices("docker build --no-cache-filter a .")[0].contains("becomes --no-cache"));
 }
 
 #[test]
@@ -217,14 +233,14 @@ fn a_list_gets_its_annotations_and_its_own_id() {
             "manifest annotate --index --annotation=c=d localhost/docker-x-1:latest",
             "images --json --no-trunc --filter=reference=localhost/docker-x-1:latest",
             "id to /s/X/2-iid",
-            "say file"
+            "print file"
         ]
     );
 }
 
 #[test]
-fn what_loosens_the_sandbox_is_refused() {
-    for (flags, said) in [
+fn flags_that_weaken_the_sandbox_are_rejected() {
+    for (flags, expected) in [
         (
             "--allow security.insecure",
             "--allow=security.insecure is not available",
@@ -245,13 +261,13 @@ fn what_loosens_the_sandbox_is_refused() {
         ("--volume /:/host", "unknown flag --volume"),
     ] {
         let text = refusal(&format!("docker build {flags} ."));
-        assert!(text.contains(said), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 }
 
 #[test]
 fn images_and_registries() {
-    for (line, wanted) in [
+    for (line, expected) in [
         (
             "docker push -q user/app",
             vec![
@@ -259,7 +275,7 @@ fn images_and_registries() {
                 "  manifest push --digestfile=/s/X/1-digest --all --quiet user/app docker://docker.io/user/app:latest",
                 "else",
                 "  push --digestfile=/s/X/1-digest --quiet user/app docker://docker.io/user/app:latest",
-                "say docker.io/user/app:latest",
+                "print docker.io/user/app:latest",
             ],
         ),
         (
@@ -281,7 +297,7 @@ fn images_and_registries() {
             "docker images -aq -f dangling=true app",
             vec![
                 "images --json --no-trunc --all --filter=dangling=true --filter=reference=app",
-                "say answer",
+                "print output",
             ],
         ),
         (
@@ -291,21 +307,21 @@ fn images_and_registries() {
                 "images --json --no-trunc a",
                 "inspect --type=image b",
                 "images --json --no-trunc b",
-                "say answer",
+                "print output",
             ],
         ),
         (
             "docker save -o a.tar app:1",
             vec![
                 "push --quiet app:1 docker-archive:/s/X/1-image.tar:docker.io/library/app:1",
-                "deliver /s/X/1-image.tar to a.tar",
+                "copy /s/X/1-image.tar to a.tar",
             ],
         ),
         (
             "docker load -i a.tar",
             vec![
                 "if pull docker-archive:a.tar",
-                "  say Loaded image from a.tar",
+                "  print Loaded image from a.tar",
                 "else",
                 "  pull oci-archive:a.tar",
             ],
@@ -313,9 +329,9 @@ fn images_and_registries() {
         (
             "docker load",
             vec![
-                "spool /s/X/1-image.tar",
+                "save stdin to /s/X/1-image.tar",
                 "if pull docker-archive:/s/X/1-image.tar",
-                "  say Loaded image from /s/X/1-image.tar",
+                "  print Loaded image from /s/X/1-image.tar",
                 "else",
                 "  pull oci-archive:/s/X/1-image.tar",
             ],
@@ -325,7 +341,7 @@ fn images_and_registries() {
         ("docker system prune --all --volumes", vec!["rmi --all"]),
         (
             "docker login -u octo -p hunter2",
-            vec!["login --username=octo --password-stdin docker.io <hidden"],
+            vec!["login --username=octo --password-stdin docker.io <secret"],
         ),
         ("docker logout", vec!["logout docker.io"]),
         (
@@ -335,11 +351,11 @@ fn images_and_registries() {
                 "  manifest push --digestfile=/s/X/1-digest --all x docker://docker.io/library/x:latest",
                 "else",
                 "  push --digestfile=/s/X/1-digest x docker://docker.io/library/x:latest",
-                "say latest: digest",
+                "print latest: digest",
             ],
         ),
     ] {
-        assert_eq!(steps(line), wanted, "{line}");
+        assert_eq!(steps(line), expected, "{line}");
     }
     let text = refusal("docker inspect -f '{{index .RepoDigests 0}}' a");
     assert!(text.contains("use the last line of docker push"), "{text}");
@@ -348,7 +364,7 @@ fn images_and_registries() {
 
 #[test]
 fn lists_of_images() {
-    for (line, wanted) in [
+    for (line, expected) in [
         (
             "docker manifest create --amend l:1 a:amd b:arm",
             vec![
@@ -363,7 +379,7 @@ fn lists_of_images() {
             "docker manifest push -p o/l:1",
             vec![
                 "manifest push --digestfile=/s/X/1-digest --all --rm o/l:1 docker://docker.io/o/l:1",
-                "say file",
+                "print file",
             ],
         ),
         (
@@ -397,13 +413,13 @@ fn lists_of_images() {
             ],
         ),
     ] {
-        assert_eq!(steps(line), wanted, "{line}");
+        assert_eq!(steps(line), expected, "{line}");
     }
 }
 
 #[test]
-fn what_there_is_not_is_said_in_one_sentence() {
-    for (line, said) in [
+fn unsupported_commands_are_rejected_in_one_sentence() {
+    for (line, expected) in [
         (
             "docker run --rm alpine",
             "docker run is not available, because a job's pod builds images and runs no containers; use a build stage",
@@ -434,15 +450,18 @@ fn what_there_is_not_is_said_in_one_sentence() {
         ("docker push --nope x", "docker push: unknown flag --nope"),
     ] {
         let text = refusal(line);
-        assert!(text.starts_with(said) || text.contains(said), "{text}");
+        assert!(
+            text.starts_with(expected) || text.contains(expected),
+            "{text}"
+        );
         assert!(!text.contains('\n'), "{text}");
     }
 }
 
 #[test]
 fn versions_and_help() {
-    assert!(steps("docker --version")[0].starts_with("say Docker version 29."));
-    assert!(steps("docker -v")[0].starts_with("say Docker version 29."));
+    assert!(steps("docker --version")[0].starts_with("print Docker version 29."));
+    assert!(steps("docker -v")[0].starts_with("print Docker version 29."));
     assert!(steps("docker")[0].contains("docker buildx build"));
     assert!(steps("docker build --help")[0].contains("-t, --tag VALUE"));
     assert!(steps("docker manifest")[0].contains("docker manifest push"));

@@ -1,25 +1,25 @@
-//! Which images are found, and what is refused.
+//! Tests of the images that are found, and of the texts that are refused.
 
 use super::*;
 
-fn scan(text: &str, arguments: &[(&str, &str)]) -> Result<Vec<String>, String> {
+fn scan(text: &str, arguments: &[(&str, &str)]) -> Result<Vec<String>, DockerfileError> {
     let pairs = |pairs: &[(&str, &str)]| {
         let pairs = pairs.iter();
         pairs
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect()
     };
-    let given = Given {
-        arguments: pairs(arguments),
-        contexts: [("named".to_owned(), true), ("files".to_owned(), false)].into(),
-        builtin: pairs(&[("TARGETARCH", "amd64"), ("BUILDPLATFORM", "linux/amd64")]),
+    let options = BuildOptions {
+        build_args: pairs(arguments),
+        build_contexts: [("named".to_owned(), true), ("files".to_owned(), false)].into(),
+        predefined: pairs(&[("TARGETARCH", "amd64"), ("BUILDPLATFORM", "linux/amd64")]),
     };
-    let images = images(&[text.to_owned()], &given)?;
+    let images = images(&[text.to_owned()], &options)?;
     Ok(images.iter().map(Reference::full).collect())
 }
 
 #[test]
-fn images_are_found_and_stages_are_none() {
+fn finds_images_and_skips_stages() {
     let text = "# syntax=docker/dockerfile:1\n\
         ARG BASE=a.example/base TAG\n\
         from --platform=$BUILDPLATFORM ${BASE}:${TAG:-1} as Build\n\
@@ -40,17 +40,17 @@ fn images_are_found_and_stages_are_none() {
 }
 
 #[test]
-fn names_of_stages_are_buildahs_own() {
+fn stage_names_follow_buildahs_rules() {
     let image = |text: &str| scan(text, &[]).unwrap().join(" ");
     let hub = |name: &str| format!("docker.io/library/{name}");
-    // Another case, a stage that comes later, and the stage itself are images.
+    // A name in another case, a later stage's name and the stage's own name are images.
     assert_eq!(image("FROM scratch AS Build\nFROM build"), hub("build"));
     assert_eq!(
         image("FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b"),
         hub("b")
     );
     assert_eq!(image("FROM scratch AS a\nCOPY --from=a / /"), hub("a"));
-    // A context of files is none for FROM.
+    // FROM ignores a context that is a directory.
     assert_eq!(image("FROM files"), hub("files"));
     assert_eq!(image("ARG X=named\nFROM $X"), hub("named"));
     assert_eq!(image("FROM scratch\nFROM 0\nCOPY --from=0 / /"), "");
@@ -60,7 +60,7 @@ fn names_of_stages_are_buildahs_own() {
 }
 
 #[test]
-fn variables_are_those_that_buildah_knows_there() {
+fn from_sees_the_variables_that_buildah_has_there() {
     let image = |text: &str| {
         scan(text, &[("G", "given"), ("A", "given")])
             .unwrap()
@@ -68,7 +68,7 @@ fn variables_are_those_that_buildah_knows_there() {
     };
     let hub = |name: &str| format!("docker.io/library/{name}");
     assert_eq!(image("ARG A=default\nFROM $A"), hub("given"));
-    // What is not declared has no value.
+    // An undeclared variable has no value.
     assert_eq!(image("FROM x$G"), hub("x"));
     assert_eq!(image("FROM x-$TARGETARCH"), hub("x-amd64"));
     assert_eq!(
@@ -81,7 +81,7 @@ fn variables_are_those_that_buildah_knows_there() {
 }
 
 #[test]
-fn every_source_of_a_mount_counts() {
+fn finds_every_source_of_a_mount() {
     let found = scan(
         "FROM scratch\nRUN --mount=type=bind,from=a.example/a,from=b.example/b,target=/x --mount=from=c.example/c,target=/y true",
         &[],
@@ -90,20 +90,20 @@ fn every_source_of_a_mount_counts() {
         found.unwrap(),
         ["a.example/a", "b.example/b", "c.example/c"]
     );
-    // Variables are fine where they name no image.
+    // Variables are allowed in options that name no image.
     let text = "FROM scratch\nRUN --mount=type=cache,id=x-$TARGETARCH,target=$HOME/x true\nCOPY --chown=$A a b";
     assert!(scan(text, &[]).unwrap().is_empty());
 }
 
 #[test]
-fn a_trigger_is_judged_and_not_pulled() {
+fn checks_the_image_of_a_trigger_without_pulling_it() {
     let text = "FROM scratch\nONBUILD COPY --from=builder /a /b\nONBUILD RUN --mount=from=a.example/x,target=/x true\nONBUILD FROM b.example/x";
     assert!(scan(text, &[]).unwrap().is_empty());
 }
 
-/// PID 1 reads these, whose memory and time are all jobs' of the pod.
+/// PID 1 of the builder reads these files, so they must cost it neither memory nor time.
 #[test]
-fn no_containerfile_fills_the_memory_or_takes_forever() {
+fn bounds_memory_and_time() {
     let double: String = (1..60)
         .map(|at| format!("ARG A{at}=$A{0}$A{0}\n", at - 1))
         .collect();
@@ -122,7 +122,8 @@ fn no_containerfile_fills_the_memory_or_takes_forever() {
         ),
         "ONBUILD ".repeat(100_000),
     ] {
-        let refused = scan(&text, &[]).err().unwrap_or_default();
+        let refused = scan(&text, &[]).err().map(|error| error.to_string());
+        let refused = refused.unwrap_or_default();
         assert!(
             text.starts_with("ONBUILD") || refused.contains("more than"),
             "{refused}"
@@ -132,7 +133,7 @@ fn no_containerfile_fills_the_memory_or_takes_forever() {
 }
 
 #[test]
-fn what_is_more_than_a_name_is_refused_however_it_is_put_together() {
+fn refuses_other_transports_in_every_spelling() {
     let evil = "containers-storage:[overlay@/x+/y:overlay.mount_program=/workspace/evil]image";
     for text in [
         format!("FROM {evil}"),
@@ -162,7 +163,7 @@ fn what_is_more_than_a_name_is_refused_however_it_is_put_together() {
         "FROM dir:/run/supervisor".to_owned(),
         "ARG X=abc\nFROM ${X#a}".to_owned(),
     ] {
-        let refused = scan(&text, &[]).unwrap_err();
+        let refused = scan(&text, &[]).unwrap_err().to_string();
         assert!(refused.starts_with("Containerfile, line "), "{refused}");
     }
     assert!(scan("ARG X\nFROM $X", &[("X", evil)]).is_err());

@@ -1,0 +1,232 @@
+//! The private directories of one operation. They have a random name and are held open.
+//!
+//! A process under the job's control may have written the files in them. So PID 1 opens no file there by a path, and follows
+//! no symlink.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
+
+use super::paths::{SMALL_FILE, require_regular};
+
+/// The name of the parent directory of all operations.
+pub(super) const PARENT: &str = "operations";
+
+/// The parent directories, in memory and on the builder's volume.
+#[derive(Debug)]
+pub(super) struct OperationDirs {
+    memory: Arc<OwnedFd>,
+    disk: Arc<OwnedFd>,
+}
+
+/// The directories of one operation. Dropping it removes them.
+#[derive(Debug)]
+pub(super) struct OperationDir {
+    name: String,
+    memory: Half,
+    disk: Half,
+}
+
+/// One directory, and the open directory that holds it.
+#[derive(Debug)]
+struct Half {
+    parent: Arc<OwnedFd>,
+    fd: OwnedFd,
+}
+
+/// The place of one half of an operation's directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// The private directory in memory.
+    Memory,
+    /// The builder's volume.
+    Disk,
+}
+
+impl OperationDirs {
+    /// Creates both parent directories again, without the leftovers of a builder that was killed.
+    pub(super) fn prepare(runtime: &Path, volume: &Path) -> Result<Self> {
+        let parent = |outer: &Path| {
+            let outer = open(CWD, outer)?;
+            // It is missing at the first start.
+            let _ = std::fs::remove_dir_all(through(&outer, PARENT));
+            // Files of subordinate ids stay. The builder neither trusts nor uses them.
+            match mkdirat(&outer, PARENT, Mode::RWXU) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(errno) => return Err(Error::from(errno)),
+            }
+            open(&outer, Path::new(PARENT)).map(Arc::new)
+        };
+        Ok(Self {
+            memory: parent(runtime)?,
+            disk: parent(volume)?,
+        })
+    }
+
+    /// Creates the directories of a new operation.
+    pub(super) fn create(&self) -> Result<OperationDir> {
+        let name = linux::files::random_name()?;
+        let half = |parent: &Arc<OwnedFd>| {
+            mkdirat(parent, &name, Mode::RWXU)?;
+            Ok::<_, Error>(Half {
+                parent: Arc::clone(parent),
+                fd: open(parent, Path::new(&name))?,
+            })
+        };
+        Ok(OperationDir {
+            memory: half(&self.memory)?,
+            disk: half(&self.disk)?,
+            name,
+        })
+    }
+}
+
+impl OperationDir {
+    /// Returns its name beneath both parents.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn directory(&self, medium: Medium) -> &OwnedFd {
+        match medium {
+            Medium::Memory => &self.memory.fd,
+            Medium::Disk => &self.disk.fd,
+        }
+    }
+
+    /// Writes a private file in memory. It replaces a file of that name, and never writes to that.
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        match unlinkat(&self.memory.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = openat(&self.memory.fd, name, flags | OFlags::NOFOLLOW, mode)?;
+        File::from(file).write_all(content)
+    }
+
+    /// Opens a file that the operation wrote. It must be a regular file in the directory itself.
+    pub(super) fn open(&self, medium: Medium, name: &str) -> Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH
+            | ResolveFlags::NO_SYMLINKS
+            | ResolveFlags::NO_MAGICLINKS
+            | ResolveFlags::NO_XDEV;
+        let file = openat2(
+            self.directory(medium),
+            name,
+            flags | OFlags::NOFOLLOW,
+            Mode::empty(),
+            resolve,
+        )?;
+        let file = File::from(file);
+        require_regular(&file)?;
+        Ok(file)
+    }
+
+    /// Reads such a file.
+    pub(super) fn read(&self, medium: Medium, name: &str) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open(medium, name)?
+            .take(SMALL_FILE + 1)
+            .read_to_end(&mut content)?;
+        if content.len() as u64 > SMALL_FILE {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("it has more than {} MiB", SMALL_FILE >> 20),
+            ));
+        }
+        Ok(content)
+    }
+}
+
+impl Drop for OperationDir {
+    fn drop(&mut self) {
+        for half in [&self.memory, &self.disk] {
+            // The wipe removes files of subordinate ids later.
+            let _ = std::fs::remove_dir_all(through(&half.parent, &self.name));
+        }
+    }
+}
+
+/// Returns a path to a file in an open directory. It stays valid if that directory is renamed.
+fn through(directory: &OwnedFd, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()))
+}
+
+fn open(parent: impl rustix::fd::AsFd, path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(parent, path, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn operation_dirs() -> (tempfile::TempDir, OperationDirs) {
+        let outer = tempfile::tempdir().unwrap();
+        for side in ["memory", "disk"] {
+            std::fs::create_dir(outer.path().join(side)).unwrap();
+        }
+        let operation_dirs =
+            OperationDirs::prepare(&outer.path().join("memory"), &outer.path().join("disk"));
+        (outer, operation_dirs.unwrap())
+    }
+
+    #[test]
+    fn refuses_planted_files() {
+        let (outer, operation_dirs) = operation_dirs();
+        let directory = operation_dirs.create().unwrap();
+        let secret = outer.path().join("secret");
+        std::fs::write(&secret, "secret").unwrap();
+        let path = outer
+            .path()
+            .join("disk")
+            .join(PARENT)
+            .join(directory.name());
+        symlink(&secret, path.join("link")).unwrap();
+        symlink("..", path.join("up")).unwrap();
+        nix::unistd::mkfifo(&path.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for name in ["link", "up/x", "../x", "fifo", "."] {
+            assert!(directory.open(Medium::Disk, name).is_err(), "{name}");
+        }
+        std::fs::write(path.join("out"), "made").unwrap();
+        assert_eq!(directory.read(Medium::Disk, "out").unwrap(), b"made");
+        symlink(&secret, path.join("plan")).unwrap();
+        directory.write("plan", b"plan").unwrap();
+        assert_eq!(std::fs::read(&secret).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn keeps_its_directory_after_a_rename() {
+        let (outer, operation_dirs) = operation_dirs();
+        let directory = operation_dirs.create().unwrap();
+        directory.write("plan", b"ours").unwrap();
+        let parent = outer.path().join("memory").join(PARENT);
+        std::fs::rename(parent.join(directory.name()), parent.join("moved")).unwrap();
+        std::fs::create_dir(parent.join(directory.name())).unwrap();
+        std::fs::write(parent.join(directory.name()).join("plan"), "theirs").unwrap();
+        assert_eq!(directory.read(Medium::Memory, "plan").unwrap(), b"ours");
+    }
+
+    #[test]
+    fn directories_have_unique_names_and_are_removed() {
+        let (outer, operation_dirs) = operation_dirs();
+        let (one, two) = (
+            operation_dirs.create().unwrap(),
+            operation_dirs.create().unwrap(),
+        );
+        assert_ne!(one.name(), two.name());
+        drop((one, two));
+        for side in ["memory", "disk"] {
+            let parent = outer.path().join(side).join(PARENT);
+            assert_eq!(std::fs::read_dir(parent).unwrap().count(), 0);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Executes a plan. The caller decides where Buildah runs.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::output::OutputError;
+use super::plan::{Command, Plan, Step};
+use super::planner::JobContext;
+use super::translate::translate;
+use super::verbs::Program;
+
+mod fetch;
+
+pub use fetch::FetchError;
+
+/// The exit code of a command line that cannot be carried out. Docker uses it too.
+const EXIT_ERROR: u8 = 125;
+
+/// Runs Buildah, in this container or in the builder's.
+pub trait Buildah {
+    /// Runs one command to its end.
+    ///
+    /// # Errors
+    /// The I/O error that prevented the command from running or from ending. A command that fails is no error.
+    fn run(&mut self, command: &Command) -> io::Result<Exited>;
+}
+
+/// The end of a command.
+#[derive(Debug, Default)]
+pub struct Exited {
+    /// The exit code.
+    pub code: u8,
+    /// The bytes of standard output, if it was captured.
+    pub stdout: Vec<u8>,
+}
+
+/// Why a plan was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// Buildah did not run.
+    #[error("buildah {verb}: {source}")]
+    Buildah {
+        /// The first word of the command.
+        verb: String,
+        /// The error of the [`Buildah`] implementation.
+        source: io::Error,
+    },
+    /// A file could not be read, written or removed.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The Git repository of a context was not fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The client's own output could not be made.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// Translates a command line and executes it with this process's environment and standard streams. Returns the exit code.
+/// Errors go to standard error, and the exit code is then 125.
+pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) -> u8 {
+    let scratch = scratch();
+    let variable = |name: &str| std::env::var(name).ok();
+    let job = JobContext {
+        scratch: &scratch,
+        variable: &variable,
+    };
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    let result = match translate(program, arguments, job) {
+        Ok(plan) => execute(&plan, &scratch, buildah, &mut stdout, &mut stderr),
+        Err(error) => {
+            let _ = writeln!(stderr, "{error}");
+            return EXIT_ERROR;
+        }
+    };
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(stderr, "{}: {error}", program.name());
+        EXIT_ERROR
+    })
+}
+
+/// In a job, TMPDIR is in the workspace and beside the checkout. So the builder sees it, and no build context contains it.
+fn scratch() -> PathBuf {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let unique = now.map_or(0, |since| since.subsec_nanos());
+    let name = format!("docker-{}-{unique}", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
+/// Runs all steps of a plan, and removes the scratch directory at the end. Returns the exit code of the first step that
+/// failed, or 0.
+fn execute(
+    plan: &Plan,
+    scratch: &Path,
+    buildah: &mut dyn Buildah,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> Result<u8, ExecuteError> {
+    for notice in &plan.notices {
+        // Standard error may be closed. The plan runs then too.
+        let _ = writeln!(stderr, "{notice}");
+    }
+    let made = plan.steps.iter().any(needs_scratch);
+    if made {
+        let mut directory = fs::DirBuilder::new();
+        directory
+            .mode(0o700)
+            .create(scratch)
+            .map_err(file_error(scratch))?;
+    }
+    let mut executor = Executor {
+        buildah,
+        stdout,
+        captured: Vec::new(),
+    };
+    let result = executor.run_steps(&plan.steps);
+    if made {
+        let removed = fs::remove_dir_all(scratch).map_err(file_error(scratch));
+        return result.and_then(|code| removed.map(|()| code.unwrap_or(0)));
+    }
+    result.map(|code| code.unwrap_or(0))
+}
+
+/// Returns whether a step may need files. A command may write some.
+fn needs_scratch(step: &Step) -> bool {
+    match step {
+        Step::Print { to, .. } => to.is_some(),
+        Step::Exit(_) => false,
+        _ => true,
+    }
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ExecuteError {
+    let path = path.to_owned();
+    |source| ExecuteError::File { path, source }
+}
+
+fn create_private(path: &Path) -> io::Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+struct Executor<'a> {
+    buildah: &'a mut dyn Buildah,
+    stdout: &'a mut dyn Write,
+    /// The standard output of the commands since the last [`Step::Print`].
+    captured: Vec<String>,
+}
+
+impl Executor<'_> {
+    /// Returns an exit code if the plan ends with one of these steps.
+    fn run_steps(&mut self, steps: &[Step]) -> Result<Option<u8>, ExecuteError> {
+        for step in steps {
+            if let Some(code) = self.run_step(step)? {
+                return Ok(Some(code));
+            }
+        }
+        Ok(None)
+    }
+
+    fn run_step(&mut self, step: &Step) -> Result<Option<u8>, ExecuteError> {
+        match step {
+            Step::Run(command) => {
+                let exited = self.run(command)?;
+                let stdout = String::from_utf8_lossy(&exited.stdout);
+                self.captured.push(stdout.into_owned());
+                return Ok(Some(exited.code).filter(|code| *code != 0));
+            }
+            Step::PushList { push, digest } => return self.push_list(push, digest),
+            Step::Try(command) => drop(self.run(command)?),
+            Step::If {
+                test,
+                then,
+                otherwise,
+            } => {
+                let succeeded = self.run(test)?.code == 0;
+                return self.run_steps(if succeeded { then } else { otherwise });
+            }
+            Step::Exit(code) => return Ok(Some(*code)),
+            Step::WriteSecret { path, content } => create_private(path)
+                .and_then(|mut file| file.write_all(content.expose().as_bytes()))
+                .map_err(file_error(path))?,
+            Step::SaveStdin { path } => create_private(path)
+                .and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file))
+                .map(drop)
+                .map_err(file_error(path))?,
+            Step::Fetch { source, directory } => fetch::fetch(source, directory)?,
+            Step::CopyOut { from, to } => self.copy_out(from, to.as_deref())?,
+            Step::Print { output, to } => {
+                let captured: Vec<String> = self.captured.drain(..).collect();
+                let captured = captured.into_iter().filter(|text| !text.is_empty());
+                let text = output.text(&captured.collect::<Vec<_>>())?;
+                match to {
+                    Some(to) => fs::write(to, text).map_err(file_error(to))?,
+                    None => self.print(text.as_bytes())?,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, ExecuteError> {
+        let written = || fs::read_to_string(digest).is_ok_and(|text| !text.trim().is_empty());
+        for command in [&push.with_digest(digest), push, &push.with_digest(digest)] {
+            let code = self.run(command)?.code;
+            if code != 0 {
+                return Ok(Some(code));
+            }
+            if written() {
+                return Ok(None);
+            }
+        }
+        Err(file_error(digest)(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Exited, ExecuteError> {
+        let verb = || command.arguments.first().cloned().unwrap_or_default();
+        let result = self.buildah.run(command);
+        result.map_err(|source| ExecuteError::Buildah {
+            verb: verb(),
+            source,
+        })
+    }
+
+    /// Copies the content. The builder's file may belong to another user than the job.
+    fn copy_out(&mut self, from: &Path, to: Option<&Path>) -> Result<(), ExecuteError> {
+        let mut file = fs::File::open(from).map_err(file_error(from))?;
+        let (copied, target) = match to {
+            Some(to) => {
+                let created = fs::File::create(to);
+                (created.and_then(|mut to| io::copy(&mut file, &mut to)), to)
+            }
+            None => (io::copy(&mut file, self.stdout), from),
+        };
+        copied.map(drop).map_err(file_error(target))
+    }
+
+    fn print(&mut self, text: &[u8]) -> Result<(), ExecuteError> {
+        let written = self.stdout.write_all(text);
+        let flushed = written.and_then(|()| self.stdout.flush());
+        flushed.map_err(file_error(Path::new("standard output")))
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a Dockerfile cannot be read.
+
+use image_ref::InvalidReference;
+use thiserror::Error;
+
+/// The most variables in braces that one word may have; each nested one takes some of the stack.
+pub(crate) const MAX_BRACES: usize = 100;
+/// The longest that a word may become by expansion, in bytes.
+pub(crate) const MAX_WORD: usize = 64 * 1024;
+/// The most that the ARGs before the first FROM may come to, in bytes.
+pub(crate) const MAX_ARGS: usize = 1024 * 1024;
+/// The most stages, and the most images, of a build.
+pub(crate) const MAX_STAGES: usize = 1000;
+
+/// A Dockerfile that the builder refuses, with the line of the instruction.
+#[derive(Debug, Error)]
+#[error("Containerfile, line {line}: {problem}")]
+pub struct DockerfileError {
+    /// The first line of the instruction, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with one instruction.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// No line ends a here-document.
+    #[error("the here-document <<{0} does not end; add a line that consists of {0} only")]
+    HeredocUnterminated(String),
+    /// The name of a here-document has an open quote or brace.
+    #[error("{0}: a quote or brace is not closed")]
+    HeredocName(String),
+    /// A line has too many nested variables.
+    #[error(
+        "too many nested variables in braces; put the line into a script and copy that into the image"
+    )]
+    HeredocDepth,
+    /// A second `# escape=`.
+    #[error("expected one escape directive, found two")]
+    EscapeTwice,
+    /// `# escape=` with another character.
+    #[error("the escape directive takes \\ or `, found {0:?}")]
+    EscapeCharacter(char),
+    /// A word has too many variables in braces.
+    #[error("a word with more than {MAX_BRACES} variables in braces")]
+    BraceCount,
+    /// A word cannot be expanded.
+    #[error("{beginning}: {problem}")]
+    Expansion {
+        /// The first 100 characters of the word.
+        beginning: String,
+        /// What is wrong with it.
+        problem: ExpansionProblem,
+    },
+    /// The ARGs before the first FROM are too large.
+    #[error("the ARGs before the first FROM come to more than {} MiB", MAX_ARGS >> 20)]
+    ArgsTooLarge,
+    /// Too many stages.
+    #[error("more than {MAX_STAGES} stages are not available here")]
+    TooManyStages,
+    /// Too many images.
+    #[error("more than {MAX_STAGES} images are not available here")]
+    TooManyImages,
+    /// The name after AS is invalid.
+    #[error("invalid stage name {0:?}; use letters, digits, `.`, `_` and `-`")]
+    StageName(String),
+    /// A mount has quotes or backslashes.
+    #[error(
+        "--mount={0}: quotes and backslashes within a mount are not available here; write it without them"
+    )]
+    MountQuotes(String),
+    /// `--from=` has a variable.
+    #[error(
+        "--from={0}: variables are not available here, as in Docker; name a stage instead: FROM {0} AS source"
+    )]
+    FromVariable(String),
+    /// `--from=` names neither an image nor a stage.
+    #[error(
+        "--from={0}: it is not the name of an image or a stage; use letters, digits, `.`, `_`, `-`, `/`, `:` and `@`"
+    )]
+    FromName(String),
+    /// `--from=` has the number of a stage that is missing.
+    #[error("--from={0}: there is no stage of that number before this one")]
+    FromNumber(String),
+    /// A variable or a quote could turn the name of a flag into another one.
+    #[error("{0}: write the name of a flag or option here as it is, in lower case letters")]
+    FlagName(String),
+    /// An image's name is invalid.
+    #[error(transparent)]
+    Image(#[from] InvalidReference),
+}
+
+/// Why a word cannot be expanded.
+#[derive(Debug, Error)]
+pub enum ExpansionProblem {
+    /// The result is too long.
+    #[error("it comes to more than {} KiB", MAX_WORD / 1024)]
+    TooLong,
+    /// The word ends before this character.
+    #[error("a {0} is missing")]
+    Missing(char),
+    /// A quote is open at the end.
+    #[error("a quote is not closed")]
+    Quote,
+    /// `${NAME…}` has a form that is not read.
+    #[error(
+        "the builder has to know the image's name before the build, and reads ${{NAME}}, ${{NAME:-default}} and ${{NAME:+other}} only; give the whole name in a --build-arg"
+    )]
+    Modifier,
+}

@@ -1,0 +1,309 @@
+//! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39.
+//!
+//! These rules differ from Docker's in two points. A comment or an empty line ends the directives. A comment in a continued
+//! line may be indented. Source: openshift/imagebuilder, `dockerfile/parser`.
+
+use super::error::Problem;
+use super::{expansion, heredoc};
+
+/// One instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Instruction {
+    /// Its first line, from 1.
+    pub(super) line: usize,
+    /// Its name in lower case.
+    pub(super) name: String,
+    /// The words that begin with `--`, without quotes.
+    pub(super) flags: Vec<String>,
+    /// The text after the flags, without white space around it.
+    pub(super) rest: String,
+    /// Whether it is the trigger of an ONBUILD.
+    pub(super) trigger: bool,
+}
+
+/// A problem, with the line of the instruction.
+pub(super) type Fault = (usize, Problem);
+
+/// Returns all instructions of one file.
+pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.lines().enumerate();
+    let mut escape = Escape::default();
+    let mut found = Vec::new();
+    while let Some((index, line)) = lines.next() {
+        let line = line.trim_start();
+        escape
+            .directive(line)
+            .map_err(|problem| (index + 1, problem))?;
+        let (mut whole, mut open) = escape.continued(without_comment(line));
+        if !open && whole.is_empty() {
+            continue;
+        }
+        while open {
+            let Some((_, next)) = lines.next() else { break };
+            let bare = next.trim_start();
+            if bare.is_empty() || bare.starts_with('#') {
+                continue;
+            }
+            let part;
+            (part, open) = escape.continued(next);
+            whole += &part;
+        }
+        let instruction = instruction_or_trigger(index + 1, &whole);
+        if instruction.may_have_heredocs() {
+            let documents = heredoc::documents(&whole).map_err(|problem| (index + 1, problem))?;
+            for document in &documents {
+                skip_heredoc(document, &mut lines).map_err(|problem| (index + 1, problem))?;
+            }
+        }
+        found.push(instruction);
+    }
+    Ok(found)
+}
+
+/// Skips the body of a here-document: its lines are not instructions.
+fn skip_heredoc<'a>(
+    document: &heredoc::Document,
+    lines: &mut impl Iterator<Item = (usize, &'a str)>,
+) -> Result<(), Problem> {
+    let ends = |line: &str| {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let tabs = if document.chomp {
+            line.trim_start_matches('\t')
+        } else {
+            line
+        };
+        tabs == document.name
+    };
+    if lines.any(|(_, line)| ends(line)) {
+        return Ok(());
+    }
+    Err(Problem::HeredocUnterminated(document.name.clone()))
+}
+
+fn without_comment(line: &str) -> &str {
+    if line.starts_with('#') { "" } else { line }
+}
+
+fn instruction(line: usize, whole: &str) -> Instruction {
+    let whole = whole.trim();
+    let (name, after) = match whole.split_once(expansion::is_blank) {
+        Some((name, after)) => (name, after.trim_start_matches(expansion::is_blank)),
+        None => (whole, ""),
+    };
+    let (flags, rest) = expansion::flags(after);
+    let rest = rest.trim().to_owned();
+    Instruction {
+        line,
+        name: name.to_lowercase(),
+        flags,
+        rest,
+        trigger: false,
+    }
+}
+
+/// Ignores flags of ONBUILD itself, as Buildah does. A nested ONBUILD is not a trigger.
+fn instruction_or_trigger(line: usize, whole: &str) -> Instruction {
+    let outer = instruction(line, whole);
+    match outer.name.as_str() {
+        "onbuild" => Instruction {
+            trigger: true,
+            ..instruction(line, &outer.rest)
+        },
+        _ => outer,
+    }
+}
+
+impl Instruction {
+    fn may_have_heredocs(&self) -> bool {
+        matches!(self.name.as_str(), "run" | "copy" | "add") && !self.is_json()
+    }
+
+    /// Whether the arguments are an array. Go reads the first value of a text and ignores the rest.
+    fn is_json(&self) -> bool {
+        if !self.rest.starts_with('[') {
+            return false;
+        }
+        let text = without_surrogates(&self.rest);
+        let values = serde_json::Deserializer::from_str(&text).into_iter::<Vec<String>>();
+        values.take(1).all(|value| value.is_ok())
+    }
+}
+
+/// Replaces each escape of an unpaired UTF-16 surrogate by one of equal length: Go accepts them, Rust does not.
+fn without_surrogates(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        whole += before;
+        let surrogate = matches!(
+            escape.as_bytes(),
+            [
+                b'\\',
+                b'u',
+                b'd' | b'D',
+                b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F',
+                ..,
+            ]
+        );
+        // An escaped backslash does not begin an escape.
+        let length = escape.chars().take(2).map(char::len_utf8).sum();
+        let (taken, length) = if surrogate {
+            ("\\u00", 4)
+        } else {
+            (&escape[..length], length)
+        };
+        whole += taken;
+        rest = &escape[length..];
+    }
+    whole + rest
+}
+
+/// The character that continues a line.
+#[derive(Debug)]
+struct Escape {
+    token: char,
+    /// Whether a directive may still come.
+    open: bool,
+    seen: bool,
+}
+
+impl Default for Escape {
+    fn default() -> Self {
+        Self {
+            token: '\\',
+            open: true,
+            seen: false,
+        }
+    }
+}
+
+impl Escape {
+    /// Reads `# escape=…`. Any other line, even a comment or an empty one, ends the directives.
+    fn directive(&mut self, line: &str) -> Result<(), Problem> {
+        if !self.open {
+            return Ok(());
+        }
+        let blank = [' ', '\t'];
+        let value = line
+            .strip_prefix('#')
+            .map(|rest| rest.trim_start_matches(blank).to_lowercase())
+            .and_then(|rest| rest.strip_prefix("escape").map(str::to_owned))
+            .and_then(|rest| {
+                let rest = rest.trim_start_matches(blank).strip_prefix('=')?;
+                // A blank is the character only if there is no other.
+                let bare = rest.trim_start_matches(blank);
+                bare.chars().next().or(rest.chars().last())
+            });
+        let Some(token) = value else {
+            self.open = false;
+            return Ok(());
+        };
+        if self.seen {
+            return Err(Problem::EscapeTwice);
+        }
+        if !matches!(token, '\\' | '`') {
+            return Err(Problem::EscapeCharacter(token));
+        }
+        (self.seen, self.token) = (true, token);
+        Ok(())
+    }
+
+    /// Returns a line without its continuation character, and whether it continues.
+    fn continued(&self, line: &str) -> (String, bool) {
+        let bare = line.trim_end_matches([' ', '\t']);
+        match bare.strip_suffix(self.token) {
+            Some(part) => (part.to_owned(), true),
+            None => (line.to_owned(), false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<String> {
+        let found = instructions(text).unwrap();
+        found
+            .iter()
+            .map(|found| {
+                let flags: String = found.flags.iter().map(|flag| format!(" {flag}")).collect();
+                format!("{}:{}{flags} | {}", found.line, found.name, found.rest)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn joins_continued_lines_and_drops_comments() {
+        let text = "\u{feff}FROM a\r\n\n# comment\nRUN x \\\n# comment\n  # another\n\n  y \\ \t\n  z\n  copy \\\n --from=a b c";
+        assert_eq!(
+            read(text),
+            ["1:from | a", "4:run | x   y   z", "10:copy --from=a | b c"]
+        );
+        assert_eq!(read("RUN a \\"), ["1:run | a"]);
+        assert!(read("# only\n\n").is_empty());
+    }
+
+    #[test]
+    fn reads_escape_directive_only_at_the_beginning() {
+        let read_as = |head: &str| read(&format!("{head}RUN a `\nFROM b")).len();
+        assert_eq!(read_as("# escape=`\n"), 1);
+        assert_eq!(read_as("\u{feff}  #ESCAPE = ` and more\n"), 1);
+        assert_eq!(read_as("# a comment\n# escape=`\n"), 2);
+        assert_eq!(read_as("# syntax=docker/dockerfile:1\n# escape=`\n"), 2);
+        assert_eq!(read_as("\n# escape=`\n"), 2);
+        assert_eq!(read_as("# escape = \\\n"), 2);
+        assert!(instructions("# escape=`\n# escape=`\n").is_err());
+        assert!(instructions("# escape=x\n").is_err());
+    }
+
+    #[test]
+    fn skips_bodies_of_here_documents() {
+        let text =
+            "RUN <<EOF\nFROM a\nEOF\nCOPY <<a <<-'b c' /x/\nFROM a\na\nFROM b\n\t\tb c\nFROM c\n";
+        assert_eq!(
+            read(text),
+            ["1:run | <<EOF", "4:copy | <<a <<-'b c' /x/", "9:from | c"]
+        );
+        // An indented name ends only a document that began with `<<-`.
+        assert_eq!(read("RUN <<EOF\n\tEOF\nEOF\nFROM a").len(), 2);
+        assert_eq!(read("ADD <<\"E\" /x\nFROM x\nE\r\nFROM a").len(), 2);
+        assert_eq!(
+            read("ONBUILD RUN 3<<E cat\nFROM x\nE\nFROM a"),
+            ["1:run | 3<<E cat", "4:from | a"]
+        );
+        let unfinished = instructions("FROM a\nRUN <<EOF\nFROM b").unwrap_err();
+        assert_eq!(unfinished.0, 2);
+    }
+
+    #[test]
+    fn lookalikes_of_here_documents_hide_nothing() {
+        for line in [
+            // Go reads an unpaired surrogate.
+            r#"RUN ["sh", "-c", "true", "\ud800"] <<EOF"#,
+            r#"RUN ["sh", "-c", "true", "\\\uDFfF\uDb00x"] <<EOF"#,
+            "RUN [\"cat\", \"<<EOF\"]",
+            "RUN [\"cat\"] <<EOF",
+            "ENV x <<EOF",
+            "LABEL x=<<EOF",
+            "FROM <<EOF",
+            "RUN x <<<EOF",
+            "RUN x << EOF",
+            "RUN echo \"<<EOF\"",
+            "RUN echo '<<EOF",
+            "RUN echo a<<EOF",
+            "RUN echo \\<<EOF",
+            "RUN echo ${x <<EOF",
+            "ONBUILD ONBUILD RUN <<EOF",
+            "# <<EOF\nRUN x",
+        ] {
+            let text = format!("{line}\nFROM hidden\nEOF\nFROM seen");
+            let found = read(&text).join("\n");
+            assert!(found.contains("from | hidden"), "{line}: {found}");
+        }
+        // The shell's `[` is not an array.
+        assert_eq!(read("RUN [ -f x ] <<EOF\nFROM a\nEOF\nFROM b").len(), 2);
+    }
+}
