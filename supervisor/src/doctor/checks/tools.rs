@@ -105,8 +105,12 @@ fn runner(context: &Context) -> Observation {
         return Observation::skipped("its path is relative to the job's directory");
     }
     let Some(path) = program::find(name) else {
-        let found = format!("{name} is not in PATH");
-        return Observation::problem(NO_RUNNER, found)
+        let place = if name.contains('/') {
+            "does not exist or is not executable"
+        } else {
+            "is not in PATH"
+        };
+        return Observation::problem(NO_RUNNER, format!("{name} {place}"))
             .fill("flavor", flavor.name())
             .fill("program", name);
     };
