@@ -1,42 +1,11 @@
 //! Staged values, in memory that is overwritten when they are dropped.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::Serialize;
-use zeroize::Zeroizing;
+pub use secret::Secret;
 
 /// The key of a `kubernetes.io/dockerconfigjson` Secret.
 pub const DOCKER_CONFIG: &str = ".dockerconfigjson";
-
-/// One value. It shows itself to nobody and is overwritten when dropped.
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// A value that was made of others.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(Zeroizing::new(value))
-    }
-
-    /// The value, for the one place that hands it over.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.expose())
-    }
-}
 
 /// All staged secrets by key.
 #[derive(Debug, Default)]
