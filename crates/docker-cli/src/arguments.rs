@@ -19,7 +19,7 @@ pub(super) fn parse(
         let message = match error {
             ParseError::MissingValue { flag } => format!("flag needs an argument: {flag}"),
             ParseError::NotBoolean { flag, value } => {
-                format!("{flag}={value}: true or false is expected")
+                format!("{flag}={value}: expected true or false")
             }
             error => error.to_string(),
         };
@@ -47,7 +47,7 @@ pub(super) fn passed(parsed: &Parsed) -> Vec<String> {
 /// Returns a notice for each flag that is left out.
 ///
 /// # Errors
-/// [`TranslateError`] for a flag that is not available. A switch that is off asks for nothing.
+/// [`TranslateError`] for a flag that is not available. A switch with the value `false` is accepted.
 pub(super) fn notices(parsed: &Parsed, command: &str) -> Result<Vec<String>, TranslateError> {
     let mut notices = Vec::new();
     for value in &parsed.flags {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_flag_is_read() {
+    fn every_form_of_a_flag_is_read() {
         for line in ["--tag=a", "--tag a", "-t a", "-ta", "-t=a", "-qta", "-qt a"] {
             assert_eq!(read(line).unwrap().last("tag"), Some("a"), "{line}");
         }
@@ -109,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn words_may_stand_between_flags_and_all_are_words_after_two_dashes() {
+    fn positional_arguments_mix_with_flags_and_follow_two_dashes() {
         let parsed = read("a -t b - -- --tag c").unwrap();
         assert_eq!(parsed.positional, ["a", "-", "--tag", "c"]);
         assert_eq!(parsed.last("tag"), Some("b"));
     }
 
     #[test]
-    fn flags_are_passed_on_under_buildahs_names_and_glued() {
+    fn flags_are_passed_on_with_buildahs_names() {
         let parsed = read("-f -x --tag --push -q --quiet=false .").unwrap();
         assert_eq!(
             passed(&parsed),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_out_or_refused_in_silence() {
+    fn ignored_and_unavailable_flags_are_reported() {
         let notes = notices(&read("--odd --odd").unwrap(), "docker x").unwrap();
         assert_eq!(notes, ["docker x: --odd is left out: it is odd"]);
         assert!(
@@ -146,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_named() {
-        for (line, said) in [
+    fn an_error_names_the_mistake() {
+        for (line, expected) in [
             ("--nope=1", "unknown flag --nope"),
             ("-z", "unknown flag -z"),
             ("--tag", "flag needs an argument: --tag"),
-            ("--push=maybe", "true or false is expected"),
+            ("--push=maybe", "expected true or false"),
         ] {
             let text = read(line).unwrap_err().to_string();
-            assert!(text.contains(said), "{text}");
+            assert!(text.contains(expected), "{text}");
         }
     }
 }

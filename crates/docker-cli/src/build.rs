@@ -28,7 +28,7 @@ pub(super) const VERBS: &[Verb] = &[Verb {
 
 fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [context] = parsed.positional.as_slice() else {
-        return Err(planner.usage("one context is expected: a directory, an address, or -"));
+        return Err(planner.usage("expected one context: a directory, an address, or -"));
     };
     inputs::check_available(parsed, planner)?;
     let exports = Exports::parse(parsed, planner)?;
@@ -171,7 +171,7 @@ fn platforms(parsed: &Parsed, planner: &Planner<'_>) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Adds the flags of the cache. Buildah 1.39 takes a layer on `scratch` for one of another platform. So only native builds
+/// Adds the flags of the cache. Buildah 1.39 takes a layer on `scratch` for a layer of another platform. So only native builds
 /// use layers.
 fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, planner: &mut Planner<'_>) {
     if parsed.last("no-cache-filter").is_some() && !parsed.on("no-cache") {

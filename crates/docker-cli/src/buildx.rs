@@ -24,14 +24,14 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["buildx ls"],
         flags: &[LIST],
-        effect: "the one builder",
+        effect: "the list of the pod's one builder",
         translation: Translation::Steps(list),
     },
     Verb {
         names: &["buildx use"],
         flags: &[USE],
         effect: "nothing: the pod's builder is always used",
-        translation: Translation::Steps(nothing),
+        translation: Translation::Steps(no_steps),
     },
     Verb {
         names: &["buildx rm", "buildx stop"],
@@ -43,7 +43,7 @@ pub(super) const VERBS: &[Verb] = &[
         names: &["buildx install", "buildx uninstall"],
         flags: &[],
         effect: "nothing: `docker build` and `docker buildx build` are equal",
-        translation: Translation::Steps(nothing),
+        translation: Translation::Steps(no_steps),
     },
     Verb {
         names: &["buildx version"],
@@ -139,10 +139,12 @@ const BUILDX: &str = "v0.22.0";
 
 fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     if parsed.positional.len() > 1 {
-        return Err(planner.usage("at most one endpoint is expected"));
+        return Err(planner.usage("expected at most one endpoint"));
     }
     if let Some(endpoint) = parsed.positional.first().filter(|name| *name != "default") {
-        planner.notice(&format!("the endpoint {endpoint} is left out: a pod has one builder, and this name stands for it"));
+        planner.notice(&format!(
+            "the endpoint {endpoint} is left out: a pod has one builder, and this name means it"
+        ));
     }
     planner.print_text(format!("{}\n", parsed.last("name").unwrap_or("default")));
     Ok(())
@@ -188,7 +190,7 @@ fn list(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
     Ok(())
 }
 
-fn nothing(_: &Parsed, _: &mut Planner<'_>) -> Result<(), TranslateError> {
+fn no_steps(_: &Parsed, _: &mut Planner<'_>) -> Result<(), TranslateError> {
     Ok(())
 }
 

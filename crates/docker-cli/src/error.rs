@@ -2,7 +2,7 @@
 
 /// Why a command line is not translated. Its text is one sentence for the user.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TranslateError {
+pub(crate) enum TranslateError {
     /// Buildah or the builder has nothing like the command, flag or value.
     #[error("{what} is not available, because {because}; use {instead}")]
     NotAvailable {

@@ -13,7 +13,7 @@ use super::verbs::Program;
 
 mod fetch;
 
-pub use fetch::FetchError;
+use fetch::FetchError;
 
 /// The exit code of a command line that cannot be carried out. Docker uses it too.
 const EXIT_ERROR: u8 = 125;
@@ -38,7 +38,7 @@ pub struct Exited {
 
 /// Why a plan was not carried out.
 #[derive(Debug, thiserror::Error)]
-pub enum ExecuteError {
+enum ExecuteError {
     /// Buildah did not run.
     #[error("buildah {verb}: {source}")]
     Buildah {
@@ -155,7 +155,7 @@ struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Returns an exit code if the plan ends with one of these steps.
+    /// Returns the exit code if one of these steps ends the plan.
     fn run_steps(&mut self, steps: &[Step]) -> Result<Option<u8>, ExecuteError> {
         for step in steps {
             if let Some(code) = self.run_step(step)? {

@@ -126,7 +126,7 @@ impl Exports {
             );
         }
         let options = push_options(&fields, planner)?;
-        let needed = |kind: &str| {
+        let path = |kind: &str| {
             let what = format!("--output type={kind} needs dest=PATH");
             destination
                 .map(str::to_owned)
@@ -137,13 +137,13 @@ impl Exports {
             "image" if is_on("push") => Export::Registry(options),
             "image" | "cacheonly" => Export::Storage,
             "docker" if destination.is_none() => Export::Storage,
-            "docker" => Export::Image("docker-archive", needed("docker")?, options),
+            "docker" => Export::Image("docker-archive", path("docker")?, options),
             "oci" if fields.get("tar").and_then(parse_bool) == Some(false) => {
-                Export::Image("oci", needed("oci")?, options)
+                Export::Image("oci", path("oci")?, options)
             }
-            "oci" => Export::Image("oci-archive", needed("oci")?, options),
+            "oci" => Export::Image("oci-archive", path("oci")?, options),
             kind @ ("local" | "tar") => {
-                Export::Files(format!("type={kind},dest={}", needed(kind)?))
+                Export::Files(format!("type={kind},dest={}", path(kind)?))
             }
             kind => return Err(planner.usage(&format!(
                 "--output type={kind}: expected registry, image, docker, oci, local, tar or cacheonly"

@@ -5,21 +5,21 @@ use std::path::PathBuf;
 
 /// A Git repository as build context, and which of its files to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitSource {
+pub(crate) struct GitSource {
     /// The address of the repository.
-    pub url: String,
+    pub(crate) url: String,
     /// The branch, tag, commit or full reference. `None` is the remote's HEAD.
-    pub reference: Option<String>,
+    pub(crate) reference: Option<String>,
     /// The commit that the reference must point to, or the beginning of its hash.
-    pub checksum: Option<String>,
+    pub(crate) checksum: Option<String>,
     /// The directory in the repository that is the context.
-    pub subdirectory: Option<String>,
+    pub(crate) subdirectory: Option<String>,
     /// Whether the directory keeps `.git`.
-    pub keep_git: bool,
+    pub(crate) keep_git: bool,
     /// Whether submodules are fetched.
-    pub submodules: bool,
+    pub(crate) submodules: bool,
     /// The file with the token for the host.
-    pub token: Option<PathBuf>,
+    pub(crate) token: Option<PathBuf>,
 }
 
 impl GitSource {

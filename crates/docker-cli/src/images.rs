@@ -170,7 +170,7 @@ const PRUNE: &[Flag] = &[
 
 fn images(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     if parsed.positional.len() > 1 {
-        return Err(planner.usage("at most one repository is expected"));
+        return Err(planner.usage("expected at most one repository"));
     }
     let filter = parsed.positional.first().cloned();
     let mut line = vec!["images".to_owned(), "--json".into(), "--no-trunc".into()];
@@ -194,7 +194,7 @@ fn images(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
 
 pub(super) fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     if parsed.positional.is_empty() {
-        return Err(planner.usage("an image's name is expected"));
+        return Err(planner.usage("expected an image's name"));
     }
     if let Some(kind) = parsed
         .last("type")
@@ -226,16 +226,16 @@ pub(super) fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), 
 fn tag(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     match parsed.positional.as_slice() {
         [image, name] => planner.run(["tag", image, name]),
-        _ => return Err(planner.usage("an image and its new name are expected")),
+        _ => return Err(planner.usage("expected an image and its new name")),
     }
     Ok(())
 }
 
 fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     if parsed.positional.is_empty() {
-        return Err(planner.usage("an image's name is expected"));
+        return Err(planner.usage("expected an image's name"));
     }
-    // `buildah rmi` takes the name of a list for the name of one of its images.
+    // `buildah rmi` takes the name of a list for the name of an image in it.
     for name in &parsed.positional {
         let line = ["rmi".to_owned()].into_iter().chain(passed(parsed));
         planner.step(Step::If {
@@ -281,7 +281,7 @@ fn save(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
 
 fn load(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     if !parsed.positional.is_empty() {
-        return Err(planner.usage("no argument is expected"));
+        return Err(planner.usage("expected no argument"));
     }
     let archive = match parsed.last("input") {
         Some(path) => path.to_owned(),

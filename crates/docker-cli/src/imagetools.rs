@@ -93,7 +93,7 @@ const INSPECT: &[Flag] = &[
 fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let tags: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
     let Some(first) = tags.first().or(parsed.positional.first()) else {
-        return Err(planner.usage("a --tag and at least one image are expected"));
+        return Err(planner.usage("expected a --tag and at least one image"));
     };
     let mut images: Vec<String> = parsed
         .positional
@@ -104,7 +104,7 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
         images.insert(0, first.clone());
     }
     if images.is_empty() || (tags.is_empty() && !parsed.on("dry-run")) {
-        return Err(planner.usage("a --tag and at least one image are expected"));
+        return Err(planner.usage("expected a --tag and at least one image"));
     }
     let list = planner.scratch_image();
     let mut create = words(&["manifest", "create", "--all"]);
@@ -116,7 +116,7 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
     create.extend(
         images
             .iter()
-            .map(|image| reference::remote(&within(first, image))),
+            .map(|image| reference::remote(&in_repository_of(first, image))),
     );
     planner.capture(create);
     if parsed.on("dry-run") {
@@ -153,7 +153,7 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
 }
 
 /// Completes a bare digest with the repository of the first tag.
-fn within(tag: &str, image: &str) -> String {
+fn in_repository_of(tag: &str, image: &str) -> String {
     if image.starts_with("sha256:") {
         format!("{}@{image}", reference::repository(tag))
     } else {
@@ -163,7 +163,7 @@ fn within(tag: &str, image: &str) -> String {
 
 fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [name] = parsed.positional.as_slice() else {
-        return Err(planner.usage("one image is expected"));
+        return Err(planner.usage("expected one image"));
     };
     inspect_steps(
         words(&["manifest", "inspect", &reference::full(name)]),

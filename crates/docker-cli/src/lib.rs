@@ -1,7 +1,9 @@
 //! Translates the command lines of `docker` and `podman` into Buildah's.
 //!
-//! [`translate`] is pure: it returns a [`Plan`] and starts no process. [`execute`] runs a plan and has all side effects;
-//! [`execute::run`] does both. Each verb and each flag is data. The tables of docs/docker-commands.md are generated from it.
+//! [`execute::run`] translates a command line and executes the result. The translation is pure: it makes a plan and starts no
+//! process. The execution has all side effects, and runs Buildah through the trait [`execute::Buildah`].
+//!
+//! Each verb and each flag is data. The tables of docs/docker-commands.md are generated from it.
 
 mod arguments;
 mod build;
@@ -33,10 +35,5 @@ mod verbs;
 #[cfg(test)]
 mod tests;
 
-pub use error::TranslateError;
-pub use git::GitSource;
-pub use output::{ImageTable, Output, OutputError};
-pub use plan::{Command, Plan, Secret, Stdin, Stdout, Step, Variables};
-pub use planner::JobContext;
-pub use translate::translate;
+pub use plan::{Command, Stdin, Stdout, Variables};
 pub use verbs::Program;

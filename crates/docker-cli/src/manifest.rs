@@ -75,7 +75,7 @@ const INSPECT: &[Flag] = &[
     ),
 ];
 
-fn push_insecure(parsed: &Parsed, line: &mut Vec<String>) {
+fn add_insecure(parsed: &Parsed, line: &mut Vec<String>) {
     if parsed.on("insecure") {
         line.push("--tls-verify=false".to_owned());
     }
@@ -91,11 +91,11 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
         .split_first()
         .filter(|(_, rest)| !rest.is_empty())
     else {
-        return Err(planner.usage("a list and at least one image are expected"));
+        return Err(planner.usage("expected a list and at least one image"));
     };
     let mut line = words(&["manifest", "create", "--all"]);
     line.extend(passed(parsed));
-    push_insecure(parsed, &mut line);
+    add_insecure(parsed, &mut line);
     line.push(list.clone());
     line.extend(images.iter().map(|image| reference::remote(image)));
     planner.run(line);
@@ -104,7 +104,7 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
 
 fn annotate(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [list, image] = parsed.positional.as_slice() else {
-        return Err(planner.usage("a list and one of its images are expected"));
+        return Err(planner.usage("expected a list and one of its images"));
     };
     let mut line = words(&["manifest", "annotate"]);
     line.extend(passed(parsed));
@@ -115,13 +115,13 @@ fn annotate(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateE
 
 fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [list] = parsed.positional.as_slice() else {
-        return Err(planner.usage("one list is expected"));
+        return Err(planner.usage("expected one list"));
     };
     let digest = planner.scratch("digest");
     let mut flags = passed(parsed);
-    push_insecure(parsed, &mut flags);
+    add_insecure(parsed, &mut flags);
     let target = reference::remote(list);
-    // Docker prints the digest alone.
+    // Docker prints only the digest.
     planner.step(Step::push_list(
         &flags,
         list,
@@ -137,10 +137,10 @@ fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateEr
     let name = match parsed.positional.as_slice() {
         [name] => name,
         [_, name] => name,
-        _ => return Err(planner.usage("one image or list is expected")),
+        _ => return Err(planner.usage("expected one image or list")),
     };
     let mut line = words(&["manifest", "inspect"]);
-    push_insecure(parsed, &mut line);
+    add_insecure(parsed, &mut line);
     line.push(reference::full(name));
     inspect_steps(line, name, planner);
     Ok(())
@@ -170,7 +170,7 @@ pub(super) fn inspect_steps(inspect: Vec<String>, name: &str, planner: &mut Plan
 
 fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     if parsed.positional.is_empty() {
-        return Err(planner.usage("a list is expected"));
+        return Err(planner.usage("expected a list"));
     }
     let mut line = words(&["manifest", "rm"]);
     line.extend(parsed.positional.iter().cloned());

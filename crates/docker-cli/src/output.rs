@@ -8,7 +8,7 @@ use super::template::{Template, TemplateError};
 
 /// A text for standard output or a file. [`Output::text`] renders it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub(crate) enum Output {
     /// This text.
     Text(String),
     /// The content of a file, and a newline.
@@ -55,7 +55,7 @@ pub enum Output {
 
 /// Why an [`Output`] cannot be rendered.
 #[derive(Debug, thiserror::Error)]
-pub enum OutputError {
+pub(crate) enum OutputError {
     /// A file that Buildah writes cannot be read.
     #[error("cannot read {}, a file that Buildah writes: {source}", path.display())]
     Read {
@@ -80,7 +80,7 @@ impl From<TemplateError> for OutputError {
 
 /// The options of `docker images`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageTable {
+pub(crate) struct ImageTable {
     pub(super) format: Option<String>,
     /// The repository, name or pattern to show.
     pub(super) filter: Option<String>,

@@ -2,32 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use secret::Secret;
 
 use super::git::GitSource;
 use super::output::Output;
-
-/// A value that no log shows. Its memory is overwritten when it is dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    pub(super) fn new(value: impl Into<String>) -> Self {
-        Self(Zeroizing::new(value.into()))
-    }
-
-    /// Returns the value, for the one place that hands it over.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The source of a command's standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +52,7 @@ pub struct Command {
 
 /// One step. The first step that fails ends the plan with its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Runs Buildah.
     Run(Command),
     /// Runs Buildah and ignores its exit code.
@@ -135,11 +113,11 @@ pub enum Step {
 
 /// The result of a translation.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Lines for standard error, before the first step: the flags that are left out, with the reason.
-    pub notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
     /// The steps, in order.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Command {

@@ -8,11 +8,11 @@ use super::plan::{Command, Plan, Stdout, Step, Variables};
 
 /// What the translation may know of the job.
 #[derive(Clone, Copy)]
-pub struct JobContext<'a> {
+pub(crate) struct JobContext<'a> {
     /// A directory for this call, shared by job and builder. It need not exist yet.
-    pub scratch: &'a Path,
+    pub(crate) scratch: &'a Path,
     /// Returns the value of a variable of the job.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// A plan in the making.

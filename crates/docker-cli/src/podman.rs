@@ -1,10 +1,12 @@
 //! `podman`: Buildah has most of its verbs, with the same flags.
 
+use secret::Secret;
+
 use super::arguments::{Parsed, passed};
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::images;
-use super::plan::{Command, Plan, Secret, Stdin, Stdout, Step, Variables};
+use super::plan::{Command, Plan, Stdin, Stdout, Step, Variables};
 use super::planner::Planner;
 use super::verbs::{Translation, Verb};
 use super::{reference, registry, system};
@@ -148,7 +150,7 @@ fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
     let (source, target) = match parsed.positional.as_slice() {
         [source] => (source, source),
         [source, target] => (source, target),
-        _ => return Err(planner.usage("an image and a target are expected")),
+        _ => return Err(planner.usage("expected an image and a target")),
     };
     if let Some((user, password)) = parsed.last("creds").and_then(|creds| creds.split_once(':')) {
         let registry = reference::registry_of(target.trim_start_matches("docker://"));
@@ -204,7 +206,7 @@ fn destination(target: &str) -> String {
 
 fn exists(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [name] = parsed.positional.as_slice() else {
-        return Err(planner.usage("one image is expected"));
+        return Err(planner.usage("expected one image"));
     };
     planner.step(Step::If {
         test: Command::new(["inspect", "--type=image", name], Stdout::Dropped),

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_completed_as_docker_does() {
+    fn names_are_completed_by_dockers_rules() {
         for (name, whole) in [
             ("alpine", "docker.io/library/alpine:latest"),
             ("user/app:1", "docker.io/user/app:1"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_no_tag() {
+    fn a_port_is_not_a_tag() {
         assert_eq!(repository("localhost:5000/app"), "localhost:5000/app");
         assert_eq!(repository("localhost:5000/app:v1"), "localhost:5000/app");
         assert_eq!(tag("localhost:5000/app"), "latest");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_its_host() {
+    fn a_server_becomes_its_host() {
         for (server, host) in [
             ("", "docker.io"),
             ("https://index.docker.io/v1/", "docker.io"),

@@ -1,10 +1,12 @@
 //! `docker push`, `pull`, `login` and `logout`.
 
+use secret::Secret;
+
 use super::arguments::{Parsed, passed};
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::Output;
-use super::plan::{Command, Secret, Stdin, Stdout, Step, Variables};
+use super::plan::{Command, Stdin, Stdout, Step, Variables};
 use super::planner::Planner;
 use super::reference;
 use super::verbs::{Translation, Verb};
@@ -78,7 +80,7 @@ pub(super) const LOGIN: &[Flag] = &[
 
 fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [name] = parsed.positional.as_slice() else {
-        return Err(planner.usage("one image is expected"));
+        return Err(planner.usage("expected one image"));
     };
     let digest = planner.scratch("digest");
     let (flags, target) = (passed(parsed), reference::remote(name));
@@ -111,7 +113,7 @@ fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
 
 fn pull(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let [name] = parsed.positional.as_slice() else {
-        return Err(planner.usage("one image is expected"));
+        return Err(planner.usage("expected one image"));
     };
     let full = reference::full(name);
     let source = if parsed.on("all-tags") {
@@ -135,7 +137,7 @@ pub(super) fn login(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), Tr
     let server = match parsed.positional.as_slice() {
         [] => "",
         [server] => server,
-        _ => return Err(planner.usage("at most one registry is expected")),
+        _ => return Err(planner.usage("expected at most one registry")),
     };
     let mut line = vec!["login".to_owned()];
     line.extend(passed(parsed));
@@ -166,7 +168,7 @@ fn logout(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
     match parsed.positional.as_slice() {
         [] => planner.run(["logout", reference::registry("")]),
         [server] => planner.run(["logout", reference::registry(server)]),
-        _ => return Err(planner.usage("at most one registry is expected")),
+        _ => return Err(planner.usage("expected at most one registry")),
     }
     Ok(())
 }

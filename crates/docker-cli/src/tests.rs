@@ -3,12 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::error::TranslateError;
+use super::output::Output;
+use super::plan::{Plan, Step};
+use super::planner::JobContext;
+use super::translate::translate;
 use super::*;
 use crate::verbs::find_by_name;
 use flag_specs::{Flag, FlagPolicy};
 use translate::GLOBAL;
 
 mod actions;
+mod builds;
 mod page;
 mod verbs;
 

@@ -114,7 +114,7 @@ impl Program {
 ///
 /// # Errors
 /// [`TranslateError`] if the command line is wrong, or if a command, flag or value is not available.
-pub fn translate(
+pub(crate) fn translate(
     program: Program,
     arguments: &[String],
     job: JobContext<'_>,

@@ -1,42 +1,11 @@
 //! The values of staged secrets, in memory that is overwritten when they are dropped.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::Serialize;
-use zeroize::Zeroizing;
+pub(crate) use secret::Secret;
 
 /// The key of a `kubernetes.io/dockerconfigjson` Secret.
 pub(crate) const DOCKER_CONFIG: &str = ".dockerconfigjson";
-
-/// One secret value. Its Debug form is `***`. Its memory is overwritten when it is dropped.
-pub(crate) struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Wraps a value.
-    #[must_use]
-    pub(crate) fn new(value: String) -> Self {
-        Self(Zeroizing::new(value))
-    }
-
-    /// Returns the value, for the code that passes it on.
-    #[must_use]
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.expose())
-    }
-}
 
 /// All staged secrets by key.
 #[derive(Debug, Default)]

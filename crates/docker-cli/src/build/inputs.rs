@@ -1,12 +1,13 @@
 //! The inputs of a build: context, files, arguments, secrets and cache.
 
 use pflag::parse_bool;
+use secret::Secret;
 
 use super::super::arguments::Parsed;
 use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::git::GitSource;
-use super::super::plan::{Secret, Step};
+use super::super::plan::Step;
 use super::super::planner::{Planner, text};
 use super::super::reference;
 
@@ -145,16 +146,15 @@ fn secret(record: &str, planner: &mut Planner<'_>) -> Result<String, TranslateEr
         return Err(planner.usage(&format!("--secret {record}: id= is missing")));
     };
     let kind = fields.get("type");
-    let find_by_name = fields.any(&["src", "source"]);
-    let bare =
-        (planner.job.variable)(id).filter(|_| find_by_name.is_none() && kind != Some("file"));
+    let source = fields.any(&["src", "source"]);
+    let bare = (planner.job.variable)(id).filter(|_| source.is_none() && kind != Some("file"));
     let variable = match (fields.get("env"), kind) {
         (Some(name), _) => Some(name),
-        (None, Some("env")) => Some(find_by_name.unwrap_or(id)),
+        (None, Some("env")) => Some(source.unwrap_or(id)),
         (None, _) => bare.as_deref().map(|_| id),
     };
     let Some(name) = variable else {
-        return Ok(format!("id={id},src={}", find_by_name.unwrap_or(id)));
+        return Ok(format!("id={id},src={}", source.unwrap_or(id)));
     };
     let Some(value) = (planner.job.variable)(name) else {
         return Err(planner.usage(&format!(
@@ -175,7 +175,7 @@ fn build_context(
     planner: &mut Planner<'_>,
 ) -> Result<String, TranslateError> {
     let Some((name, value)) = extra.split_once('=') else {
-        return Err(planner.usage(&format!("--build-context {extra}: NAME=VALUE is expected")));
+        return Err(planner.usage(&format!("--build-context {extra}: expected NAME=VALUE")));
     };
     if value.starts_with("oci-layout://") {
         return Err(planner.not_available(
@@ -244,11 +244,11 @@ fn fetch(
 /// Returns the file of the secret GIT_AUTH_TOKEN.HOST or GIT_AUTH_TOKEN. BuildKit reads these for a private repository.
 fn token(source: &GitSource, parsed: &Parsed) -> Option<std::path::PathBuf> {
     let secrets: Vec<_> = parsed.values("secret").map(CsvFields::parse).collect();
-    let wanted = [
+    let ids = [
         format!("GIT_AUTH_TOKEN.{}", source.host()),
         "GIT_AUTH_TOKEN".to_owned(),
     ];
-    wanted.iter().find_map(|id| {
+    ids.iter().find_map(|id| {
         let secret = secrets.iter().find(|secret| secret.get("id") == Some(id))?;
         secret.any(&["src", "source"]).map(Into::into)
     })

@@ -8,7 +8,7 @@ use super::super::git::GitSource;
 
 /// Why a repository was not fetched.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+pub(crate) enum FetchError {
     /// git did not start.
     #[error("git: {0}; the context is a Git repository, which the job fetches itself")]
     Start(#[source] io::Error),
@@ -247,13 +247,13 @@ mod tests {
 
     /// `git credential fill` prints the credentials that git would send.
     #[test]
-    fn the_token_goes_to_its_own_host_alone() {
+    fn the_token_goes_only_to_its_own_host() {
         let directory = tempfile::tempdir().unwrap();
         let token = directory.path().join("token");
         std::fs::write(&token, "hunter2").unwrap();
         let mut source = GitSource::parse("https://git.example/o/r.git").unwrap();
         source.token = Some(token);
-        let ask = |host: &str| {
+        let credentials = |host: &str| {
             use std::io::Write;
             let git = Git {
                 source: &source,
@@ -274,10 +274,10 @@ mod tests {
             String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
         };
         assert!(
-            ask("git.example").contains("username=x-access-token\npassword=hunter2\n"),
+            credentials("git.example").contains("username=x-access-token\npassword=hunter2\n"),
             "{}",
-            ask("git.example")
+            credentials("git.example")
         );
-        assert!(!ask("other.example").contains("hunter2"));
+        assert!(!credentials("other.example").contains("hunter2"));
     }
 }
