@@ -77,12 +77,14 @@ impl Cluster {
                 .await
                 .map_err(|error| ClusterError::config(&error))?,
         };
+        // Each request is tried again here, and each list by the watcher: retries beneath them would hide when a list began.
+        config.default_retry = false;
         heed_no_proxy(&mut config);
         let client = Client::try_from(config).map_err(|error| ClusterError::config(&error))?;
         Ok(Self::new(client, namespace))
     }
 
-    /// A namespace by a client of one's own.
+    /// A namespace by a client of one's own, which must not retry by itself (`Config::default_retry`).
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {

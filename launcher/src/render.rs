@@ -270,7 +270,7 @@ pub fn yaml<'a>(objects: impl IntoIterator<Item = &'a Value>) -> String {
     let mut stream = String::new();
     for object in objects {
         // JSON's values are YAML's, so this cannot fail.
-        let text = serde_yaml::to_string(object).unwrap_or_default();
+        let text = serde_saphyr::to_string(object).unwrap_or_default();
         let _ = write!(stream, "---\n{text}");
     }
     stream
@@ -461,6 +461,19 @@ mod tests {
         assert_eq!(secret["immutable"], true);
         assert_eq!(secret["metadata"]["name"], "runner-a");
         assert_eq!(secret["data"]["jitconfig"], "eA==");
+    }
+
+    #[test]
+    fn strings_that_yaml_could_take_for_something_else_are_quoted() {
+        let texts = [
+            "yes", "n", "null", "0755", "1e3", "1:30", ".inf", "a: b", "#a", "a\n",
+        ];
+        let written = yaml([&json!(texts)]);
+        // YAML 1.1, which kubectl reads, has more words for true, false and null, and more forms of numbers.
+        for text in &texts[..7] {
+            assert!(written.contains(&format!("\"{text}\"")), "{written}");
+        }
+        assert_eq!(template::documents(&written, "x").unwrap(), [json!(texts)]);
     }
 
     #[test]

@@ -27,7 +27,6 @@ use kube::api::{
     PatchParams, PostParams,
 };
 use kube::{Client, ResourceExt};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 use standin::World;
 
@@ -146,8 +145,7 @@ impl Lab {
 
     /// Applies a stream of objects, as an administrator.
     async fn apply(&self, yaml: &str, dry: bool) {
-        for document in serde_yaml::Deserializer::from_str(yaml) {
-            let object = Value::deserialize(document).unwrap();
+        for object in serde_saphyr::from_multiple::<Value>(yaml).unwrap() {
             let api_version = object["apiVersion"].as_str().unwrap();
             let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
             let kind = object["kind"].as_str().unwrap();
@@ -187,7 +185,7 @@ impl Lab {
     fn write_kubeconfig(&self, account: &str, token: &str) {
         let path = std::env::var("KUBECONFIG").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let mut config: Value = serde_yaml::from_str(&text).unwrap();
+        let mut config: Value = serde_saphyr::from_str(&text).unwrap();
         let current = config["current-context"].clone();
         for context in config["contexts"].as_array_mut().unwrap() {
             if context["name"] == current {
@@ -210,7 +208,7 @@ impl Lab {
         }
         std::fs::write(
             self.directory.path().join(account),
-            serde_yaml::to_string(&config).unwrap(),
+            serde_saphyr::to_string(&config).unwrap(),
         )
         .unwrap();
     }
@@ -426,7 +424,7 @@ fn launch<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn now() -> String {
-    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    standin::kube_store::now()
 }
 
 /// Waits for something that stays once it is so. The limit only ends a test that has failed.

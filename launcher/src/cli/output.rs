@@ -48,7 +48,7 @@ impl Output {
             Self::Json => serde_json::to_string(job).unwrap_or_default(),
             Self::Yaml => format!(
                 "---\n{}",
-                serde_yaml::to_string(job).unwrap_or_default().trim_end()
+                serde_saphyr::to_string(job).unwrap_or_default().trim_end()
             ),
         };
         // Nobody may be reading.

@@ -163,13 +163,9 @@ mod tests {
     use super::*;
 
     fn refused(code: u16, message: &str) -> ClusterError {
-        let answer = kube::core::ErrorResponse {
-            status: "Failure".to_owned(),
-            message: message.to_owned(),
-            reason: String::new(),
-            code,
-        };
-        ClusterError::refused("applying the Job \"a\"", "ci", &kube::Error::Api(answer))
+        let status = kube::core::Status::failure(message, "").with_code(code);
+        let error = kube::Error::Api(status.boxed());
+        ClusterError::refused("applying the Job \"a\"", "ci", &error)
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::io;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::AsyncReadExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
@@ -34,7 +34,7 @@ pub struct Line {
 #[derive(Debug, Default)]
 struct Position {
     /// The time of the last line.
-    last: Option<DateTime<Utc>>,
+    last: Option<Timestamp>,
     /// How many lines of that time were passed on.
     passed: usize,
     /// How many lines of that time the present connection has shown.
@@ -47,7 +47,7 @@ impl Position {
     }
 
     /// Whether a line with this time is new.
-    fn is_new(&mut self, time: DateTime<Utc>) -> bool {
+    fn is_new(&mut self, time: Timestamp) -> bool {
         match self.last {
             Some(last) if time < last => false,
             Some(last) if time == last => {
@@ -209,10 +209,10 @@ fn fresh<'a>(line: &'a [u8], position: &mut Position) -> Option<&'a [u8]> {
     let (stamp, text) = line.split_at(space);
     let time = std::str::from_utf8(stamp)
         .ok()
-        .and_then(|stamp| DateTime::parse_from_rfc3339(stamp).ok());
+        .and_then(|stamp| stamp.parse::<Timestamp>().ok());
     match time {
         Some(time) => position
-            .is_new(time.with_timezone(&Utc))
+            .is_new(time)
             .then(|| text.strip_prefix(b" ").unwrap_or(text)),
         // The API server's own words, as "unable to retrieve container logs".
         None => Some(line),

@@ -7,6 +7,7 @@ pub mod app;
 mod errors;
 mod http;
 mod pace;
+mod rs256;
 pub mod site;
 mod token;
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Flavor, Profile, Shape};
@@ -24,7 +23,7 @@ pub enum TemplateError {
         /// The file, or where else it came from.
         from: String,
         /// Where and why.
-        error: serde_yaml::Error,
+        error: Box<serde_saphyr::Error>,
     },
     /// An object without its kind or name.
     #[error("{from}: an object has no \"{field}\"")]
@@ -144,12 +143,17 @@ impl Template {
 /// # Errors
 /// Where it is no YAML.
 pub(super) fn documents(yaml: &str, from: &str) -> Result<Vec<Value>, TemplateError> {
-    let read = |document| Value::deserialize(document);
-    let documents: Result<Vec<Value>, serde_yaml::Error> =
-        serde_yaml::Deserializer::from_str(yaml).map(read).collect();
+    // The core schema of YAML 1.2: `yes` and `0755` are strings, and the API server rejects them if it wants something else.
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    };
+    let documents = serde_saphyr::from_multiple_with_options::<Value>(yaml, options);
     let documents = documents.map_err(|error| TemplateError::Yaml {
         from: from.to_owned(),
-        error,
+        error: Box::new(error),
     })?;
     Ok(documents
         .into_iter()
@@ -246,6 +250,18 @@ mod tests {
                 .to_string()
                 .starts_with("x is not YAML")
         );
+    }
+
+    #[test]
+    fn plain_scalars_follow_the_core_schema() {
+        let read = documents(
+            "{a: yes, b: 0755, c: 1_000, d: 12:30, e: 0x1f, f: 'true', g: ~}",
+            "x",
+        );
+        let expected = serde_json::json!({
+            "a": "yes", "b": "0755", "c": "1_000", "d": "12:30", "e": 31, "f": "true", "g": null
+        });
+        assert_eq!(read.unwrap(), [expected]);
     }
 
     #[test]

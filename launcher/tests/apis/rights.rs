@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::lab::{Lab, until};
@@ -13,8 +12,7 @@ use crate::standin::server::Fault;
 fn rights(role: &str) -> Vec<Right> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/rbac/launcher.yaml");
     let text = std::fs::read_to_string(file).unwrap();
-    let objects =
-        serde_yaml::Deserializer::from_str(&text).map(|object| Value::deserialize(object).unwrap());
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     let role = objects
         .into_iter()
         .find(|object| object["kind"] == "Role" && object["metadata"]["name"] == role)

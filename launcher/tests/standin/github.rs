@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::server::{Reply, Request};
@@ -112,15 +116,26 @@ impl Github {
             .with(|state| state.answer(request))
             .unwrap_or_else(|reply| reply);
         let seconds = self.with(|state| state.now());
-        let date = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
-        reply.header(
-            "date",
-            &date.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-        )
+        let date = jiff::Timestamp::from_second(seconds).unwrap();
+        let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+        reply.header("date", &printer.timestamp_to_rfc9110_string(&date).unwrap())
     }
 }
 
 type Answer = Result<Reply, Reply>;
+
+/// The claims of a JSON web token that the App signed with RS256 (RFC 7515, 7518), or nothing.
+fn claims(token: &str, public_pem: &[u8]) -> Option<Value> {
+    let (message, signature) = token.rsplit_once('.')?;
+    let (header, claims) = message.split_once('.')?;
+    let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
+    let key = DecodingKey::from_rsa_pem(public_pem).unwrap();
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.try_get_as_bytes().unwrap());
+    key.verify(message.as_bytes(), &decoded(signature)?).ok()?;
+    let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
+    let claims: Value = serde_json::from_slice(&decoded(claims)?).ok()?;
+    (header["alg"] == "RS256" && claims["iss"] == APP).then_some(claims)
+}
 
 fn refuse(status: u16, message: &str) -> Reply {
     Reply::json(
@@ -200,14 +215,8 @@ impl State {
             .key
             .as_ref()
             .ok_or_else(|| refuse(401, "A JSON web token could not be decoded"))?;
-        let key = jsonwebtoken::DecodingKey::from_rsa_pem(key).unwrap();
-        let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
-        (rules.validate_exp, rules.validate_aud) = (false, false);
-        rules.set_issuer(&[APP]);
-        let token = jsonwebtoken::decode::<Value>(bearer, &key, &rules);
-        let claims = token
-            .map_err(|_| refuse(401, "A JSON web token could not be decoded"))?
-            .claims;
+        let claims = claims(bearer, key)
+            .ok_or_else(|| refuse(401, "A JSON web token could not be decoded"))?;
         let (iat, exp) = (
             claims["iat"].as_i64().unwrap(),
             claims["exp"].as_i64().unwrap(),
@@ -261,8 +270,8 @@ impl State {
         self.rights.push(body);
         let token = format!("ghs_{}", self.rights.len());
         self.tokens.push(token.clone());
-        let expires = chrono::DateTime::from_timestamp(self.now() + 3600, 0).unwrap();
-        let expires = expires.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let expires = jiff::Timestamp::from_second(self.now() + 3600).unwrap();
+        let expires = expires.to_string();
         Ok(Reply::json(
             201,
             &json!({"token": token, "expires_at": expires, "permissions": {}}),

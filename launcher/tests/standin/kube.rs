@@ -416,7 +416,7 @@ impl Kube {
         let since = request
             .query
             .get("sinceTime")
-            .and_then(|time| chrono::DateTime::parse_from_rfc3339(time).ok());
+            .and_then(|time| time.parse::<jiff::Timestamp>().ok());
         if request
             .query
             .get("timestamps")
@@ -433,9 +433,7 @@ impl Kube {
             let log = state.logs.entry((pod.to_owned(), container)).or_default();
             let mut text = String::new();
             for (time, line) in &log.lines {
-                if since.is_none_or(|since| {
-                    chrono::DateTime::parse_from_rfc3339(time).unwrap() >= since
-                }) {
+                if since.is_none_or(|since| time.parse::<jiff::Timestamp>().unwrap() >= since) {
                     text.push_str(&format!("{time} {line}\n"));
                 }
             }

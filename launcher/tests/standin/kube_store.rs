@@ -243,8 +243,8 @@ impl Store {
 }
 
 pub fn now() -> String {
-    chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now())
-        .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    let second = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(second).unwrap().to_string()
 }
 
 fn event(kind: &str, object: &Value) -> Vec<u8> {

@@ -4,7 +4,7 @@
 
 pub mod github;
 pub mod kube;
-mod kube_store;
+pub mod kube_store;
 pub mod server;
 
 use std::sync::Arc;

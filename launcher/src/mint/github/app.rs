@@ -75,6 +75,7 @@ impl App {
             exp: now + VALID,
             iss: &self.id,
         };
+        super::rs256::install();
         let token = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key);
         token
             .map(Secret::new)

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::DateTime;
+use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// How long to wait after a secondary limit that does not say.
@@ -111,9 +111,8 @@ fn wait(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 fn http_date(text: &str) -> Option<SystemTime> {
-    DateTime::parse_from_rfc2822(text)
-        .ok()
-        .map(SystemTime::from)
+    let time = rfc2822::parse(text).ok()?;
+    Some(SystemTime::from(time.timestamp()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use chrono::DateTime;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -202,9 +202,7 @@ fn shift(now: SystemTime, skew: i64) -> Option<SystemTime> {
 
 /// How long a token is good for, by GitHub's clock alone.
 fn lifetime(expires_at: &str, date: Option<SystemTime>) -> Duration {
-    let expires = DateTime::parse_from_rfc3339(expires_at)
-        .ok()
-        .map(SystemTime::from);
+    let expires = expires_at.parse::<Timestamp>().ok().map(SystemTime::from);
     let left = expires
         .zip(date)
         .and_then(|(expires, date)| expires.duration_since(date).ok());
@@ -217,9 +215,8 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_told_by_githubs_clock() {
-        let date = DateTime::parse_from_rfc3339("2027-01-15T08:00:00Z")
-            .map(SystemTime::from)
-            .ok();
+        let date = "2027-01-15T08:00:00Z".parse::<Timestamp>();
+        let date = date.map(SystemTime::from).ok();
         assert_eq!(
             lifetime("2027-01-15T08:10:00Z", date),
             Duration::from_secs(600)
