@@ -9,8 +9,8 @@
     dead_code
 )]
 
-#[path = "../tests/standin/mod.rs"]
-mod standin;
+#[path = "../tests/fakes/apis.rs"]
+mod fakes;
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn main() {
         .unwrap_or_default()
         .parse()
         .unwrap_or(0);
-    let world = standin::World::start();
+    let world = fakes::World::start();
     for server in [&world.github_server, &world.kube_server] {
         server.latency(Duration::from_millis(latency));
     }

@@ -1,11 +1,11 @@
 //! The command line.
 
 mod arguments;
+mod credentials;
 mod gc;
 mod launch;
 mod output;
 mod render;
-mod source;
 mod terminal;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 //! field manager starts the Job. So the Secret is never there without the Job nor the pod without the Secret, and to apply
 //! the Job again once it is started is a conflict, which tells so without another request.
 
-pub(crate) mod refusals;
+pub(crate) mod error;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use kube::config::{Config, KubeConfigOptions};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-pub use refusals::{Cause, ClusterError};
+pub use error::{Cause, ClusterError};
 
 /// Owns what a launch applies.
 pub const MANAGER: &str = "ci-cd-agents-launcher";

@@ -2,7 +2,7 @@
 
 use crate::create::{Cause as ClusterCause, ClusterError};
 use crate::launch::LaunchError;
-use crate::mint::github::{Cause as GithubCause, GithubError};
+use crate::tokens::github::{Cause as GithubCause, GithubError};
 
 /// The command line is wrong.
 pub const USAGE: u8 = 64;

@@ -1,8 +1,8 @@
 //! Following: one watch of Jobs, pods and events for all jobs of a namespace, and what it means for each.
 
-pub mod explain;
 pub mod logs;
 pub mod outcome;
+pub mod problem;
 mod state;
 pub mod wait;
 
@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 
 use crate::create::{Cluster, ClusterError};
 use crate::render::MANAGED_BY;
-use explain::Trouble;
 use outcome::Outcome;
+use problem::Trouble;
 pub use state::{Container, JobState, PodState};
 
 /// The label by which a Job's pods name it.
@@ -354,7 +354,7 @@ impl Fold<Pod> for PodFold {
         let state = PodState::of(&pod);
         self.listed.insert(job.clone());
         views.change(&job, |view| {
-            for trouble in explain::pod(&state) {
+            for trouble in problem::pod(&state) {
                 view.trouble(Some(trouble));
             }
             view.pod = Some(state);
@@ -404,7 +404,7 @@ impl Fold<KubeEvent> for EventFold {
         };
         if let Some(job) = job {
             let uid = about.uid.as_deref().filter(|uid| !uid.is_empty());
-            views.change_known(job, |view| view.trouble_of(uid, explain::event(&event)));
+            views.change_known(job, |view| view.trouble_of(uid, problem::event(&event)));
         }
     }
 

@@ -12,8 +12,8 @@ use serde::Serialize;
 use crate::create::{Cluster, ClusterError};
 use crate::id::Prefix;
 use crate::launch::LaunchError;
-use crate::mint::github::{Github, Listed};
 use crate::render::QUEUE_LABEL;
+use crate::tokens::github::{Github, Listed};
 
 /// A launch takes seconds. A Job that waits for longer has lost its launcher.
 const HALF_DONE: Duration = Duration::from_secs(600);

@@ -2,9 +2,9 @@
 
 use crate::create::{Cluster, ClusterError, Placed, Stored};
 use crate::id::{Id, Prefix};
-use crate::mint::github::{Cause, Github, GithubError, Minted};
 use crate::render::{Blueprint, Flavor};
 use crate::secret::Secret;
+use crate::tokens::github::{Cause, Github, GithubError, Minted};
 
 /// Where a job's credential comes from.
 pub enum Source {

@@ -2,7 +2,7 @@
 //!
 //! | module | |
 //! |---|---|
-//! | [`mint`] | the credential of one job: GitHub's just-in-time configuration, CircleCI's token |
+//! | [`tokens`] | the credential of one job: GitHub's just-in-time configuration, CircleCI's token |
 //! | [`render`] | from the manifests of `k8s/` to the objects of one launch |
 //! | [`create`] | the Job, its Secret and its start, each an idempotent request |
 //! | [`launch`] | all of it in order, and taken back where it fails |
@@ -16,7 +16,7 @@
 //! use launcher::follow::{Follower, wait};
 //! use launcher::id::Id;
 //! use launcher::launch::{Launcher, Source};
-//! use launcher::mint::github::{Credential, Github, Patience, Runner, site::{Scope, Site}};
+//! use launcher::tokens::github::{Credential, Github, Patience, Runner, endpoint::{Scope, Site}};
 //! use launcher::render::{Adjustments, Blueprint, Flavor, Profile, Shape};
 //! use launcher::render::{images::Images, template::Template};
 //! use launcher::secret::Secret;
@@ -57,6 +57,6 @@ pub mod follow;
 pub mod gc;
 pub mod id;
 pub mod launch;
-pub mod mint;
 pub mod render;
 pub mod secret;
+pub mod tokens;

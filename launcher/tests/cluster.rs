@@ -11,14 +11,15 @@
     dead_code
 )]
 
-#[path = "standin/mod.rs"]
-mod standin;
+#[path = "fakes/apis.rs"]
+mod fakes;
 
 use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use fakes::World;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod, Secret, ServiceAccount};
@@ -28,7 +29,6 @@ use kube::api::{
 };
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use standin::World;
 
 /// Pods with this are never scheduled.
 const NOWHERE: &str = "spec: {template: {spec: {nodeSelector: {ci-cd-agents/none: here}}}}";
@@ -218,7 +218,7 @@ impl Lab {
         command
             .args(arguments)
             .env("GITHUB_SERVER_URL", self.world.github_server.url())
-            .env("GITHUB_TOKEN", standin::github::TOKEN)
+            .env("GITHUB_TOKEN", fakes::github::TOKEN)
             .env("LAUNCHER_REGISTRY", "registry.invalid/ci")
             .env("LAUNCHER_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())
@@ -262,7 +262,7 @@ impl Lab {
     /// In a kubelet's place: the pod's runner has ended.
     async fn end(&self, job: &str, code: u8) {
         let pod = self.pod_of(job).await.name_any();
-        let ended = json!({"exitCode": code, "reason": "Completed", "message": standin::kube::report(code), "startedAt": now(), "finishedAt": now()});
+        let ended = json!({"exitCode": code, "reason": "Completed", "message": fakes::kube::report(code), "startedAt": now(), "finishedAt": now()});
         let status = json!({"name": "runner", "image": "x", "imageID": "x", "ready": false, "restartCount": 0, "state": {"terminated": ended}});
         let phase = if code == 0 { "Succeeded" } else { "Failed" };
         let patch = json!({"status": {"phase": phase, "containerStatuses": [status]}});
@@ -366,7 +366,7 @@ impl Lab {
     async fn a_launch_that_fails_leaves_nothing(&self) {
         self.world.github_server.fail(
             "jitconfig",
-            vec![standin::server::Fault::Status(
+            vec![fakes::server::Fault::Status(
                 404,
                 json!({"message": "Not Found"}),
                 vec![],
@@ -424,7 +424,7 @@ fn launch<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn now() -> String {
-    standin::kube_store::now()
+    fakes::kube_store::now()
 }
 
 /// Waits for something that stays once it is so. The limit only ends a test that has failed.

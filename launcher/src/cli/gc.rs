@@ -3,11 +3,11 @@
 use launcher::create::Cluster;
 use launcher::gc;
 use launcher::launch::LaunchError;
-use launcher::mint::github::Runner;
+use launcher::tokens::github::Runner;
 
 use super::Failure;
 use super::arguments::Naming;
-use super::source::GithubArguments;
+use super::credentials::GithubArguments;
 use super::terminal::sentence;
 
 #[derive(Debug, clap::Args)]

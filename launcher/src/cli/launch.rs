@@ -18,8 +18,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::Failure;
 use super::arguments::JobArguments;
+use super::credentials::{CircleciArguments, GithubArguments, RunnerArguments, source};
 use super::output::{Output, Printed};
-use super::source::{CircleciArguments, GithubArguments, RunnerArguments, source};
 use super::terminal::sentence;
 
 /// The container beside the runner's, in the shape `split`.

@@ -10,7 +10,7 @@ use launcher::secret::Secret;
 
 use super::Failure;
 use super::arguments::{JobArguments, read};
-use super::source::CircleciArguments;
+use super::credentials::CircleciArguments;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::View;
-use super::explain::Trouble;
 use super::outcome::{Outcome, RUNNER};
+use super::problem::Trouble;
 
 /// How long after a Job's end its pod's last words are waited for: the two are watched apart.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -3,15 +3,15 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use launcher::mint::github::app::App;
-use launcher::mint::github::site::Scope;
-use launcher::mint::github::{Cause, Credential, Github, GithubError, Patience, Runner};
 use launcher::secret::Secret;
+use launcher::tokens::github::app::App;
+use launcher::tokens::github::endpoint::Scope;
+use launcher::tokens::github::{Cause, Credential, Github, GithubError, Patience, Runner};
 use serde_json::json;
 
-use crate::standin::World;
-use crate::standin::github::{APP, TOKEN};
-use crate::standin::server::Fault;
+use crate::fakes::World;
+use crate::fakes::github::{APP, TOKEN};
+use crate::fakes::server::Fault;
 
 fn token() -> Credential {
     Credential::Token(Secret::new(TOKEN.to_owned()))

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::lab::{Lab, namespace};
-use crate::standin::kube::{Course, Kube};
-use crate::standin::server::Fault;
+use crate::fakes::kube::{Course, Kube};
+use crate::fakes::server::Fault;
+use crate::fixture::{Lab, namespace};
 
 #[test]
 fn a_launch_is_a_job_with_a_secret_of_its_own() {
@@ -81,7 +81,7 @@ fn the_same_id_makes_no_second_job() {
     // A finished one is reported, not repeated.
     lab.world
         .kube
-        .finish("runner-a", 103, &crate::standin::kube::report(103));
+        .finish("runner-a", 103, &crate::fakes::kube::report(103));
     let again = lab.launch(&["--id", "a", "--wait"]);
     assert_eq!(again.code, Some(103), "{again:?}");
     assert_eq!(lab.world.github.minted(), 1);
@@ -331,12 +331,12 @@ fn mistakes_on_the_command_line_are_told() {
             "--app-key",
         ),
         (
-            crate::lab::launch(&["--token-file", &empty]),
+            crate::fixture::launch(&["--token-file", &empty]),
             64,
             "empty: the GitHub token",
         ),
         (
-            crate::lab::launch(&["--app-id", "1", "--app-key", &empty]),
+            crate::fixture::launch(&["--app-id", "1", "--app-key", &empty]),
             64,
             "--app-key",
         ),
@@ -357,7 +357,7 @@ fn mistakes_on_the_command_line_are_told() {
             "--jitconfig-file",
         ),
         (
-            crate::lab::launch(&["--patch", "x"]),
+            crate::fixture::launch(&["--patch", "x"]),
             78,
             "--patch: the patch is not a map",
         ),
@@ -445,7 +445,7 @@ fn no_token_is_ever_printed() {
         ["--id", "b", "--output", "text"],
     ] {
         let ran = lab.launch(&arguments);
-        for secret in [crate::standin::github::TOKEN, "jit-1"] {
+        for secret in [crate::fakes::github::TOKEN, "jit-1"] {
             assert!(!format!("{ran:?}").contains(secret), "{ran:?}");
         }
     }
@@ -460,11 +460,11 @@ fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
         .local_addr()
         .unwrap();
     let launch = |no_proxy: &str| {
-        let mut command = lab.command(&crate::lab::launch(&["--id", "a"]));
+        let mut command = lab.command(&crate::fixture::launch(&["--id", "a"]));
         command
             .env("HTTPS_PROXY", format!("http://{nobody}"))
             .env("NO_PROXY", no_proxy);
-        crate::lab::ran(command.spawn().unwrap())
+        crate::fixture::ran(command.spawn().unwrap())
     };
     let refused = launch("elsewhere.example");
     assert_eq!(refused.code, Some(75), "{refused:?}");
@@ -473,8 +473,8 @@ fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
     let ran = launch("elsewhere.example,127.0.0.1");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     // Without TLS a proxy would read the token: there is no proxy then.
-    let mut plain = lab.command(&crate::lab::launch(&["--id", "b"]));
-    let ran = crate::lab::ran(
+    let mut plain = lab.command(&crate::fixture::launch(&["--id", "b"]));
+    let ran = crate::fixture::ran(
         plain
             .env("http_proxy", format!("http://{nobody}"))
             .spawn()

@@ -7,12 +7,12 @@
     unreachable_pub
 )]
 
-mod collected;
-mod followed;
+mod crash;
+#[path = "../fakes/apis.rs"]
+mod fakes;
+mod fixture;
+mod follow;
+mod gc;
 mod github;
-mod killed;
-mod lab;
 mod launches;
 mod rights;
-#[path = "../standin/mod.rs"]
-mod standin;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::lab::{Lab, until};
-use crate::standin::kube::{Course, Right, report};
-use crate::standin::server::Fault;
+use crate::fakes::kube::{Course, Right, report};
+use crate::fakes::server::Fault;
+use crate::fixture::{Lab, until};
 
 /// The rights of a Role in k8s/rbac, one by one.
 fn rights(role: &str) -> Vec<Right> {
@@ -69,7 +69,7 @@ fn lives(rights: &[Right]) -> bool {
         lab.world.kube.finish("runner-a", 0, &report(0));
         lab.world.kube.end_logs("runner-a");
     }
-    let ran = crate::lab::ran(child.take().unwrap());
+    let ran = crate::fixture::ran(child.take().unwrap());
     ran.code == Some(0) && ran.stdout.contains("seen")
 }
 
@@ -98,7 +98,7 @@ fn takes_up(rights: &[Right], runner_gone: bool) -> bool {
         .fail("secrets", vec![Fault::HoldAfter]);
     let mut child = lab.spawn(&["--id", "a"]);
     until("the Secret", || lab.world.kube_server.held() == 1);
-    crate::lab::kill(&mut child);
+    crate::fixture::kill(&mut child);
     lab.world.kube_server.no_faults();
     if runner_gone {
         lab.world.github.done("jit-1");
@@ -119,7 +119,7 @@ fn collects(rights: &[Right]) -> bool {
         .fail("secrets", vec![Fault::HoldBefore]);
     let mut child = lab.spawn(&["--id", "half"]);
     until("the Secret", || lab.world.kube_server.held() == 1);
-    crate::lab::kill(&mut child);
+    crate::fixture::kill(&mut child);
     lab.world.kube_server.no_faults();
     lab.world.kube.update("jobs", "runner-half", |job| {
         job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();

@@ -1,6 +1,6 @@
 //! What GitHub's refusals mean, and what has to be changed for each.
 
-use super::site::Scope;
+use super::endpoint::Scope;
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

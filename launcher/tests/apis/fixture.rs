@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::standin::World;
-use crate::standin::github::TOKEN;
-use crate::standin::kube::NAMESPACE;
+use crate::fakes::World;
+use crate::fakes::github::TOKEN;
+use crate::fakes::kube::NAMESPACE;
 
 pub struct Lab {
     pub world: World,
@@ -100,7 +100,7 @@ impl Lab {
     }
 
     /// Has only what these rules of k8s/rbac allow.
-    pub fn restrict(&self, rights: Vec<crate::standin::kube::Right>) {
+    pub fn restrict(&self, rights: Vec<crate::fakes::kube::Right>) {
         self.world.kube.rights(rights);
     }
 }

@@ -7,9 +7,9 @@ use reqwest::{Client, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::errors::{Cause, GithubError, Refusal};
-use super::pace::{Attempt, Next};
-use super::site::{Scope, Site};
+use super::endpoint::{Scope, Site};
+use super::error::{Cause, GithubError, Refusal};
+use super::rate_limit::{Attempt, Next};
 use crate::secret::Secret;
 
 /// GitHub's version of its API that all this is written for.

@@ -23,7 +23,7 @@ pub enum TokenError {
 /// A resource class's token, from a file's or variable's content. One newline at its end is dropped.
 ///
 /// ```
-/// use launcher::mint::circleci::{TokenError, token};
+/// use launcher::tokens::circleci::{TokenError, token};
 /// assert!(token("0123456789abcdef\n").is_ok());
 /// assert_eq!(token("CCIPAT_x").unwrap_err(), TokenError::OtherKind("personal"));
 /// ```

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::app::App;
-use super::errors::{Cause, GithubError};
+use super::endpoint::Scope;
+use super::error::{Cause, GithubError};
 use super::http::{Answer, Http, Request, Token};
-use super::site::Scope;
 use crate::secret::Secret;
 
 /// What is left of an installation's hour when another token is asked for.

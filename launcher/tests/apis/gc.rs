@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::lab::{Lab, kill, until};
-use crate::standin::kube::NAMESPACE;
-use crate::standin::server::Fault;
+use crate::fakes::kube::NAMESPACE;
+use crate::fakes::server::Fault;
+use crate::fixture::{Lab, kill, until};
 
 const LABELS: &str = "ci-cd-agents-launcher";
 

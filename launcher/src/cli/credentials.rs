@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use launcher::launch::Source;
-use launcher::mint::circleci;
-use launcher::mint::github::app::App;
-use launcher::mint::github::site::{Scope, Site};
-use launcher::mint::github::{Credential, Github, Patience, Runner};
 use launcher::render::Flavor;
 use launcher::secret::Secret;
+use launcher::tokens::circleci;
+use launcher::tokens::github::app::App;
+use launcher::tokens::github::endpoint::{Scope, Site};
+use launcher::tokens::github::{Credential, Github, Patience, Runner};
 
 use super::Failure;
 use super::arguments::read;

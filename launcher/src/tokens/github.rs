@@ -3,25 +3,25 @@
 //! The paths are those of
 //! <https://docs.github.com/rest/actions/self-hosted-runners> and <https://docs.github.com/rest/apps/apps>.
 
+mod access_token;
 pub mod app;
-mod errors;
+pub mod endpoint;
+mod error;
 mod http;
-mod pace;
+mod rate_limit;
 mod rs256;
-pub mod site;
-mod token;
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::secret::Secret;
-pub use errors::{Cause, GithubError};
+pub use access_token::Credential;
+use access_token::Tokens;
+use endpoint::{Scope, Site};
+pub use error::{Cause, GithubError};
 pub use http::Patience;
 use http::{Http, Request};
-use site::{Scope, Site};
-pub use token::Credential;
-use token::Tokens;
 
 /// GitHub's page size at most.
 const PAGE: usize = 100;
@@ -95,7 +95,7 @@ impl Github {
     /// A client. Nothing is sent yet.
     ///
     /// ```
-    /// use launcher::mint::github::{Credential, Github, Patience, Runner, site::{Scope, Site}};
+    /// use launcher::tokens::github::{Credential, Github, Patience, Runner, endpoint::{Scope, Site}};
     /// use launcher::secret::Secret;
     ///
     /// let site: Site = "https://github.example".parse()?;

@@ -1,8 +1,8 @@
 //! A launch that is killed at any step, and then the same command again: nothing lost, nothing doubled.
 
-use crate::lab::{Lab, kill, until};
-use crate::standin::kube::{Course, report};
-use crate::standin::server::{Fault, Server};
+use crate::fakes::kube::{Course, report};
+use crate::fakes::server::{Fault, Server};
+use crate::fixture::{Lab, kill, until};
 
 /// Holds the request of this number back, from when the servers are asked to.
 fn hold(server: &Server, number: usize, fault: Fault) {

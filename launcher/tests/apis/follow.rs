@@ -5,9 +5,9 @@ use std::process::Child;
 
 use nix::sys::signal::Signal;
 
-use crate::lab::{Lab, ran, signal, until};
-use crate::standin::kube::{Kube, report};
-use crate::standin::server::Fault;
+use crate::fakes::kube::{Kube, report};
+use crate::fakes::server::Fault;
+use crate::fixture::{Lab, ran, signal, until};
 
 const JOB: &str = "runner-a";
 
@@ -254,7 +254,7 @@ fn a_log_goes_to_a_file_as_it_is_and_to_a_terminal_without_control_characters() 
     let text = "\u{1b}[31mred\u{1b}[m \u{1b}]0;title\u{7}x";
     for (terminal, shown) in [(false, text), (true, "\u{1b}[31mred\u{1b}[m ]0;titlex")] {
         let lab = Lab::new();
-        let mut command = lab.command(&crate::lab::launch(&["--id", "a", "--logs"]));
+        let mut command = lab.command(&crate::fixture::launch(&["--id", "a", "--logs"]));
         let pty = nix::pty::openpty(None, None).unwrap();
         if terminal {
             command.stdout(pty.slave.try_clone().unwrap());
