@@ -1,4 +1,4 @@
-//! The binary: a command line over the library.
+//! The program `launcher`: a command line over the library.
 
 mod cli;
 

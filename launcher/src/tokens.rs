@@ -1,4 +1,4 @@
-//! Minting: the one-time credential of one job, from long-lived ones that never leave the launcher.
+//! Issues the credential of one job from a long-lived credential, which never leaves the launcher.
 
 pub mod circleci;
 pub mod github;

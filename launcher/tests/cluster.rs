@@ -1,7 +1,7 @@
-//! Launches in a real cluster, whichever KUBECONFIG names: in a namespace of the test's own, which is removed again.
+//! Launches in the cluster that KUBECONFIG names, in a namespace that the test creates and deletes.
 //!
-//! No node is needed. The pods ask for one that no cluster has, and the test tells of their ends in a kubelet's place, so that
-//! nothing depends on images or on what nodes allow. GitHub is the stand-in.
+//! No node is needed: the pods select a node that no cluster has. The test writes their status in place of a kubelet. So it
+//! does not depend on images or on the nodes' configuration. GitHub is a fake.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use fakes::World;
+use fakes::FakeApis;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod, Secret, ServiceAccount};
@@ -30,11 +30,11 @@ use kube::api::{
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-/// Pods with this are never scheduled.
+/// A patch for pods that no node can take.
 const NOWHERE: &str = "spec: {template: {spec: {nodeSelector: {ci-cd-agents/none: here}}}}";
 
 fn main() {
-    // As a harness has it: `--list --format terse FILTER`, or `FILTER`.
+    // The arguments of a test harness: `--list --format terse FILTER`, or `FILTER`.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut words = arguments
         .iter()
@@ -53,7 +53,7 @@ fn main() {
             "=================================================================================================="
         );
         println!(
-            "NOT RUN: the launcher was not tried in a real cluster, because KUBECONFIG names none."
+            "NOT RUN: the launcher was not tested in a real cluster, because KUBECONFIG is not set."
         );
         println!(
             "=================================================================================================="
@@ -71,61 +71,62 @@ fn main() {
 async fn all() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_default().await.unwrap();
-    let lab = Lab::set_up(client).await;
+    let fixture = Fixture::set_up(client).await;
     let tests = async {
-        lab.every_overlay_is_taken_by_the_api_server().await;
-        lab.a_launch_with_the_role_of_k8s_rbac_runs_to_its_end()
-            .await;
-        lab.the_same_id_makes_no_second_job().await;
-        lab.another_template_is_refused().await;
-        lab.a_launch_that_fails_leaves_nothing().await;
-        lab.a_secret_goes_with_its_job().await;
-        lab.what_the_role_does_not_allow_is_refused().await;
+        fixture.the_api_server_accepts_every_overlay().await;
+        fixture.a_launch_succeeds_with_the_role_of_k8s_rbac().await;
+        fixture.the_same_id_makes_no_second_job().await;
+        fixture.another_template_is_rejected().await;
+        fixture.a_failed_launch_is_rolled_back().await;
+        fixture.a_secret_is_deleted_with_its_job().await;
+        fixture.a_missing_right_is_reported().await;
     };
-    // The namespace is removed whether they pass or not.
+    // Delete the namespace even if a test fails.
     let ended = futures::future::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(tests)).await;
-    lab.tear_down().await;
+    fixture.tear_down().await;
     if let Err(panic) = ended {
         std::panic::resume_unwind(panic);
     }
 }
 
-struct Lab {
+struct Fixture {
     client: Client,
     namespace: String,
-    world: World,
+    apis: FakeApis,
     directory: tempfile::TempDir,
 }
 
-impl Lab {
+impl Fixture {
     async fn set_up(client: Client) -> Self {
         let namespace = format!("launcher-test-{}", std::process::id());
-        let lab = Self {
+        let fixture = Self {
             client,
             namespace,
-            world: World::start(),
+            apis: FakeApis::start(),
             directory: tempfile::tempdir().unwrap(),
         };
-        let setup = lab.run(None, &["render", "--flavor", "github", "--setup-only"]);
-        lab.apply(&String::from_utf8(setup.stdout).unwrap(), false)
+        let setup = fixture.run(None, &["render", "--flavor", "github", "--setup-only"]);
+        fixture
+            .apply(&String::from_utf8(setup.stdout).unwrap(), false)
             .await;
         let rbac = std::fs::read_to_string(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/rbac/launcher.yaml"),
         )
         .unwrap();
-        lab.apply(
-            &rbac.replace(
-                "namespace: ci-cd-agents",
-                &format!("namespace: {}", lab.namespace),
-            ),
-            false,
-        )
-        .await;
-        let token = lab.token("launcher").await;
-        lab.write_kubeconfig("launcher", &token);
-        let token = lab.token("launcher-gc").await;
-        lab.write_kubeconfig("launcher-gc", &token);
-        lab
+        fixture
+            .apply(
+                &rbac.replace(
+                    "namespace: ci-cd-agents",
+                    &format!("namespace: {}", fixture.namespace),
+                ),
+                false,
+            )
+            .await;
+        let token = fixture.token("launcher").await;
+        fixture.write_kubeconfig("launcher", &token);
+        let token = fixture.token("launcher-gc").await;
+        fixture.write_kubeconfig("launcher-gc", &token);
+        fixture
     }
 
     async fn tear_down(&self) {
@@ -143,7 +144,7 @@ impl Lab {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Applies a stream of objects, as an administrator.
+    /// Applies a stream of objects as an administrator.
     async fn apply(&self, yaml: &str, dry: bool) {
         for object in serde_saphyr::from_multiple::<Value>(yaml).unwrap() {
             let api_version = object["apiVersion"].as_str().unwrap();
@@ -181,7 +182,7 @@ impl Lab {
         answer.status.unwrap().token
     }
 
-    /// The administrator's kubeconfig with another user.
+    /// Writes the administrator's kubeconfig with another user.
     fn write_kubeconfig(&self, account: &str, token: &str) {
         let path = std::env::var("KUBECONFIG").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -193,7 +194,7 @@ impl Lab {
             }
         }
         config["users"] = json!([{"name": account, "user": {"token": token}}]);
-        // Files that it names may be relative to it.
+        // Paths in a kubeconfig may be relative to its directory.
         let directory = Path::new(&path)
             .canonicalize()
             .unwrap()
@@ -217,7 +218,7 @@ impl Lab {
         let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
         command
             .args(arguments)
-            .env("GITHUB_SERVER_URL", self.world.github_server.url())
+            .env("GITHUB_SERVER_URL", self.apis.github_server.url())
             .env("GITHUB_TOKEN", fakes::github::TOKEN)
             .env("LAUNCHER_REGISTRY", "registry.invalid/ci")
             .env("LAUNCHER_NAMESPACE", &self.namespace)
@@ -248,7 +249,7 @@ impl Lab {
         let pods: Api<Pod> = self.api();
         let parameters =
             ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
-        until("the pod", async || {
+        wait_until("the pod", async || {
             pods.list(&parameters)
                 .await
                 .unwrap()
@@ -259,7 +260,7 @@ impl Lab {
         .await
     }
 
-    /// In a kubelet's place: the pod's runner has ended.
+    /// Ends the pod's runner, in place of a kubelet.
     async fn end(&self, job: &str, code: u8) {
         let pod = self.pod_of(job).await.name_any();
         let ended = json!({"exitCode": code, "reason": "Completed", "message": fakes::kube::report(code), "startedAt": now(), "finishedAt": now()});
@@ -272,7 +273,7 @@ impl Lab {
             .unwrap();
     }
 
-    async fn every_overlay_is_taken_by_the_api_server(&self) {
+    async fn the_api_server_accepts_every_overlay(&self) {
         for flavor in ["github", "circleci"] {
             for shape in ["split", "single"] {
                 for profile in ["rootless", "userns"] {
@@ -294,7 +295,7 @@ impl Lab {
         }
     }
 
-    async fn a_launch_with_the_role_of_k8s_rbac_runs_to_its_end(&self) {
+    async fn a_launch_succeeds_with_the_role_of_k8s_rbac(&self) {
         let mut launched = self
             .command(
                 Some("launcher"),
@@ -310,7 +311,7 @@ impl Lab {
         let event = json!({
             "apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("{pod}.1"), "namespace": self.namespace},
             "involvedObject": {"kind": "Pod", "name": pod, "namespace": self.namespace, "apiVersion": "v1"},
-            "reason": "FailedMount", "message": "told by the test", "type": "Warning", "source": {"component": "kubelet"},
+            "reason": "FailedMount", "message": "from the test", "type": "Warning", "source": {"component": "kubelet"},
         });
         let events: Api<Event> = self.api();
         events
@@ -321,13 +322,13 @@ impl Lab {
             .await
             .unwrap();
         let mut stderr = std::io::BufReader::new(launched.stderr.take().unwrap());
-        let told = tokio::task::spawn_blocking(move || {
+        let reader = tokio::task::spawn_blocking(move || {
             let mut all = String::new();
-            while !all.contains("told by the test") && stderr.read_line(&mut all).unwrap() > 0 {}
+            while !all.contains("from the test") && stderr.read_line(&mut all).unwrap() > 0 {}
             (stderr, all)
         });
-        let (_stderr, said) = told.await.unwrap();
-        assert!(said.contains("FailedMount: told by the test"), "{said}");
+        let (_stderr, text) = reader.await.unwrap();
+        assert!(text.contains("FailedMount: from the test"), "{text}");
         self.end("runner-whole", 102).await;
         let output = tokio::task::spawn_blocking(move || launched.wait_with_output().unwrap())
             .await
@@ -338,19 +339,19 @@ impl Lab {
     }
 
     async fn the_same_id_makes_no_second_job(&self) {
-        let minted = self.world.github.minted();
+        let registrations = self.apis.github.registrations();
         let again = self.launch("whole", &["--wait"]);
         assert_eq!(again.status.code(), Some(102), "{again:?}");
-        assert_eq!(self.world.github.minted(), minted);
-        // While it runs as well.
+        assert_eq!(self.apis.github.registrations(), registrations);
+        // The job may also be running.
         assert_eq!(self.launch("twice", &[]).status.code(), Some(0));
         let again = self.launch("twice", &[]);
         let stdout = String::from_utf8_lossy(&again.stdout).into_owned();
         assert_eq!(stdout, "runner-twice  started-before\n", "{again:?}");
-        assert_eq!(self.world.github.minted(), minted + 1);
+        assert_eq!(self.apis.github.registrations(), registrations + 1);
     }
 
-    async fn another_template_is_refused(&self) {
+    async fn another_template_is_rejected(&self) {
         let queue = [
             "--patch",
             "metadata: {labels: {kueue.x-k8s.io/queue-name: none}}",
@@ -359,12 +360,12 @@ impl Lab {
         let job: Job = self.api().get("runner-queued").await.unwrap();
         assert_eq!(job.spec.unwrap().suspend, Some(true));
         let other = [&queue[..], &["--patch", "spec: {backoffLimit: 0, template: {spec: {priorityClassName: x, containers: [{name: runner, image: other}]}}}"]].concat();
-        let refused = self.launch("queued", &other);
-        assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+        let rejected = self.launch("queued", &other);
+        assert_eq!(rejected.status.code(), Some(78), "{rejected:?}");
     }
 
-    async fn a_launch_that_fails_leaves_nothing(&self) {
-        self.world.github_server.fail(
+    async fn a_failed_launch_is_rolled_back(&self) {
+        self.apis.github_server.fail_next(
             "jitconfig",
             vec![fakes::server::Fault::Status(
                 404,
@@ -373,10 +374,10 @@ impl Lab {
             )],
         );
         let failed = self.launch("fails", &[]);
-        self.world.github_server.no_faults();
+        self.apis.github_server.clear_faults();
         assert_eq!(failed.status.code(), Some(78), "{failed:?}");
         let jobs: Api<Job> = self.api();
-        until("the Job's removal", async || {
+        wait_until("the Job's removal", async || {
             jobs.get_opt("runner-fails")
                 .await
                 .unwrap()
@@ -386,13 +387,13 @@ impl Lab {
         .await;
     }
 
-    async fn a_secret_goes_with_its_job(&self) {
+    async fn a_secret_is_deleted_with_its_job(&self) {
         let jobs: Api<Job> = self.api();
         jobs.delete("runner-twice", &DeleteParams::background())
             .await
             .unwrap();
         let secrets: Api<Secret> = self.api();
-        until("the Secret's removal", async || {
+        wait_until("the Secret's removal", async || {
             secrets
                 .get_opt("runner-twice")
                 .await
@@ -405,12 +406,12 @@ impl Lab {
         assert_eq!(gc.status.code(), Some(0), "{gc:?}");
     }
 
-    async fn what_the_role_does_not_allow_is_refused(&self) {
-        let refused = self.run(Some("launcher"), &["gc"]);
-        assert_eq!(refused.status.code(), Some(77), "{refused:?}");
+    async fn a_missing_right_is_reported(&self) {
+        let rejected = self.run(Some("launcher"), &["gc"]);
+        assert_eq!(rejected.status.code(), Some(77), "{rejected:?}");
         assert!(
-            String::from_utf8_lossy(&refused.stderr).contains("k8s/rbac"),
-            "{refused:?}"
+            String::from_utf8_lossy(&rejected.stderr).contains("k8s/rbac"),
+            "{rejected:?}"
         );
     }
 }
@@ -427,16 +428,16 @@ fn now() -> String {
     fakes::kube_store::now()
 }
 
-/// Waits for something that stays once it is so. The limit only ends a test that has failed.
-async fn until<T>(what: &str, mut is: impl AsyncFnMut() -> Option<T>) -> T {
+/// Waits for a result that remains once it is there. The time limit only ends a failed test.
+async fn wait_until<T>(what: &str, mut find: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(found) = is().await {
+        if let Some(found) = find().await {
             return found;
         }
         assert!(
             start.elapsed() < Duration::from_secs(120),
-            "{what} never came to be"
+            "{what}: it did not happen"
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -1,98 +1,123 @@
-//! What the API server's refusals mean, and what has to be changed for each.
+//! Errors of the Kubernetes API: what each rejection means, and its remedy.
 
 use std::time::Duration;
 
-/// What kind of failure it is.
+use kube::core::Status;
+
+/// The kind of a Kubernetes failure. It decides about retries and the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// No cluster, or no way to it, is configured.
+pub enum ClusterErrorKind {
+    /// No kubeconfig and no service account, or one that cannot be used.
     Config,
-    /// 401.
+    /// 401: the credentials are not accepted.
     Unauthorized,
-    /// 403: a right that the role lacks.
+    /// 403: the account's role lacks a right.
     Forbidden,
-    /// 403: admission or quota.
+    /// 403: admission control or a quota rejects the object.
     Denied,
-    /// 404.
+    /// 404: the object or its namespace does not exist.
     NotFound,
-    /// 409.
+    /// 409: another field manager owns a field.
     Conflict,
-    /// 422: an immutable object is another one.
+    /// 422: the object exists with other values in immutable fields.
     Immutable,
-    /// 400 or 422.
+    /// 400 or 422: the object does not match the API's schema.
     Invalid,
-    /// 429.
+    /// 429: too many requests.
     Limited,
-    /// 5xx, no connection, or no answer in time.
+    /// 5xx, no connection, or no response in time.
     Unavailable,
 }
 
-/// A request that failed: what for, what the API server said, and the cure.
+/// A failed Kubernetes request: the operation, the API server's message and the remedy.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{what}: {said}. {cure}")]
+#[error("{operation}: {message}. {remedy}")]
 pub struct ClusterError {
-    /// What was to be done.
-    pub what: String,
-    /// The API server's words, or the network's.
-    pub said: String,
-    /// What has to be changed.
-    pub cure: String,
-    /// Which kind.
-    pub cause: Cause,
+    /// The operation that failed, as in `applying the Job "runner-1"`.
+    pub operation: String,
+    /// The message of the API server or of the network layer.
+    pub message: String,
+    /// What the user has to change.
+    pub remedy: String,
+    /// The kind of failure.
+    pub kind: ClusterErrorKind,
+    /// The fields that another field manager owns, if it is a conflict.
+    pub(super) conflicts: Vec<String>,
 }
 
 impl ClusterError {
     pub(super) fn config(error: &dyn std::error::Error) -> Self {
         Self {
-            what: "finding the cluster".to_owned(),
-            said: chain(error),
-            cure: "Name a kubeconfig in KUBECONFIG and a context in --context, or run in a pod whose service account has the role in k8s/rbac".to_owned(),
-            cause: Cause::Config,
+            operation: "finding the cluster".to_owned(),
+            message: with_sources(error),
+            remedy: "Name a kubeconfig in KUBECONFIG and a context with --context, or run in a pod whose service account has the role in k8s/rbac".to_owned(),
+            kind: ClusterErrorKind::Config,
+            conflicts: Vec::new(),
         }
     }
 
-    pub(super) fn late(what: &str, after: Duration) -> Self {
-        let said = format!("no answer within {} seconds", after.as_secs());
+    pub(super) fn timed_out(operation: &str, after: Duration) -> Self {
         Self {
-            what: what.to_owned(),
-            said,
-            cure: cure(Cause::Unavailable, "", ""),
-            cause: Cause::Unavailable,
+            operation: operation.to_owned(),
+            message: format!("no response within {} seconds", after.as_secs()),
+            remedy: remedy(ClusterErrorKind::Unavailable, "", ""),
+            kind: ClusterErrorKind::Unavailable,
+            conflicts: Vec::new(),
         }
     }
 
-    pub(crate) fn refused(what: &str, namespace: &str, error: &kube::Error) -> Self {
-        let (cause, said) = match error {
-            kube::Error::Api(answer) => {
-                (cause(answer.code, &answer.message), answer.message.clone())
-            }
-            other => (Cause::Unavailable, chain(other)),
+    pub(crate) fn rejected(operation: &str, namespace: &str, error: &kube::Error) -> Self {
+        let (kind, message, conflicts) = match error {
+            kube::Error::Api(status) => (
+                kind(status.code, &status.message),
+                status.message.clone(),
+                conflicts(status),
+            ),
+            other => (
+                ClusterErrorKind::Unavailable,
+                with_sources(other),
+                Vec::new(),
+            ),
         };
         Self {
-            what: what.to_owned(),
-            cure: cure(cause, &said, namespace),
-            said,
-            cause,
+            operation: operation.to_owned(),
+            remedy: remedy(kind, &message, namespace),
+            message,
+            kind,
+            conflicts,
         }
     }
 
-    /// Whether the same request may succeed a moment later.
-    pub(super) fn passes(&self) -> bool {
-        matches!(self.cause, Cause::Limited | Cause::Unavailable)
+    /// Returns whether the same request may succeed a moment later.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(
+            self.kind,
+            ClusterErrorKind::Limited | ClusterErrorKind::Unavailable
+        )
     }
 
-    /// Whether no later request will fare better.
+    /// Returns whether every later request will fail too, until an administrator changes something.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self.cause, Cause::Unauthorized | Cause::Forbidden)
+        matches!(
+            self.kind,
+            ClusterErrorKind::Unauthorized | ClusterErrorKind::Forbidden
+        )
     }
 
-    /// Whether it is the conflict that says that somebody has started the Job.
+    /// Returns whether this is the conflict about `spec.suspend`, which means that the Job is started.
     pub(super) fn is_started(&self) -> bool {
-        self.cause == Cause::Conflict && self.said.contains(".spec.suspend")
+        self.kind == ClusterErrorKind::Conflict
+            && self.conflicts.iter().any(|field| field == ".spec.suspend")
     }
 }
 
-fn cause(code: u16, said: &str) -> Cause {
+/// The fields in conflict, from `details.causes` of the status.
+fn conflicts(status: &Status) -> Vec<String> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.map(|cause| cause.field.clone()).collect()
+}
+
+fn kind(code: u16, message: &str) -> ClusterErrorKind {
     let denied = [
         "admission",
         "exceeded quota",
@@ -100,135 +125,170 @@ fn cause(code: u16, said: &str) -> Cause {
         "denied the request",
     ];
     match code {
-        401 => Cause::Unauthorized,
-        403 if denied.iter().any(|word| said.contains(word)) => Cause::Denied,
-        403 => Cause::Forbidden,
-        404 => Cause::NotFound,
-        409 => Cause::Conflict,
-        422 if said.contains("immutable") => Cause::Immutable,
-        429 => Cause::Limited,
-        500.. => Cause::Unavailable,
-        _ => Cause::Invalid,
+        401 => ClusterErrorKind::Unauthorized,
+        403 if denied.iter().any(|word| message.contains(word)) => ClusterErrorKind::Denied,
+        403 => ClusterErrorKind::Forbidden,
+        404 => ClusterErrorKind::NotFound,
+        409 => ClusterErrorKind::Conflict,
+        422 if message.contains("immutable") => ClusterErrorKind::Immutable,
+        429 => ClusterErrorKind::Limited,
+        500.. => ClusterErrorKind::Unavailable,
+        _ => ClusterErrorKind::Invalid,
     }
 }
 
-fn cure(cause: Cause, said: &str, namespace: &str) -> String {
-    match cause {
-        Cause::Unauthorized => {
-            "The kubeconfig's credentials are expired or withdrawn: log in again (kubectl auth whoami)".to_owned()
+fn remedy(kind: ClusterErrorKind, message: &str, namespace: &str) -> String {
+    match kind {
+        ClusterErrorKind::Unauthorized => {
+            "The kubeconfig's credentials are expired or revoked: log in again (kubectl auth whoami)".to_owned()
         }
-        Cause::Forbidden => format!(
-            "The account lacks this right in the namespace \"{namespace}\": k8s/rbac has roles with what the launcher needs"
+        ClusterErrorKind::Forbidden => format!(
+            "The account lacks this right in the namespace \"{namespace}\": bind it to a role of k8s/rbac, which has all rights that the launcher needs"
         ),
-        Cause::Denied if said.contains("quota") => format!(
-            "Raise the namespace's quota, wait for jobs to end, or let Kueue queue them (kubectl -n {namespace} describe quota)"
+        ClusterErrorKind::Denied if message.contains("quota") => format!(
+            "Raise the namespace's quota, wait until jobs end, or let Kueue queue them (kubectl -n {namespace} describe quota)"
         ),
-        Cause::Denied => {
-            "A policy of the cluster refuses the object as it is: change the policy, or the object with --patch; the pod needs no more than the standard \"baseline\"".to_owned()
+        ClusterErrorKind::Denied => {
+            "An admission policy of the cluster rejects the object: change the policy, or change the object with --patch; the pod meets the Pod Security standard \"baseline\"".to_owned()
         }
-        Cause::NotFound if said.contains("namespaces") => format!(
-            "There is no namespace \"{namespace}\": launcher render … | kubectl apply -f - makes it and what belongs there"
+        ClusterErrorKind::NotFound if message.contains("namespaces") => format!(
+            "The namespace \"{namespace}\" does not exist: create it and its objects with \"launcher render … | kubectl apply -f -\""
         ),
-        Cause::NotFound => "It is gone: somebody removed it meanwhile; launch again".to_owned(),
-        Cause::Conflict => {
-            "Somebody else manages these fields of an object with the launch's name: take another --id".to_owned()
+        ClusterErrorKind::NotFound => {
+            "The object was deleted in the meantime: launch again".to_owned()
         }
-        Cause::Immutable => {
-            "This --id was launched with another template, other patches or other images: take another id, or remove that Job".to_owned()
+        ClusterErrorKind::Conflict => {
+            "Another field manager owns these fields of an object with this name: choose another --id".to_owned()
         }
-        Cause::Invalid => "A --patch or --template makes an object that the API does not know: its words name the field".to_owned(),
-        Cause::Limited => "The API server is busy: launch fewer at once with --concurrency".to_owned(),
-        Cause::Unavailable | Cause::Config => {
-            "Is the cluster reachable from here (kubectl version)? The same --id makes no second job".to_owned()
+        ClusterErrorKind::Immutable => {
+            "This --id was launched with another template, other patches or other images: choose another --id, or delete that Job".to_owned()
+        }
+        ClusterErrorKind::Invalid => {
+            "A --patch or the --template makes an object that the API does not accept: correct the field that the message names".to_owned()
+        }
+        ClusterErrorKind::Limited => {
+            "The API server is busy: launch fewer jobs at once with --concurrency".to_owned()
+        }
+        ClusterErrorKind::Unavailable | ClusterErrorKind::Config => {
+            "Check that the cluster is reachable from here (kubectl version), then run the same command; the same --id makes no second job".to_owned()
         }
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut beneath = error.source();
-    while let Some(error) = beneath {
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
         let text = error.to_string();
-        // kube's own errors quote what is beneath them.
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
+        // kube's own errors quote their sources already.
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
         }
-        beneath = error.source();
+        source = error.source();
     }
-    said
+    message
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: u16, message: &str) -> ClusterError {
-        let status = kube::core::Status::failure(message, "").with_code(code);
+    fn rejected(code: u16, message: &str) -> ClusterError {
+        conflicting(code, message, &[])
+    }
+
+    fn conflicting(code: u16, message: &str, fields: &[&str]) -> ClusterError {
+        let cause = |field: &&str| kube::core::response::StatusCause {
+            field: (*field).to_owned(),
+            message: String::new(),
+            reason: "FieldManagerConflict".to_owned(),
+        };
+        let details = kube::core::response::StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes: fields.iter().map(cause).collect(),
+            retry_after_seconds: 0,
+        };
+        let status = Status::failure(message, "")
+            .with_code(code)
+            .with_details(details);
         let error = kube::Error::Api(status.boxed());
-        ClusterError::refused("applying the Job \"a\"", "ci", &error)
+        ClusterError::rejected("applying the Job \"a\"", "ci", &error)
     }
 
     #[test]
-    fn each_refusal_has_its_cause_and_cure() {
-        for (code, said, cause, cure) in [
-            (401, "Unauthorized", Cause::Unauthorized, "whoami"),
+    fn each_rejection_has_its_kind_and_remedy() {
+        for (code, message, kind, remedy) in [
+            (
+                401,
+                "Unauthorized",
+                ClusterErrorKind::Unauthorized,
+                "whoami",
+            ),
             (
                 403,
                 "jobs.batch is forbidden: User \"x\" cannot patch resource",
-                Cause::Forbidden,
+                ClusterErrorKind::Forbidden,
                 "k8s/rbac",
             ),
             (
                 403,
                 "pods \"a\" is forbidden: exceeded quota: q",
-                Cause::Denied,
+                ClusterErrorKind::Denied,
                 "quota",
             ),
             (
                 403,
                 "admission webhook \"x\" denied the request: no",
-                Cause::Denied,
+                ClusterErrorKind::Denied,
                 "policy",
             ),
             (
                 404,
                 "namespaces \"ci\" not found",
-                Cause::NotFound,
+                ClusterErrorKind::NotFound,
                 "render",
             ),
-            (404, "jobs.batch \"a\" not found", Cause::NotFound, "gone"),
+            (
+                404,
+                "jobs.batch \"a\" not found",
+                ClusterErrorKind::NotFound,
+                "deleted",
+            ),
             (
                 409,
                 "Apply failed with 1 conflict: conflict with \"x\": .spec.backoffLimit",
-                Cause::Conflict,
+                ClusterErrorKind::Conflict,
                 "another --id",
             ),
             (
                 422,
                 "Job.batch \"a\" is invalid: spec.template: Invalid value: field is immutable",
-                Cause::Immutable,
+                ClusterErrorKind::Immutable,
                 "another template",
             ),
             (
                 400,
                 "strict decoding error: unknown field \"spec.x\"",
-                Cause::Invalid,
+                ClusterErrorKind::Invalid,
                 "--patch",
             ),
-            (429, "", Cause::Limited, "--concurrency"),
-            (503, "", Cause::Unavailable, "reachable"),
+            (429, "", ClusterErrorKind::Limited, "--concurrency"),
+            (503, "", ClusterErrorKind::Unavailable, "reachable"),
         ] {
-            let error = refused(code, said);
-            assert_eq!(error.cause, cause, "{error}");
-            assert!(error.to_string().contains(cure), "{error}");
+            let error = rejected(code, message);
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.to_string().contains(remedy), "{error}");
         }
     }
 
     #[test]
-    fn only_the_conflict_about_suspend_means_started() {
-        let conflict = "Apply failed with 1 conflict: conflict with \"ci-cd-agents-launcher-start\" using batch/v1: .spec.suspend";
-        assert!(refused(409, conflict).is_started());
-        assert!(!refused(409, "conflict with \"x\": .spec.backoffLimit").is_started());
-        assert!(!refused(422, ".spec.suspend").is_started());
+    fn only_a_conflict_about_suspend_means_started() {
+        assert!(conflicting(409, "conflict", &[".spec.suspend"]).is_started());
+        assert!(!conflicting(409, "conflict", &[".spec.backoffLimit"]).is_started());
+        assert!(!conflicting(422, "invalid", &[".spec.suspend"]).is_started());
+        assert!(!rejected(409, "conflict with \"x\": .spec.suspend").is_started());
     }
 }

@@ -1,26 +1,26 @@
-//! CircleCI has nothing to mint: a resource class's token goes into a Secret for one job.
+//! CircleCI issues no token for one job. The resource class's token goes into the Secret of each job.
 
 use crate::secret::Secret;
 
-/// Why a text is not a resource class's token. The text itself is not quoted.
+/// A text that is not a resource class's token. The error does not quote the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TokenError {
-    /// Nothing.
-    #[error("the resource class's token is empty")]
+    /// The text is empty.
+    #[error("the resource class's token is empty; put the token into the file or variable")]
     Empty,
-    /// One of CircleCI's other tokens.
+    /// The text is another kind of CircleCI token.
     #[error(
-        "this is a {0} API token of CircleCI's: a runner takes its resource class's, from \"circleci runner token create NAMESPACE/NAME NICKNAME\""
+        "expected a resource class's token, found a {0} API token of CircleCI; run \"circleci runner token create NAMESPACE/NAME NICKNAME\""
     )]
     OtherKind(&'static str),
-    /// Not a token at all.
+    /// The text has characters that no token has.
     #[error(
-        "the resource class's token has white space or quotes in it: the token alone belongs there"
+        "the resource class's token contains white space, quotes or control characters; put the token alone into the file or variable"
     )]
     Form,
 }
 
-/// A resource class's token, from a file's or variable's content. One newline at its end is dropped.
+/// Parses the content of a file or variable as a resource class's token. One newline at the end is dropped.
 ///
 /// ```
 /// use launcher::tokens::circleci::{TokenError, token};
@@ -29,7 +29,7 @@ pub enum TokenError {
 /// ```
 ///
 /// # Errors
-/// Where it is visibly none.
+/// If the text is empty, is another kind of token, or contains white space or quotes.
 pub fn token(text: &str) -> Result<Secret, TokenError> {
     let token = text.strip_suffix('\n').unwrap_or(text);
     let token = token.strip_suffix('\r').unwrap_or(token);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_token_is_named() {
+    fn invalid_tokens_are_rejected_with_the_reason() {
         assert_eq!(token("\n").unwrap_err(), TokenError::Empty);
         assert_eq!(
             token("CCIPRJ_x").unwrap_err(),

@@ -1,7 +1,6 @@
-//! GitHub: a just-in-time configuration for one job, by an App or an access token.
+//! GitHub: registers just-in-time runners, authenticated as an App or with an access token.
 //!
-//! The paths are those of
-//! <https://docs.github.com/rest/actions/self-hosted-runners> and <https://docs.github.com/rest/apps/apps>.
+//! Sources: <https://docs.github.com/rest/actions/self-hosted-runners> and <https://docs.github.com/rest/apps/apps>.
 
 mod access_token;
 pub mod app;
@@ -9,6 +8,7 @@ pub mod endpoint;
 mod error;
 mod http;
 mod rate_limit;
+mod remedy;
 mod rs256;
 
 use reqwest::Method;
@@ -17,29 +17,29 @@ use serde_json::json;
 
 use crate::secret::Secret;
 pub use access_token::Credential;
-use access_token::Tokens;
-use endpoint::{Scope, Site};
-pub use error::{Cause, GithubError};
-pub use http::Patience;
+use access_token::TokenCache;
+use endpoint::{Endpoint, Scope};
+pub use error::{GithubError, GithubErrorKind};
+pub use http::Timeouts;
 use http::{Http, Request};
 
-/// GitHub's page size at most.
-const PAGE: usize = 100;
-/// The group that every repository, organisation and enterprise has.
+/// The greatest page size that GitHub allows.
+const PAGE_SIZE: usize = 100;
+/// The id of the group `Default`, which every repository, organisation and enterprise has.
 const DEFAULT_GROUP: u64 = 1;
 
-/// Which runner a job gets.
+/// The settings of the runners to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runner {
-    /// What jobs ask for in `runs-on`.
+pub struct RunnerSettings {
+    /// The labels that jobs name in `runs-on`: 1 to 100.
     pub labels: Vec<String>,
-    /// Its group: a name or an id. A repository's runners are in the default group.
+    /// The runner group, by name or id. `None` is the group `Default`.
     pub group: Option<String>,
-    /// The directory for jobs' files, relative to the runner's.
+    /// The directory of jobs' files, relative to the runner's directory. `None` is GitHub's default.
     pub work_folder: Option<String>,
 }
 
-impl Default for Runner {
+impl Default for RunnerSettings {
     fn default() -> Self {
         Self {
             labels: vec!["self-hosted".to_owned()],
@@ -49,149 +49,162 @@ impl Default for Runner {
     }
 }
 
-/// A runner that GitHub knows, and what starts it once.
+/// A registered runner and its just-in-time configuration.
 #[derive(Debug)]
-pub struct Minted {
-    /// Its id in GitHub's list.
-    pub runner: u64,
-    /// The value for `jitconfig`.
-    pub config: Secret,
+pub struct RegisteredRunner {
+    /// The runner's id at GitHub.
+    pub id: u64,
+    /// The value of `encoded_jit_config`, in base64. It starts the runner once.
+    pub jit_config: Secret,
 }
 
-/// An entry of GitHub's list of runners.
+/// A runner in GitHub's list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Listed {
-    /// Its id.
+pub struct ListedRunner {
+    /// The runner's id at GitHub.
     pub id: u64,
-    /// Its name.
+    /// The runner's name.
     pub name: String,
     /// `online` or `offline`.
     pub status: String,
-    /// Whether it has a job.
+    /// Whether it runs a job.
     pub busy: bool,
-    /// Whether it is for one job. Older servers do not say.
+    /// Whether it is removed after one job. Older servers omit this field.
     #[serde(default)]
     pub ephemeral: Option<bool>,
 }
 
-impl Listed {
-    /// Whether nothing is lost with it: it neither listens nor works.
+impl ListedRunner {
+    /// Returns whether the runner is offline and has no job, so that removing it loses nothing.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.status == "offline" && !self.busy
     }
 }
 
-/// A client for one repository, organisation or enterprise.
+/// A client for the runners of one repository, organisation or enterprise.
 pub struct Github {
     http: Http,
     scope: Scope,
-    runner: Runner,
-    tokens: Tokens,
+    settings: RunnerSettings,
+    tokens: TokenCache,
     group: tokio::sync::OnceCell<u64>,
 }
 
 impl Github {
-    /// A client. Nothing is sent yet.
+    /// Creates a client. It sends no request.
     ///
     /// ```
-    /// use launcher::tokens::github::{Credential, Github, Patience, Runner, endpoint::{Scope, Site}};
+    /// use launcher::tokens::github::{Credential, Github, RunnerSettings, Timeouts, endpoint::{Endpoint, Scope}};
     /// use launcher::secret::Secret;
     ///
-    /// let site: Site = "https://github.example".parse()?;
+    /// let endpoint: Endpoint = "https://github.example".parse()?;
     /// let scope = Scope::repository("octo/cat")?;
     /// let credential = Credential::Token(Secret::new("github_pat_…".to_owned()));
-    /// let github = Github::new(&site, scope, credential, Runner::default(), Patience::default())?;
+    /// let github = Github::new(&endpoint, scope, credential, RunnerSettings::default(), Timeouts::default())?;
     /// # let _ = github;
-    /// // let minted = github.mint("runner-4711").await?;
+    /// // let registered = github.register_runner("runner-4711").await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// Where the system's certificates cannot be read.
+    /// If the system's certificates cannot be read.
     pub fn new(
-        site: &Site,
+        endpoint: &Endpoint,
         scope: Scope,
         credential: Credential,
-        runner: Runner,
-        patience: Patience,
+        settings: RunnerSettings,
+        timeouts: Timeouts,
     ) -> Result<Self, GithubError> {
         Ok(Self {
-            http: Http::new(site, patience)?,
-            tokens: Tokens::new(credential, scope.clone()),
+            http: Http::new(endpoint, timeouts)?,
+            tokens: TokenCache::new(credential, scope.clone()),
             scope,
-            runner,
+            settings,
             group: tokio::sync::OnceCell::new(),
         })
     }
 
-    /// Registers a runner for one job, `POST …/actions/runners/generate-jitconfig`.
+    /// Registers a runner for one job: `POST …/actions/runners/generate-jitconfig`.
     ///
     /// # Errors
-    /// With [`Cause::Exists`] where the name is taken, perhaps by an answer that was lost on its way; else where GitHub
-    /// refuses or is not there.
-    pub async fn mint(&self, name: &str) -> Result<Minted, GithubError> {
+    /// [`GithubErrorKind::Exists`] if the name is taken, perhaps by an earlier request whose response was lost. Other kinds if
+    /// GitHub rejects the request or is unreachable.
+    pub async fn register_runner(&self, name: &str) -> Result<RegisteredRunner, GithubError> {
         #[derive(Deserialize)]
         struct Entry {
             id: u64,
         }
         #[derive(Deserialize)]
-        struct Answer {
+        struct JitConfig {
             runner: Entry,
             encoded_jit_config: String,
         }
         let mut body = json!({
             "name": name,
             "runner_group_id": self.group().await?,
-            "labels": self.runner.labels,
+            "labels": self.settings.labels,
         });
-        if let Some(folder) = &self.runner.work_folder {
+        if let Some(folder) = &self.settings.work_folder {
             body["work_folder"] = folder.as_str().into();
         }
-        let path = self.scope.path("runners/generate-jitconfig");
-        let what = format!("registering the runner \"{name}\"");
-        let answer: Answer = self
-            .call(what.clone(), Method::POST, path, Some(body))
+        let path = self.scope.actions_path("runners/generate-jitconfig");
+        let operation = format!("registering the runner \"{name}\"");
+        let registered: JitConfig = self
+            .call(operation.clone(), Method::POST, path, Some(body))
             .await?;
-        if answer.encoded_jit_config.is_empty() {
+        if registered.encoded_jit_config.is_empty() {
             return Err(GithubError::malformed(
-                what,
+                operation,
                 "\"encoded_jit_config\" is empty",
             ));
         }
-        Ok(Minted {
-            runner: answer.runner.id,
-            config: Secret::new(answer.encoded_jit_config),
+        Ok(RegisteredRunner {
+            id: registered.runner.id,
+            jit_config: Secret::new(registered.encoded_jit_config),
         })
     }
 
-    /// The runner of this name, if there is one.
+    /// Returns the runner of this name, if GitHub has one.
     ///
     /// # Errors
-    /// Where GitHub refuses or is not there.
-    pub async fn find(&self, name: &str) -> Result<Option<Listed>, GithubError> {
-        let query = format!("runners?{}&per_page={PAGE}", encoded("name", name));
-        let what = format!("looking for the runner \"{name}\"");
+    /// If GitHub rejects the request or is unreachable.
+    pub async fn find(&self, name: &str) -> Result<Option<ListedRunner>, GithubError> {
+        let query = format!(
+            "runners?{}&per_page={PAGE_SIZE}",
+            query_parameter("name", name)
+        );
+        let operation = format!("looking for the runner \"{name}\"");
         let page: Page = self
-            .call(what, Method::GET, self.scope.path(&query), None)
+            .call(
+                operation,
+                Method::GET,
+                self.scope.actions_path(&query),
+                None,
+            )
             .await?;
-        // A server that does not know the parameter answers with all of them.
+        // An older server ignores the parameter and returns all runners.
         Ok(page.runners.into_iter().find(|runner| runner.name == name))
     }
 
-    /// All runners.
+    /// Lists all runners.
     ///
     /// # Errors
-    /// Where GitHub refuses or is not there.
-    pub async fn list(&self) -> Result<Vec<Listed>, GithubError> {
+    /// If GitHub rejects the request or is unreachable.
+    pub async fn list(&self) -> Result<Vec<ListedRunner>, GithubError> {
         let mut all = Vec::new();
         for number in 1.. {
-            let query = format!("runners?per_page={PAGE}&page={number}");
-            let what = "listing the runners".to_owned();
+            let query = format!("runners?per_page={PAGE_SIZE}&page={number}");
+            let operation = "listing the runners".to_owned();
             let page: Page = self
-                .call(what, Method::GET, self.scope.path(&query), None)
+                .call(
+                    operation,
+                    Method::GET,
+                    self.scope.actions_path(&query),
+                    None,
+                )
                 .await?;
-            let full = page.runners.len() == PAGE;
+            let full = page.runners.len() == PAGE_SIZE;
             all.extend(page.runners);
             if !full || all.len() >= page.total_count {
                 break;
@@ -200,22 +213,22 @@ impl Github {
         Ok(all)
     }
 
-    /// Takes a runner off the list. One that is gone already is no error.
+    /// Removes a runner. A missing runner is not an error.
     ///
     /// # Errors
-    /// With [`Cause::Refused`] where it has a job (422); else where GitHub refuses or is not there.
+    /// [`GithubErrorKind::Invalid`] if the runner has a job (422). Other kinds if GitHub rejects the request or is unreachable.
     pub async fn remove(&self, runner: u64) -> Result<(), GithubError> {
-        let path = self.scope.path(&format!("runners/{runner}"));
-        let what = format!("removing the runner {runner}");
-        match self.send(what, Method::DELETE, path, None).await {
-            Err(error) if error.cause == Cause::NotFound => Ok(()),
+        let path = self.scope.actions_path(&format!("runners/{runner}"));
+        let operation = format!("removing the runner {runner}");
+        match self.send(operation, Method::DELETE, path, None).await {
+            Err(error) if error.kind == GithubErrorKind::NotFound => Ok(()),
             other => other.map(|_| ()),
         }
     }
 
-    /// The group's id, asked for once where it has a name.
+    /// Returns the id of the runner group. If the group has a name, its id is requested once.
     async fn group(&self) -> Result<u64, GithubError> {
-        let Some(group) = &self.runner.group else {
+        let Some(group) = &self.settings.group else {
             return Ok(DEFAULT_GROUP);
         };
         if let Ok(id) = group.parse() {
@@ -238,45 +251,45 @@ impl Github {
             total_count: usize,
             runner_groups: Vec<Group>,
         }
-        let what = || format!("looking for the runner group \"{name}\"");
+        let operation = || format!("looking for the runner group \"{name}\"");
         let mut names = Vec::new();
         for number in 1.. {
             let path = self
                 .scope
-                .path(&format!("runner-groups?per_page={PAGE}&page={number}"));
-            let page: Groups = self.call(what(), Method::GET, path, None).await?;
+                .actions_path(&format!("runner-groups?per_page={PAGE_SIZE}&page={number}"));
+            let page: Groups = self.call(operation(), Method::GET, path, None).await?;
             if let Some(group) = page.runner_groups.iter().find(|group| group.name == name) {
                 return Ok(group.id);
             }
-            let full = page.runner_groups.len() == PAGE;
+            let full = page.runner_groups.len() == PAGE_SIZE;
             names.extend(page.runner_groups.into_iter().map(|group| group.name));
             if !full || names.len() >= page.total_count {
                 break;
             }
         }
-        Err(GithubError::no_group(what(), &names, &self.scope))
+        Err(GithubError::no_group(operation(), &names, &self.scope))
     }
 
     async fn call<T: serde::de::DeserializeOwned>(
         &self,
-        what: String,
+        operation: String,
         method: Method,
         path: String,
         body: Option<serde_json::Value>,
     ) -> Result<T, GithubError> {
-        let answer = self.send(what.clone(), method, path, body).await?;
-        answer.json(what)
+        let response = self.send(operation.clone(), method, path, body).await?;
+        response.json(operation)
     }
 
     async fn send(
         &self,
-        what: String,
+        operation: String,
         method: Method,
         path: String,
         body: Option<serde_json::Value>,
-    ) -> Result<http::Answer, GithubError> {
+    ) -> Result<http::Response, GithubError> {
         let request = |token| Request {
-            what: what.clone(),
+            operation: operation.clone(),
             method: method.clone(),
             path: path.clone(),
             body: body.clone(),
@@ -285,9 +298,11 @@ impl Github {
         let token = self.tokens.get(&self.http).await?;
         let first = self.http.send(&request(token.clone()), &self.scope).await;
         match first {
-            // An installation's token may be withdrawn before its time: another is asked for, once.
-            Err(error) if error.cause == Cause::Unauthorized && self.tokens.renews() => {
-                self.tokens.forget(&token).await;
+            // An installation's token may be revoked before it expires. Request another token, once.
+            Err(error)
+                if error.kind == GithubErrorKind::Unauthorized && self.tokens.can_renew() =>
+            {
+                self.tokens.invalidate(&token).await;
                 let token = self.tokens.get(&self.http).await?;
                 self.http.send(&request(token), &self.scope).await
             }
@@ -299,13 +314,13 @@ impl Github {
 #[derive(Deserialize)]
 struct Page {
     total_count: usize,
-    runners: Vec<Listed>,
+    runners: Vec<ListedRunner>,
 }
 
-/// A parameter of a query, whatever is in it.
-fn encoded(name: &str, value: &str) -> String {
+/// Encodes a parameter of a query.
+fn query_parameter(name: &str, value: &str) -> String {
     let url = reqwest::Url::parse_with_params("http://x", [(name, value)]);
-    // The address is one, so there is a query.
+    // The base address is valid, so this cannot fail.
     url.ok()
         .and_then(|url| url.query().map(str::to_owned))
         .unwrap_or_default()

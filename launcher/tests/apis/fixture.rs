@@ -1,4 +1,4 @@
-//! The launcher's program against the stand-ins.
+//! The launcher's program, with fakes of the APIs that it uses.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::fakes::World;
+use crate::fakes::FakeApis;
 use crate::fakes::github::TOKEN;
 use crate::fakes::kube::NAMESPACE;
 
-pub struct Lab {
-    pub world: World,
+pub struct Fixture {
+    pub apis: FakeApis,
     pub directory: TempDir,
 }
 
-/// What a command has come to.
+/// The result of a command.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-impl Ran {
-    /// One object a line.
+impl CommandOutput {
+    /// Parses stdout as one object per line.
     pub fn objects(&self) -> Vec<Value> {
         self.stdout
             .lines()
@@ -33,17 +33,17 @@ impl Ran {
     }
 }
 
-impl Lab {
+impl Fixture {
     pub fn new() -> Self {
-        let world = World::start();
+        let apis = FakeApis::start();
         let directory = tempfile::tempdir().unwrap();
         let config = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\nclusters: [{{name: c, cluster: {{server: '{}'}}}}]\n\
              contexts: [{{name: test, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{token: t}}}}]\n",
-            world.kube_server.url()
+            apis.kube_server.url()
         );
         std::fs::write(directory.path().join("kubeconfig"), config).unwrap();
-        Self { world, directory }
+        Self { apis, directory }
     }
 
     pub fn file(&self, name: &str, text: &str) -> String {
@@ -52,14 +52,14 @@ impl Lab {
         path.to_str().unwrap().to_owned()
     }
 
-    /// The program with these arguments, in an environment of its own.
+    /// Returns the program with these arguments, in a clean environment.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
         command
             .args(arguments)
             .env_clear()
             .env("KUBECONFIG", self.directory.path().join("kubeconfig"))
-            .env("GITHUB_SERVER_URL", self.world.github_server.url())
+            .env("GITHUB_SERVER_URL", self.apis.github_server.url())
             .env("GITHUB_TOKEN", TOKEN)
             .env("LAUNCHER_REGISTRY", "registry.example/ci")
             .stdin(Stdio::null())
@@ -68,12 +68,12 @@ impl Lab {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
-        ran(self.command(arguments).spawn().unwrap())
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        wait_for(self.command(arguments).spawn().unwrap())
     }
 
-    /// A launch for a repository at GitHub.
-    pub fn launch(&self, arguments: &[&str]) -> Ran {
+    /// Runs a launch for a repository at GitHub.
+    pub fn launch(&self, arguments: &[&str]) -> CommandOutput {
         self.run(&launch(arguments))
     }
 
@@ -81,27 +81,27 @@ impl Lab {
         self.command(&launch(arguments)).spawn().unwrap()
     }
 
-    /// Nothing of a launch is anywhere.
+    /// Asserts that no object and no runner exists.
     pub fn assert_nothing_left(&self) {
         assert!(
-            self.world.github.runners().is_empty(),
+            self.apis.github.runners().is_empty(),
             "{:?}",
-            self.world.github.runners()
+            self.apis.github.runners()
         );
         for resource in ["jobs", "secrets", "pods"] {
-            let left = self.world.kube.list(resource);
+            let left = self.apis.kube.list(resource);
             assert!(left.is_empty(), "{resource}: {left:?}");
         }
     }
 
-    /// The Job of an id.
+    /// Returns the Job of an id.
     pub fn job(&self, id: &str) -> Option<Value> {
-        self.world.kube.get("jobs", &format!("runner-{id}"))
+        self.apis.kube.get("jobs", &format!("runner-{id}"))
     }
 
-    /// Has only what these rules of k8s/rbac allow.
+    /// Grants only these rights of k8s/rbac.
     pub fn restrict(&self, rights: Vec<crate::fakes::kube::Right>) {
-        self.world.kube.rights(rights);
+        self.apis.kube.rights(rights);
     }
 }
 
@@ -111,22 +111,22 @@ pub fn launch<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
-pub fn ran(child: Child) -> Ran {
+pub fn wait_for(child: Child) -> CommandOutput {
     let output = child.wait_with_output().unwrap();
-    Ran {
+    CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-/// Waits for something that stays once it is so. The limit only ends a test that has failed.
-pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+/// Waits for a condition that remains true once it is true. The time limit only ends a failed test.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is() {
+    while !condition() {
         assert!(
             start.elapsed() < Duration::from_secs(60),
-            "{what} never came to be"
+            "{what}: it did not happen"
         );
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -137,7 +137,7 @@ pub fn kill(child: &mut Child) -> ExitStatus {
     child.wait().unwrap()
 }
 
-pub fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+pub fn send_signal(child: &Child, signal: nix::sys::signal::Signal) {
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
     nix::sys::signal::kill(pid, signal).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Following a job: its troubles, its logs, breaks of the connection, and Ctrl-C.
+//! Following a job: problems, logs, broken connections and Ctrl-C.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -7,14 +7,14 @@ use nix::sys::signal::Signal;
 
 use crate::fakes::kube::{Kube, report};
 use crate::fakes::server::Fault;
-use crate::fixture::{Lab, ran, signal, until};
+use crate::fixture::{Fixture, send_signal, wait_for, wait_until};
 
 const JOB: &str = "runner-a";
 
-/// A launch that waits, its job started.
-fn waiting(lab: &Lab, arguments: &[&str]) -> Child {
-    let child = lab.spawn(&[&["--id", "a", "--wait"], arguments].concat());
-    until("the start", || lab.world.kube.starts().len() == 1);
+/// Starts a launch that waits, and returns once its job is started.
+fn waiting(fixture: &Fixture, arguments: &[&str]) -> Child {
+    let child = fixture.spawn(&[&["--id", "a", "--wait"], arguments].concat());
+    wait_until("the start", || fixture.apis.kube.starts().len() == 1);
     child
 }
 
@@ -24,7 +24,7 @@ fn read_until(reader: &mut impl BufRead, part: &str) -> String {
     loop {
         let before = all.len();
         let read = reader.read_line(&mut all).unwrap();
-        assert!(read > 0, "\"{part}\" never came: {all}");
+        assert!(read > 0, "no line contains \"{part}\": {all}");
         if all[before..].contains(part) {
             return all;
         }
@@ -32,102 +32,113 @@ fn read_until(reader: &mut impl BufRead, part: &str) -> String {
 }
 
 #[test]
-fn what_stands_in_the_way_is_told_once_with_its_cure() {
-    let lab = Lab::new();
-    let mut child = waiting(&lab, &[]);
+fn a_problem_is_reported_once_with_its_remedy() {
+    let fixture = Fixture::new();
+    let mut child = waiting(&fixture, &[]);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let pod = Kube::pod_of(JOB);
-    lab.world.kube.event(
+    fixture.apis.kube.event(
         "Pod",
         &pod,
         "FailedScheduling",
         "0/3 nodes are available: 3 Insufficient cpu.",
     );
-    lab.world.kube.event(
+    fixture.apis.kube.event(
         "Pod",
         &pod,
         "FailedScheduling",
         "0/3 nodes are available: 3 Insufficient cpu.",
     );
-    lab.world
+    fixture
+        .apis
         .kube
         .event("Pod", "another-pod-abcde", "FailedScheduling", "of another");
-    lab.world.kube.event("Pod", &pod, "Pulled", "all is well");
-    lab.world
+    fixture
+        .apis
+        .kube
+        .event("Pod", &pod, "Pulled", "all is well");
+    fixture
+        .apis
         .kube
         .event("Pod", &pod, "FailedMount", "MountVolume.SetUp failed");
-    let said = read_until(&mut stderr, "FailedMount");
-    assert_eq!(said.matches("Insufficient cpu").count(), 1, "{said}");
+    let text = read_until(&mut stderr, "FailedMount");
+    assert_eq!(text.matches("Insufficient cpu").count(), 1, "{text}");
     assert!(
-        said.contains("resources.requests")
-            && !said.contains("of another")
-            && !said.contains("all is well"),
-        "{said}"
+        text.contains("resources.requests")
+            && !text.contains("of another")
+            && !text.contains("all is well"),
+        "{text}"
     );
-    lab.world.kube.run(JOB);
+    fixture.apis.kube.run(JOB);
     read_until(&mut stderr, "runs on node-1");
-    lab.world.kube.finish(JOB, 0, &report(0));
-    assert_eq!(ran(child).code, Some(0));
+    fixture.apis.kube.finish(JOB, 0, &report(0));
+    assert_eq!(wait_for(child).code, Some(0));
 }
 
 #[test]
-fn what_will_not_pass_ends_the_job() {
-    let lab = Lab::new();
-    let child = waiting(&lab, &[]);
+fn a_permanent_problem_removes_the_job() {
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &[]);
     let forbidden = "pods \"runner-a-x\" is forbidden: violates PodSecurity \"restricted:latest\"";
-    // The runner had not connected: its pod never was.
-    lab.world.github.done("jit-1");
-    lab.world.kube.event("Job", JOB, "FailedCreate", forbidden);
-    let ran = ran(child);
+    // The pod was not created, so its runner did not connect.
+    fixture.apis.github.finish_job("jit-1");
+    fixture
+        .apis
+        .kube
+        .event("Job", JOB, "FailedCreate", forbidden);
+    let ran = wait_for(child);
     assert_eq!(ran.code, Some(69), "{ran:?}");
     assert!(
         ran.stderr.contains("enforce=baseline") && ran.stderr.contains("The job was removed"),
         "{ran:?}"
     );
-    lab.assert_nothing_left();
+    fixture.assert_nothing_left();
 }
 
 #[test]
-fn an_earlier_jobs_events_are_not_this_jobs() {
-    let lab = Lab::new();
-    let child = waiting(&lab, &[]);
-    // The runner had not connected: its pod never was.
-    lab.world.github.done("jit-1");
+fn events_of_an_earlier_job_are_ignored() {
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &[]);
+    // The pod was not created, so its runner did not connect.
+    fixture.apis.github.finish_job("jit-1");
     let forbidden = "pods \"runner-a-x\" is forbidden: violates PodSecurity \"restricted:latest\"";
-    lab.world.kube.event("Job", JOB, "FailedCreate", forbidden);
-    assert_eq!(ran(child).code, Some(69));
-    // Kubernetes keeps the event for an hour. Meanwhile the namespace was put right.
-    let child = lab.spawn(&["--id", "a", "--wait"]);
-    until("the second start", || lab.world.kube.starts().len() == 2);
-    lab.world.kube.run(JOB);
-    lab.world.kube.finish(JOB, 0, &report(0));
-    let ran = ran(child);
+    fixture
+        .apis
+        .kube
+        .event("Job", JOB, "FailedCreate", forbidden);
+    assert_eq!(wait_for(child).code, Some(69));
+    // Kubernetes keeps the event for an hour. In the meantime an administrator corrects the namespace.
+    let child = fixture.spawn(&["--id", "a", "--wait"]);
+    wait_until("the second start", || fixture.apis.kube.starts().len() == 2);
+    fixture.apis.kube.run(JOB);
+    fixture.apis.kube.finish(JOB, 0, &report(0));
+    let ran = wait_for(child);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(!ran.stderr.contains("PodSecurity"), "{ran:?}");
 }
 
 #[test]
-fn a_job_that_ends_without_its_container_says_why() {
+fn a_job_without_a_terminated_container_has_a_reason() {
     for (reason, code) in [("PodFailurePolicy", 75), ("DeadlineExceeded", 70)] {
-        let lab = Lab::new();
-        let child = waiting(&lab, &[]);
-        lab.world.kube.delete("pods", &Kube::pod_of(JOB));
-        lab.world.kube.end_job(JOB, "Failed", reason);
-        let ran = ran(child);
+        let fixture = Fixture::new();
+        let child = waiting(&fixture, &[]);
+        fixture.apis.kube.delete("pods", &Kube::pod_of(JOB));
+        fixture.apis.kube.end_job(JOB, "Failed", reason);
+        let ran = wait_for(child);
         assert_eq!(ran.code, Some(code), "{ran:?}");
     }
-    let lab = Lab::new();
-    let child = waiting(&lab, &["--output", "json"]);
-    lab.world.kube.delete("jobs", JOB);
-    let ran = ran(child);
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &["--output", "json"]);
+    fixture.apis.kube.delete("jobs", JOB);
+    let ran = wait_for(child);
     assert_eq!(ran.code, Some(70), "{ran:?}");
     assert_eq!(ran.objects()[0]["outcome"]["reason"], "removed");
 }
 
 #[test]
-fn a_watch_that_breaks_misses_nothing() {
-    let lab = Lab::new();
-    let mut child = waiting(&lab, &[]);
+fn a_broken_watch_misses_nothing() {
+    let fixture = Fixture::new();
+    let mut child = waiting(&fixture, &[]);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let pod = Kube::pod_of(JOB);
     for (end, reason) in [
@@ -136,92 +147,98 @@ fn a_watch_that_breaks_misses_nothing() {
         (3, "FailedCreatePodSandBox"),
     ] {
         match end {
-            1 => lab.world.kube.end_watches(false),
-            2 => lab.world.kube.end_watches(true),
-            _ => lab.world.kube.expire_watches(),
+            1 => fixture.apis.kube.end_watches(false),
+            2 => fixture.apis.kube.end_watches(true),
+            _ => fixture.apis.kube.expire_watches(),
         }
-        lab.world.kube.event("Pod", &pod, reason, "after the break");
+        fixture
+            .apis
+            .kube
+            .event("Pod", &pod, reason, "after the break");
         read_until(&mut stderr, reason);
     }
-    // What happens while nobody watches is in the next list.
-    lab.world.kube_server.faults(|request| {
+    // The next list contains the changes of the time without a watch.
+    fixture.apis.kube_server.set_faults(|request| {
         request
             .query
             .contains_key("watch")
             .then(|| Fault::Status(503, serde_json::json!({}), vec![]))
     });
-    lab.world.kube.expire_watches();
-    lab.world.kube.finish(JOB, 9, &report(9));
-    lab.world.kube_server.no_faults();
-    assert_eq!(ran(child).code, Some(9));
+    fixture.apis.kube.expire_watches();
+    fixture.apis.kube.finish(JOB, 9, &report(9));
+    fixture.apis.kube_server.clear_faults();
+    assert_eq!(wait_for(child).code, Some(9));
 }
 
-/// Nobody can watch or list.
-fn blind(lab: &Lab) {
-    lab.world.kube_server.faults(|request| {
+/// Rejects all lists and watches.
+fn reject_reads(fixture: &Fixture) {
+    fixture.apis.kube_server.set_faults(|request| {
         let unavailable = Fault::Status(503, serde_json::json!({}), vec![]);
         (request.method == "GET").then_some(unavailable)
     });
 }
 
 #[test]
-fn a_job_that_is_removed_while_nobody_watches_has_ended() {
-    let lab = Lab::new();
-    let child = waiting(&lab, &[]);
-    let asked = || lab.world.kube_server.count("GET ");
+fn a_job_deleted_between_two_watches_has_ended() {
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &[]);
+    let reads = || fixture.apis.kube_server.count("GET ");
     // Three lists and three watches.
-    until("the watches", || asked() == 6);
-    blind(&lab);
-    lab.world.kube.expire_watches();
-    until("another try", || asked() > 6);
-    lab.world.kube.delete("jobs", JOB);
-    lab.world.kube_server.no_faults();
-    assert_eq!(ran(child).code, Some(70));
+    wait_until("the watches", || reads() == 6);
+    reject_reads(&fixture);
+    fixture.apis.kube.expire_watches();
+    wait_until("another attempt", || reads() > 6);
+    fixture.apis.kube.delete("jobs", JOB);
+    fixture.apis.kube_server.clear_faults();
+    assert_eq!(wait_for(child).code, Some(70));
 }
 
 #[test]
-fn a_job_that_is_removed_before_it_was_ever_seen_has_ended() {
-    let lab = Lab::new();
-    blind(&lab);
-    let mut child = waiting(&lab, &[]);
+fn a_job_deleted_before_it_was_seen_has_ended() {
+    let fixture = Fixture::new();
+    reject_reads(&fixture);
+    let mut child = waiting(&fixture, &[]);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     read_until(&mut stderr, "runner-a: launched");
-    lab.world.kube.delete("jobs", JOB);
-    lab.world.kube_server.no_faults();
-    assert_eq!(ran(child).code, Some(70));
+    fixture.apis.kube.delete("jobs", JOB);
+    fixture.apis.kube_server.clear_faults();
+    assert_eq!(wait_for(child).code, Some(70));
 }
 
 #[test]
-fn logs_come_whole_and_once_however_often_the_connection_breaks() {
-    let lab = Lab::new();
+fn logs_are_complete_if_connections_break() {
+    let fixture = Fixture::new();
     let expected: Vec<String> = (0..200)
         .map(|number| format!("line {number} {}", "x".repeat(number % 50)))
         .collect();
-    let child = waiting(&lab, &["--logs"]);
+    let child = waiting(&fixture, &["--logs"]);
     for (number, text) in expected.iter().enumerate() {
-        // Three lines share a time, several times a second.
+        // Three lines share each timestamp.
         let time = format!(
             "2027-01-15T08:00:{:02}.{:09}Z",
             number / 30,
             (number / 3) * 1000
         );
-        lab.world.kube.log(JOB, "runner", &time, text);
+        fixture.apis.kube.log(JOB, "runner", &time, text);
     }
-    // In the midst of lines, early and late, and once before the first.
-    lab.world
+    // Before the first line, and within lines.
+    fixture
+        .apis
         .kube
         .break_log(JOB, "runner", vec![0, 10, 500, 777, 3000, 3000, 4000]);
-    lab.world
+    fixture
+        .apis
         .kube
         .log(JOB, "builder", "2027-01-15T08:00:00Z", "built");
-    lab.world.kube.run(JOB);
-    until("the breaks", || lab.world.kube_server.count("/log") >= 9);
-    lab.world
+    fixture.apis.kube.run(JOB);
+    wait_until("the breaks", || fixture.apis.kube_server.count("/log") >= 9);
+    fixture
+        .apis
         .kube
         .log(JOB, "runner", "2027-01-15T09:00:00Z", "the last");
-    lab.world.kube.finish(JOB, 0, &report(0));
-    lab.world.kube.end_logs(JOB);
-    let ran = ran(child);
+    fixture.apis.kube.finish(JOB, 0, &report(0));
+    fixture.apis.kube.end_logs(JOB);
+    let ran = wait_for(child);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let (builder, runner): (Vec<&str>, Vec<&str>) = ran
         .stdout
@@ -236,13 +253,13 @@ fn logs_come_whole_and_once_however_often_the_connection_breaks() {
 }
 
 #[test]
-fn a_jobs_last_words_are_one_line_without_control_characters() {
-    let lab = Lab::new();
-    let child = waiting(&lab, &[]);
-    let words = "\u{1b}]0;title\u{7}no\nrunner-b  completed  exit 0";
-    lab.world.kube.run(JOB);
-    lab.world.kube.finish(JOB, 9, words);
-    let ran = ran(child);
+fn a_termination_message_is_one_line_without_control_characters() {
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &[]);
+    let message = "\u{1b}]0;title\u{7}no\nrunner-b  completed  exit 0";
+    fixture.apis.kube.run(JOB);
+    fixture.apis.kube.finish(JOB, 9, message);
+    let ran = wait_for(child);
     assert_eq!(ran.code, Some(9), "{ran:?}");
     assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
     let controls = |text: &str| text.contains(|c: char| c.is_control() && c != '\n');
@@ -250,22 +267,23 @@ fn a_jobs_last_words_are_one_line_without_control_characters() {
 }
 
 #[test]
-fn a_log_goes_to_a_file_as_it_is_and_to_a_terminal_without_control_characters() {
+fn only_a_terminal_gets_a_log_without_control_characters() {
     let text = "\u{1b}[31mred\u{1b}[m \u{1b}]0;title\u{7}x";
     for (terminal, shown) in [(false, text), (true, "\u{1b}[31mred\u{1b}[m ]0;titlex")] {
-        let lab = Lab::new();
-        let mut command = lab.command(&crate::fixture::launch(&["--id", "a", "--logs"]));
+        let fixture = Fixture::new();
+        let mut command = fixture.command(&crate::fixture::launch(&["--id", "a", "--logs"]));
         let pty = nix::pty::openpty(None, None).unwrap();
         if terminal {
             command.stdout(pty.slave.try_clone().unwrap());
         }
         let mut child = command.spawn().unwrap();
         drop((command, pty.slave));
-        until("the start", || lab.world.kube.starts().len() == 1);
-        lab.world
+        wait_until("the start", || fixture.apis.kube.starts().len() == 1);
+        fixture
+            .apis
             .kube
             .log(JOB, "runner", "2027-01-15T08:00:00Z", text);
-        lab.world.kube.run(JOB);
+        fixture.apis.kube.run(JOB);
         let line = if terminal {
             let mut line = String::new();
             BufReader::new(std::fs::File::from(pty.master))
@@ -282,49 +300,54 @@ fn a_log_goes_to_a_file_as_it_is_and_to_a_terminal_without_control_characters() 
 }
 
 #[test]
-fn ctrl_c_in_the_midst_of_a_launch_that_does_not_wait_counts_too() {
-    let lab = Lab::new();
-    let (tell, told) = std::sync::mpsc::channel::<Child>();
-    let (back, given_back) = std::sync::mpsc::channel();
-    lab.world.kube_server.faults(move |request| {
+fn ctrl_c_cancels_a_launch_that_does_not_wait() {
+    let fixture = Fixture::new();
+    let (send_child, child_started) = std::sync::mpsc::channel::<Child>();
+    let (send_back, signalled) = std::sync::mpsc::channel();
+    fixture.apis.kube_server.set_faults(move |request| {
         if request.line().contains("secrets") {
-            if let Ok(child) = told.recv() {
-                signal(&child, Signal::SIGINT);
-                back.send(child).unwrap();
+            if let Ok(child) = child_started.recv() {
+                send_signal(&child, Signal::SIGINT);
+                send_back.send(child).unwrap();
             }
         }
         None
     });
-    tell.send(lab.spawn(&["--id", "a", "--cancel-on-interrupt"]))
+    send_child
+        .send(fixture.spawn(&["--id", "a", "--cancel-on-interrupt"]))
         .unwrap();
-    drop(tell);
-    let ran = ran(given_back.recv().unwrap());
+    drop(send_child);
+    let ran = wait_for(signalled.recv().unwrap());
     assert_eq!(ran.code, Some(130), "{ran:?}");
     assert!(ran.stdout.contains("runner-a  cancelled"), "{ran:?}");
-    assert!(lab.world.kube.list("jobs").is_empty() && lab.world.kube.list("secrets").is_empty());
+    assert!(
+        fixture.apis.kube.list("jobs").is_empty() && fixture.apis.kube.list("secrets").is_empty()
+    );
 }
 
 #[test]
-fn ctrl_c_leaves_the_job_alone_unless_told_otherwise() {
-    let lab = Lab::new();
-    let child = waiting(&lab, &[]);
-    lab.world.kube.run(JOB);
-    signal(&child, Signal::SIGINT);
-    let detached = ran(child);
+fn ctrl_c_cancels_the_job_only_with_the_option() {
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &[]);
+    fixture.apis.kube.run(JOB);
+    send_signal(&child, Signal::SIGINT);
+    let detached = wait_for(child);
     assert_eq!(detached.code, Some(130), "{detached:?}");
     assert!(
         detached.stderr.contains("--id a follows it again"),
         "{detached:?}"
     );
-    assert!(lab.job("a").is_some());
-    let lab = Lab::new();
-    let child = waiting(&lab, &["--cancel-on-interrupt"]);
-    signal(&child, Signal::SIGINT);
-    let cancelled = ran(child);
+    assert!(fixture.job("a").is_some());
+    let fixture = Fixture::new();
+    let child = waiting(&fixture, &["--cancel-on-interrupt"]);
+    send_signal(&child, Signal::SIGINT);
+    let cancelled = wait_for(child);
     assert_eq!(cancelled.code, Some(130), "{cancelled:?}");
     assert!(
         cancelled.stdout.contains("runner-a  cancelled"),
         "{cancelled:?}"
     );
-    assert!(lab.world.kube.list("jobs").is_empty() && lab.world.kube.list("secrets").is_empty());
+    assert!(
+        fixture.apis.kube.list("jobs").is_empty() && fixture.apis.kube.list("secrets").is_empty()
+    );
 }

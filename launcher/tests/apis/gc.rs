@@ -1,41 +1,42 @@
-//! What a crash left is found, and removed when that is asked for.
+//! `launcher gc` finds the leftovers of a crashed launcher, and removes them with --delete.
 
 use serde_json::json;
 
 use crate::fakes::kube::NAMESPACE;
 use crate::fakes::server::Fault;
-use crate::fixture::{Lab, kill, until};
+use crate::fixture::{Fixture, kill, wait_until};
 
 const LABELS: &str = "ci-cd-agents-launcher";
 
-/// A crash of each kind, beside what must stay.
-fn crashed(lab: &Lab) {
-    let world = &lab.world;
-    // A launch that was killed an hour ago, between registration and Secret.
-    world.kube_server.fail("secrets", vec![Fault::HoldBefore]);
-    let mut child = lab.spawn(&["--id", "half"]);
-    until("the Secret", || world.kube_server.held() == 1);
+/// Creates one leftover of each kind, beside objects that must stay.
+fn crashed(fixture: &Fixture) {
+    let apis = &fixture.apis;
+    // A launch that was killed long ago, between the registration and the Secret.
+    apis.kube_server
+        .fail_next("secrets", vec![Fault::HoldBefore]);
+    let mut child = fixture.spawn(&["--id", "half"]);
+    wait_until("the Secret", || apis.kube_server.held() == 1);
     kill(&mut child);
-    world.kube_server.no_faults();
-    world.kube.update("jobs", "runner-half", |job| {
+    apis.kube_server.clear_faults();
+    apis.kube.update("jobs", "runner-half", |job| {
         job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
     });
-    world.github.add("runner-lost", "offline", false);
-    world.kube.update("secrets", "runner-orphan", |secret| {
+    apis.github.add("runner-lost", "offline", false);
+    apis.kube.update("secrets", "runner-orphan", |secret| {
         secret["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": LABELS});
         secret["metadata"]["namespace"] = NAMESPACE.into();
     });
-    // These are alive, or somebody else's.
-    assert_eq!(lab.launch(&["--id", "alive"]).code, Some(0));
-    world.github.add("theirs-x", "offline", false);
-    world.github.add("runner-listens", "online", false);
-    world.github.add("runner-works", "online", true);
-    world.kube.update("secrets", "registry", |_| {});
+    // These are in use, or were not made by a launcher.
+    assert_eq!(fixture.launch(&["--id", "alive"]).code, Some(0));
+    apis.github.add("theirs-x", "offline", false);
+    apis.github.add("runner-listens", "online", false);
+    apis.github.add("runner-works", "online", true);
+    apis.kube.update("secrets", "registry", |_| {});
 }
 
-fn names(lab: &Lab) -> Vec<String> {
-    let mut names: Vec<String> = lab
-        .world
+fn names(fixture: &Fixture) -> Vec<String> {
+    let mut names: Vec<String> = fixture
+        .apis
         .github
         .runners()
         .into_iter()
@@ -43,7 +44,8 @@ fn names(lab: &Lab) -> Vec<String> {
         .collect();
     for resource in ["jobs", "secrets"] {
         names.extend(
-            lab.world
+            fixture
+                .apis
                 .kube
                 .list(resource)
                 .iter()
@@ -55,12 +57,12 @@ fn names(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
-fn gc_removes_what_nobody_will_use_and_nothing_else() {
-    let lab = Lab::new();
-    crashed(&lab);
-    let before = names(&lab);
+fn gc_removes_leftovers_and_nothing_else() {
+    let fixture = Fixture::new();
+    crashed(&fixture);
+    let before = names(&fixture);
     let gc = ["gc", "--repo", "octo/cat"];
-    let dry = lab.run(&gc);
+    let dry = fixture.run(&gc);
     assert_eq!(dry.code, Some(0), "{dry:?}");
     let mut found: Vec<&str> = dry
         .stdout
@@ -77,11 +79,11 @@ fn gc_removes_what_nobody_will_use_and_nothing_else() {
             "secret runner-orphan"
         ]
     );
-    assert_eq!(names(&lab), before, "a dry run changes nothing");
-    let wet = lab.run(&[&gc[..], &["--delete"]].concat());
+    assert_eq!(names(&fixture), before, "a dry run changes nothing");
+    let wet = fixture.run(&[&gc[..], &["--delete"]].concat());
     assert_eq!(wet.code, Some(0), "{wet:?}");
     assert_eq!(
-        names(&lab),
+        names(&fixture),
         [
             "registry",
             "runner-alive",
@@ -92,15 +94,15 @@ fn gc_removes_what_nobody_will_use_and_nothing_else() {
             "theirs-x"
         ]
     );
-    assert!(lab.run(&gc).stdout.is_empty());
+    assert!(fixture.run(&gc).stdout.is_empty());
 }
 
 #[test]
-fn gc_without_github_looks_at_the_cluster_alone() {
-    let lab = Lab::new();
-    crashed(&lab);
-    let asked = lab.world.github_server.requests().len();
-    let ran = lab.run(&["gc", "--delete"]);
+fn gc_without_a_target_checks_the_cluster_only() {
+    let fixture = Fixture::new();
+    crashed(&fixture);
+    let before = fixture.apis.github_server.requests().len();
+    let ran = fixture.run(&["gc", "--delete"]);
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
-    assert_eq!(lab.world.github_server.requests().len(), asked);
+    assert_eq!(fixture.apis.github_server.requests().len(), before);
 }

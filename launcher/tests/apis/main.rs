@@ -1,4 +1,4 @@
-//! Launches against stand-ins of GitHub's and Kubernetes' APIs, which hold objects for real and check every request.
+//! Tests of the launcher against fakes of the APIs of GitHub and Kubernetes, which store objects and validate every request.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod command_line;
 mod crash;
 #[path = "../fakes/apis.rs"]
 mod fakes;

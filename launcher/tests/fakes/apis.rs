@@ -1,9 +1,10 @@
-//! Stand-ins of GitHub's and Kubernetes' APIs, on one port each, which hold objects for real and check every request.
+//! Fakes of the APIs of GitHub and Kubernetes, on one port each. They store objects and validate every request.
 
-#![allow(dead_code)] // each program uses its own part
+#![allow(dead_code)] // Each program uses its own part.
 
 pub mod github;
 pub mod kube;
+mod kube_api;
 pub mod kube_store;
 pub mod server;
 
@@ -13,22 +14,22 @@ use github::Github;
 use kube::Kube;
 use server::Server;
 
-/// Both, knowing of each other: a pod that starts uses its runner.
-pub struct World {
+/// Both fakes. A pod that starts in the one uses its runner in the other.
+pub struct FakeApis {
     pub github: Arc<Github>,
     pub kube: Arc<Kube>,
     pub github_server: Server,
     pub kube_server: Server,
 }
 
-impl World {
+impl FakeApis {
     pub fn start() -> Self {
         let github = Arc::new(Github::default());
         let kube = Arc::new(Kube::new(github.clone()));
         let (of_github, of_kube) = (github.clone(), kube.clone());
         Self {
-            github_server: Server::start(move |request| of_github.answer(request)),
-            kube_server: Server::start(move |request| of_kube.answer(request)),
+            github_server: Server::start(move |request| of_github.respond(request)),
+            kube_server: Server::start(move |request| of_kube.respond(request)),
             github,
             kube,
         }

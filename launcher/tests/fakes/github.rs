@@ -1,4 +1,4 @@
-//! GitHub: what <https://docs.github.com/rest> says of Apps' tokens, runners and runner groups.
+//! A fake GitHub: Apps' tokens, runners and runner groups, as <https://docs.github.com/rest> documents them.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use super::server::{Reply, Request};
 
-/// Who has rights.
+/// The one valid access token.
 pub const TOKEN: &str = "github_pat_test";
-/// The App that the tests have the key of.
+/// The id of the App.
 pub const APP: &str = "4711";
 pub const INSTALLATION: u64 = 99;
-/// What there is.
+/// The paths of the repository, organisation and enterprise that exist.
 pub const ROOTS: [&str; 3] = ["/repos/octo/cat", "/orgs/octo", "/enterprises/octo-inc"];
 
-/// A runner in its list.
+/// A registered runner.
 #[derive(Debug, Clone)]
 pub struct Runner {
     pub id: u64,
@@ -37,16 +37,16 @@ pub struct Github {
 #[derive(Default)]
 struct State {
     runners: BTreeMap<u64, Runner>,
-    minted: u64,
+    registrations: u64,
     tokens: Vec<String>,
-    /// PEM of the App's public key.
+    /// The App's public key, in PEM.
     key: Option<Vec<u8>>,
-    /// How far this clock is ahead of the machine's.
+    /// How far this server's clock is ahead of the machine's, in seconds.
     skew: i64,
-    /// Bodies of all registrations.
+    /// The bodies of all registrations.
     bodies: Vec<Value>,
-    /// Permissions and repositories of each token.
-    rights: Vec<Value>,
+    /// The permissions and repositories of each token that was requested.
+    token_requests: Vec<Value>,
 }
 
 impl Github {
@@ -66,24 +66,24 @@ impl Github {
         self.with(|state| state.bodies.clone())
     }
 
-    pub fn rights(&self) -> Vec<Value> {
-        self.with(|state| state.rights.clone())
+    pub fn token_requests(&self) -> Vec<Value> {
+        self.with(|state| state.token_requests.clone())
     }
 
-    pub fn withdraw_tokens(&self) {
+    pub fn revoke_tokens(&self) {
         self.with(|state| state.tokens.clear());
     }
 
-    /// How many runners were registered, removed ones included.
-    pub fn minted(&self) -> u64 {
-        self.with(|state| state.minted)
+    /// The number of registrations, including those of removed runners.
+    pub fn registrations(&self) -> u64 {
+        self.with(|state| state.registrations)
     }
 
     pub fn add(&self, name: &str, status: &'static str, busy: bool) -> u64 {
         self.with(|state| state.add(name, status, busy))
     }
 
-    /// A listener starts by a configuration: whether the runner is still known.
+    /// Connects a runner by its configuration. Returns whether it is still registered.
     pub fn connect(&self, config: &str) -> bool {
         let id: u64 = config
             .strip_prefix("jit-")
@@ -98,8 +98,8 @@ impl Github {
         })
     }
 
-    /// An ephemeral runner's job is done.
-    pub fn done(&self, config: &str) {
+    /// Ends the job of an ephemeral runner, which removes the runner.
+    pub fn finish_job(&self, config: &str) {
         let id: u64 = config
             .strip_prefix("jit-")
             .and_then(|id| id.parse().ok())
@@ -111,9 +111,9 @@ impl Github {
         act(&mut self.state.lock().unwrap())
     }
 
-    pub fn answer(&self, request: &Request) -> Reply {
+    pub fn respond(&self, request: &Request) -> Reply {
         let reply = self
-            .with(|state| state.answer(request))
+            .with(|state| state.respond(request))
             .unwrap_or_else(|reply| reply);
         let seconds = self.with(|state| state.now());
         let date = jiff::Timestamp::from_second(seconds).unwrap();
@@ -122,9 +122,9 @@ impl Github {
     }
 }
 
-type Answer = Result<Reply, Reply>;
+type Response = Result<Reply, Reply>;
 
-/// The claims of a JSON web token that the App signed with RS256 (RFC 7515, 7518), or nothing.
+/// Returns the claims of a JSON web token, if the App signed it with RS256 (RFC 7515, RFC 7518).
 fn claims(token: &str, public_pem: &[u8]) -> Option<Value> {
     let (message, signature) = token.rsplit_once('.')?;
     let (header, claims) = message.split_once('.')?;
@@ -137,7 +137,7 @@ fn claims(token: &str, public_pem: &[u8]) -> Option<Value> {
     (header["alg"] == "RS256" && claims["iss"] == APP).then_some(claims)
 }
 
-fn refuse(status: u16, message: &str) -> Reply {
+fn reject(status: u16, message: &str) -> Reply {
     Reply::json(
         status,
         &json!({"message": message, "documentation_url": "https://docs.github.com/rest"}),
@@ -154,8 +154,8 @@ impl State {
     }
 
     fn add(&mut self, name: &str, status: &'static str, busy: bool) -> u64 {
-        self.minted += 1;
-        let id = self.minted;
+        self.registrations += 1;
+        let id = self.registrations;
         self.runners.insert(
             id,
             Runner {
@@ -168,20 +168,20 @@ impl State {
         id
     }
 
-    fn answer(&mut self, request: &Request) -> Answer {
+    fn respond(&mut self, request: &Request) -> Response {
         for (header, wanted) in [
             ("accept", "application/vnd.github+json"),
             ("x-github-api-version", "2022-11-28"),
         ] {
             if request.header(header) != wanted {
-                return Err(refuse(
+                return Err(reject(
                     400,
                     &format!("{header} is \"{}\"", request.header(header)),
                 ));
             }
         }
         if request.header("user-agent").is_empty() {
-            return Err(refuse(
+            return Err(reject(
                 403,
                 "Request forbidden by administrative rules: no User-Agent",
             ));
@@ -189,7 +189,7 @@ impl State {
         let path = request
             .path
             .strip_prefix("/api/v3")
-            .ok_or_else(|| refuse(404, "Not Found"))?;
+            .ok_or_else(|| reject(404, "Not Found"))?;
         let bearer = request
             .header("authorization")
             .strip_prefix("Bearer ")
@@ -197,16 +197,16 @@ impl State {
             .to_owned();
         if path.ends_with("/installation") || path.starts_with("/app/") {
             self.app(&bearer)?;
-            return self.of_app(request, path);
+            return self.app_request(request, path);
         }
         if bearer != TOKEN && !self.tokens.contains(&bearer) {
-            return Err(refuse(401, "Bad credentials"));
+            return Err(reject(401, "Bad credentials"));
         }
         let root = ROOTS
             .iter()
             .find(|root| path.starts_with(&format!("{root}/")));
-        let root = root.ok_or_else(|| refuse(404, "Not Found"))?;
-        self.of_runners(request, root, &path[root.len()..])
+        let root = root.ok_or_else(|| reject(404, "Not Found"))?;
+        self.runner_request(request, root, &path[root.len()..])
     }
 
     /// Checks an App's own token as GitHub does.
@@ -214,28 +214,28 @@ impl State {
         let key = self
             .key
             .as_ref()
-            .ok_or_else(|| refuse(401, "A JSON web token could not be decoded"))?;
+            .ok_or_else(|| reject(401, "A JSON web token could not be decoded"))?;
         let claims = claims(bearer, key)
-            .ok_or_else(|| refuse(401, "A JSON web token could not be decoded"))?;
+            .ok_or_else(|| reject(401, "A JSON web token could not be decoded"))?;
         let (iat, exp) = (
             claims["iat"].as_i64().unwrap(),
             claims["exp"].as_i64().unwrap(),
         );
         let now = self.now();
         if iat > now {
-            return Err(refuse(
+            return Err(reject(
                 401,
                 "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
             ));
         }
         if exp <= now {
-            return Err(refuse(
+            return Err(reject(
                 401,
                 "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
             ));
         }
         if exp > now + 600 {
-            return Err(refuse(
+            return Err(reject(
                 401,
                 "'Expiration time' claim ('exp') is too far in the future",
             ));
@@ -243,7 +243,7 @@ impl State {
         Ok(())
     }
 
-    fn of_app(&mut self, request: &Request, path: &str) -> Answer {
+    fn app_request(&mut self, request: &Request, path: &str) -> Response {
         if request.method == "GET"
             && ROOTS[..2]
                 .iter()
@@ -257,18 +257,18 @@ impl State {
         if request.method != "POST"
             || path != format!("/app/installations/{INSTALLATION}/access_tokens")
         {
-            return Err(refuse(404, "Not Found"));
+            return Err(reject(404, "Not Found"));
         }
         let body = request.json();
         let known = ["repositories", "repository_ids", "permissions"];
-        let odd = body
+        let unknown = body
             .as_object()
             .and_then(|body| body.keys().find(|key| !known.contains(&key.as_str())));
-        if let Some(key) = odd {
-            return Err(refuse(422, &format!("\"{key}\" is not a permitted key.")));
+        if let Some(key) = unknown {
+            return Err(reject(422, &format!("\"{key}\" is not a permitted key.")));
         }
-        self.rights.push(body);
-        let token = format!("ghs_{}", self.rights.len());
+        self.token_requests.push(body);
+        let token = format!("ghs_{}", self.token_requests.len());
         self.tokens.push(token.clone());
         let expires = jiff::Timestamp::from_second(self.now() + 3600).unwrap();
         let expires = expires.to_string();
@@ -278,31 +278,31 @@ impl State {
         ))
     }
 
-    fn of_runners(&mut self, request: &Request, root: &str, path: &str) -> Answer {
+    fn runner_request(&mut self, request: &Request, root: &str, path: &str) -> Response {
         let rest = path
             .strip_prefix("/actions/")
-            .ok_or_else(|| refuse(404, "Not Found"))?;
+            .ok_or_else(|| reject(404, "Not Found"))?;
         match (request.method.as_str(), rest) {
             ("POST", "runners/generate-jitconfig") => self.register(&request.json(), root),
             ("GET", "runners") => self.list(request),
             ("GET", "runner-groups") if !root.starts_with("/repos") => Ok(groups(request)),
             ("DELETE", rest) => {
                 let id = rest.strip_prefix("runners/").and_then(|id| id.parse().ok());
-                self.remove(id.ok_or_else(|| refuse(404, "Not Found"))?)
+                self.remove(id.ok_or_else(|| reject(404, "Not Found"))?)
             }
-            _ => Err(refuse(404, "Not Found")),
+            _ => Err(reject(404, "Not Found")),
         }
     }
 
-    fn register(&mut self, body: &Value, root: &str) -> Answer {
-        check(body).map_err(|why| refuse(422, &format!("Invalid request.\n\n{why}")))?;
+    fn register(&mut self, body: &Value, root: &str) -> Response {
+        validate(body).map_err(|reason| reject(422, &format!("Invalid request.\n\n{reason}")))?;
         let group = body["runner_group_id"].as_u64().unwrap();
         if (root.starts_with("/repos") && group != 1) || group > 200 {
-            return Err(refuse(404, "Not Found"));
+            return Err(reject(404, "Not Found"));
         }
         let name = body["name"].as_str().unwrap();
         if self.runners.values().any(|runner| runner.name == name) {
-            return Err(refuse(
+            return Err(reject(
                 409,
                 &format!("Already exists - A runner with the name \"{name}\" already exists."),
             ));
@@ -318,7 +318,7 @@ impl State {
         ))
     }
 
-    fn list(&self, request: &Request) -> Answer {
+    fn list(&self, request: &Request) -> Response {
         let wanted = request.query.get("name");
         let all: Vec<Value> = self
             .runners
@@ -332,10 +332,10 @@ impl State {
         ))
     }
 
-    fn remove(&mut self, id: u64) -> Answer {
+    fn remove(&mut self, id: u64) -> Response {
         match self.runners.get(&id) {
-            None => Err(refuse(404, "Not Found")),
-            Some(runner) if runner.busy => Err(refuse(
+            None => Err(reject(404, "Not Found")),
+            Some(runner) if runner.busy => Err(reject(
                 422,
                 "Runner is currently running a job and cannot be deleted.",
             )),
@@ -351,8 +351,8 @@ impl State {
     }
 }
 
-/// The published schema of a registration's body.
-fn check(body: &Value) -> Result<(), String> {
+/// Validates a registration's body against the published schema.
+fn validate(body: &Value) -> Result<(), String> {
     let body = body.as_object().ok_or("it is not an object")?;
     for key in ["name", "runner_group_id", "labels"] {
         if !body.contains_key(key) {
@@ -360,7 +360,7 @@ fn check(body: &Value) -> Result<(), String> {
         }
     }
     for (key, value) in body {
-        let right = match key.as_str() {
+        let valid = match key.as_str() {
             "name" => value
                 .as_str()
                 .is_some_and(|name| !name.is_empty() && name.len() <= 64),
@@ -371,7 +371,7 @@ fn check(body: &Value) -> Result<(), String> {
             "work_folder" => value.is_string(),
             _ => return Err(format!("\"{key}\" is not a permitted key.")),
         };
-        if !right {
+        if !valid {
             return Err(format!(
                 "For 'properties/{key}', {value} is not of its type."
             ));
@@ -380,7 +380,7 @@ fn check(body: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// 150 groups, so that a name is on the second page.
+/// Lists 150 groups, which need two pages.
 fn groups(request: &Request) -> Reply {
     let all: Vec<Value> = (1..=150).map(|id| json!({"id": id, "name": format!("group-{id}"), "visibility": "all", "default": id == 1})).collect();
     Reply::json(

@@ -1,18 +1,45 @@
-//! Objects with versions, and server-side apply: who owns which field, and who is in whose way.
+//! The objects of the fake API server: versions, watches, and server-side apply with its field managers and conflicts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-/// A refusal: code, reason, message.
-pub type Refusal = (u16, &'static str, String);
+/// A rejected request, as a `Status` has it.
+#[derive(Debug)]
+pub struct Rejection {
+    pub code: u16,
+    pub reason: &'static str,
+    pub message: String,
+    /// The fields that another manager owns.
+    pub conflicts: Vec<String>,
+}
+
+pub fn rejection(code: u16, reason: &'static str, message: String) -> Rejection {
+    Rejection {
+        code,
+        reason,
+        message,
+        conflicts: Vec::new(),
+    }
+}
+
+impl Rejection {
+    pub fn status(&self) -> Value {
+        let cause = |field: &String| json!({"reason": "FieldManagerConflict", "field": field});
+        let causes: Vec<Value> = self.conflicts.iter().map(cause).collect();
+        json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "code": self.code, "reason": self.reason, "message": self.message, "details": {"causes": causes},
+        })
+    }
+}
 
 pub const NAMESPACE: &str = "ci-cd-agents";
 
 struct Stored {
     value: Value,
-    /// What each manager applied: a field's path to its value.
+    /// The fields that each manager applied: path to value.
     applied: HashMap<String, BTreeMap<String, Value>>,
 }
 
@@ -22,14 +49,14 @@ struct Watcher {
     sender: mpsc::UnboundedSender<Result<Vec<u8>, ()>>,
 }
 
-/// What there is of a namespace.
+/// The objects of a namespace.
 #[derive(Default)]
 pub struct Store {
     objects: BTreeMap<(String, String), Stored>,
     version: u64,
     history: Vec<(u64, String, &'static str, Value)>,
     watchers: Vec<Watcher>,
-    /// Watches from before this version are told that it is gone.
+    /// A watch that begins before this version is rejected as expired.
     pub expired: u64,
 }
 
@@ -50,7 +77,7 @@ impl Store {
         self.version
     }
 
-    /// Creates or changes an object as a controller does, without owning fields.
+    /// Creates or changes an object as a controller does, without field ownership.
     pub fn update(&mut self, resource: &str, name: &str, change: impl FnOnce(&mut Value)) {
         let key = (resource.to_owned(), name.to_owned());
         let existed = self.objects.contains_key(&key);
@@ -69,7 +96,7 @@ impl Store {
         config: &Value,
         manager: &str,
         force: bool,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, Rejection> {
         let name = config["metadata"]["name"]
             .as_str()
             .unwrap_or_default()
@@ -80,7 +107,7 @@ impl Store {
         let live_uid =
             existing.map(|stored| stored.value["metadata"]["uid"].as_str().unwrap_or_default());
         if uid.is_some() && uid != live_uid {
-            return Err((
+            return Err(rejection(
                 409,
                 "Conflict",
                 format!("Operation cannot be fulfilled on {resource} \"{name}\": uid mismatch"),
@@ -94,12 +121,16 @@ impl Store {
             .unwrap_or_default();
         let conflicts = conflicts(&fields, &applied, &value, manager);
         if !conflicts.is_empty() && !force {
-            let all = conflicts.join(", ");
-            return Err((
-                409,
-                "Conflict",
-                format!("Apply failed with {} conflict: {all}", conflicts.len()),
-            ));
+            let managers: Vec<String> = conflicts
+                .iter()
+                .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
+                .collect();
+            let (count, all) = (conflicts.len(), managers.join(", "));
+            let message = format!("Apply failed with {count} conflict: {all}");
+            return Err(Rejection {
+                conflicts: conflicts.into_iter().map(|(_, field)| field).collect(),
+                ..rejection(409, "Conflict", message)
+            });
         }
         for (other, owned) in &mut applied {
             if other != manager {
@@ -120,7 +151,7 @@ impl Store {
             set(&mut value, path, wanted.clone());
         }
         let existed = existing.is_some();
-        valid(resource, existing.map(|stored| &stored.value), &value)?;
+        validate(resource, existing.map(|stored| &stored.value), &value)?;
         if existed && existing.is_some_and(|stored| stored.value == value) {
             applied.insert(manager.to_owned(), fields);
             if let Some(stored) = self.objects.get_mut(&key) {
@@ -145,13 +176,14 @@ impl Store {
         resource: &str,
         name: &str,
         uid: Option<&str>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, Rejection> {
         let key = (resource.to_owned(), name.to_owned());
         let live = self.get(resource, name).cloned();
-        let live =
-            live.ok_or_else(|| (404, "NotFound", format!("{resource} \"{name}\" not found")))?;
+        let live = live.ok_or_else(|| {
+            rejection(404, "NotFound", format!("{resource} \"{name}\" not found"))
+        })?;
         if uid.is_some_and(|uid| live["metadata"]["uid"] != uid) {
-            return Err((
+            return Err(rejection(
                 409,
                 "Conflict",
                 "Precondition failed: UID in precondition".to_owned(),
@@ -161,12 +193,12 @@ impl Store {
         self.version += 1;
         let mut gone = live.clone();
         gone["metadata"]["resourceVersion"] = self.version.to_string().into();
-        self.tell(resource, "DELETED", gone);
+        self.notify(resource, "DELETED", gone);
         self.collect_garbage();
         Ok(live)
     }
 
-    /// Removes what no owner holds any more.
+    /// Deletes the objects whose owners do not exist.
     pub fn collect_garbage(&mut self) {
         let uid = |object: &Value| object["uid"].as_str().unwrap_or_default().to_owned();
         let uids: HashSet<String> = self
@@ -179,20 +211,20 @@ impl Store {
             owners.is_some_and(|owners| !owners.iter().any(|owner| uids.contains(&uid(owner))))
         });
         if let Some((resource, name)) = lost.map(|(key, _)| key.clone()) {
-            // It deletes what hangs on this in turn.
+            // This calls `collect_garbage` again.
             let _ = self.delete(&resource, &name, None);
         }
     }
 
-    /// Begins a watch, with what has happened since a version.
+    /// Begins a watch, with the events since a version.
     pub fn watch(
         &mut self,
         resource: &str,
         selector: Option<String>,
         since: u64,
-    ) -> Result<mpsc::UnboundedReceiver<Result<Vec<u8>, ()>>, Refusal> {
+    ) -> Result<mpsc::UnboundedReceiver<Result<Vec<u8>, ()>>, Rejection> {
         if since < self.expired {
-            return Err((
+            return Err(rejection(
                 410,
                 "Expired",
                 format!("too old resource version: {since} ({})", self.version),
@@ -212,7 +244,7 @@ impl Store {
         Ok(receiver)
     }
 
-    /// Ends all watches: cut off, or properly.
+    /// Ends all watches: by breaking the connection, or by ending the response.
     pub fn end_watches(&mut self, cut: bool) {
         for watcher in self.watchers.drain(..) {
             if cut {
@@ -228,10 +260,10 @@ impl Store {
         };
         stored.value["metadata"]["resourceVersion"] = self.version.to_string().into();
         let object = stored.value.clone();
-        self.tell(&key.0, if existed { "MODIFIED" } else { "ADDED" }, object);
+        self.notify(&key.0, if existed { "MODIFIED" } else { "ADDED" }, object);
     }
 
-    fn tell(&mut self, resource: &str, kind: &'static str, object: Value) {
+    fn notify(&mut self, resource: &str, kind: &'static str, object: Value) {
         self.watchers.retain(|watcher| {
             let wanted =
                 watcher.resource == resource && selects(watcher.selector.as_deref(), &object);
@@ -273,7 +305,7 @@ fn flatten(value: &Value, path: &str, fields: &mut BTreeMap<String, Value>) {
             }
         }
         leaf => {
-            // It says which object is meant, and is no field of it.
+            // The uid identifies the object. It is not a field that is applied.
             if path != "/metadata/uid" {
                 fields.insert(path.to_owned(), leaf.clone());
             }
@@ -281,23 +313,21 @@ fn flatten(value: &Value, path: &str, fields: &mut BTreeMap<String, Value>) {
     }
 }
 
+/// Returns the manager and path of each field that another manager owns with another value.
 fn conflicts(
     fields: &BTreeMap<String, Value>,
     applied: &HashMap<String, BTreeMap<String, Value>>,
     live: &Value,
     manager: &str,
-) -> Vec<String> {
+) -> Vec<(String, String)> {
     let others = || applied.iter().filter(|(other, _)| *other != manager);
-    let in_the_way = fields
+    let differing = fields
         .iter()
         .filter(|(path, wanted)| at(live, path).is_some_and(|live| live != *wanted));
-    in_the_way
+    differing
         .filter_map(|(path, _)| {
             let (other, _) = others().find(|(_, owned)| owned.contains_key(path))?;
-            Some(format!(
-                "conflict with \"{other}\" using batch/v1: {}",
-                path.replace('/', ".")
-            ))
+            Some((other.clone(), path.replace('/', ".")))
         })
         .collect()
 }
@@ -326,14 +356,14 @@ fn remove(value: &mut Value, path: &str) {
     }
 }
 
-/// What the API server demands of Jobs and Secrets, as far as a launcher can get it wrong.
-fn valid(resource: &str, before: Option<&Value>, after: &Value) -> Result<(), Refusal> {
+/// Validates Jobs and Secrets, as far as a launcher can make mistakes.
+fn validate(resource: &str, before: Option<&Value>, after: &Value) -> Result<(), Rejection> {
     let name = after["metadata"]["name"].as_str().unwrap_or_default();
-    let invalid = |why: &str| {
-        Err((
+    let invalid = |reason: &str| {
+        Err(rejection(
             422,
             "Invalid",
-            format!("{resource} \"{name}\" is invalid: {why}"),
+            format!("{resource} \"{name}\" is invalid: {reason}"),
         ))
     };
     match resource {
@@ -351,11 +381,11 @@ fn valid(resource: &str, before: Option<&Value>, after: &Value) -> Result<(), Re
                 "suspend",
             ];
             let spec = after["spec"].as_object().cloned().unwrap_or_default();
-            if let Some(odd) = spec.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-                return Err((
+            if let Some(unknown) = spec.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+                return Err(rejection(
                     400,
                     "BadRequest",
-                    format!("strict decoding error: unknown field \"spec.{odd}\""),
+                    format!("strict decoding error: unknown field \"spec.{unknown}\""),
                 ));
             }
             let pod = &after["spec"]["template"]["spec"];

@@ -1,4 +1,4 @@
-//! A small HTTP server on a thread of its own, which can be slow, cut its answers off, or hold them back for ever.
+//! A small HTTP server in its own thread. It can be slow, cut responses off, or hold them back.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 type Body = BoxBody<Bytes, io::Error>;
 
-/// A request, read whole.
+/// A request with its body.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -37,13 +37,13 @@ impl Request {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
-    /// Method and path.
+    /// Returns the method and path.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-/// An answer.
+/// A response.
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -52,7 +52,7 @@ pub struct Reply {
 
 pub enum Content {
     Whole(Vec<u8>),
-    /// As long as the sender lives; an error cuts the connection.
+    /// Chunks until the sender is dropped. An error breaks the connection.
     Stream(mpsc::UnboundedReceiver<Result<Vec<u8>, ()>>),
 }
 
@@ -71,18 +71,18 @@ impl Reply {
     }
 }
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// It is never carried out nor answered.
+    /// The request is not executed, and gets no response.
     HoldBefore,
-    /// It is carried out, and not answered.
+    /// The request is executed, but gets no response.
     HoldAfter,
-    /// It is answered so, and not carried out.
+    /// The request is not executed. This is the response.
     Status(u16, Value, Vec<(&'static str, String)>),
-    /// It is carried out, and its answer is cut off in the middle.
+    /// The request is executed. Its response is cut off in the middle.
     Cut,
-    /// It is carried out, and its answer is this text.
+    /// The request is executed. This text is the response.
     Garbage(&'static str),
 }
 
@@ -96,33 +96,33 @@ struct Shared {
     latency: Duration,
 }
 
-/// The server.
+/// A running server.
 pub struct Server {
     pub address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
 }
 
 impl Server {
-    pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(respond: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let (of_thread, answer) = (shared.clone(), Arc::new(answer));
+        let (of_thread, respond) = (shared.clone(), Arc::new(respond));
         std::thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = runtime.enable_all().build().unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 while let Ok((connection, _)) = listener.accept().await {
-                    let (shared, answer) = (of_thread.clone(), answer.clone());
+                    let (shared, respond) = (of_thread.clone(), respond.clone());
                     tokio::spawn(async move {
                         let service = service_fn(move |request| {
-                            let (shared, answer) = (shared.clone(), answer.clone());
-                            async move { serve(request, &shared, &*answer).await }
+                            let (shared, respond) = (shared.clone(), respond.clone());
+                            async move { serve(request, &shared, &*respond).await }
                         });
                         let http = hyper::server::conn::http1::Builder::new();
-                        // A client that was killed is no business of this side.
+                        // A test may kill its client: ignore the error.
                         let _ = http
                             .serve_connection(TokioIo::new(connection), service)
                             .await;
@@ -137,18 +137,18 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Asks for each request from now on whether something goes wrong with it.
-    pub fn faults(&self, choose: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
+    /// Chooses a fault for each request from now on.
+    pub fn set_faults(&self, choose: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
         self.shared.lock().unwrap().faults = Some(Box::new(choose));
     }
 
-    /// The next requests whose line contains this fail so, one each.
-    pub fn fail(&self, part: &'static str, faults: Vec<Fault>) {
+    /// Lets the next requests whose line contains `part` fail, one fault each.
+    pub fn fail_next(&self, part: &'static str, faults: Vec<Fault>) {
         let mut faults = faults.into_iter();
-        self.faults(move |request| request.line().contains(part).then(|| faults.next())?);
+        self.set_faults(move |request| request.line().contains(part).then(|| faults.next())?);
     }
 
-    pub fn no_faults(&self) {
+    pub fn clear_faults(&self) {
         self.shared.lock().unwrap().faults = None;
     }
 
@@ -156,17 +156,17 @@ impl Server {
         self.shared.lock().unwrap().latency = latency;
     }
 
-    /// How many requests were held back so far.
+    /// The number of requests that were held back.
     pub fn held(&self) -> usize {
         self.shared.lock().unwrap().held
     }
 
-    /// The lines of all requests so far.
+    /// The lines of all requests.
     pub fn requests(&self) -> Vec<String> {
         self.shared.lock().unwrap().requests.clone()
     }
 
-    /// How many requests have had this in their line.
+    /// The number of requests whose line contains `part`.
     pub fn count(&self, part: &str) -> usize {
         self.requests()
             .iter()
@@ -178,7 +178,7 @@ impl Server {
 async fn serve(
     request: hyper::Request<Incoming>,
     shared: &Mutex<Shared>,
-    answer: &(dyn Fn(&Request) -> Reply + Send + Sync),
+    respond: &(dyn Fn(&Request) -> Reply + Send + Sync),
 ) -> Result<hyper::Response<Body>, Infallible> {
     let request = read(request).await;
     let (fault, latency) = {
@@ -195,13 +195,13 @@ async fn serve(
         std::future::pending::<()>().await;
     };
     let reply = match fault {
-        None => answer(&request),
+        None => respond(&request),
         Some(Fault::HoldBefore) => {
             hold().await;
             unreachable!()
         }
         Some(Fault::HoldAfter) => {
-            answer(&request);
+            respond(&request);
             hold().await;
             unreachable!()
         }
@@ -212,7 +212,7 @@ async fn serve(
                 .fold(reply, |reply, (name, value)| reply.header(name, value))
         }
         Some(Fault::Cut) => {
-            let mut reply = answer(&request);
+            let mut reply = respond(&request);
             let (sender, receiver) = mpsc::unbounded_channel();
             if let Content::Whole(body) = &reply.content {
                 sender.send(Ok(body[..body.len() / 2].to_vec())).unwrap();
@@ -222,7 +222,7 @@ async fn serve(
             reply
         }
         Some(Fault::Garbage(text)) => {
-            let mut reply = answer(&request);
+            let mut reply = respond(&request);
             reply.content = Content::Whole(text.as_bytes().to_vec());
             reply
         }
@@ -264,7 +264,7 @@ async fn read(request: hyper::Request<Incoming>) -> Request {
         path: head.uri.path().to_owned(),
         query: query(head.uri.query().unwrap_or_default()),
         headers,
-        // One that was killed on the way is none.
+        // A killed client sends an incomplete body.
         body: body
             .collect()
             .await

@@ -1,4 +1,4 @@
-//! The token that requests carry: a person's, or an installation's, asked for anew before its time is over.
+//! The token of requests: a personal access token, or an installation's, which is renewed before it expires.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,24 +10,25 @@ use tokio::sync::Mutex;
 
 use super::app::App;
 use super::endpoint::Scope;
-use super::error::{Cause, GithubError};
-use super::http::{Answer, Http, Request, Token};
+use super::error::{GithubError, GithubErrorKind};
+use super::http::{Http, Request, Response, Token};
 use crate::secret::Secret;
 
-/// What is left of an installation's hour when another token is asked for.
-const MARGIN: Duration = Duration::from_secs(300);
-/// GitHub's tokens of installations are good for an hour.
+/// How long before its expiry an installation's token is renewed.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
+/// The lifetime of an installation's token.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Who registers runners.
+/// The long-lived credential for GitHub.
 pub enum Credential {
     /// A personal access token, fine-grained or classic.
     Token(Secret),
-    /// A GitHub App.
+    /// A GitHub App, by its private key.
     App(App),
 }
 
-pub(super) struct Tokens {
+/// Issues the tokens of requests, and keeps an installation's token until it expires.
+pub(super) struct TokenCache {
     credential: Credential,
     scope: Scope,
     cached: Mutex<Option<Cached>>,
@@ -38,7 +39,7 @@ struct Cached {
     until: Instant,
 }
 
-impl Tokens {
+impl TokenCache {
     pub(super) fn new(credential: Credential, scope: Scope) -> Self {
         Self {
             credential,
@@ -47,12 +48,12 @@ impl Tokens {
         }
     }
 
-    /// Whether another token can be had.
-    pub(super) fn renews(&self) -> bool {
+    /// Returns whether a rejected token can be replaced.
+    pub(super) fn can_renew(&self) -> bool {
         matches!(self.credential, Credential::App(_))
     }
 
-    /// A token that is good for some minutes yet. Many who ask at once cause one request.
+    /// Returns a token that is valid for some minutes more. Concurrent calls cause one request.
     pub(super) async fn get(&self, http: &Http) -> Result<Token, GithubError> {
         let app = match &self.credential {
             Credential::Token(token) => return Ok(Token::Access(token.clone())),
@@ -65,31 +66,31 @@ impl Tokens {
         {
             return Ok(Token::Access(cached.token.clone()));
         }
-        let fresh = self.ask(http, app).await?;
+        let fresh = self.request_token(http, app).await?;
         let token = Token::Access(fresh.token.clone());
         *cached = Some(fresh);
         Ok(token)
     }
 
-    /// Drops a token that GitHub refused.
-    pub(super) async fn forget(&self, refused: &Token) {
+    /// Drops a token that GitHub rejected.
+    pub(super) async fn invalidate(&self, rejected: &Token) {
         let mut cached = self.cached.lock().await;
         if cached
             .as_ref()
-            .is_some_and(|cached| cached.token == *refused.secret())
+            .is_some_and(|cached| cached.token == *rejected.secret())
         {
             *cached = None;
         }
     }
 
-    async fn ask(&self, http: &Http, app: &App) -> Result<Cached, GithubError> {
+    async fn request_token(&self, http: &Http, app: &App) -> Result<Cached, GithubError> {
         #[derive(Deserialize)]
         struct Installation {
             token: String,
             expires_at: String,
         }
-        let what = || format!("asking for a token for {}", self.scope.described());
-        let (permissions, repositories) = self.rights(&what())?;
+        let operation = || format!("requesting a token for {}", self.scope.description());
+        let (permissions, repositories) = self.permissions(&operation())?;
         let installation = match app.installation {
             Some(installation) => installation,
             None => self.installation(http, app).await?,
@@ -99,36 +100,36 @@ impl Tokens {
             body["repositories"] = json!([repository]);
         }
         let path = format!("/app/installations/{installation}/access_tokens");
-        let answer = self
-            .as_app(http, app, what(), Method::POST, path, Some(body))
+        let response = self
+            .as_app(http, app, operation(), Method::POST, path, Some(body))
             .await?;
-        let read: Installation = answer.json(what())?;
-        let lifetime = lifetime(&read.expires_at, answer.date);
+        let read: Installation = response.json(operation())?;
+        let lifetime = lifetime(&read.expires_at, response.date);
         Ok(Cached {
             token: Secret::new(read.token),
-            until: Instant::now() + lifetime.saturating_sub(MARGIN),
+            until: Instant::now() + lifetime.saturating_sub(RENEWAL_MARGIN),
         })
     }
 
-    /// The installation's id, where none was given.
+    /// Requests the id of the App's installation for the scope.
     async fn installation(&self, http: &Http, app: &App) -> Result<u64, GithubError> {
         #[derive(Deserialize)]
         struct Installation {
             id: u64,
         }
-        let what = format!(
+        let operation = format!(
             "looking for the App's installation for {}",
-            self.scope.described()
+            self.scope.description()
         );
         let path = format!("{}/installation", self.scope.root());
-        let answer = self
-            .as_app(http, app, what.clone(), Method::GET, path, None)
+        let response = self
+            .as_app(http, app, operation.clone(), Method::GET, path, None)
             .await?;
-        Ok(answer.json::<Installation>(what)?.id)
+        Ok(response.json::<Installation>(operation)?.id)
     }
 
-    /// No more than the scope needs.
-    fn rights(&self, what: &str) -> Result<(Value, Option<&str>), GithubError> {
+    /// Returns the permissions to request, and the repository to limit the token to.
+    fn permissions(&self, operation: &str) -> Result<(Value, Option<&str>), GithubError> {
         match &self.scope {
             Scope::Repository { name, .. } => {
                 Ok((json!({"administration": "write"}), Some(name.as_str())))
@@ -137,31 +138,37 @@ impl Tokens {
                 Ok((json!({"organization_self_hosted_runners": "write"}), None))
             }
             Scope::Enterprise(_) => Err(GithubError::new(
-                Cause::Local,
-                what,
-                "GitHub lets no App register an enterprise's runners",
-                "Take a classic token with the scope \"manage_runners:enterprise\", or --org with the App",
+                GithubErrorKind::Local,
+                operation,
+                "GitHub does not let Apps register an enterprise's runners",
+                "Use a classic token with the scope \"manage_runners:enterprise\", or use --org with the App",
             )),
         }
     }
 
-    /// As the App itself. Where the clocks differ, once more by GitHub's.
+    /// Sends a request with the App's own token. If GitHub rejects it because the clocks differ, sends it once more with
+    /// GitHub's time.
     async fn as_app(
         &self,
         http: &Http,
         app: &App,
-        what: String,
+        operation: String,
         method: Method,
         path: String,
         body: Option<Value>,
-    ) -> Result<Answer, GithubError> {
+    ) -> Result<Response, GithubError> {
         let signed = |time| {
             let token = app.token(time).map_err(|error| {
-                let cure = "See the App's settings, \"Private keys\"";
-                GithubError::new(Cause::Local, what.clone(), error.to_string(), cure)
+                let remedy = "Download a new key from the App's settings, \"Private keys\"";
+                GithubError::new(
+                    GithubErrorKind::Local,
+                    operation.clone(),
+                    error.to_string(),
+                    remedy,
+                )
             });
             token.map(|token| Request {
-                what: what.clone(),
+                operation: operation.clone(),
                 method: method.clone(),
                 path: path.clone(),
                 body: body.clone(),
@@ -173,16 +180,16 @@ impl Tokens {
             return first;
         };
         let shifted = error.skew.and_then(|skew| shift(SystemTime::now(), skew));
-        match (error.cause, shifted) {
-            (Cause::Unauthorized, Some(theirs)) => {
-                let second = http.send(&signed(theirs)?, &self.scope).await;
+        match (error.kind, shifted) {
+            (GithubErrorKind::Unauthorized, Some(githubs_time)) => {
+                let second = http.send(&signed(githubs_time)?, &self.scope).await;
                 if second.is_ok() {
                     tracing::warn!(
                         seconds = error.skew,
-                        "GitHub's clock is ahead of this machine's by so much: set it"
+                        "this machine's clock differs from GitHub's by so many seconds: set it (timedatectl set-ntp true)"
                     );
                 }
-                // What was said first names the clock.
+                // The first error has the remedy for the clock.
                 second.map_err(|_| error)
             }
             _ => Err(error),
@@ -190,7 +197,7 @@ impl Tokens {
     }
 }
 
-/// GitHub's time, where it differs enough to matter.
+/// Returns the time on GitHub's clock, if it differs by five seconds or more.
 fn shift(now: SystemTime, skew: i64) -> Option<SystemTime> {
     let seconds = Duration::from_secs(skew.unsigned_abs());
     match skew {
@@ -200,13 +207,13 @@ fn shift(now: SystemTime, skew: i64) -> Option<SystemTime> {
     }
 }
 
-/// How long a token is good for, by GitHub's clock alone.
+/// Returns how long a token is valid. Expiry and date are both on GitHub's clock.
 fn lifetime(expires_at: &str, date: Option<SystemTime>) -> Duration {
     let expires = expires_at.parse::<Timestamp>().ok().map(SystemTime::from);
-    let left = expires
+    let remaining = expires
         .zip(date)
         .and_then(|(expires, date)| expires.duration_since(date).ok());
-    left.unwrap_or(LIFETIME).min(LIFETIME)
+    remaining.unwrap_or(LIFETIME).min(LIFETIME)
 }
 
 #[cfg(test)]
@@ -214,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lifetime_is_told_by_githubs_clock() {
+    fn lifetime_is_measured_on_githubs_clock() {
         let date = "2027-01-15T08:00:00Z".parse::<Timestamp>();
         let date = date.map(SystemTime::from).ok();
         assert_eq!(
@@ -227,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn small_differences_are_no_reason() {
+    fn small_clock_differences_are_ignored() {
         let now = SystemTime::now();
         assert_eq!(shift(now, 4), None);
         assert_eq!(shift(now, 90), now.checked_add(Duration::from_secs(90)));

@@ -1,4 +1,4 @@
-//! A GitHub App's own token: a JSON web token, signed with its private key.
+//! A GitHub App's own token: a JSON web token (RFC 7519), signed with its private key.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,28 +7,28 @@ use serde::Serialize;
 
 use crate::secret::Secret;
 
-/// As GitHub asks: so that a clock a little ahead signs nothing in the future.
+/// How far `iat` lies in the past, in seconds. GitHub recommends this in case this clock is ahead.
 const BACKDATED: u64 = 60;
-/// GitHub takes ten minutes at most, by its own clock.
-const VALID: u64 = 300;
+/// The lifetime of a token, in seconds. GitHub allows 600 by its own clock.
+const LIFETIME: u64 = 300;
 
-/// Why an App cannot sign.
+/// An App that cannot sign tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Not a private key.
+    /// The text is not an RSA private key in PEM.
     #[error(
-        "the App's private key cannot be used ({0}): it is the .pem file that GitHub gives once, from the App's settings, \"Private keys\""
+        "the App's private key cannot be used: {0}; download a .pem file from the App's settings, \"Private keys\""
     )]
     Key(String),
-    /// Not an App's id.
-    #[error("\"{0}\" is neither an App's id (digits) nor its client id (as in Iv23li…)")]
+    /// The text is not an App's id.
+    #[error("expected an App's id (digits) or client id (as in Iv23li…), found \"{0}\"")]
     Id(String),
-    /// The signature.
+    /// The signature failed.
     #[error("the App's token cannot be signed: {0}")]
     Sign(String),
 }
 
-/// An App, and the installation whose rights are used.
+/// An App, and the installation whose permissions are used.
 pub struct App {
     id: String,
     key: EncodingKey,
@@ -43,11 +43,11 @@ struct Claims<'a> {
 }
 
 impl App {
-    /// An App by its id or client id and its private key (PEM). Without an installation, the one of the repository or
-    /// organisation is asked for.
+    /// Creates an App from its id or client id and its private key (PEM). If `installation` is `None`, the installation for
+    /// the repository or organisation is requested.
     ///
     /// # Errors
-    /// Where the key or the id cannot be one.
+    /// If the id or the key is invalid.
     pub fn new(id: &str, key: &Secret, installation: Option<u64>) -> Result<Self, AppError> {
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') {
             return Err(AppError::Id(id.to_owned()));
@@ -61,10 +61,7 @@ impl App {
         })
     }
 
-    /// A token that is good for five minutes from this time on.
-    ///
-    /// # Errors
-    /// Where the key does not sign.
+    /// Signs a token that is valid for five minutes from `now` on.
     pub(super) fn token(&self, now: SystemTime) -> Result<Secret, AppError> {
         let now = now
             .duration_since(UNIX_EPOCH)
@@ -72,7 +69,7 @@ impl App {
             .as_secs();
         let claims = Claims {
             iat: now.saturating_sub(BACKDATED),
-            exp: now + VALID,
+            exp: now + LIFETIME,
             iss: &self.id,
         };
         super::rs256::install();

@@ -1,97 +1,97 @@
-//! Where GitHub is, and for whom runners are registered.
+//! The address of GitHub's API, and the scope of runners: a repository, organisation or enterprise.
 
 use std::str::FromStr;
 
 use reqwest::Url;
 
-/// What is wrong with an address or a name.
+/// An invalid address or name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SiteError {
-    /// Not the address of a GitHub.
+pub enum EndpointError {
+    /// The text is not the address of a GitHub server.
     #[error(
-        "\"{text}\" is not the address of a GitHub ({why}): it is https://github.com, or your server's, as in https://github.example"
+        "\"{text}\" is not the address of a GitHub server: {reason}; expected https://github.com, or an address as in https://github.example"
     )]
     Url {
-        /// The address.
+        /// The invalid address.
         text: String,
-        /// What is wrong.
-        why: String,
+        /// The reason.
+        reason: String,
     },
-    /// Not a repository's name.
-    #[error("\"{0}\" is not a repository: it is OWNER/REPOSITORY")]
+    /// The text is not a repository's name.
+    #[error("expected OWNER/REPOSITORY, found \"{0}\"")]
     Repository(String),
-    /// Not an organisation's or enterprise's name.
-    #[error("\"{0}\" is not the name of an organisation or enterprise, as it is in their address")]
+    /// The text is not the name of an organisation or enterprise.
+    #[error("expected the name of an organisation or enterprise as in its address, found \"{0}\"")]
     Name(String),
 }
 
-/// A GitHub: github.com, one with data residency (ghe.com), or an Enterprise Server.
+/// A GitHub server: github.com, a host with data residency (ghe.com), or an Enterprise Server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
+pub struct Endpoint {
     api: Url,
 }
 
-impl Site {
-    /// The API's address, without a slash at its end.
+impl Endpoint {
+    /// Returns the address of the API, without a slash at the end.
     #[must_use]
     pub fn api(&self) -> &str {
         self.api.as_str().trim_end_matches('/')
     }
 }
 
-impl Default for Site {
+impl Default for Endpoint {
     fn default() -> Self {
-        // The address of GitHub itself is one.
+        // A test parses this address.
         #[allow(clippy::expect_used)]
-        "https://github.com".parse().expect("an address")
+        "https://github.com".parse().expect("a valid address")
     }
 }
 
-impl FromStr for Site {
-    type Err = SiteError;
+impl FromStr for Endpoint {
+    type Err = EndpointError;
 
-    /// From the address that a browser shows.
-    fn from_str(text: &str) -> Result<Self, SiteError> {
-        let wrong = |why: &str| SiteError::Url {
+    /// Parses the address that a browser shows.
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let invalid = |reason: &str| EndpointError::Url {
             text: text.to_owned(),
-            why: why.to_owned(),
+            reason: reason.to_owned(),
         };
-        let mut url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        let mut url = Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+        let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
         match url.scheme() {
             "https" => {}
-            // For tests and tunnels: the token stays on this machine.
-            "http" if here => {}
-            _ => return Err(wrong("a token needs https")),
+            // For tests and tunnels. The token does not leave this machine.
+            "http" if local => {}
+            _ => return Err(invalid("a token is sent over https only")),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("a name or password is no part of it"));
+            return Err(invalid("it must not contain a user name or password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("nothing may follow a ? or #"));
+            return Err(invalid("it must not contain a query or fragment"));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         let dotcom = matches!(
             host.as_str(),
             "github.com" | "www.github.com" | "api.github.com"
         );
-        let moved = if dotcom {
+        let api_host = if dotcom {
             Some("api.github.com".to_owned())
         } else {
             let own = host.strip_suffix(".ghe.com");
             own.map(|own| format!("api.{}.ghe.com", own.trim_start_matches("api.")))
         };
-        let path = match (moved, path.as_str()) {
+        let path = match (api_host, path.as_str()) {
             (Some(host), "") => {
                 url.set_host(Some(&host))
-                    .map_err(|error| wrong(&error.to_string()))?;
+                    .map_err(|error| invalid(&error.to_string()))?;
                 "/"
             }
             (None, "" | "/api/v3") => "/api/v3",
             _ => {
-                return Err(wrong(
-                    "a repository or organisation is given by --repo or --org",
+                return Err(invalid(
+                    "it must not contain a path; name the repository with --repo or the organisation with --org",
                 ));
             }
         };
@@ -100,54 +100,54 @@ impl FromStr for Site {
     }
 }
 
-/// For whom a runner works.
+/// The repository, organisation or enterprise that a runner is registered for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// `OWNER/REPOSITORY`.
+    /// A repository.
     Repository {
-        /// A user or organisation.
+        /// The user or organisation that owns it.
         owner: String,
-        /// The repository.
+        /// Its name.
         name: String,
     },
-    /// An organisation.
+    /// An organisation, by its name.
     Organisation(String),
     /// An enterprise, by its slug.
     Enterprise(String),
 }
 
 impl Scope {
-    /// From `OWNER/REPOSITORY`.
+    /// Parses `OWNER/REPOSITORY`.
     ///
     /// # Errors
-    /// Where it is not of this form.
-    pub fn repository(text: &str) -> Result<Self, SiteError> {
+    /// If the text has another form.
+    pub fn repository(text: &str) -> Result<Self, EndpointError> {
         match text.split_once('/') {
             Some((owner, name)) if is_name(owner) && is_name(name) => Ok(Self::Repository {
                 owner: owner.to_owned(),
                 name: name.to_owned(),
             }),
-            _ => Err(SiteError::Repository(text.to_owned())),
+            _ => Err(EndpointError::Repository(text.to_owned())),
         }
     }
 
-    /// From an organisation's name.
+    /// Parses an organisation's name.
     ///
     /// # Errors
-    /// Where it cannot be one.
-    pub fn organisation(text: &str) -> Result<Self, SiteError> {
-        named(text).map(Self::Organisation)
+    /// If the text has characters that names cannot have.
+    pub fn organisation(text: &str) -> Result<Self, EndpointError> {
+        checked_name(text).map(Self::Organisation)
     }
 
-    /// From an enterprise's slug.
+    /// Parses an enterprise's slug.
     ///
     /// # Errors
-    /// Where it cannot be one.
-    pub fn enterprise(text: &str) -> Result<Self, SiteError> {
-        named(text).map(Self::Enterprise)
+    /// If the text has characters that slugs cannot have.
+    pub fn enterprise(text: &str) -> Result<Self, EndpointError> {
+        checked_name(text).map(Self::Enterprise)
     }
 
-    /// `/repos/OWNER/REPOSITORY`, `/orgs/NAME` or `/enterprises/NAME`.
+    /// Returns the API path: `/repos/OWNER/REPOSITORY`, `/orgs/NAME` or `/enterprises/NAME`.
     #[must_use]
     pub fn root(&self) -> String {
         match self {
@@ -157,14 +157,14 @@ impl Scope {
         }
     }
 
-    /// A path beneath `…/actions`.
-    pub(super) fn path(&self, rest: &str) -> String {
+    /// Returns an API path beneath `…/actions`.
+    pub(super) fn actions_path(&self, rest: &str) -> String {
         format!("{}/actions/{rest}", self.root())
     }
 
-    /// As a sentence has it.
+    /// Returns the scope as a phrase for messages, as in "the organisation octo".
     #[must_use]
-    pub fn described(&self) -> String {
+    pub fn description(&self) -> String {
         match self {
             Self::Repository { owner, name } => format!("the repository {owner}/{name}"),
             Self::Organisation(name) => format!("the organisation {name}"),
@@ -173,15 +173,15 @@ impl Scope {
     }
 }
 
-fn named(text: &str) -> Result<String, SiteError> {
+fn checked_name(text: &str) -> Result<String, EndpointError> {
     if is_name(text) {
         Ok(text.to_owned())
     } else {
-        Err(SiteError::Name(text.to_owned()))
+        Err(EndpointError::Name(text.to_owned()))
     }
 }
 
-/// What GitHub allows in names, none of which means anything else in a path.
+/// Returns whether a text has only characters that GitHub allows in names. They are all literal in a path.
 fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && text.chars().all(allowed) && text != "." && text != ".."
@@ -192,8 +192,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_github_has_its_api() {
-        for (site, api) in [
+    fn api_address_of_each_kind_of_server() {
+        for (address, api) in [
             ("https://github.com", "https://api.github.com"),
             ("https://api.github.com/", "https://api.github.com"),
             ("https://octo.ghe.com", "https://api.octo.ghe.com"),
@@ -204,13 +204,13 @@ mod tests {
             ),
             ("http://127.0.0.1:1", "http://127.0.0.1:1/api/v3"),
         ] {
-            assert_eq!(site.parse::<Site>().unwrap().api(), api);
+            assert_eq!(address.parse::<Endpoint>().unwrap().api(), api);
         }
-        assert_eq!(Site::default().api(), "https://api.github.com");
+        assert_eq!(Endpoint::default().api(), "https://api.github.com");
     }
 
     #[test]
-    fn what_is_no_github_is_refused() {
+    fn invalid_addresses_are_rejected() {
         for bad in [
             "github.com",
             "http://github.example",
@@ -219,12 +219,12 @@ mod tests {
             "https://github.example/?a",
             "ftp://github.com",
         ] {
-            assert!(bad.parse::<Site>().is_err(), "{bad}");
+            assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn names_cannot_leave_their_place_in_the_path() {
+    fn names_cannot_change_the_path() {
         for bad in [
             "", "cat", "a/b/c", "../x", "a/..", "a/b?c", "a/b c", "a%2f/b",
         ] {
@@ -232,6 +232,9 @@ mod tests {
         }
         assert!(Scope::organisation("a/b").is_err());
         let scope = Scope::repository("octo/cat.rs").unwrap();
-        assert_eq!(scope.path("runners"), "/repos/octo/cat.rs/actions/runners");
+        assert_eq!(
+            scope.actions_path("runners"),
+            "/repos/octo/cat.rs/actions/runners"
+        );
     }
 }

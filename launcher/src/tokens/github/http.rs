@@ -1,4 +1,4 @@
-//! One request to GitHub, with the patience that its limits and the network need.
+//! Sends one request to GitHub, with timeouts, retries and rate limits.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,35 +7,33 @@ use reqwest::{Client, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::endpoint::{Scope, Site};
-use super::error::{Cause, GithubError, Refusal};
+use super::endpoint::{Endpoint, Scope};
+use super::error::{GithubError, GithubErrorKind, Rejection};
 use super::rate_limit::{Attempt, Next};
 use crate::secret::Secret;
 
-/// GitHub's version of its API that all this is written for.
+/// The version of GitHub's API that these requests are written for.
 const API_VERSION: &str = "2022-11-28";
-/// No answer of GitHub's that is read here comes near it.
+/// The greatest size of a response's body, in bytes. The expected responses are far smaller.
 const BODY_LIMIT: usize = 4 << 20;
-/// How much of GitHub's words is told.
-const SAID_LIMIT: usize = 300;
+/// The greatest length of GitHub's message in an error, in characters.
+const MESSAGE_LIMIT: usize = 300;
+const MAX_REDIRECTS: usize = 5;
 
-/// So many redirects are followed.
-const REDIRECTS: usize = 5;
-
-/// How long to wait.
+/// Time limits of requests to GitHub.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For the answer to one request.
-    pub answer: Duration,
-    /// For a rate limit to pass, in all.
-    pub limit: Duration,
+pub struct Timeouts {
+    /// The time limit of one request. By default 30 seconds.
+    pub request: Duration,
+    /// The total time that an operation waits for rate limits to pass. By default 5 minutes.
+    pub rate_limit: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            answer: Duration::from_secs(30),
-            limit: Duration::from_secs(300),
+            request: Duration::from_secs(30),
+            rate_limit: Duration::from_secs(300),
         }
     }
 }
@@ -43,13 +41,13 @@ impl Default for Patience {
 pub(super) struct Http {
     client: Client,
     api: String,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 #[derive(Clone)]
 pub(super) struct Request {
-    /// As an error has it.
-    pub(super) what: String,
+    /// The name of the operation in errors.
+    pub(super) operation: String,
     pub(super) method: Method,
     /// Path and query.
     pub(super) path: String,
@@ -57,12 +55,12 @@ pub(super) struct Request {
     pub(super) token: Token,
 }
 
-/// Who asks.
+/// The token of a request.
 #[derive(Clone)]
 pub(super) enum Token {
-    /// An App as such.
+    /// An App's own JSON web token.
     App(Secret),
-    /// An installation or a person.
+    /// An installation's token or a personal access token.
     Access(Secret),
 }
 
@@ -74,67 +72,67 @@ impl Token {
     }
 }
 
-/// A success.
-pub(super) struct Answer {
+/// A successful response.
+pub(super) struct Response {
     body: Vec<u8>,
-    /// GitHub's clock.
+    /// The time on GitHub's clock, from the header `Date`.
     pub(super) date: Option<SystemTime>,
 }
 
-impl Answer {
-    pub(super) fn json<T: DeserializeOwned>(&self, what: String) -> Result<T, GithubError> {
+impl Response {
+    pub(super) fn json<T: DeserializeOwned>(&self, operation: String) -> Result<T, GithubError> {
         serde_json::from_slice(&self.body)
-            .map_err(|error| GithubError::malformed(what, &error.to_string()))
+            .map_err(|error| GithubError::malformed(operation, &error.to_string()))
     }
 }
 
-/// An attempt that failed, and as what it is told in the end.
+/// A failed attempt, and the error to return if there is no further attempt.
 type Failed = (Attempt, GithubError);
 
 impl Http {
-    pub(super) fn new(site: &Site, patience: Patience) -> Result<Self, GithubError> {
-        // Fails where there is one already, which is as good.
+    pub(super) fn new(endpoint: &Endpoint, timeouts: Timeouts) -> Result<Self, GithubError> {
+        // Fails if the program has installed a provider already; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut building = Client::builder();
-        // Only this machine is asked without TLS. A proxy would have the token in clear.
-        if site.api().starts_with("http:") {
-            building = building.no_proxy();
+        let mut builder = Client::builder();
+        // Plain HTTP is allowed to this machine only. A proxy would see the token in clear text.
+        if endpoint.api().starts_with("http:") {
+            builder = builder.no_proxy();
         }
-        let client = building
-            .redirect(Policy::custom(redirected))
+        let client = builder
+            .redirect(Policy::custom(follow_redirect))
             .user_agent(concat!("ci-cd-agents-launcher/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(patience.answer.min(Duration::from_secs(10)))
-            .timeout(patience.answer)
+            .connect_timeout(timeouts.request.min(Duration::from_secs(10)))
+            .timeout(timeouts.request)
             .build()
             .map_err(|error| {
-                let cure = "The system's certificates are read from where OpenSSL keeps them, or from SSL_CERT_FILE";
-                GithubError::new(Cause::Local, "preparing to talk to GitHub", chain(&error), cure)
+                let remedy = "Install the system's CA certificates (ca-certificates), or name a bundle in SSL_CERT_FILE";
+                GithubError::new(GithubErrorKind::Local, "preparing the connection to GitHub", with_sources(&error), remedy)
             })?;
         Ok(Self {
             client,
-            api: site.api().to_owned(),
-            patience,
+            api: endpoint.api().to_owned(),
+            timeouts,
         })
     }
 
-    /// Sends a request until it is answered for good.
+    /// Sends a request, repeatedly if the failure may pass.
     pub(super) async fn send(
         &self,
         request: &Request,
         scope: &Scope,
-    ) -> Result<Answer, GithubError> {
-        let mut left = self.patience.limit;
+    ) -> Result<Response, GithubError> {
+        let mut left = self.timeouts.rate_limit;
         let mut number = 0;
         loop {
             let (attempt, error) = match self.attempt(request, scope).await {
-                Ok(answer) => return Ok(answer),
+                Ok(response) => return Ok(response),
                 Err(failed) => *failed,
             };
             let pause = match attempt.next(number, SystemTime::now()) {
                 Next::Limited(pause) if pause > left => {
                     return Err(GithubError::limited(
-                        &request.what,
-                        &attempt.said,
+                        &request.operation,
+                        &attempt.message,
                         pause.as_secs(),
                     ));
                 }
@@ -142,62 +140,67 @@ impl Http {
                     left -= pause;
                     pause
                 }
-                Next::Again(pause) => pause.min(self.patience.answer),
+                Next::Retry(pause) => pause.min(self.timeouts.request),
                 Next::Fail => return Err(error),
             };
-            tracing::warn!(?pause, "{}: {}; asking again", error.what, error.said);
+            tracing::warn!(
+                ?pause,
+                "{}: {}; trying again",
+                error.operation,
+                error.message
+            );
             tokio::time::sleep(pause).await;
             number += 1;
         }
     }
 
-    async fn attempt(&self, request: &Request, scope: &Scope) -> Result<Answer, Box<Failed>> {
+    async fn attempt(&self, request: &Request, scope: &Scope) -> Result<Response, Box<Failed>> {
         let url = format!("{}{}", self.api, request.path);
-        let mut building = self
+        let mut builder = self
             .client
             .request(request.method.clone(), url)
             .bearer_auth(request.token.secret().expose())
             .header("accept", "application/vnd.github+json")
             .header("x-github-api-version", API_VERSION);
         if let Some(body) = &request.body {
-            building = building.json(body);
+            builder = builder.json(body);
         }
-        let lost = |error| Box::new(unanswered(request, &error));
-        let mut response = building.send().await.map_err(lost)?;
+        let lost = |error| Box::new(no_response(request, &error));
+        let mut response = builder.send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             body.extend_from_slice(&chunk);
             if body.len() > BODY_LIMIT {
-                let error = GithubError::malformed(&request.what, "it is larger than 4 MiB");
-                return Err(Box::new((refused_attempt(), error)));
+                let error = GithubError::malformed(&request.operation, "it is larger than 4 MiB");
+                return Err(Box::new((final_attempt(), error)));
             }
         }
         let now = SystemTime::now();
-        let attempt = Attempt::read(status.as_u16(), &headers, words(status, &body), now);
+        let attempt = Attempt::read(status.as_u16(), &headers, message(status, &body), now);
         if status.is_success() {
-            return Ok(Answer {
+            return Ok(Response {
                 body,
                 date: attempt.date,
             });
         }
-        let refusal = Refusal {
-            what: &request.what,
+        let rejection = Rejection {
+            operation: &request.operation,
             status: status.as_u16(),
-            said: &attempt.said,
+            message: &attempt.message,
             skew: attempt.skew(now),
             by_app: matches!(request.token, Token::App(_)),
         };
-        let error = GithubError::refused(&refusal, scope);
+        let error = GithubError::rejected(&rejection, scope);
         Err(Box::new((attempt, error)))
     }
 }
 
-/// GitHub redirects to a repository's new name. A request with a token in it goes nowhere else.
-fn redirected(redirect: Redirect<'_>) -> reqwest::redirect::Action {
+/// Follows a redirect on the same server only, because the request has a token. GitHub redirects renamed repositories.
+fn follow_redirect(redirect: Redirect<'_>) -> reqwest::redirect::Action {
     let from = redirect.previous().last();
-    let stays = from.is_some_and(|from| same_origin(from, redirect.url()));
-    if stays && redirect.previous().len() <= REDIRECTS {
+    let same_server = from.is_some_and(|from| same_origin(from, redirect.url()));
+    if same_server && redirect.previous().len() <= MAX_REDIRECTS {
         redirect.follow()
     } else {
         redirect.stop()
@@ -208,20 +211,20 @@ fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-/// One that is not tried again.
-fn refused_attempt() -> Attempt {
+/// Returns an attempt that is not repeated.
+fn final_attempt() -> Attempt {
     Attempt {
         status: Some(200),
         ..Attempt::default()
     }
 }
 
-/// GitHub's own words, its errors included.
-fn words(status: StatusCode, body: &[u8]) -> String {
+/// Returns GitHub's message, with the details in `errors`.
+fn message(status: StatusCode, body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let mut said = match value["message"].as_str() {
-        Some(message) => message.to_owned(),
-        None => status.canonical_reason().unwrap_or("no reason").to_owned(),
+    let mut message = match value["message"].as_str() {
+        Some(text) => text.to_owned(),
+        None => status.canonical_reason().unwrap_or("no message").to_owned(),
     };
     for error in value["errors"].as_array().into_iter().flatten() {
         let detail = error["message"]
@@ -229,47 +232,51 @@ fn words(status: StatusCode, body: &[u8]) -> String {
             .or(error.as_str())
             .map(str::to_owned);
         let detail = detail.unwrap_or_else(|| error.to_string());
-        said = format!("{said}: {detail}");
+        message = format!("{message}: {detail}");
     }
-    said.chars()
+    message
+        .chars()
         .filter(|c| !c.is_control())
-        .take(SAID_LIMIT)
+        .take(MESSAGE_LIMIT)
         .collect()
 }
 
-/// No answer, or half of one.
-fn unanswered(request: &Request, error: &reqwest::Error) -> Failed {
-    let said = chain(error);
-    let certificate = said.contains("certificate");
-    let cure = if certificate {
-        "A server or proxy with a certificate authority of its own: name its bundle in SSL_CERT_FILE"
+/// Describes a request without a complete response.
+fn no_response(request: &Request, error: &reqwest::Error) -> Failed {
+    let message = with_sources(error);
+    let certificate = message.contains("certificate");
+    let remedy = if certificate {
+        "If the server or a proxy has its own certificate authority, name a bundle with it in SSL_CERT_FILE"
     } else if error.is_timeout() {
-        "Is it reachable from here, through HTTPS_PROXY where there is a proxy? The same --id makes no second job"
+        "Check that GitHub is reachable from here, through HTTPS_PROXY if there is a proxy; the same --id makes no second job"
     } else {
-        "Does --github-url name it, and does a firewall, proxy (HTTPS_PROXY) or network policy let this machine there? The same --id makes no second job"
+        "Check --github-url, and that no firewall, proxy (HTTPS_PROXY) or network policy blocks the connection; the same --id makes no second job"
     };
-    let cause = if certificate {
-        Cause::Local
+    let kind = if certificate {
+        GithubErrorKind::Local
     } else {
-        Cause::Unavailable
+        GithubErrorKind::Unavailable
     };
     let attempt = if certificate {
-        refused_attempt()
+        final_attempt()
     } else {
         Attempt::default()
     };
-    (attempt, GithubError::new(cause, &request.what, said, cure))
+    (
+        attempt,
+        GithubError::new(kind, &request.operation, message, remedy),
+    )
 }
 
-/// An error with all that is beneath it, without the address, which is in the first alone.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut beneath = error.source();
-    while let Some(error) = beneath {
-        said = format!("{said}: {error}");
-        beneath = error.source();
+/// Returns an error's message followed by those of its sources.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        message = format!("{message}: {error}");
+        source = error.source();
     }
-    said
+    message
 }
 
 #[cfg(test)]
@@ -277,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_stays_with_its_host_port_and_scheme() {
+    fn same_origin_compares_scheme_host_and_port() {
         let url = |text: &str| Url::parse(text).unwrap();
         let api = url("https://github.example:8443/api/v3/a");
         assert!(same_origin(&api, &url("https://github.example:8443/b")));

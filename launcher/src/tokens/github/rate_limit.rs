@@ -1,50 +1,51 @@
-//! When to ask again: GitHub's two rate limits, and trouble that passes.
+//! Decides when to repeat a failed request: GitHub's two rate limits, and transient failures.
 //!
-//! The rules are those of <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+//! Source: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>. A crate for back-off (`backon`) would
+//! cover only the transient failures: `Retry-After`, `x-ratelimit-reset` and secondary limits are GitHub's own.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How long to wait after a secondary limit that does not say.
-const MINUTE: Duration = Duration::from_secs(60);
-/// How often what may pass is tried.
-const ATTEMPTS: u32 = 4;
-/// The first pause after trouble; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The first pause after a secondary limit without `Retry-After`. Each further pause is twice as long.
+const SECONDARY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
+/// The number of attempts if the failures are transient.
+const MAX_ATTEMPTS: u32 = 4;
+/// The pause after the first transient failure. Each further pause is twice as long.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 
-/// What is known of a failed attempt.
+/// A failed attempt.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
-    /// None: there was no answer.
+    /// The HTTP status. `None` if there was no response.
     pub(super) status: Option<u16>,
-    /// From the header, in whichever form.
+    /// From the header `Retry-After`, which has seconds or a date.
     pub(super) retry_after: Option<Duration>,
-    /// Requests left under the primary limit.
+    /// The number of requests that the primary limit still allows.
     pub(super) remaining: Option<u64>,
-    /// When the primary limit starts anew.
+    /// The time on GitHub's clock at which the primary limit is reset.
     pub(super) reset: Option<SystemTime>,
-    /// GitHub's clock.
+    /// The time on GitHub's clock, from the header `Date`.
     pub(super) date: Option<SystemTime>,
-    /// GitHub's words.
-    pub(super) said: String,
+    /// GitHub's message.
+    pub(super) message: String,
 }
 
-/// What to do.
+/// The decision after a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// It will not get better.
+    /// Return the error: another attempt would fail too.
     Fail,
-    /// Ask again after so long.
-    Again(Duration),
-    /// The same, and GitHub said that we asked too often.
+    /// Repeat the request after this pause.
+    Retry(Duration),
+    /// A rate limit: repeat the request after this pause.
     Limited(Duration),
 }
 
 impl Attempt {
-    /// What headers and words tell.
-    pub(super) fn read(status: u16, headers: &HeaderMap, said: String, now: SystemTime) -> Self {
+    /// Reads the headers of a response.
+    pub(super) fn read(status: u16, headers: &HeaderMap, message: String, now: SystemTime) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let date = text("date").and_then(http_date);
         let after = headers
@@ -52,58 +53,60 @@ impl Attempt {
             .and_then(|value| value.to_str().ok());
         Self {
             status: Some(status),
-            retry_after: after.and_then(|after| wait(after, date.unwrap_or(now))),
+            retry_after: after.and_then(|after| parse_retry_after(after, date.unwrap_or(now))),
             remaining: text("x-ratelimit-remaining").and_then(|text| text.parse().ok()),
             reset: text("x-ratelimit-reset")
                 .and_then(|text| text.parse().ok())
                 .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
             date,
-            said,
+            message,
         }
     }
 
-    /// By how many seconds GitHub's clock is ahead of this one.
+    /// Returns how far GitHub's clock is ahead of this machine's, in seconds.
     pub(super) fn skew(&self, now: SystemTime) -> Option<i64> {
         let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|d| d.as_secs());
         let (theirs, ours) = (seconds(self.date?)?, seconds(now)?);
         Some(i64::try_from(theirs).ok()? - i64::try_from(ours).ok()?)
     }
 
-    /// Decides, for the attempt of this number, the first being 0.
+    /// Decides what to do after attempt `number`. The first attempt is 0.
     pub(super) fn next(&self, number: u32, now: SystemTime) -> Next {
         let doubled = |first: Duration| first.saturating_mul(1 << number.min(16));
         match self.status {
-            Some(403 | 429) => match self.limit(now) {
-                Some(first) => Next::Limited(first.unwrap_or_else(|| doubled(MINUTE))),
+            Some(403 | 429) => match self.rate_limit(now) {
+                Some(pause) => {
+                    Next::Limited(pause.unwrap_or_else(|| doubled(SECONDARY_LIMIT_PAUSE)))
+                }
                 None => Next::Fail,
             },
-            None | Some(500..) if number + 1 < ATTEMPTS => {
-                Next::Again(self.retry_after.unwrap_or_else(|| doubled(PAUSE)))
+            None | Some(500..) if number + 1 < MAX_ATTEMPTS => {
+                Next::Retry(self.retry_after.unwrap_or_else(|| doubled(INITIAL_BACKOFF)))
             }
             _ => Next::Fail,
         }
     }
 
-    /// Whether a limit is meant, and how long to wait if that is said.
-    fn limit(&self, now: SystemTime) -> Option<Option<Duration>> {
+    /// Returns `Some` if the response reports a rate limit, with the pause if it states one.
+    fn rate_limit(&self, now: SystemTime) -> Option<Option<Duration>> {
         if let Some(after) = self.retry_after {
             return Some(Some(after));
         }
         if let (Some(0), Some(reset)) = (self.remaining, self.reset) {
-            // GitHub's time, by GitHub's clock.
+            // Compare the reset time with GitHub's own clock, because both are GitHub's.
             let left = reset
                 .duration_since(self.date.unwrap_or(now))
                 .unwrap_or_default();
             return Some(Some(left + Duration::from_secs(1)));
         }
-        let lower = self.said.to_ascii_lowercase();
-        let meant = lower.contains("rate limit") || lower.contains("abuse detection");
-        (meant || self.status == Some(429)).then_some(None)
+        let lower = self.message.to_ascii_lowercase();
+        let limited = lower.contains("rate limit") || lower.contains("abuse detection");
+        (limited || self.status == Some(429)).then_some(None)
     }
 }
 
-/// `Retry-After`: seconds, or a date.
-fn wait(text: &str, now: SystemTime) -> Option<Duration> {
+/// Parses `Retry-After`: seconds, or a date.
+fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match text.trim().parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => Some(http_date(text)?.duration_since(now).unwrap_or_default()),
@@ -125,11 +128,11 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(NOW)
     }
 
-    fn attempt(status: u16, headers: &[(&'static str, &str)], said: &str) -> Attempt {
+    fn attempt(status: u16, headers: &[(&'static str, &str)], message: &str) -> Attempt {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Attempt::read(status, &headers.collect(), said.to_owned(), now())
+        Attempt::read(status, &headers.collect(), message.to_owned(), now())
     }
 
     fn seconds(n: u64) -> Duration {
@@ -137,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn limits_say_how_long() {
+    fn rate_limits_state_the_pause() {
         let reset = (NOW + 600).to_string();
-        for (status, headers, said, next) in [
+        for (status, headers, message, next) in [
             (
                 429,
                 vec![("retry-after", "7")],
@@ -190,13 +193,13 @@ mod tests {
                 Next::Limited(seconds(9)),
             ),
         ] {
-            let attempt = attempt(status, &headers, said);
+            let attempt = attempt(status, &headers, message);
             assert_eq!(attempt.next(0, now()), next, "{attempt:?}");
         }
     }
 
     #[test]
-    fn a_reset_is_told_by_githubs_clock() {
+    fn reset_is_compared_with_githubs_clock() {
         let reset = (NOW + 600).to_string();
         let headers = [
             ("x-ratelimit-remaining", "0"),
@@ -209,15 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_tried_again_and_then_told() {
-        let trouble = Attempt {
+    fn transient_failures_are_retried_three_times() {
+        let transient = Attempt {
             status: Some(502),
             ..Attempt::default()
         };
-        let pauses: Vec<Next> = (0..4).map(|number| trouble.next(number, now())).collect();
-        let again = |ms| Next::Again(Duration::from_millis(ms));
-        assert_eq!(pauses, [again(500), again(1000), again(2000), Next::Fail]);
-        assert_eq!(Attempt::default().next(0, now()), again(500));
+        let pauses: Vec<Next> = (0..4).map(|number| transient.next(number, now())).collect();
+        let retry = |ms| Next::Retry(Duration::from_millis(ms));
+        assert_eq!(pauses, [retry(500), retry(1000), retry(2000), Next::Fail]);
+        assert_eq!(Attempt::default().next(0, now()), retry(500));
         for status in [400, 401, 404, 409, 422] {
             let refused = Attempt {
                 status: Some(status),

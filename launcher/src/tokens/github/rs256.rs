@@ -1,6 +1,7 @@
-//! The signature of an App's token: RS256 by ring, which TLS brings along, so that no second cryptographic library is linked.
+//! Signs App tokens with RS256 (RFC 7518), using ring.
 //!
-//! jsonwebtoken takes such a backend in place of its own two (RustCrypto, aws-lc-rs). It verifies nothing here.
+//! rustls links ring already. jsonwebtoken's own backends, RustCrypto and aws-lc-rs, would be a second cryptographic library.
+//! This backend signs only: the launcher verifies no tokens.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -15,7 +16,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes ring the backend of this process's tokens, unless the program has chosen one before.
+/// Makes ring the backend of jsonwebtoken in this process, unless the program has installed another one.
 pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
@@ -29,7 +30,7 @@ impl Signer<Vec<u8>> for Rs256 {
         let signed = self
             .0
             .sign(&RSA_PKCS1_SHA256, &random, message, &mut signature);
-        // ring says no more than that it failed.
+        // ring gives no reason.
         signed.map(|()| signature).map_err(|_| Error::new())
     }
 }
