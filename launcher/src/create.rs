@@ -21,7 +21,7 @@ use crate::render::labels::managed_by_launcher;
 pub use error::{ClusterError, ClusterErrorKind};
 
 /// The field manager of everything that a launch applies, except `spec.suspend` of a started Job.
-pub const FIELD_MANAGER: &str = "ci-cd-agents-launcher";
+const FIELD_MANAGER: &str = "ci-cd-agents-launcher";
 /// The field manager of `spec.suspend` once a Job is started.
 const START_FIELD_MANAGER: &str = "ci-cd-agents-launcher-start";
 /// The time limit of one request.
@@ -39,7 +39,7 @@ pub struct Cluster {
 
 /// The state of a Job after [`Cluster::apply_suspended`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AppliedJob {
+pub(crate) enum AppliedJob {
     /// The Job is suspended. This request created it, or an earlier launch of the same id that stopped halfway.
     Suspended {
         /// The Job's uid, for the Secret's owner reference.
@@ -51,7 +51,7 @@ pub enum AppliedJob {
 
 /// The state of a Secret after [`Cluster::apply_secret`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppliedSecret {
+pub(crate) enum AppliedSecret {
     /// The cluster has the Secret with this value.
     Stored,
     /// The cluster has an immutable Secret of this name with a different value.
@@ -115,7 +115,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the Job or is unreachable, or if the id's Job was created from a different template.
-    pub async fn apply_suspended(&self, job: &Value) -> Result<AppliedJob, ClusterError> {
+    pub(crate) async fn apply_suspended(&self, job: &Value) -> Result<AppliedJob, ClusterError> {
         let mut suspended = job.clone();
         suspended["spec"]["suspend"] = true.into();
         match self
@@ -134,7 +134,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::apply_suspended`].
-    pub async fn apply_job(&self, job: &Value) -> Result<(), ClusterError> {
+    pub(crate) async fn apply_job(&self, job: &Value) -> Result<(), ClusterError> {
         self.apply::<Job>(FIELD_MANAGER, false, "applying the Job", job)
             .await
             .map(|_| ())
@@ -144,7 +144,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the Secret or is unreachable.
-    pub async fn apply_secret(
+    pub(crate) async fn apply_secret(
         &self,
         secret: &Value,
         owner: &str,
@@ -170,7 +170,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the request or is unreachable, or if the Job was deleted.
-    pub async fn start(&self, name: &str, uid: &str) -> Result<(), ClusterError> {
+    pub(crate) async fn start(&self, name: &str, uid: &str) -> Result<(), ClusterError> {
         let start = json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -186,7 +186,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the request or is unreachable.
-    pub async fn has_secret(&self, name: &str, owner: &str) -> Result<bool, ClusterError> {
+    pub(crate) async fn has_secret(&self, name: &str, owner: &str) -> Result<bool, ClusterError> {
         let api: Api<Secret> = self.api();
         let operation = format!("looking for the Secret \"{name}\"");
         let found = self
@@ -205,7 +205,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the request or is unreachable.
-    pub async fn remove_secret(&self, name: &str) -> Result<(), ClusterError> {
+    pub(crate) async fn remove_secret(&self, name: &str) -> Result<(), ClusterError> {
         let api: Api<Secret> = self.api();
         let operation = format!("removing the Secret \"{name}\"");
         let parameters = DeleteParams::default();
@@ -221,7 +221,11 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the request or is unreachable.
-    pub async fn remove_job(&self, name: &str, uid: Option<&str>) -> Result<(), ClusterError> {
+    pub(crate) async fn remove_job(
+        &self,
+        name: &str,
+        uid: Option<&str>,
+    ) -> Result<(), ClusterError> {
         let api: Api<Job> = self.api();
         let operation = format!("removing the Job \"{name}\"");
         let mut parameters = DeleteParams::background();
@@ -240,7 +244,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the request or is unreachable.
-    pub async fn jobs(&self) -> Result<Vec<Job>, ClusterError> {
+    pub(crate) async fn jobs(&self) -> Result<Vec<Job>, ClusterError> {
         let api: Api<Job> = self.api();
         let parameters = ListParams::default().labels(&managed_by_launcher());
         let list = self
@@ -253,7 +257,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the API server rejects the request or is unreachable.
-    pub async fn secrets(
+    pub(crate) async fn secrets(
         &self,
     ) -> Result<Vec<kube::core::PartialObjectMeta<Secret>>, ClusterError> {
         let api: Api<Secret> = self.api();

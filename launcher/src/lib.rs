@@ -1,7 +1,8 @@
 //! Starts CI jobs as Kubernetes Jobs and follows them to their ends.
 //!
-//! Everything that needs the APIs of GitHub and Kubernetes is here, so that PID 1 of a job's pod needs no network stack and
-//! no long-lived credential. The program `launcher` is a command line over this library. `docs/launcher.md` describes it.
+//! Everything that needs the APIs of GitHub and Kubernetes is here. So PID 1 of a job's pod needs no network stack, and no
+//! long-lived credential enters the pod. The program `launcher` is a command line over this library. `docs/launcher.md`
+//! describes it.
 //!
 //! | module | purpose |
 //! |---|---|
@@ -55,6 +56,8 @@
 //! # Ok(())
 //! # }
 //! ```
+
+#![forbid(unsafe_code)]
 
 pub mod create;
 pub mod exit;

@@ -6,12 +6,11 @@
 //! | [`template`] | the manifests that the launcher embeds, or the user's own |
 //! | [`images`] | image names and their registry |
 //! | [`patch`] | strategic merge patches |
-//! | [`labels`] | the labels of a launch's objects |
 //! | [`yaml`] | reading and writing YAML streams |
 
 mod error;
 pub mod images;
-pub mod labels;
+pub(crate) mod labels;
 mod namespace;
 pub mod overlay;
 pub mod patch;

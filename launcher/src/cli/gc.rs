@@ -42,11 +42,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), CliError> {
     let mut failed = None;
     for leftover in &found {
         println!("{leftover}");
-        if arguments.delete {
-            if let Err(error) = gc::remove(&cluster, github, leftover).await {
-                eprintln!("launcher: {}", single_line(&error.to_string()));
-                failed = Some(CliError::from(error));
-            }
+        if arguments.delete
+            && let Err(error) = gc::remove(&cluster, github, leftover).await
+        {
+            eprintln!("launcher: {}", single_line(&error.to_string()));
+            failed = Some(CliError::from(error));
         }
     }
     if !arguments.delete && !found.is_empty() {

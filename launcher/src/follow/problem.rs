@@ -53,8 +53,7 @@ impl std::fmt::Display for Problem {
 }
 
 /// Returns the problem that an event reports, or `None` if the event is harmless.
-#[must_use]
-pub fn of_event(event: &Event) -> Option<Problem> {
+pub(super) fn of_event(event: &Event) -> Option<Problem> {
     let reason = event.reason.as_deref().unwrap_or_default();
     let message = event.message.as_deref().unwrap_or_default();
     problem(reason, message)

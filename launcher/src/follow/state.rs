@@ -136,16 +136,14 @@ impl PodState {
     }
 
     /// Returns whether the pod has ended or was deleted, so that its state no longer changes.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         self.deleted || matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 }
 
 impl Container {
     /// Returns whether the container has started, so that it has a log.
-    #[must_use]
-    pub fn has_started(&self) -> bool {
+    pub(crate) fn has_started(&self) -> bool {
         self.running || self.terminated.is_some()
     }
 }

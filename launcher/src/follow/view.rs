@@ -38,8 +38,7 @@ impl View {
     }
 
     /// Returns the outcome once the Job has ended, even if the pod's end was not seen.
-    #[must_use]
-    pub fn outcome_without_pod(&self) -> Option<Outcome> {
+    pub(crate) fn outcome_without_pod(&self) -> Option<Outcome> {
         outcome::so_far(self.job.as_ref()?, self.pod.as_ref())
     }
 

@@ -18,8 +18,7 @@ pub struct Images {
 
 impl Images {
     /// Returns the reference for an image of the template, or `None` if it is a placeholder without a registry.
-    #[must_use]
-    pub fn resolve(&self, image: &str) -> Option<String> {
+    fn resolve(&self, image: &str) -> Option<String> {
         let (name, _) = split(image);
         if let Some((_, reference)) = self.replacements.iter().find(|(from, _)| from == name) {
             return Some(reference.clone());

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 /// The value of `app.kubernetes.io/managed-by` on every object that a launch creates.
-pub const MANAGED_BY: &str = "ci-cd-agents-launcher";
+pub(super) const MANAGED_BY: &str = "ci-cd-agents-launcher";
 /// The label with the launch's id.
-pub const ID_LABEL: &str = "ci-cd-agents/id";
+pub(super) const ID_LABEL: &str = "ci-cd-agents/id";
 /// Kueue's label for the queue of a Job. Kueue itself starts a Job that has it.
-pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
+pub(crate) const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 pub(super) const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Kubernetes' label that tells one instance of an application from the others: a launch's name.
 pub(super) const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";

@@ -76,8 +76,7 @@ pub struct ListedRunner {
 
 impl ListedRunner {
     /// Returns whether the runner is offline and has no job, so that removing it loses nothing.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.status == "offline" && !self.busy
     }
 }

@@ -305,11 +305,11 @@ fn ctrl_c_cancels_a_launch_that_does_not_wait() {
     let (send_child, child_started) = std::sync::mpsc::channel::<Child>();
     let (send_back, signalled) = std::sync::mpsc::channel();
     fixture.apis.kube_server.set_faults(move |request| {
-        if request.line().contains("secrets") {
-            if let Ok(child) = child_started.recv() {
-                send_signal(&child, Signal::SIGINT);
-                send_back.send(child).unwrap();
-            }
+        if request.line().contains("secrets")
+            && let Ok(child) = child_started.recv()
+        {
+            send_signal(&child, Signal::SIGINT);
+            send_back.send(child).unwrap();
         }
         None
     });

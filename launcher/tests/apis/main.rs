@@ -15,5 +15,6 @@ mod fixture;
 mod follow;
 mod gc;
 mod github;
+mod github_failures;
 mod launches;
 mod rights;

@@ -3,9 +3,11 @@
 #![allow(dead_code)] // Each program uses its own part.
 
 pub mod github;
+mod jwt;
 pub mod kube;
 mod kube_api;
 pub mod kube_store;
+mod rejection;
 pub mod server;
 
 use std::sync::Arc;

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
+use super::jwt::claims;
 use super::server::{Reply, Request};
 
 /// The one valid access token.
@@ -124,19 +121,6 @@ impl Github {
 
 type Response = Result<Reply, Reply>;
 
-/// Returns the claims of a JSON web token, if the App signed it with RS256 (RFC 7515, RFC 7518).
-fn claims(token: &str, public_pem: &[u8]) -> Option<Value> {
-    let (message, signature) = token.rsplit_once('.')?;
-    let (header, claims) = message.split_once('.')?;
-    let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
-    let key = DecodingKey::from_rsa_pem(public_pem).unwrap();
-    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.try_get_as_bytes().unwrap());
-    key.verify(message.as_bytes(), &decoded(signature)?).ok()?;
-    let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
-    let claims: Value = serde_json::from_slice(&decoded(claims)?).ok()?;
-    (header["alg"] == "RS256" && claims["iss"] == APP).then_some(claims)
-}
-
 fn reject(status: u16, message: &str) -> Reply {
     Reply::json(
         status,
@@ -215,7 +199,7 @@ impl State {
             .key
             .as_ref()
             .ok_or_else(|| reject(401, "A JSON web token could not be decoded"))?;
-        let claims = claims(bearer, key)
+        let claims = claims(bearer, key, APP)
             .ok_or_else(|| reject(401, "A JSON web token could not be decoded"))?;
         let (iat, exp) = (
             claims["iat"].as_i64().unwrap(),

@@ -4,34 +4,32 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::kube::{Kube, NAMESPACE};
-use super::kube_store::{Rejection, rejection};
+use super::rejection::{Rejection, rejection};
 use super::server::{Content, Reply, Request};
 
-impl Kube {
-    pub fn respond(&self, request: &Request) -> Reply {
-        self.handle(request)
-            .unwrap_or_else(|rejection| Reply::json(rejection.code, &rejection.status()))
-    }
+/// The parts of a request's path, and its verb.
+struct Route<'a> {
+    group: &'static str,
+    namespace: &'a str,
+    resource: &'a str,
+    name: Option<&'a str>,
+    subresource: Option<&'a str>,
+    verb: &'static str,
+}
 
-    fn handle(&self, request: &Request) -> Result<Reply, Rejection> {
+impl<'a> Route<'a> {
+    fn of(request: &'a Request) -> Result<Self, Rejection> {
+        let path = request.path.as_str();
         let not_found = || {
-            rejection(
-                404,
-                "NotFound",
-                format!(
-                    "the server could not find the requested resource {}",
-                    request.path
-                ),
-            )
+            let message = format!("the server could not find the requested resource {path}");
+            rejection(404, "NotFound", message)
         };
-        let (group, rest) = match (
-            request.path.strip_prefix("/api/v1/namespaces/"),
-            request.path.strip_prefix("/apis/batch/v1/namespaces/"),
-        ) {
-            (Some(rest), _) => ("", rest),
-            (_, Some(rest)) => ("batch", rest),
-            _ => return Err(not_found()),
-        };
+        let core = path.strip_prefix("/api/v1/namespaces/");
+        let batch = path.strip_prefix("/apis/batch/v1/namespaces/");
+        let core = core.map(|rest| ("", rest));
+        let (group, rest) = core
+            .or(batch.map(|rest| ("batch", rest)))
+            .ok_or_else(not_found)?;
         let parts: Vec<&str> = rest.split('/').collect();
         let [namespace, resource, rest @ ..] = parts.as_slice() else {
             return Err(not_found());
@@ -44,9 +42,6 @@ impl Kube {
             return Err(not_found());
         }
         let name = rest.first().copied();
-        let full = rest
-            .get(1)
-            .map_or_else(|| (*resource).to_owned(), |sub| format!("{resource}/{sub}"));
         let watch = request
             .query
             .get("watch")
@@ -58,44 +53,85 @@ impl Kube {
             ("PATCH", Some(_), _) => "patch",
             ("DELETE", Some(_), _) => "delete",
             _ => {
-                return Err(rejection(
-                    405,
-                    "MethodNotAllowed",
-                    "no such method".to_owned(),
-                ));
+                let message = "no such method".to_owned();
+                return Err(rejection(405, "MethodNotAllowed", message));
             }
         };
-        self.authorize(group, &full, verb)?;
-        if *namespace != NAMESPACE {
-            return Err(rejection(
-                404,
-                "NotFound",
-                format!("namespaces \"{namespace}\" not found"),
-            ));
+        Ok(Self {
+            group,
+            namespace,
+            resource,
+            name,
+            subresource: rest.get(1).copied(),
+            verb,
+        })
+    }
+
+    fn full_resource(&self) -> String {
+        match self.subresource {
+            Some(subresource) => format!("{}/{subresource}", self.resource),
+            None => self.resource.to_owned(),
         }
-        let name = name.unwrap_or_default();
-        match (verb, full.as_str()) {
-            ("get", "pods/log") => self.read_log(request, name),
+    }
+}
+
+/// Checks a server-side apply. Returns its field manager and its object.
+fn apply_request<'a>(request: &'a Request, name: &str) -> Result<(&'a str, Value), Rejection> {
+    if request.header("content-type") != "application/apply-patch+yaml" {
+        let message = "only server-side apply is expected here".to_owned();
+        return Err(rejection(415, "UnsupportedMediaType", message));
+    }
+    let bad = |message: &str| rejection(400, "BadRequest", message.to_owned());
+    let query = |key: &str| request.query.get(key).map(String::as_str);
+    let manager =
+        query("fieldManager").ok_or_else(|| bad("fieldManager is required for apply patch"))?;
+    if query("fieldValidation") != Some("Strict") {
+        return Err(bad(
+            "without fieldValidation=Strict, unknown fields are dropped",
+        ));
+    }
+    let config = request.json();
+    let metadata = &config["metadata"];
+    if metadata["name"] != name || metadata["namespace"] != NAMESPACE || !config["kind"].is_string()
+    {
+        return Err(bad("the object differs from the one in the path"));
+    }
+    Ok((manager, config))
+}
+
+impl Kube {
+    pub fn respond(&self, request: &Request) -> Reply {
+        self.handle(request)
+            .unwrap_or_else(|rejection| Reply::json(rejection.code, &rejection.status()))
+    }
+
+    fn handle(&self, request: &Request) -> Result<Reply, Rejection> {
+        let route = Route::of(request)?;
+        self.authorize(route.group, &route.full_resource(), route.verb)?;
+        if route.namespace != NAMESPACE {
+            let message = format!("namespaces \"{}\" not found", route.namespace);
+            return Err(rejection(404, "NotFound", message));
+        }
+        let (resource, name) = (route.resource, route.name.unwrap_or_default());
+        match (route.verb, route.subresource) {
+            ("get", Some("log")) => self.read_log(request, name),
             ("get", _) => {
-                let found = self.get(resource, name);
-                let found = found.ok_or_else(|| {
-                    rejection(404, "NotFound", format!("{resource} \"{name}\" not found"))
-                })?;
-                Ok(Reply::json(
-                    200,
-                    &reduced(request, found, "PartialObjectMetadata"),
-                ))
+                let missing =
+                    || rejection(404, "NotFound", format!("{resource} \"{name}\" not found"));
+                let object = self.get(resource, name).ok_or_else(missing)?;
+                let object = reduced(request, object, "PartialObjectMetadata");
+                Ok(Reply::json(200, &object))
             }
-            ("list", _) => Ok(self.list_reply(request, group, resource)),
+            ("list", _) => Ok(self.list_reply(request, route.group, resource)),
             ("watch", _) => self.watch(request, resource),
-            ("patch", _) => self.patch(request, group, resource, name),
+            ("patch", _) => self.patch(request, route.group, resource, name),
             _ => {
                 let options = request.json();
                 let uid = options["preconditions"]["uid"].as_str();
-                let gone = self.with(|state| state.store.delete(resource, name, uid))?;
+                let deleted = self.with(|state| state.store.delete(resource, name, uid))?;
                 Ok(Reply::json(
                     200,
-                    &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "details": {"uid": gone["metadata"]["uid"]}}),
+                    &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "details": {"uid": deleted["metadata"]["uid"]}}),
                 ))
             }
         }
@@ -128,43 +164,7 @@ impl Kube {
         resource: &str,
         name: &str,
     ) -> Result<Reply, Rejection> {
-        if request.header("content-type") != "application/apply-patch+yaml" {
-            return Err(rejection(
-                415,
-                "UnsupportedMediaType",
-                "only server-side apply is expected here".to_owned(),
-            ));
-        }
-        let manager = request.query.get("fieldManager");
-        let manager = manager.ok_or_else(|| {
-            rejection(
-                400,
-                "BadRequest",
-                "fieldManager is required for apply patch".to_owned(),
-            )
-        })?;
-        if request
-            .query
-            .get("fieldValidation")
-            .is_none_or(|validation| validation != "Strict")
-        {
-            return Err(rejection(
-                400,
-                "BadRequest",
-                "without fieldValidation=Strict, unknown fields are dropped".to_owned(),
-            ));
-        }
-        let config = request.json();
-        if config["metadata"]["name"] != name
-            || config["metadata"]["namespace"] != NAMESPACE
-            || !config["kind"].is_string()
-        {
-            return Err(rejection(
-                400,
-                "BadRequest",
-                "the object differs from the one in the path".to_owned(),
-            ));
-        }
+        let (manager, config) = apply_request(request, name)?;
         // A missing object is created.
         if self.get(resource, name).is_none() {
             self.authorize(group, resource, "create")?;

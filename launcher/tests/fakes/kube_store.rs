@@ -5,35 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-/// A rejected request, as a `Status` has it.
-#[derive(Debug)]
-pub struct Rejection {
-    pub code: u16,
-    pub reason: &'static str,
-    pub message: String,
-    /// The fields that another manager owns.
-    pub conflicts: Vec<String>,
-}
-
-pub fn rejection(code: u16, reason: &'static str, message: String) -> Rejection {
-    Rejection {
-        code,
-        reason,
-        message,
-        conflicts: Vec::new(),
-    }
-}
-
-impl Rejection {
-    pub fn status(&self) -> Value {
-        let cause = |field: &String| json!({"reason": "FieldManagerConflict", "field": field});
-        let causes: Vec<Value> = self.conflicts.iter().map(cause).collect();
-        json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "code": self.code, "reason": self.reason, "message": self.message, "details": {"causes": causes},
-        })
-    }
-}
+use super::rejection::{Rejection, rejection};
 
 pub const NAMESPACE: &str = "ci-cd-agents";
 
@@ -132,24 +104,7 @@ impl Store {
                 ..rejection(409, "Conflict", message)
             });
         }
-        for (other, owned) in &mut applied {
-            if other != manager {
-                owned.retain(|path, _| {
-                    fields
-                        .get(path)
-                        .is_none_or(|wanted| at(&value, path) == Some(wanted))
-                });
-            }
-        }
-        let before = applied.remove(manager).unwrap_or_default();
-        for path in before.keys().filter(|path| !fields.contains_key(*path)) {
-            if !applied.values().any(|owned| owned.contains_key(path)) {
-                remove(&mut value, path);
-            }
-        }
-        for (path, wanted) in &fields {
-            set(&mut value, path, wanted.clone());
-        }
+        merge(&mut value, &fields, &mut applied, manager);
         let existed = existing.is_some();
         validate(resource, existing.map(|stored| &stored.value), &value)?;
         if existed && existing.is_some_and(|stored| stored.value == value) {
@@ -310,6 +265,33 @@ fn flatten(value: &Value, path: &str, fields: &mut BTreeMap<String, Value>) {
                 fields.insert(path.to_owned(), leaf.clone());
             }
         }
+    }
+}
+
+/// Writes the applied fields into the object, removes fields that the manager no longer applies, and updates ownership.
+fn merge(
+    value: &mut Value,
+    fields: &BTreeMap<String, Value>,
+    applied: &mut HashMap<String, BTreeMap<String, Value>>,
+    manager: &str,
+) {
+    for (other, owned) in applied.iter_mut() {
+        if other != manager {
+            owned.retain(|path, _| {
+                fields
+                    .get(path)
+                    .is_none_or(|wanted| at(value, path) == Some(wanted))
+            });
+        }
+    }
+    let before = applied.remove(manager).unwrap_or_default();
+    for path in before.keys().filter(|path| !fields.contains_key(*path)) {
+        if !applied.values().any(|owned| owned.contains_key(path)) {
+            remove(value, path);
+        }
+    }
+    for (path, wanted) in fields {
+        set(value, path, wanted.clone());
     }
 }
 

@@ -190,41 +190,22 @@ async fn serve(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let hold = async || {
-        shared.lock().unwrap().held += 1;
-        std::future::pending::<()>().await;
-    };
+    if matches!(fault, Some(Fault::HoldBefore)) {
+        hold(shared).await;
+    }
     let reply = match fault {
-        None => respond(&request),
-        Some(Fault::HoldBefore) => {
-            hold().await;
-            unreachable!()
-        }
-        Some(Fault::HoldAfter) => {
-            respond(&request);
-            hold().await;
-            unreachable!()
-        }
         Some(Fault::Status(status, body, headers)) => {
             let reply = Reply::json(status, &body);
             headers
                 .iter()
                 .fold(reply, |reply, (name, value)| reply.header(name, value))
         }
-        Some(Fault::Cut) => {
-            let mut reply = respond(&request);
-            let (sender, receiver) = mpsc::unbounded_channel();
-            if let Content::Whole(body) = &reply.content {
-                sender.send(Ok(body[..body.len() / 2].to_vec())).unwrap();
+        fault => {
+            let reply = respond(&request);
+            if matches!(fault, Some(Fault::HoldAfter)) {
+                hold(shared).await;
             }
-            sender.send(Err(())).unwrap();
-            reply.content = Content::Stream(receiver);
-            reply
-        }
-        Some(Fault::Garbage(text)) => {
-            let mut reply = respond(&request);
-            reply.content = Content::Whole(text.as_bytes().to_vec());
-            reply
+            damaged(reply, fault.as_ref())
         }
     };
     let mut response = hyper::Response::builder().status(reply.status);
@@ -238,6 +219,29 @@ async fn serve(
         Content::Stream(receiver) => streamed(receiver),
     };
     Ok(response.body(body).unwrap())
+}
+
+/// Never returns, so that the client gets no response.
+async fn hold(shared: &Mutex<Shared>) {
+    shared.lock().unwrap().held += 1;
+    std::future::pending::<()>().await;
+}
+
+/// Damages a reply as the fault demands.
+fn damaged(mut reply: Reply, fault: Option<&Fault>) -> Reply {
+    match fault {
+        Some(Fault::Cut) => {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            if let Content::Whole(body) = &reply.content {
+                sender.send(Ok(body[..body.len() / 2].to_vec())).unwrap();
+            }
+            sender.send(Err(())).unwrap();
+            reply.content = Content::Stream(receiver);
+        }
+        Some(Fault::Garbage(text)) => reply.content = Content::Whole(text.as_bytes().to_vec()),
+        _ => {}
+    }
+    reply
 }
 
 fn streamed(receiver: mpsc::UnboundedReceiver<Result<Vec<u8>, ()>>) -> Body {

@@ -148,8 +148,7 @@ impl Scope {
     }
 
     /// Returns the API path: `/repos/OWNER/REPOSITORY`, `/orgs/NAME` or `/enterprises/NAME`.
-    #[must_use]
-    pub fn root(&self) -> String {
+    pub(super) fn root(&self) -> String {
         match self {
             Self::Repository { owner, name } => format!("/repos/{owner}/{name}"),
             Self::Organisation(name) => format!("/orgs/{name}"),
@@ -163,8 +162,7 @@ impl Scope {
     }
 
     /// Returns the scope as a phrase for messages, as in "the organisation octo".
-    #[must_use]
-    pub fn description(&self) -> String {
+    pub(super) fn description(&self) -> String {
         match self {
             Self::Repository { owner, name } => format!("the repository {owner}/{name}"),
             Self::Organisation(name) => format!("the organisation {name}"),
