@@ -1,5 +1,6 @@
-//! The stand-ins of GitHub's and Kubernetes' APIs, for scripts/bench.sh: prints their addresses, and what was asked once
-//! its standard input ends.
+//! The fake APIs of GitHub and Kubernetes as a program, for scripts/bench.sh.
+//!
+//! It prints their addresses. Once its standard input ends, it prints the number of requests to each, and of started pods.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,8 +10,8 @@
     dead_code
 )]
 
-#[path = "../tests/standin/mod.rs"]
-mod standin;
+#[path = "../tests/fakes/apis.rs"]
+mod fakes;
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -21,15 +22,15 @@ fn main() {
         .unwrap_or_default()
         .parse()
         .unwrap_or(0);
-    let world = standin::World::start();
-    for server in [&world.github_server, &world.kube_server] {
+    let apis = fakes::FakeApis::start();
+    for server in [&apis.github_server, &apis.kube_server] {
         server.latency(Duration::from_millis(latency));
     }
-    println!("{} {}", world.github_server.url(), world.kube_server.url());
+    println!("{} {}", apis.github_server.url(), apis.kube_server.url());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
     let (github, kubernetes) = (
-        world.github_server.requests().len(),
-        world.kube_server.requests().len(),
+        apis.github_server.requests().len(),
+        apis.kube_server.requests().len(),
     );
-    println!("{github} {kubernetes} {}", world.kube.starts().len());
+    println!("{github} {kubernetes} {}", apis.kube.starts().len());
 }

@@ -1,11 +1,11 @@
-//! The command line.
+//! The command line: the subcommands, and errors with their exit codes.
 
 mod arguments;
+mod credentials;
 mod gc;
 mod launch;
 mod output;
 mod render;
-mod source;
 mod terminal;
 
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use launcher::exit;
 use launcher::launch::LaunchError;
 use launcher::render::RenderError;
 
-/// Starts CI jobs as Kubernetes Jobs: GitHub Actions and CircleCI, one pod a job.
+/// Starts CI jobs of GitHub Actions and CircleCI as Kubernetes Jobs, one pod for each job.
 #[derive(Debug, Parser)]
 #[command(name = "launcher", version)]
 struct Cli {
@@ -26,23 +26,23 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Registers a runner, creates its Job, and follows it.
+    /// Registers a runner, creates its Job and follows it.
     Launch(Box<launch::Arguments>),
-    /// Prints the objects of a launch for "kubectl apply -f -", and touches nothing.
+    /// Prints the objects of a launch for "kubectl apply -f -"; sends no request.
     Render(Box<render::Arguments>),
-    /// Finds what a crash left behind; with --delete, removes it.
+    /// Finds what a crashed launcher left behind; with --delete, removes it.
     Gc(Box<gc::Arguments>),
 }
 
-/// Why the command failed, and the code that says so.
+/// A failed command: its exit code and message.
 #[derive(Debug)]
-struct Failure {
+struct CliError {
     code: u8,
     message: String,
 }
 
-impl Failure {
-    // By value, for map_err.
+impl CliError {
+    // By value, so that it can be passed to map_err.
     #[allow(clippy::needless_pass_by_value)]
     fn new(code: u8, message: impl ToString) -> Self {
         let message = message.to_string();
@@ -54,13 +54,13 @@ impl Failure {
     }
 }
 
-impl From<LaunchError> for Failure {
+impl From<LaunchError> for CliError {
     fn from(error: LaunchError) -> Self {
         Self::new(exit::of(&error), error)
     }
 }
 
-impl From<RenderError> for Failure {
+impl From<RenderError> for CliError {
     fn from(error: RenderError) -> Self {
         Self::new(exit::CONFIG, error)
     }
@@ -72,23 +72,23 @@ pub(crate) fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(code.into())
     });
-    warn_on_stderr();
+    log_warnings_to_stderr();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            eprintln!("launcher: {}", terminal::lines(&failure.message));
-            ExitCode::from(failure.code)
+        Err(error) => {
+            eprintln!("launcher: {}", terminal::multi_line(&error.message));
+            ExitCode::from(error.code)
         }
     }
 }
 
-fn warn_on_stderr() {
+fn log_warnings_to_stderr() {
     use tracing_subscriber::prelude::*;
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         .without_time();
-    // kube logs each failed request as an error. Here it is tried again, or told with its cure.
+    // kube logs each failed request as an error. The launcher retries it, or reports it with its remedy.
     let levels = tracing_subscriber::filter::Targets::new()
         .with_default(tracing::Level::WARN)
         .with_target("kube_client", tracing_subscriber::filter::LevelFilter::OFF);
@@ -97,15 +97,15 @@ fn warn_on_stderr() {
         .init();
 }
 
-fn run(command: Command) -> Result<u8, Failure> {
+fn run(command: Command) -> Result<u8, CliError> {
     if let Command::Render(arguments) = command {
         return render::run(&arguments).map(|()| 0);
     }
-    // One thread: all that it does is wait for answers.
+    // One thread is enough: the launcher mostly waits for responses.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|error| Failure::new(exit::TEMPORARY, error))?;
+    let runtime = runtime.map_err(|error| CliError::new(exit::TEMPORARY, error))?;
     runtime.block_on(async {
         match command {
             Command::Launch(arguments) => launch::run(*arguments).await,

@@ -1,10 +1,10 @@
-//! Kubernetes: the Job, its Secret and its start, each an idempotent request.
+//! Creates a launch's objects in Kubernetes: the Job, its Secret and its start. Each request is idempotent.
 //!
-//! A Job that needs a Secret of its own is applied suspended, the Secret is applied with the Job as its owner, and another
-//! field manager starts the Job. So the Secret is never there without the Job nor the pod without the Secret, and to apply
-//! the Job again once it is started is a conflict, which tells so without another request.
+//! A Job that needs its own Secret is applied suspended. The Secret is applied with the Job as its owner. A second field
+//! manager then starts the Job. So no Secret exists without its Job, and no pod waits for its Secret. If a started Job is
+//! applied again, the API server reports a conflict about `spec.suspend`, so no further request is needed to find that out.
 
-pub(crate) mod refusals;
+mod error;
 
 use std::time::Duration;
 
@@ -16,53 +16,56 @@ use kube::config::{Config, KubeConfigOptions};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-pub use refusals::{Cause, ClusterError};
+use crate::render::labels::managed_by_launcher;
 
-/// Owns what a launch applies.
-pub const MANAGER: &str = "ci-cd-agents-launcher";
-/// Owns `spec.suspend` of a Job from its start on.
-const STARTER: &str = "ci-cd-agents-launcher-start";
-/// For the answer to one request.
-const ANSWER: Duration = Duration::from_secs(30);
-const ATTEMPTS: u32 = 5;
-/// The first pause after trouble; each further one is twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
+pub use error::{ClusterError, ClusterErrorKind};
 
-/// A namespace of a cluster.
+/// The field manager of everything that a launch applies, except `spec.suspend` of a started Job.
+const FIELD_MANAGER: &str = "ci-cd-agents-launcher";
+/// The field manager of `spec.suspend` once a Job is started.
+const START_FIELD_MANAGER: &str = "ci-cd-agents-launcher-start";
+/// The time limit of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_ATTEMPTS: u32 = 5;
+/// The pause after the first failed attempt. Each further pause is twice as long.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+
+/// A client for one namespace of a cluster.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
     namespace: String,
 }
 
-/// What applying a Job found.
+/// The state of a Job after [`Cluster::apply_suspended`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placed {
-    /// It is there and waits, made now or by an earlier launch of the same id that did not come to its end.
-    Waiting {
-        /// Its uid, for the Secret's owner.
+pub(crate) enum AppliedJob {
+    /// The Job is suspended. This request created it, or an earlier launch of the same id that stopped halfway.
+    Suspended {
+        /// The Job's uid, for the Secret's owner reference.
         uid: String,
     },
-    /// It was started before.
+    /// An earlier launch of the same id started the Job.
     Started,
 }
 
-/// What applying a Secret found.
+/// The state of a Secret after [`Cluster::apply_secret`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
-    /// It is there, with this value.
-    Here,
-    /// Another one of the name is there, with another value.
-    Other,
+pub(crate) enum AppliedSecret {
+    /// The cluster has the Secret with this value.
+    Stored,
+    /// The cluster has an immutable Secret of this name with a different value.
+    Differs,
 }
 
 impl Cluster {
-    /// The cluster that the kubeconfig names, or the one around this pod.
+    /// Connects to a context of the kubeconfig. `None` is the current context, or this pod's own cluster if there is no
+    /// kubeconfig.
     ///
     /// # Errors
-    /// Where neither is there, or the kubeconfig has no such context.
+    /// If neither exists, or if the kubeconfig has no such context.
     pub async fn connect(context: Option<&str>, namespace: &str) -> Result<Self, ClusterError> {
-        // Fails where there is one already, which is as good.
+        // Fails if the program has installed a provider already; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = match context {
             Some(context) => {
@@ -77,12 +80,15 @@ impl Cluster {
                 .await
                 .map_err(|error| ClusterError::config(&error))?,
         };
-        heed_no_proxy(&mut config);
+        // This module retries its requests, and the watcher retries its lists. A retry beneath the watcher would hide when
+        // a list began, and `follow` compares that with when a Job was created.
+        config.default_retry = false;
+        apply_no_proxy(&mut config);
         let client = Client::try_from(config).map_err(|error| ClusterError::config(&error))?;
         Ok(Self::new(client, namespace))
     }
 
-    /// A namespace by a client of one's own.
+    /// Uses a given client. Its `Config::default_retry` must be false, see [`Cluster::connect`].
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
@@ -91,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// The namespace.
+    /// Returns the namespace's name.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -105,40 +111,44 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Applies a Job that waits for its Secret.
+    /// Applies a Job in the suspended state, to be started once its Secret is stored.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there, or the id's Job is another one.
-    pub async fn apply_waiting(&self, job: &Value) -> Result<Placed, ClusterError> {
-        let mut waiting = job.clone();
-        waiting["spec"]["suspend"] = true.into();
+    /// If the API server rejects the Job or is unreachable, or if the id's Job was created from a different template.
+    pub(crate) async fn apply_suspended(&self, job: &Value) -> Result<AppliedJob, ClusterError> {
+        let mut suspended = job.clone();
+        suspended["spec"]["suspend"] = true.into();
         match self
-            .apply::<Job>(MANAGER, false, "applying the Job", &waiting)
+            .apply::<Job>(FIELD_MANAGER, false, "applying the Job", &suspended)
             .await
         {
-            Ok(job) => Ok(Placed::Waiting {
+            Ok(job) => Ok(AppliedJob::Suspended {
                 uid: job.uid().unwrap_or_default(),
             }),
-            Err(error) if error.is_started() => Ok(Placed::Started),
+            Err(error) if error.is_started() => Ok(AppliedJob::Started),
             Err(error) => Err(error),
         }
     }
 
-    /// Applies a Job that needs no Secret of its own, so that it may start at once.
+    /// Applies a Job that starts at once, because it needs no Secret of its own.
     ///
     /// # Errors
-    /// As [`Cluster::apply_waiting`].
-    pub async fn apply_ready(&self, job: &Value) -> Result<(), ClusterError> {
-        self.apply::<Job>(MANAGER, false, "applying the Job", job)
+    /// As [`Cluster::apply_suspended`].
+    pub(crate) async fn apply_job(&self, job: &Value) -> Result<(), ClusterError> {
+        self.apply::<Job>(FIELD_MANAGER, false, "applying the Job", job)
             .await
             .map(|_| ())
     }
 
-    /// Applies a Secret that its Job owns, and that is removed with it.
+    /// Applies a Secret whose owner is the Job with the uid `owner`. Kubernetes deletes it together with the Job.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there.
-    pub async fn apply_secret(&self, secret: &Value, owner: &str) -> Result<Stored, ClusterError> {
+    /// If the API server rejects the Secret or is unreachable.
+    pub(crate) async fn apply_secret(
+        &self,
+        secret: &Value,
+        owner: &str,
+    ) -> Result<AppliedSecret, ClusterError> {
         let mut owned = secret.clone();
         owned["metadata"]["ownerReferences"] = json!([{
             "apiVersion": "batch/v1",
@@ -147,40 +157,42 @@ impl Cluster {
             "uid": owner,
         }]);
         match self
-            .apply::<Secret>(MANAGER, false, "applying the Secret", &owned)
+            .apply::<Secret>(FIELD_MANAGER, false, "applying the Secret", &owned)
             .await
         {
-            Ok(_) => Ok(Stored::Here),
-            Err(error) if error.cause == Cause::Immutable => Ok(Stored::Other),
+            Ok(_) => Ok(AppliedSecret::Stored),
+            Err(error) if error.kind == ClusterErrorKind::Immutable => Ok(AppliedSecret::Differs),
             Err(error) => Err(error),
         }
     }
 
-    /// Starts a Job.
+    /// Starts the suspended Job with this name and uid.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there, or the Job is gone.
-    pub async fn start(&self, name: &str, uid: &str) -> Result<(), ClusterError> {
+    /// If the API server rejects the request or is unreachable, or if the Job was deleted.
+    pub(crate) async fn start(&self, name: &str, uid: &str) -> Result<(), ClusterError> {
         let start = json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": {"name": name, "namespace": self.namespace, "uid": uid},
             "spec": {"suspend": false},
         });
-        self.apply::<Job>(STARTER, true, "starting the Job", &start)
+        self.apply::<Job>(START_FIELD_MANAGER, true, "starting the Job", &start)
             .await
             .map(|_| ())
     }
 
-    /// Whether a Job has its Secret.
+    /// Returns whether the Secret `name` exists and the Job with the uid `owner` owns it.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there.
-    pub async fn has_secret(&self, name: &str, owner: &str) -> Result<bool, ClusterError> {
+    /// If the API server rejects the request or is unreachable.
+    pub(crate) async fn has_secret(&self, name: &str, owner: &str) -> Result<bool, ClusterError> {
         let api: Api<Secret> = self.api();
-        let what = format!("looking for the Secret \"{name}\"");
-        let found = self.patiently(&what, || api.get_metadata_opt(name)).await?;
-        // An earlier Job's of the same name is about to go with it.
+        let operation = format!("looking for the Secret \"{name}\"");
+        let found = self
+            .with_retries(&operation, || api.get_metadata_opt(name))
+            .await?;
+        // The Secret of an earlier Job with the same name is about to be deleted with that Job.
         Ok(found.is_some_and(|secret| {
             secret
                 .owner_references()
@@ -189,64 +201,69 @@ impl Cluster {
         }))
     }
 
-    /// Removes a Secret. One that is gone is no error.
+    /// Deletes a Secret. A missing Secret is not an error.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there.
-    pub async fn remove_secret(&self, name: &str) -> Result<(), ClusterError> {
+    /// If the API server rejects the request or is unreachable.
+    pub(crate) async fn remove_secret(&self, name: &str) -> Result<(), ClusterError> {
         let api: Api<Secret> = self.api();
-        let what = format!("removing the Secret \"{name}\"");
+        let operation = format!("removing the Secret \"{name}\"");
         let parameters = DeleteParams::default();
-        gone(
-            self.patiently(&what, || api.delete(name, &parameters))
+        ignore_not_found(
+            self.with_retries(&operation, || api.delete(name, &parameters))
                 .await
                 .map(|_| ()),
         )
     }
 
-    /// Removes a Job with its pod and Secret: that of this uid alone, if one is given. One that is gone is no error.
+    /// Deletes a Job with its pod and Secret. If a uid is given, a Job with another uid is not deleted. A missing Job is
+    /// not an error.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there.
-    pub async fn remove_job(&self, name: &str, uid: Option<&str>) -> Result<(), ClusterError> {
+    /// If the API server rejects the request or is unreachable.
+    pub(crate) async fn remove_job(
+        &self,
+        name: &str,
+        uid: Option<&str>,
+    ) -> Result<(), ClusterError> {
         let api: Api<Job> = self.api();
-        let what = format!("removing the Job \"{name}\"");
+        let operation = format!("removing the Job \"{name}\"");
         let mut parameters = DeleteParams::background();
         parameters.preconditions = uid.map(|uid| Preconditions {
             uid: Some(uid.to_owned()),
             resource_version: None,
         });
-        gone(
-            self.patiently(&what, || api.delete(name, &parameters))
+        ignore_not_found(
+            self.with_retries(&operation, || api.delete(name, &parameters))
                 .await
                 .map(|_| ()),
         )
     }
 
-    /// All Jobs of launches.
+    /// Lists the Jobs that a launcher created.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there.
-    pub async fn jobs(&self) -> Result<Vec<Job>, ClusterError> {
+    /// If the API server rejects the request or is unreachable.
+    pub(crate) async fn jobs(&self) -> Result<Vec<Job>, ClusterError> {
         let api: Api<Job> = self.api();
-        let parameters = ListParams::default().labels(&crate::follow::selector());
+        let parameters = ListParams::default().labels(&managed_by_launcher());
         let list = self
-            .patiently("listing the Jobs", || api.list(&parameters))
+            .with_retries("listing the Jobs", || api.list(&parameters))
             .await?;
         Ok(list.items)
     }
 
-    /// The names and ages of all Secrets of launches, without their values.
+    /// Lists the metadata of the Secrets that a launcher created. Their values are not read.
     ///
     /// # Errors
-    /// Where the API server refuses or is not there.
-    pub async fn secrets(
+    /// If the API server rejects the request or is unreachable.
+    pub(crate) async fn secrets(
         &self,
     ) -> Result<Vec<kube::core::PartialObjectMeta<Secret>>, ClusterError> {
         let api: Api<Secret> = self.api();
-        let parameters = ListParams::default().labels(&crate::follow::selector());
+        let parameters = ListParams::default().labels(&managed_by_launcher());
         let list = self
-            .patiently("listing the Secrets", || api.list_metadata(&parameters))
+            .with_retries("listing the Secrets", || api.list_metadata(&parameters))
             .await?;
         Ok(list.items)
     }
@@ -255,7 +272,7 @@ impl Cluster {
         &self,
         manager: &str,
         force: bool,
-        what: &str,
+        operation: &str,
         object: &Value,
     ) -> Result<K, ClusterError>
     where
@@ -267,45 +284,49 @@ impl Cluster {
     {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let api: Api<K> = self.api();
-        // What the API server does not know is a mistake in a patch, and no reason to go on without it.
+        // A field that the API server does not know is a mistake in a patch: reject it rather than drop it.
         let mut parameters = PatchParams::apply(manager).validation_strict();
         parameters.force = force;
         let patch = Patch::Apply(object);
-        let what = format!("{what} \"{name}\"");
-        self.patiently(&what, || api.patch(name, &parameters, &patch))
+        let operation = format!("{operation} \"{name}\"");
+        self.with_retries(&operation, || api.patch(name, &parameters, &patch))
             .await
     }
 
-    /// Each of these requests may be made again: what it asks for is a state.
-    async fn patiently<T, F>(&self, what: &str, request: impl Fn() -> F) -> Result<T, ClusterError>
+    /// Sends a request up to five times. Every request here may be repeated, because it states the wanted result.
+    async fn with_retries<T, F>(
+        &self,
+        operation: &str,
+        request: impl Fn() -> F,
+    ) -> Result<T, ClusterError>
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
         let mut number = 0;
         loop {
-            let error = match tokio::time::timeout(ANSWER, request()).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => ClusterError::refused(what, &self.namespace, &error),
-                Err(_) => ClusterError::late(what, ANSWER),
+            let error = match tokio::time::timeout(REQUEST_TIMEOUT, request()).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => ClusterError::rejected(operation, &self.namespace, &error),
+                Err(_) => ClusterError::timed_out(operation, REQUEST_TIMEOUT),
             };
             number += 1;
-            if !error.passes() || number == ATTEMPTS {
+            if !error.is_transient() || number == MAX_ATTEMPTS {
                 return Err(error);
             }
-            tracing::warn!("{}: {}; asking again", error.what, error.said);
-            tokio::time::sleep(PAUSE * 2_u32.pow(number - 1)).await;
+            tracing::warn!("{}: {}; trying again", error.operation, error.message);
+            tokio::time::sleep(INITIAL_BACKOFF * 2_u32.pow(number - 1)).await;
         }
     }
 }
 
-/// kube takes HTTPS_PROXY for the cluster's proxy where the kubeconfig names none, and knows no NO_PROXY.
-fn heed_no_proxy(config: &mut Config) {
+/// Applies `NO_PROXY`. kube uses `HTTPS_PROXY` if the kubeconfig names no proxy, but ignores `NO_PROXY`.
+fn apply_no_proxy(config: &mut Config) {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let general = set("HTTPS_PROXY").or_else(|| set("https_proxy"));
-    let taken = general
+    let from_environment = set("HTTPS_PROXY").or_else(|| set("https_proxy"));
+    let taken = from_environment
         .and_then(|proxy| proxy.parse().ok())
         .is_some_and(|proxy| config.proxy_url == Some(proxy));
-    // As kube does, whatever the scheme.
+    // kube ignores the scheme of the address too.
     let host = config
         .cluster_url
         .authority()
@@ -316,9 +337,9 @@ fn heed_no_proxy(config: &mut Config) {
     }
 }
 
-fn gone(result: Result<(), ClusterError>) -> Result<(), ClusterError> {
+fn ignore_not_found(result: Result<(), ClusterError>) -> Result<(), ClusterError> {
     match result {
-        Err(error) if error.cause == Cause::NotFound => Ok(()),
+        Err(error) if error.kind == ClusterErrorKind::NotFound => Ok(()),
         other => other,
     }
 }

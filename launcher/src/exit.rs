@@ -1,47 +1,51 @@
-//! The launcher's own exit codes, after sysexits.h; with `--wait`, a job's code is passed on instead.
+//! The launcher's own exit codes, as in sysexits.h. With `--wait`, the launcher exits with a job's code instead.
 
-use crate::create::{Cause as ClusterCause, ClusterError};
+use crate::create::{ClusterError, ClusterErrorKind};
 use crate::launch::LaunchError;
-use crate::mint::github::{Cause as GithubCause, GithubError};
+use crate::tokens::github::{GithubError, GithubErrorKind};
 
-/// The command line is wrong.
+/// The command line is invalid.
 pub const USAGE: u8 = 64;
-/// GitHub or the cluster refuses, or is not there.
+/// GitHub or the cluster rejects a request.
 pub const UNAVAILABLE: u8 = 69;
-/// It may go better later: a rate limit, a quota, no connection.
+/// The failure may pass: a rate limit, no connection, no response.
 pub const TEMPORARY: u8 = 75;
-/// A credential is refused, or lacks a right.
+/// A credential is rejected, or lacks a right.
 pub const NO_PERMISSION: u8 = 77;
-/// Template, patch or configuration is wrong.
+/// The template, a patch or the configuration is invalid.
 pub const CONFIG: u8 = 78;
-/// Interrupted, as the shell has it for SIGINT.
+/// The launcher was interrupted: 128 + SIGINT, as shells report it.
 pub const INTERRUPTED: u8 = 130;
 
-/// The code for a failed launch.
+/// Returns the exit code for a failed launch.
 #[must_use]
 pub fn of(error: &LaunchError) -> u8 {
     match error {
         LaunchError::Github(error) => of_github(error),
         LaunchError::Cluster(error) => of_cluster(error),
-        LaunchError::Foreign { .. } => UNAVAILABLE,
-        LaunchError::Left { failure, .. } => of(failure),
+        LaunchError::NameTaken { .. } => UNAVAILABLE,
+        LaunchError::RollbackFailed { failure, .. } => of(failure),
     }
 }
 
 fn of_github(error: &GithubError) -> u8 {
-    match error.cause {
-        GithubCause::Unauthorized | GithubCause::Forbidden => NO_PERMISSION,
-        GithubCause::NotFound | GithubCause::Refused | GithubCause::Local => CONFIG,
-        GithubCause::Limited | GithubCause::Unavailable => TEMPORARY,
-        GithubCause::Exists | GithubCause::Malformed => UNAVAILABLE,
+    match error.kind {
+        GithubErrorKind::Unauthorized | GithubErrorKind::Forbidden => NO_PERMISSION,
+        GithubErrorKind::NotFound | GithubErrorKind::Invalid | GithubErrorKind::Local => CONFIG,
+        GithubErrorKind::Limited | GithubErrorKind::Unavailable => TEMPORARY,
+        GithubErrorKind::Exists | GithubErrorKind::Malformed => UNAVAILABLE,
     }
 }
 
 fn of_cluster(error: &ClusterError) -> u8 {
-    match error.cause {
-        ClusterCause::Unauthorized | ClusterCause::Forbidden => NO_PERMISSION,
-        ClusterCause::Config | ClusterCause::Invalid | ClusterCause::Immutable => CONFIG,
-        ClusterCause::Limited | ClusterCause::Unavailable => TEMPORARY,
-        ClusterCause::Denied | ClusterCause::NotFound | ClusterCause::Conflict => UNAVAILABLE,
+    match error.kind {
+        ClusterErrorKind::Unauthorized | ClusterErrorKind::Forbidden => NO_PERMISSION,
+        ClusterErrorKind::Config | ClusterErrorKind::Invalid | ClusterErrorKind::Immutable => {
+            CONFIG
+        }
+        ClusterErrorKind::Limited | ClusterErrorKind::Unavailable => TEMPORARY,
+        ClusterErrorKind::Denied | ClusterErrorKind::NotFound | ClusterErrorKind::Conflict => {
+            UNAVAILABLE
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! What a crash left behind: runners that nobody will start, Secrets without their Job, Jobs that never end by themselves.
+//! Garbage collection: finds and removes what a crashed launcher left behind.
 //!
-//! Runners are listed first, then Secrets, then Jobs. A launch makes them in the opposite order, so that whatever is seen of
-//! one that is under way, its Job is seen too.
+//! That is: runners that no Job will start, Secrets without a Job, Jobs that were never started or deleted. Runners are
+//! listed first, then Secrets, then Jobs. A launch creates them in the opposite order. So if a runner or Secret of a running
+//! launch is listed, its Job is listed too.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,33 +13,33 @@ use serde::Serialize;
 use crate::create::{Cluster, ClusterError};
 use crate::id::Prefix;
 use crate::launch::LaunchError;
-use crate::mint::github::{Github, Listed};
-use crate::render::QUEUE_LABEL;
+use crate::render::labels::QUEUE_LABEL;
+use crate::tokens::github::{Github, ListedRunner};
 
-/// A launch takes seconds. A Job that waits for longer has lost its launcher.
-const HALF_DONE: Duration = Duration::from_secs(600);
-/// For Kubernetes to remove a finished Job by itself.
-const OVERDUE: Duration = Duration::from_secs(120);
+/// The age at which a suspended Job counts as abandoned. A launch takes seconds.
+const ABANDONED_AFTER: Duration = Duration::from_secs(600);
+/// The time that Kubernetes has to delete a finished Job, after its `ttlSecondsAfterFinished`.
+const TTL_GRACE: Duration = Duration::from_secs(120);
 
-/// Something that a crash left.
+/// An object that a crashed launcher left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Leftover {
-    /// A runner at GitHub.
+    /// A runner that is registered at GitHub.
     Runner {
-        /// Its id there.
+        /// Its id at GitHub.
         id: u64,
         /// Its name.
         name: String,
-        /// Why it is one.
-        why: &'static str,
+        /// The reason why it counts as a leftover.
+        reason: &'static str,
     },
     /// A Secret.
     Secret {
         /// Its name.
         name: String,
-        /// Why it is one.
-        why: &'static str,
+        /// The reason why it counts as a leftover.
+        reason: &'static str,
     },
     /// A Job.
     Job {
@@ -46,25 +47,25 @@ pub enum Leftover {
         name: String,
         /// Its uid.
         uid: String,
-        /// Why it is one.
-        why: &'static str,
+        /// The reason why it counts as a leftover.
+        reason: &'static str,
     },
 }
 
 impl std::fmt::Display for Leftover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Runner { name, why, .. } => write!(f, "runner {name}: {why}"),
-            Self::Secret { name, why } => write!(f, "secret {name}: {why}"),
-            Self::Job { name, why, .. } => write!(f, "job {name}: {why}"),
+            Self::Runner { name, reason, .. } => write!(f, "runner {name}: {reason}"),
+            Self::Secret { name, reason } => write!(f, "secret {name}: {reason}"),
+            Self::Job { name, reason, .. } => write!(f, "job {name}: {reason}"),
         }
     }
 }
 
-/// Looks for what a crash left, of launches with this prefix. Nothing is changed.
+/// Finds the leftovers of launches with this prefix. It changes nothing.
 ///
 /// # Errors
-/// Where GitHub or the cluster refuses or is not there.
+/// If a request to GitHub or to the cluster fails.
 pub async fn find(
     cluster: &Cluster,
     github: Option<&Github>,
@@ -86,10 +87,10 @@ pub async fn find(
     ))
 }
 
-/// Removes what was found. What is gone meanwhile is no error.
+/// Removes a leftover. If it was removed in the meantime, that is not an error.
 ///
 /// # Errors
-/// Where GitHub or the cluster refuses.
+/// If a request to GitHub or to the cluster fails.
 pub async fn remove(
     cluster: &Cluster,
     github: Option<&Github>,
@@ -105,7 +106,7 @@ pub async fn remove(
 }
 
 fn leftovers(
-    runners: &[Listed],
+    runners: &[ListedRunner],
     secrets: &[String],
     jobs: &[Job],
     prefix: &Prefix,
@@ -116,42 +117,42 @@ fn leftovers(
     let mut found = Vec::new();
     for runner in runners
         .iter()
-        .filter(|runner| prefix.made(&runner.name) && runner.is_idle())
-        // Somebody's own, of a name like a launch's.
+        .filter(|runner| prefix.matches(&runner.name) && runner.is_idle())
+        // A permanent runner whose name happens to look like a launch's.
         .filter(|runner| runner.ephemeral != Some(false))
     {
-        let why = match job(&runner.name) {
-            None => "it is offline, and there is no Job that would start it",
+        let reason = match job(&runner.name) {
+            None => "it is offline, and no Job of its name exists",
             Some(job) if is_finished(job) => "it is offline, and its Job is finished",
-            Some(job) if is_half_done(job, now) => "it is offline, and its Job was never started",
+            Some(job) if is_abandoned(job, now) => "it is offline, and its Job was never started",
             Some(_) => continue,
         };
         let (id, name) = (runner.id, runner.name.clone());
-        found.push(Leftover::Runner { id, name, why });
+        found.push(Leftover::Runner { id, name, reason });
     }
     for name in secrets
         .iter()
-        .filter(|name| prefix.made(name) && job(name).is_none())
+        .filter(|name| prefix.matches(name) && job(name).is_none())
     {
-        let (name, why) = (name.clone(), "there is no Job that owns it");
-        found.push(Leftover::Secret { name, why });
+        let (name, reason) = (name.clone(), "no Job of its name exists");
+        found.push(Leftover::Secret { name, reason });
     }
-    for (name, job) in jobs.iter().filter(|(name, _)| prefix.made(name)) {
-        let why = if is_half_done(job, now) {
-            "it was never started, and its launcher is gone"
+    for (name, job) in jobs.iter().filter(|(name, _)| prefix.matches(name)) {
+        let reason = if is_abandoned(job, now) {
+            "it was not started within ten minutes of its creation"
         } else if is_overdue(job, now) {
-            "it is finished, and its ttlSecondsAfterFinished is over"
+            "it is finished, and its ttlSecondsAfterFinished has passed"
         } else {
             continue;
         };
         let (name, uid) = (name.clone(), job.uid().unwrap_or_default());
-        found.push(Leftover::Job { name, uid, why });
+        found.push(Leftover::Job { name, uid, reason });
     }
     found
 }
 
-/// Applied, and never started. Kueue's may wait for as long as they must.
-fn is_half_done(job: &Job, now: SystemTime) -> bool {
+/// Returns whether a Job was applied but never started. A Job in a queue of Kueue may wait for any time.
+fn is_abandoned(job: &Job, now: SystemTime) -> bool {
     let suspended = job
         .spec
         .as_ref()
@@ -161,7 +162,7 @@ fn is_half_done(job: &Job, now: SystemTime) -> bool {
     let made = job
         .creation_timestamp()
         .map(|time| SystemTime::from(time.0));
-    suspended && !queued && made.is_some_and(|made| is_older(made, HALF_DONE, now))
+    suspended && !queued && made.is_some_and(|made| is_older(made, ABANDONED_AFTER, now))
 }
 
 fn is_overdue(job: &Job, now: SystemTime) -> bool {
@@ -173,7 +174,7 @@ fn is_overdue(job: &Job, now: SystemTime) -> bool {
         .and_then(|seconds| u64::try_from(seconds).ok())
         .map(Duration::from_secs);
     match (finished(job), ttl) {
-        (Some(at), Some(ttl)) => is_older(at, ttl + OVERDUE, now),
+        (Some(at), Some(ttl)) => is_older(at, ttl + TTL_GRACE, now),
         _ => false,
     }
 }
@@ -194,8 +195,8 @@ fn finished(job: &Job) -> Option<SystemTime> {
         .map(|time| SystemTime::from(time.0))
 }
 
-fn is_older(then: SystemTime, than: Duration, now: SystemTime) -> bool {
-    now.duration_since(then).is_ok_and(|age| age > than)
+fn is_older(then: SystemTime, limit: Duration, now: SystemTime) -> bool {
+    now.duration_since(then).is_ok_and(|age| age > limit)
 }
 
 #[cfg(test)]
@@ -223,7 +224,7 @@ mod tests {
     fn names(runners: &[Value], secrets: &[&str], jobs: &[Value]) -> Vec<String> {
         let read = |job: &Value| serde_json::from_value(job.clone()).unwrap();
         let jobs: Vec<Job> = jobs.iter().map(read).collect();
-        let runners: Vec<Listed> = runners
+        let runners: Vec<ListedRunner> = runners
             .iter()
             .map(|r| serde_json::from_value(r.clone()).unwrap())
             .collect();
@@ -243,9 +244,9 @@ mod tests {
     const NEW: &str = "2027-01-15T07:55:00Z";
 
     #[test]
-    fn only_idle_runners_of_ours_without_a_living_job_are_removed() {
-        let mut lasting = runner("ci-lasting", "offline", false);
-        lasting["ephemeral"] = false.into();
+    fn idle_runners_without_a_live_job_are_leftovers() {
+        let mut permanent = runner("ci-permanent", "offline", false);
+        permanent["ephemeral"] = false.into();
         let runners = [
             runner("ci-gone", "offline", false),
             runner("ci-waits", "offline", false),
@@ -254,7 +255,7 @@ mod tests {
             runner("ci-busy", "online", true),
             runner("ci-online", "online", false),
             runner("other", "offline", false),
-            lasting,
+            permanent,
         ];
         let jobs = [
             job("ci-waits", true, NEW, None),
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_without_a_job_and_jobs_past_their_time_are_removed() {
+    fn secrets_without_a_job_and_overdue_jobs_are_leftovers() {
         let mut queued = job("ci-queued", true, OLD, None);
         queued["metadata"]["labels"] = json!({QUEUE_LABEL: "ci"});
         let jobs = [

@@ -1,55 +1,55 @@
-//! The name of one launch: given by the caller, so that a retry is known again, or drawn.
+//! The id of one launch: given by the caller, so that a retry is recognised, or random.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Kubernetes appends a dash and five characters to a Job's name for its pod, and a label's value holds 63.
+/// Kubernetes names a Job's pod by the Job's name, a dash and five characters. A label's value has at most 63.
 const NAME_LIMIT: usize = 57;
-/// As many as a random id has, so that a prefix leaves room for either.
+/// The longest prefix. It leaves 36 characters for an id.
 const PREFIX_LIMIT: usize = 20;
 const RANDOM_LENGTH: usize = 10;
-/// Without the letters and digits that people confuse.
+/// Letters and digits without those that people confuse (`l`, `o`, `0`, `1`).
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// What is wrong with a name.
+/// An invalid id or prefix.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
-    /// Not of the form that Kubernetes takes.
+    /// The text cannot be part of a Kubernetes name (RFC 1123).
     #[error(
-        "\"{text}\" cannot be part of a Kubernetes name: take lower-case letters, digits and dashes, beginning with a letter or digit and not ending with a dash"
+        "\"{text}\" cannot be part of a Kubernetes name; use lower-case letters, digits and dashes, with a letter or digit at both ends"
     )]
     Form {
-        /// The name.
+        /// The invalid text.
         text: String,
     },
-    /// Too long.
-    #[error("\"{text}\" has {length} characters, and {limit} fit")]
+    /// The text is too long.
+    #[error("\"{text}\" has {length} characters; expected at most {limit}")]
     Length {
-        /// The name.
+        /// The invalid text.
         text: String,
-        /// How many it has.
+        /// Its length in characters.
         length: usize,
-        /// How many it may have.
+        /// The greatest length in characters.
         limit: usize,
     },
     /// The kernel gave no random numbers.
-    #[error("no random id could be drawn ({0}): give one with --id")]
+    #[error("cannot generate a random id: {0}; pass --id")]
     Random(String),
 }
 
-/// A launch's id. The same id never makes two jobs, as long as its Job is there.
+/// The id of a launch. The same id never makes a second job while its Job exists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Id(String);
 
-/// What the names of all jobs of one installation begin with, at Kubernetes and at GitHub.
+/// The prefix of all names of one installation, in Kubernetes and at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
 
 impl Id {
-    /// Draws one: 50 bits, so that a million living jobs meet with a chance of 1 in 2,000.
+    /// Generates a random id of 50 bits. Among a million jobs, two have the same id with a chance of 1 in 2,000.
     ///
     /// # Errors
-    /// Where the kernel gives no random numbers.
+    /// If the kernel gives no random numbers.
     pub fn random() -> Result<Self, IdError> {
         let mut bytes = [0; RANDOM_LENGTH];
         getrandom::fill(&mut bytes).map_err(|error| IdError::Random(error.to_string()))?;
@@ -57,17 +57,17 @@ impl Id {
         Ok(Self(letters.iter().collect()))
     }
 
-    /// The id of one of several jobs of a launch.
+    /// Returns `ID-NUMBER`, the id of one of several jobs of a command.
     ///
     /// # Errors
-    /// Where the number makes it too long.
+    /// If the number makes the id too long.
     pub fn numbered(&self, number: usize) -> Result<Self, IdError> {
         format!("{}-{number}", self.0).parse()
     }
 }
 
 impl Prefix {
-    /// The name of an id's Job, Secret and runner.
+    /// Returns `PREFIX-ID`, the name of a launch's Job, Secret and runner.
     ///
     /// ```
     /// use launcher::id::{Id, Prefix};
@@ -81,9 +81,9 @@ impl Prefix {
         format!("{}-{}", self.0, id.0)
     }
 
-    /// Whether a name was made with this prefix.
+    /// Returns whether a name consists of this prefix and an id.
     #[must_use]
-    pub fn made(&self, name: &str) -> bool {
+    pub fn matches(&self, name: &str) -> bool {
         let rest = name.strip_prefix(&self.0);
         rest.and_then(|rest| rest.strip_prefix('-'))
             .is_some_and(|id| id.parse::<Id>().is_ok())
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_kubernetes_takes_is_an_id() {
+    fn an_id_is_part_of_a_kubernetes_name() {
         for good in ["a", "4711", "build-4711", &"a".repeat(36)] {
             assert!(good.parse::<Id>().is_ok(), "{good}");
         }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn random_ids_are_ids_and_differ() {
+    fn random_ids_are_valid_and_distinct() {
         let ids: std::collections::HashSet<String> = (0..100)
             .map(|_| Id::random().unwrap().to_string())
             .collect();
@@ -160,16 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_knows_its_own_names() {
+    fn a_prefix_matches_its_own_names() {
         let prefix: Prefix = "ci".parse().unwrap();
-        assert!(prefix.made("ci-4711"));
+        assert!(prefix.matches("ci-4711"));
         for other in ["ci", "ci-", "cid-4711", "ci-4_7", "xci-4711"] {
-            assert!(!prefix.made(other), "{other}");
+            assert!(!prefix.matches(other), "{other}");
         }
     }
 
     #[test]
-    fn the_longest_name_leaves_room_for_the_pods() {
+    fn the_longest_name_leaves_room_for_the_pods_suffix() {
         let prefix: Prefix = "p".repeat(PREFIX_LIMIT).parse().unwrap();
         let id: Id = "i".repeat(36).parse().unwrap();
         assert_eq!(prefix.name(&id).len(), NAME_LIMIT);

@@ -1,82 +1,85 @@
-//! One launch, start to end: the Job, its credential, the Secret, the start. Whatever fails, nothing half-done stays.
+//! One launch from start to end: the Job, its credential, the Secret, the start. A failed launch is rolled back.
 
-use crate::create::{Cluster, ClusterError, Placed, Stored};
+use crate::create::{AppliedJob, AppliedSecret, Cluster, ClusterError};
 use crate::id::{Id, Prefix};
-use crate::mint::github::{Cause, Github, GithubError, Minted};
-use crate::render::{Blueprint, Flavor};
+use crate::render::{Flavor, Renderer};
 use crate::secret::Secret;
+use crate::tokens::github::{Github, GithubError, GithubErrorKind, RegisteredRunner};
 
-/// Where a job's credential comes from.
-pub enum Source {
-    /// GitHub makes one for each job.
+/// The source of a job's credential.
+pub enum CredentialSource {
+    /// GitHub issues a just-in-time configuration for each job.
     Github(Box<Github>),
-    /// CircleCI's resource class has one, which goes into a Secret for each job.
+    /// The token of a CircleCI resource class. Each job gets a Secret with it.
     Token(Secret),
-    /// A Secret that the admin made.
+    /// A Secret that an administrator created. It is not changed.
     Existing(String),
 }
 
-/// Launches jobs of one kind.
+/// Launches jobs of one flavor from one template.
 pub struct Launcher {
-    /// Where they run.
+    /// The cluster and namespace of the jobs.
     pub cluster: Cluster,
-    /// What they are.
-    pub blueprint: Blueprint,
-    /// What their names begin with.
+    /// Renders the jobs' objects.
+    pub renderer: Renderer,
+    /// The prefix of the jobs' names.
     pub prefix: Prefix,
-    /// Which runner.
+    /// The CI vendor's runner.
     pub flavor: Flavor,
-    /// Their credentials.
-    pub source: Source,
+    /// The source of the jobs' credentials.
+    pub credentials: CredentialSource,
 }
 
-/// Why a launch failed.
+/// A failed launch.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// GitHub.
+    /// A request to GitHub failed.
     #[error(transparent)]
     Github(#[from] GithubError),
-    /// The cluster.
+    /// A request to the cluster failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// GitHub has a runner of this name that is not this launch's.
+    /// GitHub has a runner of this name that belongs to another launch.
     #[error(
-        "a runner \"{name}\" is {state} at GitHub, and not from this cluster's Job: take another --id, or another --prefix where two clusters share a GitHub"
+        "GitHub already has {state} runner \"{name}\" that no Job in this cluster owns: choose another --id, or another --prefix if two clusters share a GitHub organisation"
     )]
-    Foreign {
-        /// The name.
+    NameTaken {
+        /// The runner's name.
         name: String,
-        /// `online` or `busy`.
+        /// `an online` or `a busy`.
         state: &'static str,
     },
-    /// It failed, and so did taking it back.
-    #[error("{failure} And this stays behind, for \"launcher gc\" or the same --id again: {left}")]
-    Left {
-        /// What failed first.
+    /// The launch failed, and so did its rollback.
+    #[error(
+        "{failure} The rollback failed too; run \"launcher gc\" or the same --id again: {leftovers}"
+    )]
+    RollbackFailed {
+        /// The first failure.
         failure: Box<LaunchError>,
-        /// What could not be removed, and why.
-        left: String,
+        /// The errors of the requests that should have removed the rest.
+        leftovers: String,
     },
 }
 
-/// What a launch has come to.
+/// A finished launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launched {
-    /// The name of Job, Secret and runner.
+    /// The name of the Job, its Secret and its runner.
     pub name: String,
-    /// The id it was launched by.
+    /// The launch's id.
     pub id: Id,
-    /// Whether an earlier launch of the id had started it.
+    /// Whether an earlier launch of this id had already started the Job.
     pub resumed: bool,
 }
 
 impl Launcher {
-    /// Launches a job, or finds that this id's has been.
+    /// Launches the job of this id. If an earlier launch started it, nothing is sent but one request.
     ///
-    /// One launcher at a time may work on an id. With two at once there is still one job at most, which may fail.
+    /// Only one launcher at a time may work on an id. Two at once still make at most one job, but that job may fail.
     ///
     /// # Errors
-    /// Where GitHub or the cluster refuses; then nothing of it stays, or the error says what does.
+    /// If a request to GitHub or to the cluster fails. The launch is then rolled back. If the rollback fails too, the error
+    /// names what remains.
     pub async fn launch(&self, id: &Id) -> Result<Launched, LaunchError> {
         let name = self.prefix.name(id);
         let done = |resumed| Launched {
@@ -84,27 +87,27 @@ impl Launcher {
             id: id.clone(),
             resumed,
         };
-        if let Source::Existing(secret) = &self.source {
-            let job = self.blueprint.job(&self.prefix, id, Some(secret));
-            self.cluster.apply_ready(&job).await?;
+        if let CredentialSource::Existing(secret) = &self.credentials {
+            let job = self.renderer.job(&self.prefix, id, Some(secret));
+            self.cluster.apply_job(&job).await?;
             return Ok(done(false));
         }
-        let job = self.blueprint.job(&self.prefix, id, None);
-        let uid = match self.cluster.apply_waiting(&job).await? {
-            Placed::Started => return Ok(done(true)),
-            Placed::Waiting { uid } => uid,
+        let job = self.renderer.job(&self.prefix, id, None);
+        let uid = match self.cluster.apply_suspended(&job).await? {
+            AppliedJob::Started => return Ok(done(true)),
+            AppliedJob::Suspended { uid } => uid,
         };
         let mut runner = None;
-        match self.equip_and_start(id, &name, &uid, &mut runner).await {
+        match self.provision_and_start(id, &name, &uid, &mut runner).await {
             Ok(()) => Ok(done(false)),
-            Err(failure) => Err(self.undo(&name, &uid, runner, failure).await),
+            Err(failure) => Err(self.roll_back(&name, &uid, runner, failure).await),
         }
     }
 
-    /// Removes a job with all that it has, whether it has started or not.
+    /// Deletes a job's Job, Secret and pod, and removes its runner at GitHub. The job may be running.
     ///
     /// # Errors
-    /// Where GitHub or the cluster refuses.
+    /// If a request to GitHub or to the cluster fails.
     pub async fn cancel(&self, id: &Id) -> Result<(), LaunchError> {
         let name = self.prefix.name(id);
         self.cluster.remove_job(&name, None).await?;
@@ -112,62 +115,68 @@ impl Launcher {
         Ok(())
     }
 
-    async fn equip_and_start(
+    /// Registers a runner, stores its credential and starts the Job. `runner` receives the registered runner's id, so that
+    /// a rollback can remove it.
+    async fn provision_and_start(
         &self,
         id: &Id,
         name: &str,
         uid: &str,
         runner: &mut Option<u64>,
     ) -> Result<(), LaunchError> {
-        let value = match &self.source {
-            Source::Github(github) => self.mint(github, name, uid).await?.map(|minted| {
-                *runner = Some(minted.runner);
-                minted.config
-            }),
-            Source::Token(token) => Some(token.clone()),
-            Source::Existing(_) => None,
+        let value = match &self.credentials {
+            CredentialSource::Github(github) => {
+                self.register_runner(github, name, uid)
+                    .await?
+                    .map(|registered| {
+                        *runner = Some(registered.id);
+                        registered.jit_config
+                    })
+            }
+            CredentialSource::Token(token) => Some(token.clone()),
+            CredentialSource::Existing(_) => None,
         };
         if let Some(value) = value {
-            self.store(id, name, uid, &value).await?;
+            self.store_secret(id, name, uid, &value).await?;
         }
-        // Kueue starts its own, when there is room.
-        if !self.blueprint.queued() {
+        // Kueue starts a queued Job itself, once its quota has room.
+        if !self.renderer.queued() {
             self.cluster.start(name, uid).await?;
         }
         Ok(())
     }
 
-    /// A runner of this name, or none where an earlier launch's is stored already.
-    async fn mint(
+    /// Registers a runner with this name, or returns `None` if the Job has its Secret already.
+    async fn register_runner(
         &self,
         github: &Github,
         name: &str,
         uid: &str,
-    ) -> Result<Option<Minted>, LaunchError> {
-        let error = match github.mint(name).await {
-            Ok(minted) => return Ok(Some(minted)),
+    ) -> Result<Option<RegisteredRunner>, LaunchError> {
+        let error = match github.register_runner(name).await {
+            Ok(registered) => return Ok(Some(registered)),
             Err(error) => error,
         };
-        if error.cause != Cause::Exists {
+        if error.kind != GithubErrorKind::Exists {
             return Err(error.into());
         }
-        // An earlier launch of this id, or a request whose answer was lost, has registered it.
+        // An earlier launch of this id registered the runner, or a request whose response was lost.
         if self.cluster.has_secret(name, uid).await? {
             return Ok(None);
         }
         if let Some(listed) = github.find(name).await? {
             if !listed.is_idle() {
-                let state = if listed.busy { "busy" } else { "online" };
+                let state = if listed.busy { "a busy" } else { "an online" };
                 let name = name.to_owned();
-                return Err(LaunchError::Foreign { name, state });
+                return Err(LaunchError::NameTaken { name, state });
             }
             github.remove(listed.id).await?;
         }
-        Ok(Some(github.mint(name).await?))
+        Ok(Some(github.register_runner(name).await?))
     }
 
-    /// Stores a credential. One of an earlier launch that is worth nothing any more makes room.
-    async fn store(
+    /// Stores a credential. It replaces an earlier launch's, which is no longer valid.
+    async fn store_secret(
         &self,
         id: &Id,
         name: &str,
@@ -175,61 +184,63 @@ impl Launcher {
         value: &Secret,
     ) -> Result<(), LaunchError> {
         let key = self.flavor.secret_key();
-        let secret = self.blueprint.secret(&self.prefix, id, key, value);
-        if self.cluster.apply_secret(&secret, uid).await? == Stored::Other {
+        let secret = self.renderer.secret(&self.prefix, id, key, value);
+        if self.cluster.apply_secret(&secret, uid).await? == AppliedSecret::Differs {
             self.cluster.remove_secret(name).await?;
             self.cluster.apply_secret(&secret, uid).await?;
         }
         Ok(())
     }
 
-    /// Takes back what a failed launch has done.
-    async fn undo(
+    /// Removes what a failed launch created.
+    async fn roll_back(
         &self,
         name: &str,
         uid: &str,
         runner: Option<u64>,
         failure: LaunchError,
     ) -> LaunchError {
-        let mut left = Vec::new();
-        if let Err(error) = self.take_back_runner(name, runner, &failure).await {
-            left.push(error.to_string());
+        let mut leftovers = Vec::new();
+        if let Err(error) = self.roll_back_runner(name, runner, &failure).await {
+            leftovers.push(error.to_string());
         }
-        // Its Secret goes with it.
+        // Kubernetes deletes the Secret together with the Job.
         if let Err(error) = self.cluster.remove_job(name, Some(uid)).await {
-            left.push(error.to_string());
+            leftovers.push(error.to_string());
         }
-        if left.is_empty() {
+        if leftovers.is_empty() {
             return failure;
         }
-        LaunchError::Left {
+        LaunchError::RollbackFailed {
             failure: Box::new(failure),
-            left: left.join("; "),
+            leftovers: leftovers.join("; "),
         }
     }
 
-    async fn take_back_runner(
+    async fn roll_back_runner(
         &self,
         name: &str,
         runner: Option<u64>,
         failure: &LaunchError,
     ) -> Result<(), GithubError> {
-        let doubtful = matches!(failure, LaunchError::Github(error)
-            if error.cause.leaves_doubt() || error.cause == Cause::Exists);
-        match (&self.source, runner) {
-            (Source::Github(github), Some(runner)) => github.remove(runner).await,
-            // GitHub may have registered it without our hearing of it.
-            (Source::Github(_), None) if doubtful => self.remove_runner(name).await,
+        let maybe_registered = matches!(failure, LaunchError::Github(error)
+            if error.kind.may_have_succeeded() || error.kind == GithubErrorKind::Exists);
+        match (&self.credentials, runner) {
+            (CredentialSource::Github(github), Some(runner)) => github.remove(runner).await,
+            // GitHub may have registered the runner although no valid response arrived.
+            (CredentialSource::Github(_), None) if maybe_registered => {
+                self.remove_runner(name).await
+            }
             _ => Ok(()),
         }
     }
 
     async fn remove_runner(&self, name: &str) -> Result<(), GithubError> {
-        let Source::Github(github) = &self.source else {
+        let CredentialSource::Github(github) = &self.credentials else {
             return Ok(());
         };
         match github.find(name).await? {
-            // GitHub drops one whose job ends with its pod itself, and removes none before.
+            // GitHub refuses to remove a busy runner, and removes it by itself after its job.
             Some(listed) if !listed.busy => github.remove(listed.id).await,
             _ => Ok(()),
         }

@@ -1,4 +1,6 @@
-//! The binary: a command line over the library.
+//! The program `launcher`: a command line over the library.
+
+#![forbid(unsafe_code)]
 
 mod cli;
 

@@ -1,21 +1,21 @@
-//! Values that no log, error or debugger's line may show.
+//! Values that must not appear in logs, errors or debug output.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A token or key. Its memory is overwritten when it is dropped.
+/// A token or key. Its memory is overwritten on drop, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a value.
+    /// Wraps a value.
     #[must_use]
     pub fn new(value: String) -> Self {
         Self(Zeroizing::new(value))
     }
 
-    /// The value, for the request that needs it.
+    /// Returns the value, for the request that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_debug_line_shows_nothing() {
+    fn debug_output_hides_the_value() {
         let secret = Secret::new("ghp_x".to_owned());
         assert!(!format!("{secret:?} {secret:#?}").contains("ghp"));
     }

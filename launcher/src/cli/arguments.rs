@@ -1,68 +1,69 @@
-//! Options that several subcommands share.
+//! The options that several subcommands share.
 
 use std::path::PathBuf;
 
 use launcher::id::Prefix;
 use launcher::render::images::Images;
 use launcher::render::template::Template;
-use launcher::render::{Adjustments, Blueprint, Flavor, Profile, Shape, parse_patch};
+use launcher::render::yaml::parse_patch;
+use launcher::render::{Flavor, Overrides, Profile, Renderer, Shape};
 
-use super::Failure;
+use super::CliError;
 
-/// What a job is made of.
+/// The options for the job's objects.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The job")]
 pub(super) struct JobArguments {
-    /// Which runner: github or circleci
+    /// The CI vendor's runner: github or circleci
     #[arg(long)]
     pub(super) flavor: Flavor,
-    /// split (the builder in a container beside the job) or single
+    /// split (the builder has a container beside the job's) or single
     #[arg(long, default_value = "split")]
     shape: Shape,
     /// What the nodes offer: rootless (unprivileged user namespaces) or userns (hostUsers: false)
     #[arg(long, default_value = "rootless")]
     profile: Profile,
-    /// Manifests of your own in place of those that the launcher carries: a file, or a directory of files or for kustomize
+    /// Your own manifests, in place of the embedded ones: a file, or a directory of files or for kustomize
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["shape", "profile"])]
     template: Option<PathBuf>,
     /// A strategic merge patch for the Job, or for the object whose kind it states, as YAML or JSON; repeatable
     #[arg(long, value_name = "YAML")]
     patch: Vec<String>,
-    /// The same from a file, after those of --patch; repeatable
+    /// A file with such patches, which follow those of --patch; repeatable
     #[arg(long, value_name = "FILE")]
     patch_file: Vec<PathBuf>,
-    /// Where this project's images are: a registry, or registry/namespace
+    /// The registry of this project's images, or registry/namespace
     #[arg(long, env = "LAUNCHER_REGISTRY")]
     registry: Option<String>,
-    /// Their tag, or sha256:…; default: the launcher's version
+    /// The images' tag, or sha256:…; default: the launcher's version
     #[arg(long, env = "LAUNCHER_TAG")]
     tag: Option<String>,
-    /// One image of the template by another: ci-cd-agents/builder=registry.example/builder:1; repeatable
-    #[arg(long, value_name = "NAME=REFERENCE", value_parser = replaced)]
+    /// Replaces one image of the template, as in ci-cd-agents/builder=registry.example/builder:1; repeatable
+    #[arg(long, value_name = "NAME=REFERENCE", value_parser = replacement)]
     image: Vec<(String, String)>,
-    /// Another namespace than the template's
+    /// The namespace, in place of the template's
     #[arg(long, short, env = "LAUNCHER_NAMESPACE")]
     namespace: Option<String>,
-    /// A Secret of your own that the job's tokens come from, in place of one for each job
+    /// Your own Secret with the runner's token, in place of a new one for each job
     #[arg(long, value_name = "NAME")]
     pub(super) secret: Option<String>,
     #[command(flatten)]
     pub(super) naming: Naming,
 }
 
-/// What names begin with.
+/// The option for the prefix of names.
 #[derive(Debug, clap::Args)]
 pub(super) struct Naming {
-    /// What the names of Jobs, Secrets and runners begin with: another one for each cluster or namespace that shares a GitHub
+    /// The prefix of the names of Jobs, Secrets and runners; clusters or namespaces that share a GitHub organisation need different ones
     #[arg(long, default_value = "runner", env = "LAUNCHER_PREFIX")]
     pub(super) prefix: Prefix,
 }
 
 impl JobArguments {
-    pub(super) fn blueprint(&self) -> Result<Blueprint, Failure> {
+    pub(super) fn renderer(&self) -> Result<Renderer, CliError> {
         let template = match &self.template {
             Some(path) => Template::load(path),
-            None => Template::carried(self.flavor, self.shape, self.profile),
+            None => Template::embedded(self.flavor, self.shape, self.profile),
         };
         let template = template.map_err(launcher::render::RenderError::from)?;
         let mut patches = Vec::new();
@@ -78,30 +79,30 @@ impl JobArguments {
         let images = Images {
             registry: self.registry.clone(),
             tag: self.tag.clone(),
-            replaced: self.image.clone(),
+            replacements: self.image.clone(),
         };
-        let adjustments = Adjustments {
+        let overrides = Overrides {
             namespace: self.namespace.clone(),
             images,
             patches,
         };
-        Ok(Blueprint::new(template, &adjustments)?)
+        Ok(Renderer::new(template, &overrides)?)
     }
 }
 
-/// A file that an option names.
-pub(super) fn read(file: &PathBuf, option: &str) -> Result<String, Failure> {
+/// Reads the file that an option names.
+pub(super) fn read(file: &PathBuf, option: &str) -> Result<String, CliError> {
     std::fs::read_to_string(file).map_err(|error| {
         let file = file.display();
-        Failure::usage(format!("{option} {file} cannot be read: {error}"))
+        CliError::usage(format!("{option} {file}: cannot read the file: {error}"))
     })
 }
 
-fn replaced(text: &str) -> Result<(String, String), String> {
+fn replacement(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, reference)) if !name.is_empty() && !reference.is_empty() => {
             Ok((name.to_owned(), reference.to_owned()))
         }
-        _ => Err("it is NAME=REFERENCE".to_owned()),
+        _ => Err("expected NAME=REFERENCE".to_owned()),
     }
 }

@@ -1,23 +1,23 @@
-//! `launcher gc`: what a crash left behind.
+//! `launcher gc`: finds and removes what a crashed launcher left behind.
 
 use launcher::create::Cluster;
 use launcher::gc;
 use launcher::launch::LaunchError;
-use launcher::mint::github::Runner;
+use launcher::tokens::github::RunnerSettings;
 
-use super::Failure;
+use super::CliError;
 use super::arguments::Naming;
-use super::source::GithubArguments;
-use super::terminal::sentence;
+use super::credentials::GithubArguments;
+use super::terminal::single_line;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     naming: Naming,
-    /// The kubeconfig's context; default: the current one, or the cluster around this pod
+    /// The kubeconfig's context; default: the current context, or this pod's own cluster
     #[arg(long)]
     context: Option<String>,
-    /// The launches' namespace
+    /// The namespace of the launches
     #[arg(
         long,
         short,
@@ -25,16 +25,16 @@ pub(crate) struct Arguments {
         env = "LAUNCHER_NAMESPACE"
     )]
     namespace: String,
-    /// Remove what was found; without it, nothing is changed
+    /// Remove what is found; without this option, nothing is changed
     #[arg(long)]
     delete: bool,
-    // Below, because their headings count for all that follows in the help.
+    // Last, because their headings apply to all options that follow in the help.
     #[command(flatten)]
     github: GithubArguments,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let github = arguments.github.client(Runner::default())?;
+pub(super) async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let github = arguments.github.client(RunnerSettings::default())?;
     let github = github.as_ref();
     let cluster = Cluster::connect(arguments.context.as_deref(), &arguments.namespace).await;
     let cluster = cluster.map_err(LaunchError::from)?;
@@ -42,15 +42,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut failed = None;
     for leftover in &found {
         println!("{leftover}");
-        if arguments.delete {
-            if let Err(error) = gc::remove(&cluster, github, leftover).await {
-                eprintln!("launcher: {}", sentence(&error.to_string()));
-                failed = Some(Failure::from(error));
-            }
+        if arguments.delete
+            && let Err(error) = gc::remove(&cluster, github, leftover).await
+        {
+            eprintln!("launcher: {}", single_line(&error.to_string()));
+            failed = Some(CliError::from(error));
         }
     }
     if !arguments.delete && !found.is_empty() {
-        eprintln!("launcher: nothing was removed; --delete does it");
+        eprintln!("launcher: nothing was removed; run the same command with --delete");
     }
     failed.map_or(Ok(()), Err)
 }

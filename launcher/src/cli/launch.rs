@@ -1,4 +1,4 @@
-//! `launcher launch`: from the command line to jobs' ends.
+//! `launcher launch`: launches jobs and follows them to their ends.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,44 +16,44 @@ use launcher::launch::{LaunchError, Launched, Launcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::Failure;
+use super::CliError;
 use super::arguments::JobArguments;
-use super::output::{Output, Printed};
-use super::source::{CircleciArguments, GithubArguments, RunnerArguments, source};
-use super::terminal::sentence;
+use super::credentials::{CircleciArguments, GithubArguments, RunnerArguments, credential_source};
+use super::output::{JobRecord, Output};
+use super::terminal::single_line;
 
-/// The container beside the runner's, in the shape `split`.
+/// The builder's container. Only the shape `split` has it.
 const BUILDER: &str = "builder";
-/// For the rest of the logs, once a job has ended.
-const LAST_LINES: Duration = Duration::from_secs(30);
+/// How long to wait for the rest of the logs after a job ended.
+const LOG_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The launch's name: the same again makes no second job, but follows the first; default: a random one
+    /// The launch's id; the same id makes no second job, but follows the first; default: a random id
     #[arg(long)]
     id: Option<Id>,
-    /// So many jobs, with ids ID-1, ID-2, …
+    /// The number of jobs; their ids are ID-1, ID-2, …
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
-    /// So many launches at once
+    /// The number of launches at the same time
     #[arg(long, default_value = "16", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
-    /// Wait for the jobs' ends, and end with the first code that is not 0
+    /// Wait for the jobs' ends, and exit with the first code that is not 0
     #[arg(long)]
     wait: bool,
-    /// Show the logs of runner and builder; this waits too
+    /// Print the logs of runner and builder; implies --wait
     #[arg(long)]
     logs: bool,
-    /// When interrupted, remove the jobs; without it they go on
+    /// On interrupt, remove the jobs; without this option they continue
     #[arg(long)]
     cancel_on_interrupt: bool,
-    /// text (a line a job), json or yaml (an object a job)
+    /// text (a line for each job), json or yaml (an object for each job)
     #[arg(long, short, default_value = "text")]
     output: Output,
-    /// The kubeconfig's context; default: the current one, or the cluster around this pod
+    /// The kubeconfig's context; default: the current context, or this pod's own cluster
     #[arg(long)]
     context: Option<String>,
-    // Below, because their headings count for all that follows in the help.
+    // Last, because their headings apply to all options that follow in the help.
     #[command(flatten)]
     job: JobArguments,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
     circleci: CircleciArguments,
 }
 
-/// What all jobs of a command share.
+/// The state that all jobs of a command share.
 struct Session {
     launcher: Launcher,
     follower: Option<Follower>,
@@ -72,23 +72,23 @@ struct Session {
     logs: bool,
     cancel: bool,
     many: bool,
-    turns: Semaphore,
+    permits: Semaphore,
     interrupted: watch::Receiver<bool>,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: Arguments) -> Result<u8, CliError> {
     let ids = ids(arguments.id.as_ref(), arguments.count)?;
-    let blueprint = arguments.job.blueprint()?;
+    let renderer = arguments.job.renderer()?;
     let secret = arguments.job.secret.as_deref();
     let flavor = arguments.job.flavor;
-    let source = source(
+    let credentials = credential_source(
         flavor,
         secret,
         &arguments.github,
         &arguments.runner,
         &arguments.circleci,
     )?;
-    let cluster = Cluster::connect(arguments.context.as_deref(), blueprint.namespace()).await;
+    let cluster = Cluster::connect(arguments.context.as_deref(), renderer.namespace()).await;
     let cluster = cluster.map_err(LaunchError::from)?;
     let waits = arguments.wait || arguments.logs;
     let (interrupt, interrupted) = watch::channel(false);
@@ -96,16 +96,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         follower: waits.then(|| Follower::start(&cluster)),
         launcher: Launcher {
             cluster,
-            blueprint,
+            renderer,
             prefix: arguments.job.naming.prefix.clone(),
             flavor,
-            source,
+            credentials,
         },
         output: arguments.output,
         logs: arguments.logs,
         cancel: arguments.cancel_on_interrupt,
         many: ids.len() > 1,
-        turns: Semaphore::new(arguments.concurrency.into()),
+        permits: Semaphore::new(arguments.concurrency.into()),
         interrupted,
     });
     let mut jobs: FuturesUnordered<_> = ids.into_iter().map(|id| session.clone().job(id)).collect();
@@ -118,17 +118,17 @@ pub(super) async fn run(arguments: Arguments) -> Result<u8, Failure> {
     };
     tokio::select! {
         code = all => Ok(code),
-        failure = listen(&interrupt) => Err(failure),
+        error = second_interrupt(&interrupt) => Err(error),
     }
 }
 
-/// Tells of the first interruption; the second ends everything at once.
-async fn listen(interrupt: &watch::Sender<bool>) -> Failure {
+/// Announces the first SIGINT or SIGTERM in `interrupt`. Returns at the second one.
+async fn second_interrupt(interrupt: &watch::Sender<bool>) -> CliError {
     let signals =
         signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
     let (mut int, mut term) = match signals {
         Ok(signals) => signals,
-        Err(error) => return Failure::new(exit::TEMPORARY, error),
+        Err(error) => return CliError::new(exit::TEMPORARY, error),
     };
     for _ in 0..2 {
         tokio::select! {
@@ -139,13 +139,13 @@ async fn listen(interrupt: &watch::Sender<bool>) -> Failure {
             break;
         }
     }
-    Failure::new(
+    CliError::new(
         exit::INTERRUPTED,
-        "interrupted twice; what was under way may be left: \"launcher gc\" finds it",
+        "interrupted twice; run \"launcher gc\" to find what unfinished launches left",
     )
 }
 
-fn ids(id: Option<&Id>, count: u16) -> Result<Vec<Id>, Failure> {
+fn ids(id: Option<&Id>, count: u16) -> Result<Vec<Id>, CliError> {
     let of = |number: u16| match (id, count) {
         (Some(id), 1) => Ok(id.clone()),
         (Some(id), _) => id.numbered(number.into()),
@@ -154,18 +154,18 @@ fn ids(id: Option<&Id>, count: u16) -> Result<Vec<Id>, Failure> {
     (1..=count)
         .map(of)
         .collect::<Result<_, _>>()
-        .map_err(Failure::usage)
+        .map_err(CliError::usage)
 }
 
 impl Session {
-    /// One job, to its end or to where nobody waits for it: the code it ends the command with.
+    /// Launches a job, and follows it if the command waits. Returns the exit code for it.
     async fn job(self: Rc<Self>, id: Id) -> u8 {
         let name = self.launcher.prefix.name(&id);
-        // Before the launch, so that none of its events is missed.
+        // Subscribe before the launch, so that no event is missed.
         let view = self.follower.as_ref().map(|follower| follower.job(&name));
         let launched = {
-            // It is never closed.
-            let _turn = self.turns.acquire().await;
+            // The semaphore is never closed, so this cannot fail.
+            let _permit = self.permits.acquire().await;
             if *self.interrupted.borrow() {
                 return exit::INTERRUPTED;
             }
@@ -199,53 +199,53 @@ impl Session {
 
     async fn follow(&self, launched: &Launched, view: watch::Receiver<View>) -> u8 {
         let name = launched.name.as_str();
-        let tell = |progress| tell(name, progress, self.launcher.blueprint.queued());
-        let ended = if self.logs {
-            let end = wait::end(view.clone(), tell);
-            self.beside_logs(name, &view, end).await
+        let print = |progress| print_progress(name, progress, self.launcher.renderer.queued());
+        let result = if self.logs {
+            let end = wait::end(view.clone(), print);
+            self.with_logs(name, &view, end).await
         } else {
-            wait::end(view.clone(), tell).await
+            wait::end(view.clone(), print).await
         };
-        match ended {
+        match result {
             Ok(outcome) => self.ended(launched, outcome),
-            Err(error) => self.gave_up(launched, error).await,
+            Err(error) => self.cannot_wait(launched, error).await,
         }
     }
 
-    /// The job's end, and its logs meanwhile. They have a while longer than the job.
-    async fn beside_logs<T>(
+    /// Awaits the job's end, and prints its logs in the meantime. The logs may end up to 30 seconds later.
+    async fn with_logs<T>(
         &self,
         name: &str,
         view: &watch::Receiver<View>,
         end: impl Future<Output = T>,
     ) -> T {
         let (sender, mut lines) = mpsc::channel::<Line>(256);
-        let (over, is_over) = tokio::sync::oneshot::channel::<()>();
+        let (ended, has_ended) = tokio::sync::oneshot::channel::<()>();
         let reading = async move {
             let read = |container| self.read_log(name, view, container, sender.clone());
             tokio::join!(read(RUNNER), read(BUILDER));
         };
         let logs = async move {
-            let late = async {
-                let _ = is_over.await;
-                tokio::time::sleep(LAST_LINES).await;
+            let timeout = async {
+                let _ = has_ended.await;
+                tokio::time::sleep(LOG_TIMEOUT).await;
             };
             tokio::select! {
                 () = reading => {}
-                () = late => eprintln!("{name}: the logs did not come to their end"),
+                () = timeout => eprintln!("{name}: the logs are incomplete: they did not end in time"),
             }
         };
         let job = self.many.then_some(name);
-        // It ends with the last sender, and that with the reading.
+        // This ends when the last sender is dropped, at the end of `reading`.
         let printing = async {
             while let Some(line) = lines.recv().await {
                 self.output.log(job, &line);
             }
         };
         let end = async {
-            let ended = end.await;
-            drop(over);
-            ended
+            let result = end.await;
+            drop(ended);
+            result
         };
         tokio::join!(end, logs, printing).0
     }
@@ -259,7 +259,7 @@ impl Session {
     ) {
         let cluster = &self.launcher.cluster;
         if let Err(error) = logs::stream(cluster, view.clone(), container, &lines).await {
-            eprintln!("{name}: {}", sentence(&error.to_string()));
+            eprintln!("{name}: {}", single_line(&error.to_string()));
         }
     }
 
@@ -269,26 +269,30 @@ impl Session {
         code
     }
 
-    /// A job that can never start is removed; one that cannot be seen is left alone.
-    async fn gave_up(&self, launched: &Launched, error: WaitError) -> u8 {
-        let mut said = error.to_string();
+    /// Ends the wait for a job. A job that can never start is removed. A job that cannot be watched is left as it is.
+    async fn cannot_wait(&self, launched: &Launched, error: WaitError) -> u8 {
+        let mut message = error.to_string();
         let code = match error {
-            WaitError::Lasting(_) => {
+            WaitError::Permanent(_) => {
                 match self.launcher.cancel(&launched.id).await {
-                    Ok(()) => said.push_str(". The job was removed"),
-                    Err(error) => said = format!("{said}. And it could not be removed: {error}"),
+                    Ok(()) => message.push_str(". The job was removed"),
+                    Err(error) => {
+                        message = format!("{message}. The job could not be removed: {error}");
+                    }
                 }
                 exit::UNAVAILABLE
             }
-            WaitError::Broken(_) | WaitError::Ended => exit::NO_PERMISSION,
+            WaitError::WatchRejected(_) | WaitError::WatchEnded => exit::NO_PERMISSION,
         };
-        self.failed(&launched.name, &launched.id, code, said)
+        self.failed(&launched.name, &launched.id, code, message)
     }
 
     async fn interrupted(&self, launched: &Launched) -> u8 {
         let (name, id) = (&launched.name, &launched.id);
         if !self.cancel {
-            eprintln!("{name}: it goes on; the same command with --id {id} follows it again");
+            eprintln!(
+                "{name}: the job continues; the same command with --id {id} follows it again"
+            );
             self.print(name, id, "launched", None, None);
             return exit::INTERRUPTED;
         }
@@ -302,7 +306,7 @@ impl Session {
     }
 
     fn failed(&self, name: &str, id: &Id, code: u8, error: String) -> u8 {
-        eprintln!("launcher: {name}: {}", sentence(&error));
+        eprintln!("launcher: {name}: {}", single_line(&error));
         self.print(
             name,
             id,
@@ -321,7 +325,7 @@ impl Session {
         error: Option<String>,
         outcome: Option<Outcome>,
     ) {
-        self.output.job(&Printed {
+        self.output.job(&JobRecord {
             name: name.to_owned(),
             id: id.to_string(),
             namespace: self.launcher.cluster.namespace().to_owned(),
@@ -340,14 +344,14 @@ fn state(launched: &Launched) -> &'static str {
     }
 }
 
-fn tell(name: &str, progress: Progress, queued: bool) {
+fn print_progress(name: &str, progress: Progress, queued: bool) {
     match progress {
-        // Without a queue it waits for its Secret, and not for long.
+        // Without a queue, the Job is only suspended until its Secret is stored.
         Progress::Queued if !queued => {}
         Progress::Queued => eprintln!("{name}: queued; Kueue starts it when there is room"),
         Progress::Running { pod, node } => eprintln!("{name}: {pod} runs on {node}"),
-        Progress::Trouble(trouble) => {
-            eprintln!("{name}: {}", sentence(&trouble.to_string()));
+        Progress::Problem(problem) => {
+            eprintln!("{name}: {}", single_line(&problem.to_string()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the launcher prints: a line a job, or an object a job, and logs.
+//! The launcher's output: a line or an object for each job, and logs.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::terminal;
 
-/// How jobs are printed.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
     Text,
@@ -24,14 +24,14 @@ impl std::str::FromStr for Output {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
             "yaml" => Ok(Self::Yaml),
-            _ => Err("it is text, json or yaml".to_owned()),
+            _ => Err("expected text, json or yaml".to_owned()),
         }
     }
 }
 
-/// What is printed of a job.
+/// A job in the output.
 #[derive(Debug, Serialize)]
-pub(super) struct Printed {
+pub(super) struct JobRecord {
     pub(super) name: String,
     pub(super) id: String,
     pub(super) namespace: String,
@@ -42,20 +42,20 @@ pub(super) struct Printed {
 }
 
 impl Output {
-    pub(super) fn job(self, job: &Printed) {
+    pub(super) fn job(self, job: &JobRecord) {
         let text = match self {
-            Self::Text => line(job),
+            Self::Text => text_line(job),
             Self::Json => serde_json::to_string(job).unwrap_or_default(),
             Self::Yaml => format!(
                 "---\n{}",
-                serde_yaml::to_string(job).unwrap_or_default().trim_end()
+                serde_saphyr::to_string(job).unwrap_or_default().trim_end()
             ),
         };
-        // Nobody may be reading.
+        // The reader may have closed the pipe.
         let _ = writeln!(std::io::stdout(), "{text}");
     }
 
-    /// A line of a log, as it is but for a terminal's sake: beside the lines of jobs where these are for people, else apart from them.
+    /// Prints a line of a log: to stdout with text output, else to stderr. A terminal gets no control characters.
     pub(super) fn log(self, job: Option<&str>, line: &Line) {
         let mut text = Vec::new();
         match (job, line.container.as_str()) {
@@ -70,7 +70,7 @@ impl Output {
             Self::Json | Self::Yaml => std::io::stderr().is_terminal(),
         };
         if terminal {
-            text.extend_from_slice(terminal::log(&line.text).as_bytes());
+            text.extend_from_slice(terminal::log_line(&line.text).as_bytes());
         } else {
             text.extend_from_slice(&line.text);
         }
@@ -82,7 +82,7 @@ impl Output {
     }
 }
 
-fn line(job: &Printed) -> String {
+fn text_line(job: &JobRecord) -> String {
     let mut line = format!("{}  {}", job.name, job.state);
     if let Some(outcome) = &job.outcome {
         line = format!(
@@ -96,5 +96,5 @@ fn line(job: &Printed) -> String {
     if let Some(error) = &job.error {
         line = format!("{line}  {error}");
     }
-    terminal::sentence(&line)
+    terminal::single_line(&line)
 }

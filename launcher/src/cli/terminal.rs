@@ -1,13 +1,14 @@
-//! What others wrote, as a terminal may show it: a job's log and its last words, and what servers say, must neither move the
-//! cursor nor set a title, and a sentence must not pass for another line of the launcher's.
+//! Makes foreign text safe for a terminal: a job's log, its termination message, and messages of servers.
+//!
+//! Such text must not move the cursor or set a title. A message must not look like another line of the launcher.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 const ESCAPE: char = '\u{1b}';
 
-/// On one line, without control characters.
-pub(super) fn sentence(text: &str) -> String {
+/// Returns the text on one line, without control characters.
+pub(super) fn single_line(text: &str) -> String {
     let shown = text.trim_end().chars();
     shown
         .map(|c| if c.is_whitespace() { ' ' } else { c })
@@ -15,14 +16,14 @@ pub(super) fn sentence(text: &str) -> String {
         .collect()
 }
 
-/// On as many lines as it has.
-pub(super) fn lines(text: &str) -> String {
-    let shown = text.trim_end().lines().map(sentence);
+/// Returns the text with its line breaks, without other control characters.
+pub(super) fn multi_line(text: &str) -> String {
+    let shown = text.trim_end().lines().map(single_line);
     shown.collect::<Vec<_>>().join("\n")
 }
 
-/// A line of a log: tabs and colours stay.
-pub(super) fn log(line: &[u8]) -> String {
+/// Returns a line of a log with its tabs and colours, without other control characters.
+pub(super) fn log_line(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut shown = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -37,8 +38,8 @@ pub(super) fn log(line: &[u8]) -> String {
     shown
 }
 
-/// What follows an escape character, where it does no more than to choose a colour; of everything else the escape alone goes,
-/// and what is left is text.
+/// Consumes and returns a colour sequence after an escape character (ECMA-48, SGR). Returns nothing for other sequences:
+/// then only the escape character is dropped.
 fn colour(rest: &mut Peekable<Chars<'_>>) -> String {
     let mut ahead = rest.clone();
     if ahead.next() != Some('[') {
@@ -59,14 +60,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sentence_is_one_line_of_text() {
-        let said = "no\u{1b}]0;title\u{7}\nrunner-a  completed\r  exit 0\u{9b}2J\n";
-        assert_eq!(sentence(said), "no]0;title runner-a  completed   exit 02J");
-        assert_eq!(lines("a\u{1b}[2J\nb\n"), "a[2J\nb");
+    fn a_message_is_one_line_without_control_characters() {
+        let text = "no\u{1b}]0;title\u{7}\nrunner-a  completed\r  exit 0\u{9b}2J\n";
+        assert_eq!(
+            single_line(text),
+            "no]0;title runner-a  completed   exit 02J"
+        );
+        assert_eq!(multi_line("a\u{1b}[2J\nb\n"), "a[2J\nb");
     }
 
     #[test]
-    fn a_log_keeps_its_colours_alone() {
+    fn a_log_keeps_only_its_colours() {
         for (line, shown) in [
             ("\u{1b}[31;1mred\u{1b}[m\tx", "\u{1b}[31;1mred\u{1b}[m\tx"),
             ("\u{1b}[2Jgone", "[2Jgone"),
@@ -75,8 +79,8 @@ mod tests {
             ("\u{9b}2J\u{1b}", "2J"),
             ("\u{1b}\u{1b}[1mbold", "\u{1b}[1mbold"),
         ] {
-            assert_eq!(log(line.as_bytes()), shown, "{line:?}");
+            assert_eq!(log_line(line.as_bytes()), shown, "{line:?}");
         }
-        assert_eq!(log(b"\xff\x9b2J"), "\u{fffd}\u{fffd}2J");
+        assert_eq!(log_line(b"\xff\x9b2J"), "\u{fffd}\u{fffd}2J");
     }
 }

@@ -1,43 +1,42 @@
-//! A container's log, streamed to its end: nothing lost and nothing doubled where the connection breaks.
+//! Streams a container's log to its end. If the connection breaks, no line is lost or repeated.
 //!
-//! The API server starts a log again from a whole second. Each line comes with its own time, so that what was there before
-//! is known by it; several lines of one time are counted.
+//! The API server resumes a log at a whole second. Each line has its own timestamp, so lines that were passed on already are
+//! recognised by it. Lines with the same timestamp are counted.
 
-use std::io;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::AsyncReadExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
 use tokio::sync::{mpsc, watch};
 
 use super::View;
-use crate::create::{Cluster, ClusterError};
+use crate::create::{Cluster, ClusterError, ClusterErrorKind};
 
-/// A longer line is passed on in parts; where the connection breaks within it, its rest is not shown again.
+/// The greatest length of a line, in bytes. A longer line is passed on in parts, and is not resumed after a broken connection.
 const LINE_LIMIT: usize = 4 << 20;
-/// Between two connections.
-const PAUSE: Duration = Duration::from_millis(300);
+/// The pause between two connections.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(300);
 
 /// A line of a container's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The container.
+    /// The container's name.
     pub container: String,
-    /// The line without its end.
+    /// The line without its newline.
     pub text: Vec<u8>,
 }
 
-/// How far a log was read.
+/// The position up to which a log was passed on.
 #[derive(Debug, Default)]
 struct Position {
-    /// The time of the last line.
-    last: Option<DateTime<Utc>>,
-    /// How many lines of that time were passed on.
+    /// The timestamp of the last line.
+    last: Option<Timestamp>,
+    /// The number of lines with that timestamp that were passed on.
     passed: usize,
-    /// How many lines of that time the present connection has shown.
+    /// The number of lines with that timestamp that the current connection has delivered.
     seen: usize,
 }
 
@@ -46,8 +45,8 @@ impl Position {
         self.seen = 0;
     }
 
-    /// Whether a line with this time is new.
-    fn is_new(&mut self, time: DateTime<Utc>) -> bool {
+    /// Records a line with this timestamp, and returns whether it is new.
+    fn is_new(&mut self, time: Timestamp) -> bool {
         match self.last {
             Some(last) if time < last => false,
             Some(last) if time == last => {
@@ -64,12 +63,12 @@ impl Position {
     }
 }
 
-/// Streams a container's log into `lines`, until the container has ended and all of it was read.
+/// Streams a container's log into `lines`, until the container has ended and its log was read completely.
 ///
-/// The job's view tells when there is a log and when it is complete. A receiver that is gone ends it too.
+/// The job's view says when the log exists and when it is complete. The stream also ends if the receiver is dropped.
 ///
 /// # Errors
-/// Where the API server refuses.
+/// If the API server rejects the request.
 pub async fn stream(
     cluster: &Cluster,
     mut job: watch::Receiver<View>,
@@ -85,42 +84,42 @@ pub async fn stream(
         position.reconnected();
         let read = connection(&pods, &pod, container, ended, &mut position, lines).await;
         match read {
-            // The container had ended before this connection began: there is no more.
+            // The container had ended before this connection began, so the log is complete.
             Ok(Connection::Complete) if ended => return Ok(()),
-            Ok(Connection::Unwanted) => return Ok(()),
+            Ok(Connection::ReceiverDropped) => return Ok(()),
             Ok(Connection::Complete) => {}
             Err(error) => {
-                let told = ClusterError::refused(
+                let error = ClusterError::rejected(
                     &format!("reading the log of \"{container}\""),
                     cluster.namespace(),
                     &error,
                 );
-                // The pod is gone, and its log with it.
-                if told.is_final() || told.cause == crate::create::Cause::NotFound {
-                    return Err(told);
+                // A deleted pod has no log.
+                if error.is_final() || error.kind == ClusterErrorKind::NotFound {
+                    return Err(error);
                 }
-                tracing::debug!("{told}");
+                tracing::debug!("{error}");
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RECONNECT_PAUSE).await;
     }
 }
 
-/// Waits until the container has a log: the pod's name, and whether the container has ended. Nothing where it never will.
+/// Waits until the container has a log. Returns the pod's name and whether the container has ended, or `None` if the
+/// container will never start.
 async fn ready(job: &mut watch::Receiver<View>, container: &str) -> Option<(String, bool)> {
     loop {
         let view = job.borrow_and_update().clone();
         let pod = view.pod.as_ref();
         let state = pod.and_then(|pod| pod.container(container));
         if let (Some(pod), Some(state)) = (pod, state) {
-            // A sidecar may have ended before, and run again.
-            let over = pod.is_over();
+            let pod_ended = pod.is_final();
             if state.has_started() {
-                return Some((pod.name.clone(), state.ended.is_some() || over));
+                return Some((pod.name.clone(), state.terminated.is_some() || pod_ended));
             }
         }
-        let never = view.broken.is_some()
-            || pod.is_some_and(super::PodState::is_over)
+        let never = view.watch_error.is_some()
+            || pod.is_some_and(super::PodState::is_final)
             || view.outcome().is_some();
         if never || job.changed().await.is_err() {
             return None;
@@ -129,17 +128,17 @@ async fn ready(job: &mut watch::Receiver<View>, container: &str) -> Option<(Stri
 }
 
 enum Connection {
-    /// It came to the log's end as it is now.
+    /// The current end of the log was reached.
     Complete,
-    /// Nobody reads the lines any more.
-    Unwanted,
+    /// The receiver of the lines was dropped.
+    ReceiverDropped,
 }
 
 async fn connection(
     pods: &Api<Pod>,
     pod: &str,
     container: &str,
-    over: bool,
+    ended: bool,
     position: &mut Position,
     lines: &mpsc::Sender<Line>,
 ) -> Result<Connection, kube::Error> {
@@ -153,17 +152,20 @@ async fn connection(
     let mut reader = std::pin::pin!(pods.log_stream(pod, &parameters).await?);
     let mut buffer = Vec::new();
     let mut chunk = vec![0; 16 << 10];
-    // Of a line that was too long: whether its first part was new. The rest has no time of its own.
+    // Within a line that is passed on in parts: whether its first part was new. The other parts have no timestamp.
     let mut within = None;
     loop {
-        let read = reader.read(&mut chunk).await.map_err(broken)?;
+        let read = reader
+            .read(&mut chunk)
+            .await
+            .map_err(kube::Error::ReadEvents)?;
         buffer.extend_from_slice(&chunk[..read]);
-        // A line without an end is one only where no more can come. Else it is shown again, whole.
-        for (text, complete) in split(&mut buffer, read == 0 && over) {
+        // Text without a newline is a line only if no more can follow. Otherwise the next connection delivers it whole.
+        for (text, complete) in split(&mut buffer, read == 0 && ended) {
             let new = match within {
                 Some(true) => Some(text.as_slice()),
                 Some(false) => None,
-                None => fresh(&text, position),
+                None => if_new(&text, position),
             };
             within = (!complete).then_some(new.is_some());
             let Some(text) = new else { continue };
@@ -172,7 +174,7 @@ async fn connection(
                 text: text.to_vec(),
             };
             if lines.send(line).await.is_err() {
-                return Ok(Connection::Unwanted);
+                return Ok(Connection::ReceiverDropped);
             }
         }
         if read == 0 {
@@ -181,12 +183,8 @@ async fn connection(
     }
 }
 
-fn broken(error: io::Error) -> kube::Error {
-    kube::Error::ReadEvents(error)
-}
-
-/// Takes whole lines out of a buffer, and whether each is complete.
-fn split(buffer: &mut Vec<u8>, over: bool) -> Vec<(Vec<u8>, bool)> {
+/// Takes the lines out of a buffer. The flag says whether a line is complete.
+fn split(buffer: &mut Vec<u8>, ended: bool) -> Vec<(Vec<u8>, bool)> {
     let mut lines = Vec::new();
     let mut start = 0;
     while let Some(length) = buffer[start..].iter().position(|byte| *byte == b'\n') {
@@ -194,14 +192,14 @@ fn split(buffer: &mut Vec<u8>, over: bool) -> Vec<(Vec<u8>, bool)> {
         start += length + 1;
     }
     buffer.drain(..start);
-    if buffer.len() > LINE_LIMIT || (over && !buffer.is_empty()) {
+    if buffer.len() > LINE_LIMIT || (ended && !buffer.is_empty()) {
         lines.push((std::mem::take(buffer), false));
     }
     lines
 }
 
-/// A line's text after its time, where it was not passed on before.
-fn fresh<'a>(line: &'a [u8], position: &mut Position) -> Option<&'a [u8]> {
+/// Returns a line's text after its timestamp, or `None` if it was passed on before.
+fn if_new<'a>(line: &'a [u8], position: &mut Position) -> Option<&'a [u8]> {
     let space = line
         .iter()
         .position(|byte| *byte == b' ')
@@ -209,12 +207,12 @@ fn fresh<'a>(line: &'a [u8], position: &mut Position) -> Option<&'a [u8]> {
     let (stamp, text) = line.split_at(space);
     let time = std::str::from_utf8(stamp)
         .ok()
-        .and_then(|stamp| DateTime::parse_from_rfc3339(stamp).ok());
+        .and_then(|stamp| stamp.parse::<Timestamp>().ok());
     match time {
         Some(time) => position
-            .is_new(time.with_timezone(&Utc))
+            .is_new(time)
             .then(|| text.strip_prefix(b" ").unwrap_or(text)),
-        // The API server's own words, as "unable to retrieve container logs".
+        // A message of the API server itself, as in "unable to retrieve container logs".
         None => Some(line),
     }
 }
@@ -225,11 +223,10 @@ mod tests {
 
     fn read(position: &mut Position, log: &[&str]) -> Vec<String> {
         position.reconnected();
-        let fresh = log
+        let new = log
             .iter()
-            .filter_map(|line| fresh(line.as_bytes(), position));
-        fresh
-            .map(|text| String::from_utf8(text.to_vec()).unwrap())
+            .filter_map(|line| if_new(line.as_bytes(), position));
+        new.map(|text| String::from_utf8(text.to_vec()).unwrap())
             .collect()
     }
 
@@ -242,7 +239,7 @@ mod tests {
     ];
 
     #[test]
-    fn wherever_a_connection_breaks_each_line_comes_once() {
+    fn each_line_is_passed_on_once_if_the_connection_breaks() {
         for first in 0..=LOG.len() {
             for second in 0..=LOG.len() {
                 let mut position = Position::default();
@@ -255,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_waits_for_the_other() {
+    fn an_incomplete_line_is_kept_back() {
         let mut buffer = b"one\ntw".to_vec();
         assert_eq!(split(&mut buffer, false), [(b"one".to_vec(), true)]);
         buffer.extend(b"o\nthree");
@@ -265,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn words_without_a_time_are_passed_on() {
+    fn lines_without_a_timestamp_are_passed_on() {
         let mut position = Position::default();
         assert_eq!(
             read(&mut position, &["unable to retrieve container logs"]).len(),

@@ -1,65 +1,65 @@
-//! How a job ended, from its Job, its pod, and the report that its supervisor left.
+//! The outcome of a job, from its Job, its pod and its supervisor's report.
 
 use report::{Report, SCHEMA};
 use serde::Serialize;
 
-use super::state::{Ended, JobState, PodState};
+use super::state::{JobState, PodState, Termination};
 
-/// The container whose code is the job's.
+/// The container whose exit code is the job's.
 pub const RUNNER: &str = "runner";
-/// `EX_SOFTWARE`: the job ended without its container's code, and why is in the sentence.
+/// `EX_SOFTWARE`: the job ended without an exit code of its container. The message has the reason.
 const UNKNOWN: u8 = 70;
-/// `EX_TEMPFAIL`: the node was taken away, and trying again may help.
+/// `EX_TEMPFAIL`: the job lost its node. Another launch may succeed.
 const DISRUPTED: u8 = 75;
 
-/// A job's end.
+/// The outcome of a job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
-    /// The code of the runner's container; 75 where its node was taken away, 70 where it had no end of its own.
+    /// The exit code of the runner's container. 75 if the job lost its node, 70 if the container has no exit code.
     pub exit_code: u8,
-    /// The report's reason, or Kubernetes'.
+    /// The reason from the supervisor's report, or Kubernetes' reason.
     pub reason: String,
-    /// A sentence, where there is something to say.
+    /// A message for the user. `None` if the job succeeded without remarks.
     pub message: Option<String>,
-    /// What the supervisor reported, if it came to that.
+    /// The supervisor's report, if it wrote one.
     pub report: Option<Report>,
 }
 
-/// The outcome, where neither the Job nor the pod will change any more.
+/// Returns the outcome, if neither the Job nor the pod can change any more.
 pub(super) fn settled(job: &JobState, pod: Option<&PodState>) -> Option<Outcome> {
-    let outcome = given(job, pod)?;
-    // A pod that was not heard of may be about to be.
-    (job.removed || pod.is_some_and(PodState::is_over)).then_some(outcome)
+    let outcome = so_far(job, pod)?;
+    // The watch may still report the pod, or its end.
+    (job.deleted || pod.is_some_and(PodState::is_final)).then_some(outcome)
 }
 
-/// The outcome by what is known, where the Job is over.
-pub(super) fn given(job: &JobState, pod: Option<&PodState>) -> Option<Outcome> {
-    if job.succeeded.is_none() && !job.removed {
+/// Returns the outcome as far as it is known, if the Job has ended or was deleted.
+pub(super) fn so_far(job: &JobState, pod: Option<&PodState>) -> Option<Outcome> {
+    if job.succeeded.is_none() && !job.deleted {
         return None;
     }
-    let ended = pod.and_then(|pod| pod.container(RUNNER)?.ended.as_ref());
-    Some(match ended {
-        Some(ended) => by_container(ended, job, pod),
+    let terminated = pod.and_then(|pod| pod.container(RUNNER)?.terminated.as_ref());
+    Some(match terminated {
+        Some(terminated) => from_container(terminated, job, pod),
         None => without_container(job, pod),
     })
 }
 
-fn by_container(ended: &Ended, job: &JobState, pod: Option<&PodState>) -> Outcome {
-    let report = parse(&ended.message);
+fn from_container(terminated: &Termination, job: &JobState, pod: Option<&PodState>) -> Outcome {
+    let report = parse_report(&terminated.message);
     let reason = report
         .as_ref()
         .and_then(|report| serde_json::to_value(report.reason).ok());
     let reason = reason.and_then(|reason| reason.as_str().map(str::to_owned));
     let disrupted = job.reason.as_deref() == Some("PodFailurePolicy");
-    let by_kubernetes = || explained(job, pod).filter(|_| job.succeeded != Some(true));
+    let by_kubernetes = || kubernetes_message(job, pod).filter(|_| job.succeeded != Some(true));
     let message = match report.as_ref() {
         Some(report) => report.message.clone().or_else(by_kubernetes),
-        None if ended.code == 0 => by_kubernetes(),
-        None => by_kubernetes().or_else(|| Some(without_report(ended))),
+        None if terminated.code == 0 => by_kubernetes(),
+        None => by_kubernetes().or_else(|| Some(message_without_report(terminated))),
     };
     Outcome {
-        // A code of 0 with a failed Job would be a lie.
-        exit_code: match u8::try_from(ended.code) {
+        // A failed Job must not have the exit code 0.
+        exit_code: match u8::try_from(terminated.code) {
             Ok(0) if job.succeeded == Some(false) => UNKNOWN,
             Ok(code) => code,
             Err(_) => UNKNOWN,
@@ -67,26 +67,26 @@ fn by_container(ended: &Ended, job: &JobState, pod: Option<&PodState>) -> Outcom
         reason: if disrupted {
             "disrupted".to_owned()
         } else {
-            reason.unwrap_or_else(|| ended.reason.clone())
+            reason.unwrap_or_else(|| terminated.reason.clone())
         },
         message,
         report,
     }
 }
 
-fn without_report(ended: &Ended) -> String {
-    let otherwise = match ended.reason.as_str() {
+fn message_without_report(terminated: &Termination) -> String {
+    let otherwise = match terminated.reason.as_str() {
         "OOMKilled" => "the container used more memory than its limit",
         _ => "the supervisor left no report",
     };
-    text(&ended.message, otherwise)
+    non_empty(&terminated.message, otherwise)
 }
 
 fn without_container(job: &JobState, pod: Option<&PodState>) -> Outcome {
     let disrupted = job.reason.as_deref() == Some("PodFailurePolicy");
     let succeeded = job.succeeded == Some(true);
     let (exit_code, reason) = match (succeeded, disrupted) {
-        // The Job's own word, where its pod is gone already.
+        // The Job succeeded, and its pod was deleted already.
         (true, _) => (0, "Complete".to_owned()),
         (false, true) => (DISRUPTED, "disrupted".to_owned()),
         (false, false) => (
@@ -94,13 +94,13 @@ fn without_container(job: &JobState, pod: Option<&PodState>) -> Outcome {
             job.reason.clone().unwrap_or_else(|| "removed".to_owned()),
         ),
     };
-    let removed = || {
-        (job.removed && job.succeeded.is_none())
-            .then(|| "The Job was removed before its end was known".to_owned())
+    let deleted = || {
+        (job.deleted && job.succeeded.is_none())
+            .then(|| "The Job was deleted before its outcome was known".to_owned())
     };
-    let message = explained(job, pod)
+    let message = kubernetes_message(job, pod)
         .or_else(|| first_failure(pod))
-        .or_else(removed);
+        .or_else(deleted);
     Outcome {
         exit_code,
         reason,
@@ -109,50 +109,50 @@ fn without_container(job: &JobState, pod: Option<&PodState>) -> Outcome {
     }
 }
 
-/// What Kubernetes said of the pod as a whole, or of the Job.
-fn explained(job: &JobState, pod: Option<&PodState>) -> Option<String> {
+/// Returns Kubernetes' reason and message for the failure of the pod or the Job.
+fn kubernetes_message(job: &JobState, pod: Option<&PodState>) -> Option<String> {
     let of_pod = pod.and_then(|pod| {
         Some(format!(
             "{}: {}",
             pod.reason.as_ref()?,
-            text(pod.message.as_deref().unwrap_or_default(), "no message")
+            non_empty(pod.message.as_deref().unwrap_or_default(), "no message")
         ))
     });
     of_pod.or_else(|| match job.reason.as_deref()? {
-        // It only says that the pod failed.
+        // This only means that the pod failed.
         "BackoffLimitExceeded" => None,
         "DeadlineExceeded" => {
-            Some("activeDeadlineSeconds of the Job is over: raise it with --patch".to_owned())
+            Some("The Job's activeDeadlineSeconds have passed: raise them with --patch".to_owned())
         }
         reason => Some(format!(
             "{reason}: {}",
-            text(job.message.as_deref().unwrap_or_default(), "no message")
+            non_empty(job.message.as_deref().unwrap_or_default(), "no message")
         )),
     })
 }
 
-/// The first container that failed, where the runner never came to run.
+/// Returns the first container that failed, if the runner did not start.
 fn first_failure(pod: Option<&PodState>) -> Option<String> {
-    let failed = |ended: &&Ended| ended.code != 0;
+    let failed = |terminated: &&Termination| terminated.code != 0;
     pod?.containers.iter().find_map(|container| {
-        let ended = container.ended.as_ref().filter(failed)?;
-        let said = text(&ended.message, &ended.reason);
+        let terminated = container.terminated.as_ref().filter(failed)?;
+        let message = non_empty(&terminated.message, &terminated.reason);
         Some(format!(
-            "the container \"{}\" ended with {}: {said}",
-            container.name, ended.code
+            "the container \"{}\" exited with {}: {message}",
+            container.name, terminated.code
         ))
     })
 }
 
-fn text(said: &str, otherwise: &str) -> String {
-    match said.trim() {
+fn non_empty(text: &str, otherwise: &str) -> String {
+    match text.trim() {
         "" => otherwise.to_owned(),
-        said => said.to_owned(),
+        text => text.to_owned(),
     }
 }
 
-/// The report in a termination message, which may be another container's text.
-fn parse(message: &str) -> Option<Report> {
+/// Parses the report in a termination message. Other programs write other texts there.
+fn parse_report(message: &str) -> Option<Report> {
     let report: Report = serde_json::from_str(message.trim()).ok()?;
     (report.schema == SCHEMA).then_some(report)
 }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn pod(phase: &str, code: Option<i32>, message: &str) -> PodState {
-        let ended = code.map(|code| Ended {
+        let terminated = code.map(|code| Termination {
             code,
             reason: "Error".to_owned(),
             message: message.to_owned(),
@@ -180,7 +180,7 @@ mod tests {
             phase: phase.to_owned(),
             containers: vec![Container {
                 name: RUNNER.to_owned(),
-                ended,
+                terminated,
                 ..Container::default()
             }],
             ..PodState::default()
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_settled_before_both_are_over() {
+    fn an_outcome_is_settled_once_job_and_pod_have_ended() {
         assert_eq!(
             settled(&job(None, None), Some(&pod("Succeeded", Some(0), ""))),
             None
@@ -207,11 +207,11 @@ mod tests {
         );
         assert!(settled(&job(Some(true), None), Some(&pod("Succeeded", Some(0), ""))).is_some());
         assert_eq!(settled(&job(Some(false), None), None), None);
-        assert!(given(&job(Some(false), None), None).is_some());
+        assert!(so_far(&job(Some(false), None), None).is_some());
     }
 
     #[test]
-    fn the_code_is_the_containers_and_the_reason_the_reports() {
+    fn code_is_the_containers_and_reason_is_the_reports() {
         let outcome = settled(
             &job(Some(false), Some("BackoffLimitExceeded")),
             Some(&pod("Failed", Some(70), &report(70))),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_the_container_is_told() {
+    fn an_outcome_without_a_container_has_a_reason() {
         for (job, pod, code, reason, message) in [
             (
                 job(Some(false), Some("PodFailurePolicy")),
@@ -254,13 +254,13 @@ mod tests {
             (job(Some(true), None), None, 0, "Complete", ""),
             (
                 JobState {
-                    removed: true,
+                    deleted: true,
                     ..JobState::default()
                 },
                 None,
                 70,
                 "removed",
-                "was removed",
+                "was deleted",
             ),
             (
                 job(Some(true), None),
@@ -270,20 +270,20 @@ mod tests {
                 "",
             ),
         ] {
-            let outcome = given(&job, pod.as_ref()).unwrap();
+            let outcome = so_far(&job, pod.as_ref()).unwrap();
             assert_eq!((outcome.exit_code, outcome.reason.as_str()), (code, reason));
             assert!(outcome.message.unwrap_or_default().contains(message));
         }
     }
 
     #[test]
-    fn a_failed_start_names_its_container() {
+    fn a_failed_init_container_is_named() {
         let mut failed = pod("Failed", None, "");
         failed.containers.insert(
             0,
             Container {
                 name: "stage-runner-secrets".to_owned(),
-                ended: Some(Ended {
+                terminated: Some(Termination {
                     code: 77,
                     reason: "Error".to_owned(),
                     message: "no jitconfig".to_owned(),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_evicted_pod_says_so() {
+    fn an_eviction_is_the_message() {
         let mut evicted = pod("Failed", Some(137), "");
         evicted.reason = Some("Evicted".to_owned());
         evicted.message = Some("The node was low on resource: ephemeral-storage".to_owned());

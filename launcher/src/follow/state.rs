@@ -1,86 +1,86 @@
-//! What is kept of a Job and its pod: no more than decisions are made of.
+//! The part of a Job's and a pod's status that the launcher uses.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::ResourceExt;
 
-/// A Job.
+/// The state of a Job.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobState {
-    /// Its uid.
+    /// The Job's uid.
     pub uid: String,
-    /// Waiting to be started, by the launcher or by Kueue.
+    /// Whether the Job waits for the launcher or Kueue to start it.
     pub suspended: bool,
-    /// How it ended: nothing, or whether it succeeded.
+    /// Whether the Job succeeded. `None` if it has not ended.
     pub succeeded: Option<bool>,
-    /// Why it failed, as Kubernetes names it.
+    /// Kubernetes' reason for the failure, as in `DeadlineExceeded`.
     pub reason: Option<String>,
-    /// Kubernetes' words for that.
+    /// Kubernetes' message for that reason.
     pub message: Option<String>,
-    /// It is not there any more.
-    pub removed: bool,
+    /// Whether the object was deleted.
+    pub deleted: bool,
 }
 
-/// A pod.
+/// The state of a pod.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PodState {
-    /// Its uid.
+    /// The pod's uid.
     pub uid: String,
-    /// Its name.
+    /// The pod's name.
     pub name: String,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
-    /// Its node.
+    /// The pod's node. `None` before it is scheduled.
     pub node: Option<String>,
-    /// Why the pod as a whole failed, as in `Evicted`.
+    /// The reason why the whole pod failed, as in `Evicted`.
     pub reason: Option<String>,
-    /// Kubernetes' words for that.
+    /// Kubernetes' message for that reason.
     pub message: Option<String>,
-    /// All containers, those of the start first.
+    /// All containers. The init containers come first.
     pub containers: Vec<Container>,
-    /// It is not there any more.
-    pub removed: bool,
+    /// Whether the object was deleted.
+    pub deleted: bool,
 }
 
-/// A container.
+/// The state of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
-    /// Its name.
+    /// The container's name.
     pub name: String,
-    /// Whether it runs now.
+    /// Whether the container is running.
     pub running: bool,
-    /// Why it waits: reason and message.
+    /// The reason and message if the container is waiting.
     pub waiting: Option<(String, String)>,
-    /// How it ended.
-    pub ended: Option<Ended>,
-    /// How its run before this one ended.
-    pub ended_before: Option<Ended>,
+    /// The container's end, if it has ended.
+    pub terminated: Option<Termination>,
+    /// The end of the container's previous run, if it was restarted.
+    pub last_terminated: Option<Termination>,
 }
 
-/// A container's end.
+/// The end of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// Its exit code, 128+n for a signal.
+pub struct Termination {
+    /// The exit code. It is 128+n if signal n killed the container.
     pub code: i32,
     /// `Completed`, `Error`, `OOMKilled`, `ContainerCannotRun`, …
     pub reason: String,
-    /// What it left at its `terminationMessagePath`.
+    /// The content of the file `terminationMessagePath`.
     pub message: String,
 }
 
-impl JobState {
-    pub(super) fn of(job: &Job) -> Self {
+impl From<&Job> for JobState {
+    fn from(job: &Job) -> Self {
         let status = job.status.as_ref();
         let conditions = status
             .and_then(|status| status.conditions.as_deref())
             .unwrap_or_default();
-        let holds = |kind: &str| {
+        let condition = |kind: &str| {
             conditions
                 .iter()
                 .find(|condition| condition.type_ == kind && condition.status == "True")
         };
-        let failed = holds("Failed");
-        let succeeded = match (holds("Complete"), failed) {
+        let failed = condition("Failed");
+        let succeeded = match (condition("Complete"), failed) {
             (_, Some(_)) => Some(false),
             (Some(_), None) => Some(true),
             (None, None) => None,
@@ -95,13 +95,13 @@ impl JobState {
             succeeded,
             reason: failed.and_then(|condition| condition.reason.clone()),
             message: failed.and_then(|condition| condition.message.clone()),
-            removed: false,
+            deleted: false,
         }
     }
 }
 
-impl PodState {
-    pub(super) fn of(pod: &Pod) -> Self {
+impl From<&Pod> for PodState {
+    fn from(pod: &Pod) -> Self {
         let status = pod.status.as_ref();
         let lists = status.map(|s| [&s.init_container_statuses, &s.container_statuses]);
         let containers = lists
@@ -121,11 +121,13 @@ impl PodState {
             reason: status.and_then(|status| status.reason.clone()),
             message: status.and_then(|status| status.message.clone()),
             containers,
-            removed: false,
+            deleted: false,
         }
     }
+}
 
-    /// A container by its name.
+impl PodState {
+    /// Returns the container of this name.
     #[must_use]
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers
@@ -133,18 +135,16 @@ impl PodState {
             .find(|container| container.name == name)
     }
 
-    /// Whether nothing of it will change any more.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.removed || matches!(self.phase.as_str(), "Succeeded" | "Failed")
+    /// Returns whether the pod has ended or was deleted, so that its state no longer changes.
+    pub(crate) fn is_final(&self) -> bool {
+        self.deleted || matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 }
 
 impl Container {
-    /// Whether it has a log.
-    #[must_use]
-    pub fn has_started(&self) -> bool {
-        self.running || self.ended.is_some()
+    /// Returns whether the container has started, so that it has a log.
+    pub(crate) fn has_started(&self) -> bool {
+        self.running || self.terminated.is_some()
     }
 }
 
@@ -160,14 +160,14 @@ fn container(status: &ContainerStatus) -> Container {
         name: status.name.clone(),
         running: state.is_some_and(|state| state.running.is_some()),
         waiting,
-        ended: state.and_then(ended),
-        ended_before: status.last_state.as_ref().and_then(ended),
+        terminated: state.and_then(termination),
+        last_terminated: status.last_state.as_ref().and_then(termination),
     }
 }
 
-fn ended(state: &k8s_openapi::api::core::v1::ContainerState) -> Option<Ended> {
+fn termination(state: &ContainerState) -> Option<Termination> {
     let terminated = state.terminated.as_ref()?;
-    Some(Ended {
+    Some(Termination {
         code: terminated.exit_code,
         reason: terminated.reason.clone().unwrap_or_default(),
         message: terminated.message.clone().unwrap_or_default(),

@@ -1,110 +1,112 @@
-//! Waiting for one job's end, and telling what happens on the way.
+//! Waits for the end of one job, and reports its progress.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::View;
-use super::explain::Trouble;
 use super::outcome::{Outcome, RUNNER};
+use super::problem::Problem;
 
-/// How long after a Job's end its pod's last words are waited for: the two are watched apart.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long to wait for the pod's termination message after the Job ended. The two watches are independent.
+const TERMINATION_MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What happened on the way.
+/// A step on a job's way to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// The Job waits to be started: Kueue has no room for it yet.
+    /// The Job is suspended: Kueue has no room for it yet.
     Queued,
-    /// The runner runs.
+    /// The runner's container is running.
     Running {
-        /// Its pod.
+        /// The pod's name.
         pod: String,
-        /// The pod's node.
+        /// The node's name.
         node: String,
     },
-    /// Something stands in the way.
-    Trouble(Trouble),
+    /// A problem keeps the job from running.
+    Problem(Problem),
 }
 
-/// Why nothing is known of a job's end.
+/// A job whose end cannot be awaited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WaitError {
-    /// Something stands in the way that will not pass by itself.
+    /// A problem that will not pass by itself keeps the job from running.
     #[error("{0}")]
-    Lasting(Trouble),
-    /// The watch was refused.
+    Permanent(Problem),
+    /// The API server rejected the watch.
     #[error("{0}")]
-    Broken(String),
-    /// The follower is gone.
+    WatchRejected(String),
+    /// The [`Follower`](super::Follower) was dropped.
     #[error("the watch has ended")]
-    Ended,
+    WatchEnded,
 }
 
-/// Waits for a job's end.
+/// Waits for a job's end. Calls `on_progress` for each step.
 ///
 /// # Errors
-/// Where it can never come, or nothing will be heard of it.
+/// If the job can never start, or if the watch has ended.
 pub async fn end(
     mut job: watch::Receiver<View>,
-    mut tell: impl FnMut(Progress),
+    mut on_progress: impl FnMut(Progress),
 ) -> Result<Outcome, WaitError> {
-    let mut told = Told::default();
+    let mut reported = Reported::default();
     loop {
         let view = job.borrow_and_update().clone();
-        for progress in told.news(&view) {
-            tell(progress);
+        for progress in reported.take_new(&view) {
+            on_progress(progress);
         }
         if let Some(outcome) = view.outcome() {
             return Ok(outcome);
         }
-        if let Some(why) = view.broken {
-            return Err(WaitError::Broken(why));
+        if let Some(error) = view.watch_error {
+            return Err(WaitError::WatchRejected(error));
         }
-        if let Some(lasting) = view.troubles.iter().find(|trouble| trouble.lasting) {
-            return Err(WaitError::Lasting(lasting.clone()));
+        if let Some(problem) = view.problems.iter().find(|problem| problem.permanent) {
+            return Err(WaitError::Permanent(problem.clone()));
         }
         let changed = match view.outcome_without_pod() {
             None => job.changed().await,
-            Some(outcome) => match tokio::time::timeout(LAST_WORDS, job.changed()).await {
-                Ok(changed) => changed,
-                Err(_) => return Ok(outcome),
-            },
+            Some(outcome) => {
+                match tokio::time::timeout(TERMINATION_MESSAGE_TIMEOUT, job.changed()).await {
+                    Ok(changed) => changed,
+                    Err(_) => return Ok(outcome),
+                }
+            }
         };
-        changed.map_err(|_| WaitError::Ended)?;
+        changed.map_err(|_| WaitError::WatchEnded)?;
     }
 }
 
-/// What was told already.
+/// The steps that were reported already.
 #[derive(Default)]
-struct Told {
+struct Reported {
     queued: bool,
     running: bool,
-    troubles: usize,
+    problems: usize,
 }
 
-impl Told {
-    fn news(&mut self, view: &View) -> Vec<Progress> {
-        let mut news = Vec::new();
+impl Reported {
+    fn take_new(&mut self, view: &View) -> Vec<Progress> {
+        let mut new = Vec::new();
         let suspended = view.job.as_ref().is_some_and(|job| job.suspended);
         if suspended && !self.queued {
             self.queued = true;
-            news.push(Progress::Queued);
+            new.push(Progress::Queued);
         }
         let pod = view.pod.as_ref();
-        let runs = pod
+        let running = pod
             .and_then(|pod| pod.container(RUNNER))
             .is_some_and(|runner| runner.running);
-        if let Some(pod) = pod.filter(|_| runs && !self.running) {
+        if let Some(pod) = pod.filter(|_| running && !self.running) {
             self.running = true;
-            news.push(Progress::Running {
+            new.push(Progress::Running {
                 pod: pod.name.clone(),
                 node: pod.node.clone().unwrap_or_default(),
             });
         }
-        let troubles = view.troubles.iter().skip(self.troubles).cloned();
-        news.extend(troubles.map(Progress::Trouble));
-        self.troubles = view.troubles.len();
-        news
+        let problems = view.problems.iter().skip(self.problems).cloned();
+        new.extend(problems.map(Progress::Problem));
+        self.problems = view.problems.len();
+        new
     }
 }

@@ -1,27 +1,26 @@
-//! Where the images come from: the template names them as kustomize's `images` do, and an installation says what they are.
+//! Image names: the template has placeholders, and an installation says which images take their place.
 
 use serde_json::Value;
 
-/// What the template's own image names begin with. No registry has them.
+/// The prefix of the template's placeholders. No registry has images of these names.
 const PLACEHOLDER: &str = "ci-cd-agents/";
 
-/// Which image takes the place of which.
+/// The images of an installation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Images {
     /// A registry, with or without a namespace, that has this project's images under their own names.
     pub registry: Option<String>,
-    /// Their tag, or `sha256:…`.
+    /// The images' tag, or a digest as in `sha256:…`. `None` is the launcher's version.
     pub tag: Option<String>,
-    /// Single ones: the template's name, and the whole reference that takes its place.
-    pub replaced: Vec<(String, String)>,
+    /// Replacements of single images: the template's name, and the complete reference that takes its place.
+    pub replacements: Vec<(String, String)>,
 }
 
 impl Images {
-    /// What an image of the template becomes, or nothing where it stays a placeholder.
-    #[must_use]
-    pub fn resolve(&self, image: &str) -> Option<String> {
+    /// Returns the reference for an image of the template, or `None` if it is a placeholder without a registry.
+    fn resolve(&self, image: &str) -> Option<String> {
         let (name, _) = split(image);
-        if let Some((_, reference)) = self.replaced.iter().find(|(from, _)| from == name) {
+        if let Some((_, reference)) = self.replacements.iter().find(|(from, _)| from == name) {
             return Some(reference.clone());
         }
         let Some(own) = name.strip_prefix(PLACEHOLDER) else {
@@ -33,7 +32,7 @@ impl Images {
         Some(format!("{registry}/{own}{separator}{tag}"))
     }
 
-    /// Names the images of a pod's containers; the first that nobody named is the error.
+    /// Replaces the images of a pod's containers. The error is the first placeholder without a registry.
     pub(super) fn apply(&self, pod: &mut Value) -> Result<(), String> {
         for list in ["initContainers", "containers"] {
             for container in pod[list].as_array_mut().into_iter().flatten() {
@@ -47,7 +46,7 @@ impl Images {
     }
 }
 
-/// A reference's name and the rest, its tag or digest. A colon before the last slash is a port's.
+/// Splits a reference into its name and its tag or digest. A colon before the last slash belongs to a port.
 fn split(image: &str) -> (&str, &str) {
     let last = image.rfind('/').map_or(0, |at| at + 1);
     let end = image[last..]
@@ -61,11 +60,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_resolved() {
+    fn placeholders_are_resolved() {
         let images = Images {
             registry: Some("registry.example:5000/ci/".to_owned()),
             tag: Some("1.2".to_owned()),
-            replaced: vec![(
+            replacements: vec![(
                 "ci-cd-agents/builder".to_owned(),
                 "other.example/b@sha256:0".to_owned(),
             )],

@@ -1,51 +1,52 @@
-//! Strategic merge: Kubernetes' own patch, in which lists of named things are merged by their names.
+//! Strategic merge patches, as `kubectl patch` and kustomize apply them: lists of named elements are merged by name.
 //!
-//! Which list has which key is the API's `patchMergeKey`; a list without one is replaced whole.
+//! The key of each list is the API's `patchMergeKey`. A list without a key is replaced. No Rust crate does this, and
+//! kustomize is a program in Go that a launch would have to install and start. The file is one subject, so it is one piece.
 
 use serde_json::{Map, Value};
 
-/// Why a patch does not fit.
+/// A patch that cannot be merged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PatchError {
-    /// A list's element cannot be told from others.
-    #[error("{path}: an element has no \"{key}\", by which this list is merged")]
+    /// An element of a list has no key.
+    #[error("{path}: an element has no \"{key}\"; add it, because this list is merged by that key")]
     NoKey {
-        /// Where in the patch.
+        /// The position in the patch, as in `spec.containers`.
         path: String,
-        /// The key.
+        /// The list's key.
         key: &'static str,
     },
-    /// A directive that does not exist.
+    /// A directive is unknown.
     #[error(
-        "{path}: there is no directive \"{text}\" here; \"$patch: delete\", \"$patch: replace\" and \"$patch: merge\", \"$retainKeys\", \"$setElementOrder/LIST\" and \"$deleteFromPrimitiveList/LIST\" there are"
+        "{path}: unknown directive \"{text}\"; expected \"$patch: delete\", \"$patch: replace\", \"$patch: merge\", \"$retainKeys\", \"$setElementOrder/LIST\" or \"$deleteFromPrimitiveList/LIST\""
     )]
     Directive {
-        /// Where in the patch.
+        /// The position in the patch, as in `spec.containers`.
         path: String,
         /// The directive.
         text: String,
     },
-    /// A list where the object has a map, or the other way round.
-    #[error("{path}: {wanted} belongs here")]
+    /// The patch has a list in place of a map, or a map in place of a list.
+    #[error("{path}: expected {wanted}")]
     Type {
-        /// Where in the patch.
+        /// The position in the patch, as in `spec.containers`.
         path: String,
-        /// What the API has there.
+        /// The type that the API has there.
         wanted: &'static str,
     },
 }
 
-/// How a list is merged.
+/// The way a list is merged.
 enum Merge {
-    /// Element by element, by this key.
+    /// Element by element: elements with the same value of this key are merged.
     By(&'static str),
-    /// As a set of texts or numbers.
+    /// As a set of strings or numbers.
     Set,
-    /// The patch's list takes its place.
+    /// The patch's list replaces the object's.
     Replace,
 }
 
-/// The API's lists with a merge key, as far as the objects of a template have them.
+/// Returns the way to merge the list at `path`. It knows the lists that a template's objects can have.
 fn strategy(path: &[String]) -> Merge {
     let [.., parent, field] = path else {
         return Merge::Replace;
@@ -80,7 +81,7 @@ fn strategy(path: &[String]) -> Merge {
 /// ```
 ///
 /// # Errors
-/// Where the patch has a directive that does not exist, or an element without its list's key.
+/// If the patch has an unknown directive, an element without its list's key, or a value of the wrong type.
 pub fn merge(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
     merge_value(object, patch, &mut vec![String::new()])
 }
@@ -93,10 +94,10 @@ fn merge_value(
     match (object, patch) {
         (Value::Object(object), Value::Object(patch)) => merge_map(object, patch, path),
         (Value::Array(object), Value::Array(patch)) => merge_list(object, patch, path),
-        (Value::Object(_), Value::Array(_)) => Err(wrong(path, "a map")),
-        (Value::Array(_), Value::Object(_)) => Err(wrong(path, "a list")),
+        (Value::Object(_), Value::Array(_)) => Err(wrong_type(path, "a map")),
+        (Value::Array(_), Value::Object(_)) => Err(wrong_type(path, "a list")),
         (object, patch) => {
-            // A new map or list is merged into an empty one, so that its directives are not taken for fields.
+            // Merge a new map or list into an empty one: its directives must not become fields.
             let mut fresh = match patch {
                 Value::Object(_) => Value::Object(Map::new()),
                 Value::Array(_) => Value::Array(Vec::new()),
@@ -126,7 +127,12 @@ fn merge_map(
                 return Ok(());
             }
         }
-        Some(_) => return Err(directive(path, &format!("$patch: {}", patch["$patch"]))),
+        Some(_) => {
+            return Err(unknown_directive(
+                path,
+                &format!("$patch: {}", patch["$patch"]),
+            ));
+        }
     }
     for (field, value) in patch {
         if field.starts_with('$') {
@@ -144,7 +150,7 @@ fn merge_map(
             path,
         )?;
         path.pop();
-        // What a patch deletes as a whole does not stay behind empty.
+        // Remove a map or list that the patch deletes, rather than leave it empty.
         if value
             .get("$patch")
             .is_some_and(|directive| directive == "delete")
@@ -152,12 +158,12 @@ fn merge_map(
             object.remove(field);
         }
     }
-    order(object, patch, path);
-    retain(object, patch);
+    set_element_order(object, patch, path);
+    retain_keys(object, patch);
     Ok(())
 }
 
-/// What must be done before the fields are merged, and whether the directive exists.
+/// Applies a directive that precedes the fields, and rejects unknown directives.
 fn apply_directive(
     object: &mut Map<String, Value>,
     field: &str,
@@ -165,7 +171,7 @@ fn apply_directive(
     path: &[String],
 ) -> Result<(), PatchError> {
     if let Some(list) = field.strip_prefix("$deleteFromPrimitiveList/") {
-        let gone = value.as_array().ok_or_else(|| wrong(path, "a list"))?;
+        let gone = value.as_array().ok_or_else(|| wrong_type(path, "a list"))?;
         if let Some(Value::Array(list)) = object.get_mut(list) {
             list.retain(|element| !gone.contains(element));
         }
@@ -175,12 +181,12 @@ fn apply_directive(
     if known {
         Ok(())
     } else {
-        Err(directive(path, field))
+        Err(unknown_directive(path, field))
     }
 }
 
-/// `$setElementOrder/LIST`: the elements it names come first, in its order.
-fn order(object: &mut Map<String, Value>, patch: &Map<String, Value>, path: &[String]) {
+/// Applies `$setElementOrder/LIST`: the elements that it names come first, in its order.
+fn set_element_order(object: &mut Map<String, Value>, patch: &Map<String, Value>, path: &[String]) {
     for (field, wanted) in patch {
         let Some(list) = field.strip_prefix("$setElementOrder/") else {
             continue;
@@ -205,8 +211,8 @@ fn order(object: &mut Map<String, Value>, patch: &Map<String, Value>, path: &[St
     }
 }
 
-/// `$retainKeys`: of the merged map, these alone stay.
-fn retain(object: &mut Map<String, Value>, patch: &Map<String, Value>) {
+/// Applies `$retainKeys`: removes every other key of the merged map.
+fn retain_keys(object: &mut Map<String, Value>, patch: &Map<String, Value>) {
     if let Some(kept) = patch.get("$retainKeys").and_then(Value::as_array) {
         object.retain(|field, _| kept.iter().any(|kept| kept == field));
     }
@@ -238,7 +244,7 @@ fn merge_by_key(
     path: &mut Vec<String>,
 ) -> Result<(), PatchError> {
     let says = |element: &Value, word: &str| element["$patch"] == word;
-    // An element that holds the directive alone speaks of the whole list.
+    // A directive in an element without other fields is for the whole list.
     let whole = |element: &Value| element.as_object().is_some_and(|map| map.len() == 1);
     if patch
         .iter()
@@ -252,7 +258,7 @@ fn merge_by_key(
     {
         let identity = element.get(key).filter(|value| !value.is_null());
         let Some(identity) = identity else {
-            let path = shown(path);
+            let path = dotted(path);
             return Err(PatchError::NoKey { path, key });
         };
         let found = object
@@ -274,17 +280,17 @@ fn merge_by_key(
     Ok(())
 }
 
-fn shown(path: &[String]) -> String {
+fn dotted(path: &[String]) -> String {
     path.join(".").trim_start_matches('.').to_owned()
 }
 
-fn wrong(path: &[String], wanted: &'static str) -> PatchError {
-    let path = shown(path);
+fn wrong_type(path: &[String], wanted: &'static str) -> PatchError {
+    let path = dotted(path);
     PatchError::Type { path, wanted }
 }
 
-fn directive(path: &[String], text: &str) -> PatchError {
-    let (path, text) = (shown(path), text.to_owned());
+fn unknown_directive(path: &[String], text: &str) -> PatchError {
+    let (path, text) = (dotted(path), text.to_owned());
     PatchError::Directive { path, text }
 }
 
@@ -356,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_directives_remove() {
+    fn null_and_delete_remove_fields_and_elements() {
         assert_eq!(container(&json!({"image": "x"}))["image"], "x");
         let mut object = pod();
         merge(
@@ -383,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn replace_takes_the_place_of_a_map_of_an_element_and_of_a_list() {
+    fn replace_works_on_maps_elements_and_lists() {
         let patch = json!({"metadata": {"labels": {"$patch": "replace", "b": "2"}}});
         assert_eq!(merged(&patch)["metadata"]["labels"], json!({"b": "2"}));
         let patch = json!({"spec": {"containers": [{"name": "runner", "image": "x", "$patch": "replace"}]}});
@@ -401,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_changes_its_kind_by_retain_keys() {
+    fn retain_keys_changes_a_volumes_source() {
         let patch = json!({"spec": {"volumes": [{"name": "w", "$retainKeys": ["name", "ephemeral"], "ephemeral": {"x": 1}}]}});
         assert_eq!(
             merged(&patch)["spec"]["volumes"][0],
@@ -416,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_kept() {
+    fn set_element_order_sorts_a_list() {
         let patch = json!({"spec": {"$setElementOrder/containers": [{"name": "new"}, {"name": "runner"}], "containers": [{"name": "new"}]}});
         let patched = merged(&patch);
         let names: Vec<&Value> = patched["spec"]["containers"]
@@ -438,19 +444,18 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn errors_name_the_position() {
         let error = |patch: Value| merge(&mut pod(), &patch).unwrap_err().to_string();
         assert!(
             error(json!({"spec": {"containers": [{"image": "x"}]}}))
                 .starts_with("spec.containers: an element has no \"name\"")
         );
         assert!(
-            error(json!({"spec": {"$what": 1}}))
-                .starts_with("spec: there is no directive \"$what\"")
+            error(json!({"spec": {"$what": 1}})).starts_with("spec: unknown directive \"$what\"")
         );
         assert!(
             error(json!({"spec": {"containers": {"name": "runner"}}}))
-                .starts_with("spec.containers: a list")
+                .starts_with("spec.containers: expected a list")
         );
         assert!(error(json!({"metadata": {"labels": {"$patch": "x"}}})).contains("$patch: \"x\""));
     }

@@ -1,69 +1,23 @@
-//! The template: the manifests of `k8s/` as this launcher carries them, or one's own.
+//! Templates: the manifests of `k8s/` that the launcher embeds, or the user's own.
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Flavor, Profile, Shape};
+use super::error::TemplateError;
+use super::overlay::{Flavor, Profile, Shape};
+use super::yaml::documents;
 
-/// Why a template cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
-    /// Not readable.
-    #[error("the template {path} cannot be read: {error}")]
-    Unreadable {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// Not YAML.
-    #[error("{from} is not YAML: {error}")]
-    Yaml {
-        /// The file, or where else it came from.
-        from: String,
-        /// Where and why.
-        error: serde_yaml::Error,
-    },
-    /// An object without its kind or name.
-    #[error("{from}: an object has no \"{field}\"")]
-    Incomplete {
-        /// The file.
-        from: String,
-        /// The field.
-        field: &'static str,
-    },
-    /// None or several Jobs.
-    #[error("{from} has {found} Jobs; a template is one Job and what is applied beside it")]
-    Jobs {
-        /// The file.
-        from: String,
-        /// How many.
-        found: usize,
-    },
-    /// `kubectl kustomize` failed.
-    #[error(
-        "\"kubectl kustomize {path}\" failed: {said}; a template may also be a file: kubectl kustomize DIRECTORY > FILE"
-    )]
-    Kustomize {
-        /// The directory.
-        path: PathBuf,
-        /// What it said.
-        said: String,
-    },
-}
-
-/// The objects of one job: its Job, and what a namespace needs once.
+/// A Job, and the objects that a namespace needs once for all jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     pub(super) job: Value,
-    pub(super) others: Vec<Value>,
+    pub(super) shared: Vec<Value>,
 }
 
-macro_rules! carried {
+macro_rules! embedded {
     ($($flavor:ident $shape:ident $profile:ident => $name:literal),* $(,)?) => {
-        const fn carried(flavor: Flavor, shape: Shape, profile: Profile) -> &'static str {
+        const fn embedded(flavor: Flavor, shape: Shape, profile: Profile) -> &'static str {
             match (flavor, shape, profile) {
                 $((Flavor::$flavor, Shape::$shape, Profile::$profile) =>
                     include_str!(concat!("../../templates/", $name, ".yaml")),)*
@@ -72,8 +26,8 @@ macro_rules! carried {
     };
 }
 
-// scripts/generate_templates.sh renders them from k8s/overlays; a test holds them to it.
-carried! {
+// scripts/generate_templates.sh renders these files from k8s/overlays. A test compares them.
+embedded! {
     Github Split Rootless => "github-split-rootless",
     Github Split Userns => "github-split-userns",
     Github Single Rootless => "github-single-rootless",
@@ -85,27 +39,24 @@ carried! {
 }
 
 impl Template {
-    /// An overlay of `k8s/`.
+    /// Returns the embedded template for an overlay of `k8s/overlays`.
     ///
     /// # Errors
-    /// None that a test has not excluded.
-    pub fn carried(flavor: Flavor, shape: Shape, profile: Profile) -> Result<Self, TemplateError> {
-        Self::parse(
-            carried(flavor, shape, profile),
-            "the launcher's own template",
-        )
+    /// Never: a test reads every embedded template.
+    pub fn embedded(flavor: Flavor, shape: Shape, profile: Profile) -> Result<Self, TemplateError> {
+        Self::parse(embedded(flavor, shape, profile), "the embedded template")
     }
 
-    /// One's own: a YAML file, a directory of them, or a directory that kustomize renders.
+    /// Loads a template: a YAML file, a directory of YAML files, or a directory that `kubectl kustomize` renders.
     ///
     /// # Errors
-    /// Where it cannot be read, is no YAML, or has another number of Jobs than one.
+    /// If it cannot be read, is not YAML, or does not have exactly one Job.
     pub fn load(path: &Path) -> Result<Self, TemplateError> {
         let from = path.display().to_string();
         Self::parse(&read(path)?, &from)
     }
 
-    /// A stream of YAML documents.
+    /// Parses a stream of YAML documents. `from` names the source in errors.
     ///
     /// # Errors
     /// As [`Template::load`].
@@ -120,11 +71,11 @@ impl Template {
                 return Err(TemplateError::Incomplete { from, field });
             }
         }
-        let (mut jobs, others): (Vec<Value>, Vec<Value>) = objects
+        let (mut jobs, shared): (Vec<Value>, Vec<Value>) = objects
             .into_iter()
             .partition(|object| object["kind"] == "Job");
         match (jobs.pop(), jobs.len()) {
-            (Some(job), 0) => Ok(Self { job, others }),
+            (Some(job), 0) => Ok(Self { job, shared }),
             (job, rest) => Err(TemplateError::Jobs {
                 from: from.to_owned(),
                 found: rest + usize::from(job.is_some()),
@@ -132,29 +83,11 @@ impl Template {
         }
     }
 
-    /// The namespace that its Job names.
+    /// Returns the namespace that the Job states.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.job["metadata"]["namespace"].as_str()
     }
-}
-
-/// The documents of a YAML stream, empty ones left out.
-///
-/// # Errors
-/// Where it is no YAML.
-pub(super) fn documents(yaml: &str, from: &str) -> Result<Vec<Value>, TemplateError> {
-    let read = |document| Value::deserialize(document);
-    let documents: Result<Vec<Value>, serde_yaml::Error> =
-        serde_yaml::Deserializer::from_str(yaml).map(read).collect();
-    let documents = documents.map_err(|error| TemplateError::Yaml {
-        from: from.to_owned(),
-        error,
-    })?;
-    Ok(documents
-        .into_iter()
-        .filter(|document| !document.is_null())
-        .collect())
 }
 
 fn read(path: &Path) -> Result<String, TemplateError> {
@@ -188,9 +121,9 @@ fn read(path: &Path) -> Result<String, TemplateError> {
 }
 
 fn kustomize(path: &Path) -> Result<String, TemplateError> {
-    let failed = |said: String| TemplateError::Kustomize {
+    let failed = |message: String| TemplateError::Kustomize {
         path: path.to_owned(),
-        said,
+        message,
     };
     let mut kubectl = std::process::Command::new("kubectl");
     let output = kubectl.arg("kustomize").arg(path).output();
@@ -210,23 +143,23 @@ mod tests {
     const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n";
 
     #[test]
-    fn every_combination_is_carried() {
+    fn every_overlay_is_embedded() {
         for flavor in [Flavor::Github, Flavor::Circleci] {
             for shape in [Shape::Split, Shape::Single] {
                 for profile in [Profile::Rootless, Profile::Userns] {
-                    let template = Template::carried(flavor, shape, profile).unwrap();
+                    let template = Template::embedded(flavor, shape, profile).unwrap();
                     assert_eq!(
                         template.job["metadata"]["labels"]["ci-cd-agents/flavor"],
                         flavor.name()
                     );
-                    assert_eq!(template.others.len(), 3);
+                    assert_eq!(template.shared.len(), 3);
                 }
             }
         }
     }
 
     #[test]
-    fn a_template_has_one_job() {
+    fn a_template_has_exactly_one_job() {
         for (yaml, found) in [("", 0), (&format!("{JOB}---\n{JOB}"), 2)] {
             let error = Template::parse(yaml, "x").unwrap_err();
             assert!(
@@ -249,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_its_files() {
+    fn a_directory_is_read_file_by_file() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("b.yaml"), JOB).unwrap();
         std::fs::write(
@@ -259,7 +192,7 @@ mod tests {
         .unwrap();
         std::fs::write(directory.path().join("README"), "not: [yaml").unwrap();
         let template = Template::load(directory.path()).unwrap();
-        assert_eq!(template.others.len(), 1);
+        assert_eq!(template.shared.len(), 1);
         let error = Template::load(&directory.path().join("none")).unwrap_err();
         assert!(error.to_string().contains("none cannot be read"), "{error}");
     }

@@ -1,41 +1,45 @@
-//! GitHub's side: what is sent is what is documented, and every answer has its meaning.
+//! The GitHub client: its requests follow the documentation, and every response has its meaning.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use launcher::mint::github::app::App;
-use launcher::mint::github::site::Scope;
-use launcher::mint::github::{Cause, Credential, Github, GithubError, Patience, Runner};
 use launcher::secret::Secret;
+use launcher::tokens::github::app::App;
+use launcher::tokens::github::endpoint::Scope;
+use launcher::tokens::github::{Credential, Github, GithubErrorKind, RunnerSettings, Timeouts};
 use serde_json::json;
 
-use crate::standin::World;
-use crate::standin::github::{APP, TOKEN};
-use crate::standin::server::Fault;
+use crate::fakes::FakeApis;
+use crate::fakes::github::{APP, TOKEN};
 
-fn token() -> Credential {
+pub fn token() -> Credential {
     Credential::Token(Secret::new(TOKEN.to_owned()))
 }
 
-fn repository() -> Scope {
+pub fn repository() -> Scope {
     Scope::repository("octo/cat").unwrap()
 }
 
-/// A client that loses patience soon.
-fn client(world: &World, scope: Scope, credential: Credential, runner: Runner) -> Github {
-    let patience = Patience {
-        answer: Duration::from_millis(400),
-        limit: Duration::from_secs(3),
+/// A client with short timeouts.
+fn client(
+    apis: &FakeApis,
+    scope: Scope,
+    credential: Credential,
+    settings: RunnerSettings,
+) -> Github {
+    let timeouts = Timeouts {
+        request: Duration::from_millis(400),
+        rate_limit: Duration::from_secs(3),
     };
-    let site = world.github_server.url().parse().unwrap();
-    Github::new(&site, scope, credential, runner, patience).unwrap()
+    let endpoint = apis.github_server.url().parse().unwrap();
+    Github::new(&endpoint, scope, credential, settings, timeouts).unwrap()
 }
 
-fn simple(world: &World) -> Github {
-    client(world, repository(), token(), Runner::default())
+pub fn simple(apis: &FakeApis) -> Github {
+    client(apis, repository(), token(), RunnerSettings::default())
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -43,8 +47,8 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// A private key, and its public half given to the stand-in.
-fn app(world: &World) -> Secret {
+/// Generates a key pair for the App. The fake gets the public key.
+fn app(apis: &FakeApis) -> Secret {
     let openssl = |arguments: &[&str], input: &[u8]| {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), input).unwrap();
@@ -57,22 +61,18 @@ fn app(world: &World) -> Secret {
         output.stdout
     };
     let private = openssl(&["genrsa", "2048"], b"");
-    world.github.key(openssl(&["rsa", "-pubout"], &private));
+    apis.github.key(openssl(&["rsa", "-pubout"], &private));
     Secret::new(String::from_utf8(private).unwrap())
 }
 
-fn by_app(world: &World, installation: Option<u64>) -> Credential {
-    Credential::App(App::new(APP, &app(world), installation).unwrap())
-}
-
-fn failure(world: &World) -> GithubError {
-    wait(simple(world).mint("a")).unwrap_err()
+fn by_app(apis: &FakeApis, installation: Option<u64>) -> Credential {
+    Credential::App(App::new(APP, &app(apis), installation).unwrap())
 }
 
 #[test]
 fn a_runner_is_registered_for_each_scope() {
-    let world = World::start();
-    let runner = Runner {
+    let apis = FakeApis::start();
+    let settings = RunnerSettings {
         labels: vec!["self-hosted".to_owned(), "gpu".to_owned()],
         group: Some("group-120".to_owned()),
         work_folder: Some("work".to_owned()),
@@ -82,18 +82,24 @@ fn a_runner_is_registered_for_each_scope() {
         Scope::enterprise("octo-inc").unwrap(),
     ];
     for (number, scope) in scopes.into_iter().enumerate() {
-        let github = client(&world, scope, token(), runner.clone());
-        wait(async {
+        let github = client(&apis, scope, token(), settings.clone());
+        block_on(async {
             for name in ["a", "b"] {
-                github.mint(&format!("{name}-{number}")).await.unwrap();
+                github
+                    .register_runner(&format!("{name}-{number}"))
+                    .await
+                    .unwrap();
             }
         });
     }
-    // Two pages of groups for each client, asked for once.
-    assert_eq!(world.github_server.count("/runner-groups"), 4);
-    let minted = wait(simple(&world).mint("c")).unwrap();
-    assert_eq!(minted.config.expose(), format!("jit-{}", minted.runner));
-    let bodies = world.github.bodies();
+    // Each client requests the two pages of groups once.
+    assert_eq!(apis.github_server.count("/runner-groups"), 4);
+    let registered = block_on(simple(&apis).register_runner("c")).unwrap();
+    assert_eq!(
+        registered.jit_config.expose(),
+        format!("jit-{}", registered.id)
+    );
+    let bodies = apis.github.bodies();
     assert_eq!(
         bodies[0],
         json!({"name": "a-0", "runner_group_id": 120, "labels": ["self-hosted", "gpu"], "work_folder": "work"})
@@ -105,63 +111,77 @@ fn a_runner_is_registered_for_each_scope() {
 }
 
 #[test]
-fn an_unknown_group_is_told_with_those_that_there_are() {
-    let world = World::start();
-    let runner = Runner {
+fn an_unknown_group_is_reported_with_the_existing_groups() {
+    let apis = FakeApis::start();
+    let settings = RunnerSettings {
         group: Some("no such".to_owned()),
-        ..Runner::default()
+        ..RunnerSettings::default()
     };
     let github = client(
-        &world,
+        &apis,
         Scope::organisation("octo").unwrap(),
         token(),
-        runner,
+        settings,
     );
-    let error = wait(github.mint("a")).unwrap_err();
-    assert_eq!(error.cause, Cause::NotFound);
+    let error = block_on(github.register_runner("a")).unwrap_err();
+    assert_eq!(error.kind, GithubErrorKind::NotFound);
     assert!(error.to_string().contains("group-1, group-2"), "{error}");
 }
 
 #[test]
-fn an_app_asks_for_one_token_with_no_more_rights_than_it_needs() {
-    let world = World::start();
+fn an_app_requests_one_token_with_minimal_permissions() {
+    let apis = FakeApis::start();
     let github = client(
-        &world,
+        &apis,
         repository(),
-        by_app(&world, None),
-        Runner::default(),
+        by_app(&apis, None),
+        RunnerSettings::default(),
     );
-    wait(async {
-        let many =
-            (0..8).map(|number| github.mint(Box::leak(format!("a-{number}").into_boxed_str())));
-        for minted in futures::future::join_all(many).await {
-            minted.unwrap();
+    block_on(async {
+        let many = (0..8).map(|number| {
+            github.register_runner(Box::leak(format!("a-{number}").into_boxed_str()))
+        });
+        for registered in futures::future::join_all(many).await {
+            registered.unwrap();
         }
     });
     assert_eq!(
-        world.github.rights(),
+        apis.github.token_requests(),
         [json!({"permissions": {"administration": "write"}, "repositories": ["cat"]})]
     );
-    // A token that was withdrawn is replaced, once.
-    world.github.withdraw_tokens();
-    wait(github.mint("again")).unwrap();
-    assert_eq!(world.github.rights().len(), 2);
+    // A revoked token is replaced once.
+    apis.github.revoke_tokens();
+    block_on(github.register_runner("again")).unwrap();
+    assert_eq!(apis.github.token_requests().len(), 2);
 }
 
 #[test]
-fn an_organisations_app_asks_for_the_right_to_runners() {
-    let world = World::start();
+fn an_organisations_app_requests_the_runner_permission() {
+    let apis = FakeApis::start();
     let scope = Scope::organisation("octo").unwrap();
-    let github = client(&world, scope, by_app(&world, Some(99)), Runner::default());
-    wait(github.mint("a")).unwrap();
+    let github = client(
+        &apis,
+        scope,
+        by_app(&apis, Some(99)),
+        RunnerSettings::default(),
+    );
+    block_on(github.register_runner("a")).unwrap();
     assert_eq!(
-        world.github.rights(),
+        apis.github.token_requests(),
         [json!({"permissions": {"organization_self_hosted_runners": "write"}})]
     );
-    assert_eq!(world.github_server.count("/installation"), 1);
+    assert_eq!(apis.github_server.count("/installation"), 1);
     let scope = Scope::enterprise("octo-inc").unwrap();
-    let error = wait(client(&world, scope, by_app(&world, Some(99)), Runner::default()).mint("a"))
-        .unwrap_err();
+    let error = block_on(
+        client(
+            &apis,
+            scope,
+            by_app(&apis, Some(99)),
+            RunnerSettings::default(),
+        )
+        .register_runner("a"),
+    )
+    .unwrap_err();
     assert!(
         error.to_string().contains("manage_runners:enterprise"),
         "{error}"
@@ -169,194 +189,36 @@ fn an_organisations_app_asks_for_the_right_to_runners() {
 }
 
 #[test]
-fn a_wrong_clock_is_worked_around_and_a_wrong_key_is_not() {
+fn a_wrong_clock_is_tolerated_and_a_wrong_key_is_not() {
     for skew in [-900, -120, 900] {
-        let world = World::start();
-        let credential = by_app(&world, Some(99));
-        world.github.skew(skew);
-        let github = client(&world, repository(), credential, Runner::default());
-        wait(github.mint("a")).unwrap_or_else(|error| panic!("{skew}: {error}"));
+        let apis = FakeApis::start();
+        let credential = by_app(&apis, Some(99));
+        apis.github.skew(skew);
+        let github = client(&apis, repository(), credential, RunnerSettings::default());
+        block_on(github.register_runner("a")).unwrap_or_else(|error| panic!("{skew}: {error}"));
     }
-    let world = World::start();
-    let credential = by_app(&world, Some(99));
-    // Another key than that of `credential`.
-    app(&world);
-    world.github.skew(900);
-    let error =
-        wait(client(&world, repository(), credential, Runner::default()).mint("a")).unwrap_err();
-    assert_eq!(error.cause, Cause::Unauthorized);
+    let apis = FakeApis::start();
+    let credential = by_app(&apis, Some(99));
+    // The fake now expects a different key.
+    app(&apis);
+    apis.github.skew(900);
+    let error = block_on(
+        client(&apis, repository(), credential, RunnerSettings::default()).register_runner("a"),
+    )
+    .unwrap_err();
+    assert_eq!(error.kind, GithubErrorKind::Unauthorized);
     assert!(error.to_string().contains("900 seconds behind"), "{error}");
 }
 
 #[test]
-fn every_refusal_comes_at_once_with_its_cure() {
-    for (status, message, cause, cure) in [
-        (
-            401,
-            "Bad credentials",
-            Cause::Unauthorized,
-            "make a new one",
-        ),
-        (
-            403,
-            "Resource not accessible by personal access token",
-            Cause::Forbidden,
-            "Administration: write",
-        ),
-        (404, "Not Found", Cause::NotFound, "octo/cat"),
-        (409, "Already exists", Cause::Exists, "--id"),
-        (422, "Invalid request.", Cause::Refused, "--labels"),
-    ] {
-        let world = World::start();
-        let headers = vec![("x-ratelimit-remaining", "4711".to_owned())];
-        world.github_server.fail(
-            "jitconfig",
-            vec![Fault::Status(status, json!({"message": message}), headers)],
-        );
-        let error = failure(&world);
-        assert_eq!(error.cause, cause);
-        assert!(
-            error.to_string().contains(cure) && error.to_string().contains(message),
-            "{error}"
-        );
-        assert_eq!(world.github_server.count("jitconfig"), 1);
-    }
-}
-
-#[test]
-fn a_redirect_is_followed_on_the_same_server_alone() {
-    let (world, other) = (World::start(), World::start());
-    let path = "/api/v3/repos/octo/cat/actions/runners/generate-jitconfig";
-    let moved = |server: &str| {
-        let location = vec![("location", format!("{server}{path}"))];
-        vec![Fault::Status(307, json!({}), location)]
-    };
-    world
-        .github_server
-        .fail("jitconfig", moved(&world.github_server.url()));
-    wait(simple(&world).mint("a")).unwrap();
-    assert_eq!(world.github_server.count("jitconfig"), 2);
-    world
-        .github_server
-        .fail("jitconfig", moved(&other.github_server.url()));
-    let error = failure(&world);
-    assert_eq!(error.cause, Cause::Refused);
-    assert!(error.to_string().contains("--github-url"), "{error}");
-    assert!(other.github_server.requests().is_empty());
-}
-
-#[test]
-fn limits_are_waited_for_and_told_where_that_takes_too_long() {
-    let limited = |status, message: &str, headers| {
-        Fault::Status(status, json!({"message": message}), headers)
-    };
-    let world = World::start();
-    let reset = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    world.github_server.fail(
-        "jitconfig",
-        vec![
-            limited(
-                429,
-                "secondary rate limit",
-                vec![("retry-after", "1".to_owned())],
-            ),
-            limited(
-                403,
-                "API rate limit exceeded",
-                vec![
-                    ("x-ratelimit-remaining", "0".to_owned()),
-                    ("x-ratelimit-reset", reset.to_string()),
-                ],
-            ),
-        ],
-    );
-    let start = Instant::now();
-    wait(simple(&world).mint("a")).unwrap();
-    assert!(start.elapsed() >= Duration::from_secs(1));
-    // A minute, which is more than this client has.
-    world.github_server.fail(
-        "jitconfig",
-        vec![limited(
-            403,
-            "You have exceeded a secondary rate limit",
-            vec![],
-        )],
-    );
-    let error = wait(simple(&world).mint("b")).unwrap_err();
-    assert_eq!(error.cause, Cause::Limited);
-    assert!(error.to_string().contains("60 more seconds"), "{error}");
-}
-
-#[test]
-fn trouble_that_passes_is_asked_again() {
-    let world = World::start();
-    world.github_server.fail(
-        "jitconfig",
-        vec![Fault::Status(502, json!({}), vec![]), Fault::HoldBefore],
-    );
-    wait(simple(&world).mint("a")).unwrap();
-    assert_eq!(world.github_server.count("jitconfig"), 3);
-}
-
-#[test]
-fn an_answer_that_was_lost_says_that_the_name_is_taken() {
-    for lost in [Fault::Cut, Fault::HoldAfter] {
-        let world = World::start();
-        world.github_server.fail("jitconfig", vec![lost]);
-        assert_eq!(failure(&world).cause, Cause::Exists);
-    }
-}
-
-#[test]
-fn an_answer_of_another_form_is_told_and_leaves_doubt() {
-    for garbage in [
-        "<html>log in</html>",
-        "{}",
-        "{\"runner\": {\"id\": 1}, \"encoded_jit_config\": \"\"}",
-        "{\"runner\": ",
-    ] {
-        let world = World::start();
-        world
-            .github_server
-            .fail("jitconfig", vec![Fault::Garbage(garbage)]);
-        let error = failure(&world);
-        assert_eq!(error.cause, Cause::Malformed, "{error}");
-        assert!(error.cause.leaves_doubt());
-    }
-}
-
-#[test]
-fn a_server_that_is_not_there_is_told() {
-    let world = World::start();
-    // A port that nobody has: it was just given back.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let site = format!("http://{nobody}").parse().unwrap();
-    let patience = Patience {
-        answer: Duration::from_millis(200),
-        limit: Duration::ZERO,
-    };
-    let github = Github::new(&site, repository(), token(), Runner::default(), patience).unwrap();
-    let error = wait(github.mint("a")).unwrap_err();
-    assert_eq!(error.cause, Cause::Unavailable);
-    assert!(error.to_string().contains("--github-url"), "{error}");
-    drop(world);
-}
-
-#[test]
 fn runners_are_found_listed_and_removed() {
-    let world = World::start();
+    let apis = FakeApis::start();
     for number in 0..205 {
-        world.github.add(&format!("r-{number}"), "offline", false);
+        apis.github.add(&format!("r-{number}"), "offline", false);
     }
-    let busy = world.github.add("busy & online", "online", true);
-    let github = simple(&world);
-    wait(async {
+    let busy = apis.github.add("busy & online", "online", true);
+    let github = simple(&apis);
+    block_on(async {
         assert_eq!(github.list().await.unwrap().len(), 206);
         assert_eq!(
             github.find("busy & online").await.unwrap().unwrap().id,
@@ -364,7 +226,7 @@ fn runners_are_found_listed_and_removed() {
         );
         assert_eq!(github.find("none").await.unwrap(), None);
         github.remove(1).await.unwrap();
-        // Gone is gone.
+        // A missing runner is not an error.
         github.remove(1).await.unwrap();
         let error = github.remove(busy).await.unwrap_err();
         assert!(error.to_string().contains("has a job"), "{error}");

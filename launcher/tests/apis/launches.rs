@@ -1,20 +1,20 @@
-//! Launches from the command line: what is there afterwards, what is printed, and that nothing half-done stays.
+//! Launches from the command line: the objects they create, their output, and the rollback of failed launches.
 
 use serde_json::json;
 
-use crate::lab::{Lab, namespace};
-use crate::standin::kube::{Course, Kube};
-use crate::standin::server::Fault;
+use crate::fakes::kube::{Kube, PodBehavior};
+use crate::fakes::server::Fault;
+use crate::fixture::{Fixture, namespace};
 
 #[test]
-fn a_launch_is_a_job_with_a_secret_of_its_own() {
-    let lab = Lab::new();
-    let ran = lab.launch(&["--id", "a", "--labels", "self-hosted,gpu"]);
+fn a_launch_creates_a_job_with_its_own_secret() {
+    let fixture = Fixture::new();
+    let ran = fixture.launch(&["--id", "a", "--labels", "self-hosted,gpu"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.stdout, "runner-a  launched\n");
-    let job = lab.job("a").unwrap();
+    let job = fixture.job("a").unwrap();
     assert_eq!(job["spec"]["suspend"], false);
-    let secret = lab.world.kube.get("secrets", "runner-a").unwrap();
+    let secret = fixture.apis.kube.get("secrets", "runner-a").unwrap();
     assert_eq!(secret["immutable"], true);
     assert_eq!(
         secret["metadata"]["ownerReferences"][0]["uid"],
@@ -22,26 +22,26 @@ fn a_launch_is_a_job_with_a_secret_of_its_own() {
     );
     assert_eq!(secret["metadata"]["ownerReferences"][0]["kind"], "Job");
     assert_eq!(
-        lab.world.kube.starts(),
+        fixture.apis.kube.starts(),
         [("runner-a".to_owned(), "jit-1".to_owned())]
     );
     assert_eq!(
-        lab.world.github.bodies()[0]["labels"],
+        fixture.apis.github.bodies()[0]["labels"],
         json!(["self-hosted", "gpu"])
     );
-    // Three requests, and none that nobody waits for.
-    assert_eq!(lab.world.kube_server.requests().len(), 3);
-    // The Secret goes with its Job.
-    lab.world.kube.delete("jobs", "runner-a");
-    assert!(lab.world.kube.get("secrets", "runner-a").is_none());
+    // A launch needs three requests.
+    assert_eq!(fixture.apis.kube_server.requests().len(), 3);
+    // The Secret is deleted together with its Job.
+    fixture.apis.kube.delete("jobs", "runner-a");
+    assert!(fixture.apis.kube.get("secrets", "runner-a").is_none());
 }
 
 #[test]
-fn the_command_ends_as_the_job_does() {
+fn the_command_exits_with_the_jobs_code() {
     for code in [0, 102] {
-        let lab = Lab::new();
-        lab.world.kube.course(Course::Ends(code));
-        let ran = lab.launch(&["--id", "a", "--wait", "--output", "json"]);
+        let fixture = Fixture::new();
+        fixture.apis.kube.set_pod_behavior(PodBehavior::Exits(code));
+        let ran = fixture.launch(&["--id", "a", "--wait", "--output", "json"]);
         assert_eq!(ran.code, Some(code.into()), "{ran:?}");
         let printed = &ran.objects()[0];
         assert_eq!(printed["state"], "ended");
@@ -53,66 +53,66 @@ fn the_command_ends_as_the_job_does() {
 
 #[test]
 fn many_jobs_share_one_watch() {
-    let lab = Lab::new();
-    lab.world.kube.course(Course::Ends(0));
-    let ran = lab.launch(&[
+    let fixture = Fixture::new();
+    fixture.apis.kube.set_pod_behavior(PodBehavior::Exits(0));
+    let ran = fixture.launch(&[
         "--id", "many", "--count", "40", "--wait", "--output", "yaml",
     ]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.stdout.matches("state: ended").count(), 40);
-    assert_eq!(lab.world.kube.starts().len(), 40);
-    let all = lab.world.kube_server.requests().len();
+    assert_eq!(fixture.apis.kube.starts().len(), 40);
+    let all = fixture.apis.kube_server.requests().len();
     assert!(all <= 4 * 40, "{all} requests for 40 jobs");
-    // Jobs, pods, events: a list and a watch each.
-    let shared = lab.world.kube_server.count("GET ");
-    assert!(shared <= 6, "{:?}", lab.world.kube_server.requests());
+    // One list and one watch each of Jobs, pods and events.
+    let shared = fixture.apis.kube_server.count("GET ");
+    assert!(shared <= 6, "{:?}", fixture.apis.kube_server.requests());
 }
 
 #[test]
 fn the_same_id_makes_no_second_job() {
-    let lab = Lab::new();
-    lab.launch(&["--id", "a"]);
-    let again = lab.launch(&["--id", "a"]);
+    let fixture = Fixture::new();
+    fixture.launch(&["--id", "a"]);
+    let again = fixture.launch(&["--id", "a"]);
     assert_eq!(
         (again.code, again.stdout.as_str()),
         (Some(0), "runner-a  started-before\n"),
         "{again:?}"
     );
-    // A finished one is reported, not repeated.
-    lab.world
+    // A finished job is reported, not repeated.
+    fixture
+        .apis
         .kube
-        .finish("runner-a", 103, &crate::standin::kube::report(103));
-    let again = lab.launch(&["--id", "a", "--wait"]);
+        .finish("runner-a", 103, &crate::fakes::kube::report(103));
+    let again = fixture.launch(&["--id", "a", "--wait"]);
     assert_eq!(again.code, Some(103), "{again:?}");
-    assert_eq!(lab.world.github.minted(), 1);
-    assert_eq!(lab.world.kube.starts().len(), 1);
+    assert_eq!(fixture.apis.github.registrations(), 1);
+    assert_eq!(fixture.apis.kube.starts().len(), 1);
 }
 
 #[test]
-fn another_template_under_the_same_id_is_refused_and_told() {
-    let lab = Lab::new();
+fn another_template_for_the_same_id_is_rejected() {
+    let fixture = Fixture::new();
     let kueue = [
         "--patch",
         "metadata: {labels: {kueue.x-k8s.io/queue-name: ci}}",
     ];
-    lab.launch(&[&["--id", "a"], &kueue[..]].concat());
-    let other = lab.launch(&[&["--id", "a", "--tag", "9"], &kueue[..]].concat());
+    fixture.launch(&[&["--id", "a"], &kueue[..]].concat());
+    let other = fixture.launch(&[&["--id", "a", "--tag", "9"], &kueue[..]].concat());
     assert_eq!(other.code, Some(78), "{other:?}");
     assert!(other.stderr.contains("another template"), "{other:?}");
-    assert_eq!(lab.world.github.runners().len(), 1);
+    assert_eq!(fixture.apis.github.runners().len(), 1);
 }
 
 #[test]
-fn whatever_fails_nothing_stays() {
-    // At each request of a launch, in turn.
+fn a_failed_launch_is_rolled_back_at_every_step() {
     for (part, of_github) in [("jitconfig", true), ("secrets", false), ("jobs", false)] {
-        let lab = Lab::new();
+        let fixture = Fixture::new();
         let server = if of_github {
-            &lab.world.github_server
+            &fixture.apis.github_server
         } else {
-            &lab.world.kube_server
+            &fixture.apis.kube_server
         };
-        let refused = if of_github {
+        let fault = if of_github {
             Fault::Status(
                 403,
                 json!({"message": "Resource not accessible by integration"}),
@@ -126,10 +126,10 @@ fn whatever_fails_nothing_stays() {
                 vec![],
             )
         };
-        // Of the two for the Job, its start is refused.
+        // The second request for the Job, its start, is the one that fails.
         let mut skip = usize::from(part == "jobs");
-        let mut fault = Some(refused);
-        server.faults(move |request| {
+        let mut fault = Some(fault);
+        server.set_faults(move |request| {
             if request.method == "DELETE" || !request.line().contains(part) {
                 return None;
             }
@@ -139,346 +139,120 @@ fn whatever_fails_nothing_stays() {
             }
             fault.take()
         });
-        let ran = lab.launch(&["--id", "a"]);
+        let ran = fixture.launch(&["--id", "a"]);
         assert_eq!(
             ran.code,
             Some(if of_github { 77 } else { 69 }),
             "{part}: {ran:?}"
         );
-        lab.assert_nothing_left();
-        assert!(lab.world.kube.starts().is_empty());
-        // And the same id can be had afterwards.
-        assert_eq!(lab.launch(&["--id", "a"]).code, Some(0));
+        fixture.assert_nothing_left();
+        assert!(fixture.apis.kube.starts().is_empty());
+        // The same id can be launched afterwards.
+        assert_eq!(fixture.launch(&["--id", "a"]).code, Some(0));
     }
 }
 
 #[test]
-fn a_registration_whose_answer_is_useless_is_taken_back() {
-    let lab = Lab::new();
-    lab.world
+fn a_registration_with_a_malformed_response_is_rolled_back() {
+    let fixture = Fixture::new();
+    fixture
+        .apis
         .github_server
-        .fail("jitconfig", vec![Fault::Garbage("<html>")]);
-    let ran = lab.launch(&["--id", "a"]);
+        .fail_next("jitconfig", vec![Fault::Garbage("<html>")]);
+    let ran = fixture.launch(&["--id", "a"]);
     assert_eq!(ran.code, Some(69), "{ran:?}");
-    assert_eq!(lab.world.github.minted(), 1);
-    lab.assert_nothing_left();
+    assert_eq!(fixture.apis.github.registrations(), 1);
+    fixture.assert_nothing_left();
 }
 
 #[test]
-fn a_registration_whose_answer_was_lost_is_made_anew() {
-    let lab = Lab::new();
-    lab.world.kube.course(Course::Ends(0));
-    lab.world.github_server.fail("jitconfig", vec![Fault::Cut]);
-    let ran = lab.launch(&["--id", "a", "--wait"]);
+fn a_registration_with_a_lost_response_is_repeated() {
+    let fixture = Fixture::new();
+    fixture.apis.kube.set_pod_behavior(PodBehavior::Exits(0));
+    fixture
+        .apis
+        .github_server
+        .fail_next("jitconfig", vec![Fault::Cut]);
+    let ran = fixture.launch(&["--id", "a", "--wait"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(lab.world.github.minted(), 2);
-    assert!(lab.world.github.runners().is_empty());
+    assert_eq!(fixture.apis.github.registrations(), 2);
+    assert!(fixture.apis.github.runners().is_empty());
 }
 
 #[test]
-fn what_cannot_be_taken_back_is_named() {
-    let lab = Lab::new();
-    lab.world.github_server.faults(|request| {
+fn a_failed_rollback_is_reported() {
+    let fixture = Fixture::new();
+    fixture.apis.github_server.set_faults(|request| {
         let broken = request.method == "DELETE";
         broken.then(|| Fault::Status(403, json!({"message": "no"}), vec![]))
     });
-    lab.world.kube_server.fail("secrets", vec![Fault::Status(422, json!({"kind": "Status", "status": "Failure", "code": 422, "reason": "Invalid", "message": "too long"}), vec![])]);
-    let ran = lab.launch(&["--id", "a"]);
+    fixture.apis.kube_server.fail_next("secrets", vec![Fault::Status(422, json!({"kind": "Status", "status": "Failure", "code": 422, "reason": "Invalid", "message": "too long"}), vec![])]);
+    let ran = fixture.launch(&["--id", "a"]);
     assert!(
         ran.stderr.contains("too long")
-            && ran.stderr.contains("stays behind")
+            && ran.stderr.contains("The rollback failed too")
             && ran.stderr.contains("removing the runner 1"),
         "{ran:?}"
     );
 }
 
 #[test]
-fn somebody_elses_runner_is_left_alone() {
+fn a_runner_of_another_launch_is_not_removed() {
     for (status, busy) in [("online", false), ("online", true)] {
-        let lab = Lab::new();
-        lab.world.github.add("runner-a", status, busy);
-        let ran = lab.launch(&["--id", "a"]);
+        let fixture = Fixture::new();
+        fixture.apis.github.add("runner-a", status, busy);
+        let ran = fixture.launch(&["--id", "a"]);
         assert_eq!(ran.code, Some(69), "{ran:?}");
         assert!(ran.stderr.contains("--prefix"), "{ran:?}");
-        assert_eq!(lab.world.github.runners().len(), 1);
-        assert!(lab.world.kube.list("jobs").is_empty());
+        assert_eq!(fixture.apis.github.runners().len(), 1);
+        assert!(fixture.apis.kube.list("jobs").is_empty());
     }
 }
 
 #[test]
-fn circleci_takes_its_token_from_a_secret_for_each_job_or_from_ones_own() {
-    let lab = Lab::new();
+fn circleci_jobs_use_their_own_secret_or_a_given_one() {
+    let fixture = Fixture::new();
     let launch = ["launch", "--flavor", "circleci", "--id", "a"];
-    let none = lab.run(&launch);
-    assert_eq!(none.code, Some(64), "{none:?}");
-    let token = lab.file("token", "0123abcd\n");
-    let ran = lab.run(&[&launch[..], &["--resource-class-token-file", &token]].concat());
+    let without_token = fixture.run(&launch);
+    assert_eq!(without_token.code, Some(64), "{without_token:?}");
+    let token = fixture.file("token", "0123abcd\n");
+    let ran = fixture.run(&[&launch[..], &["--resource-class-token-file", &token]].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(
-        lab.world.kube.starts(),
+        fixture.apis.kube.starts(),
         [("runner-a".to_owned(), "0123abcd".to_owned())]
     );
-    let own = lab.run(&[
+    let own = fixture.run(&[
         "launch", "--flavor", "circleci", "--id", "b", "--secret", "mine",
     ]);
     assert_eq!(own.code, Some(0), "{own:?}");
-    let volumes = lab.job("b").unwrap()["spec"]["template"]["spec"]["volumes"].clone();
+    let volumes = fixture.job("b").unwrap()["spec"]["template"]["spec"]["volumes"].clone();
     assert!(volumes.to_string().contains("\"secretName\":\"mine\""));
-    assert_eq!(lab.world.kube.list("secrets").len(), 1);
-    assert_eq!(lab.world.kube_server.count("/jobs/runner-b"), 1);
+    assert_eq!(fixture.apis.kube.list("secrets").len(), 1);
+    assert_eq!(fixture.apis.kube_server.count("/jobs/runner-b"), 1);
 }
 
 #[test]
-fn kueue_starts_its_own_jobs() {
-    let lab = Lab::new();
-    let ran = lab.launch(&[
+fn kueue_starts_queued_jobs() {
+    let fixture = Fixture::new();
+    let ran = fixture.launch(&[
         "--id",
         "a",
         "--patch",
         "metadata: {labels: {kueue.x-k8s.io/queue-name: ci}}",
     ]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(lab.job("a").unwrap()["spec"]["suspend"], true);
-    assert_eq!(lab.world.kube_server.requests().len(), 2);
-    lab.world.kube.update("jobs", "runner-a", |job| {
+    assert_eq!(fixture.job("a").unwrap()["spec"]["suspend"], true);
+    assert_eq!(fixture.apis.kube_server.requests().len(), 2);
+    fixture.apis.kube.update("jobs", "runner-a", |job| {
         job["spec"]["suspend"] = false.into();
     });
-    assert_eq!(lab.world.kube.starts().len(), 1);
+    assert_eq!(fixture.apis.kube.starts().len(), 1);
     assert!(
-        lab.world
+        fixture
+            .apis
             .kube
             .get("pods", &Kube::pod_of("runner-a"))
             .is_some()
     );
-}
-
-#[test]
-fn mistakes_on_the_command_line_are_told() {
-    let lab = Lab::new();
-    let empty = lab.file("empty", "\n");
-    for (arguments, code, said) in [
-        (vec!["launch", "--flavor", "github"], 64, "--repo"),
-        (vec!["launch", "--flavor", "gitlab"], 64, "github, circleci"),
-        (
-            vec!["launch", "--flavor", "github", "--repo", "cat"],
-            64,
-            "OWNER/REPO",
-        ),
-        (
-            vec![
-                "launch", "--flavor", "github", "--repo", "octo/cat", "--id", "A_B",
-            ],
-            64,
-            "lower-case",
-        ),
-        (
-            vec![
-                "launch",
-                "--flavor",
-                "github",
-                "--repo",
-                "octo/cat",
-                "--patch",
-                "spec: {x: 1}",
-            ],
-            78,
-            "--patch",
-        ),
-        (
-            vec![
-                "launch",
-                "--flavor",
-                "github",
-                "--repo",
-                "octo/cat",
-                "--patch",
-                "spec: {template: {spec: {containers: [{image: x}]}}}",
-            ],
-            78,
-            "\"name\"",
-        ),
-        (
-            vec![
-                "launch",
-                "--flavor",
-                "github",
-                "--repo",
-                "octo/cat",
-                "--namespace",
-                "elsewhere",
-            ],
-            69,
-            "launcher render",
-        ),
-        (
-            vec![
-                "launch",
-                "--flavor",
-                "github",
-                "--repo",
-                "octo/cat",
-                "--context",
-                "none",
-            ],
-            78,
-            "--context",
-        ),
-        (
-            vec![
-                "launch", "--flavor", "github", "--repo", "octo/cat", "--app-id", "1",
-            ],
-            64,
-            "--app-key",
-        ),
-        (
-            crate::lab::launch(&["--token-file", &empty]),
-            64,
-            "empty: the GitHub token",
-        ),
-        (
-            crate::lab::launch(&["--app-id", "1", "--app-key", &empty]),
-            64,
-            "--app-key",
-        ),
-        (
-            vec![
-                "launch",
-                "--flavor",
-                "circleci",
-                "--resource-class-token-file",
-                &empty,
-            ],
-            64,
-            "--resource-class-token-file",
-        ),
-        (
-            vec!["render", "--flavor", "github", "--jitconfig-file", &empty],
-            64,
-            "--jitconfig-file",
-        ),
-        (
-            crate::lab::launch(&["--patch", "x"]),
-            78,
-            "--patch: the patch is not a map",
-        ),
-    ] {
-        let ran = lab.run(&arguments);
-        assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
-        assert!(ran.stderr.contains(said), "{arguments:?}: {ran:?}");
-    }
-    lab.assert_nothing_left();
-}
-
-#[test]
-fn help_has_each_option_under_its_heading() {
-    let lab = Lab::new();
-    for (command, own) in [
-        ("launch", "--wait"),
-        ("render", "--job-only"),
-        ("gc", "--delete"),
-    ] {
-        let help = lab.run(&[command, "--help"]).stdout;
-        let of_others = help.find("The job:").or(help.find("GitHub:")).unwrap();
-        assert!(help.find(own).unwrap() < of_others, "{help}");
-    }
-}
-
-#[test]
-fn render_prints_what_a_launch_makes_and_touches_nothing() {
-    let lab = Lab::new();
-    let jit = lab.file("jit", "jit-1\n");
-    let ran = lab.run(&[
-        "render",
-        "--flavor",
-        "github",
-        "--id",
-        "a",
-        "--jitconfig-file",
-        &jit,
-    ]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    for kind in [
-        "Namespace",
-        "ServiceAccount",
-        "NetworkPolicy",
-        "Secret",
-        "Job",
-    ] {
-        assert!(ran.stdout.contains(&format!("kind: {kind}\n")), "{kind}");
-    }
-    assert!(
-        ran.stdout
-            .contains("image: registry.example/ci/runner-github:0.1.0")
-    );
-    let setup = lab.run(&["render", "--flavor", "github", "--setup-only"]);
-    assert!(!setup.stdout.contains("kind: Job") && setup.stdout.contains("kind: Namespace"));
-    let job = lab.run(&["render", "--flavor", "github", "--job-only", "--id", "a"]);
-    assert!(
-        job.stdout
-            .starts_with("---\napiVersion: batch/v1\nkind: Job\n"),
-        "{job:?}"
-    );
-    assert!(
-        job.stderr
-            .contains("\"runner-a\" with the key \"jitconfig\""),
-        "{job:?}"
-    );
-    assert!(
-        lab.world.kube_server.requests().is_empty()
-            && lab.world.github_server.requests().is_empty()
-    );
-}
-
-#[test]
-fn no_token_is_ever_printed() {
-    let lab = Lab::new();
-    lab.world.github_server.fail(
-        "jitconfig",
-        vec![Fault::Status(
-            401,
-            json!({"message": "Bad credentials"}),
-            vec![],
-        )],
-    );
-    for arguments in [
-        ["--id", "a", "--output", "json"],
-        ["--id", "b", "--output", "text"],
-    ] {
-        let ran = lab.launch(&arguments);
-        for secret in [crate::standin::github::TOKEN, "jit-1"] {
-            assert!(!format!("{ran:?}").contains(secret), "{ran:?}");
-        }
-    }
-}
-
-#[test]
-fn a_proxy_is_used_but_not_for_what_no_proxy_names() {
-    let lab = Lab::new();
-    // Nobody listens on this one.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let launch = |no_proxy: &str| {
-        let mut command = lab.command(&crate::lab::launch(&["--id", "a"]));
-        command
-            .env("HTTPS_PROXY", format!("http://{nobody}"))
-            .env("NO_PROXY", no_proxy);
-        crate::lab::ran(command.spawn().unwrap())
-    };
-    let refused = launch("elsewhere.example");
-    assert_eq!(refused.code, Some(75), "{refused:?}");
-    // Each attempt is told once, and not by kube too.
-    assert!(!refused.stderr.contains("ERROR"), "{refused:?}");
-    let ran = launch("elsewhere.example,127.0.0.1");
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    // Without TLS a proxy would read the token: there is no proxy then.
-    let mut plain = lab.command(&crate::lab::launch(&["--id", "b"]));
-    let ran = crate::lab::ran(
-        plain
-            .env("http_proxy", format!("http://{nobody}"))
-            .spawn()
-            .unwrap(),
-    );
-    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -1,4 +1,4 @@
-//! Launches against stand-ins of GitHub's and Kubernetes' APIs, which hold objects for real and check every request.
+//! Tests of the launcher against fakes of the APIs of GitHub and Kubernetes, which store objects and validate every request.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,12 +7,14 @@
     unreachable_pub
 )]
 
-mod collected;
-mod followed;
+mod command_line;
+mod crash;
+#[path = "../fakes/apis.rs"]
+mod fakes;
+mod fixture;
+mod follow;
+mod gc;
 mod github;
-mod killed;
-mod lab;
+mod github_failures;
 mod launches;
 mod rights;
-#[path = "../standin/mod.rs"]
-mod standin;

@@ -1,20 +1,18 @@
-//! The roles of k8s/rbac: with them everything works, and without any one of their rights something does not.
+//! The roles of k8s/rbac: each right is needed, and all of them suffice.
 
 use std::path::Path;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::lab::{Lab, until};
-use crate::standin::kube::{Course, Right, report};
-use crate::standin::server::Fault;
+use crate::fakes::kube::{PodBehavior, Right, report};
+use crate::fakes::server::Fault;
+use crate::fixture::{Fixture, wait_until};
 
-/// The rights of a Role in k8s/rbac, one by one.
+/// Lists the rights of a Role in k8s/rbac.
 fn rights(role: &str) -> Vec<Right> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/rbac/launcher.yaml");
     let text = std::fs::read_to_string(file).unwrap();
-    let objects =
-        serde_yaml::Deserializer::from_str(&text).map(|object| Value::deserialize(object).unwrap());
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     let role = objects
         .into_iter()
         .find(|object| object["kind"] == "Role" && object["metadata"]["name"] == role)
@@ -46,40 +44,43 @@ fn rights(role: &str) -> Vec<Right> {
     all
 }
 
-/// A whole life: launched, followed with its logs, ended.
-fn lives(rights: &[Right]) -> bool {
-    let lab = Lab::new();
-    lab.restrict(rights.to_vec());
-    let child = lab.spawn(&["--id", "a", "--wait", "--logs"]);
+/// Launches a job and follows it with its logs to its end.
+fn completes(rights: &[Right]) -> bool {
+    let fixture = Fixture::new();
+    fixture.restrict(rights.to_vec());
+    let child = fixture.spawn(&["--id", "a", "--wait", "--logs"]);
     let mut child = Some(child);
-    // Either it starts, or the command has ended for want of a right.
-    until("start or end", || {
-        lab.world.kube.starts().len() == 1 || child.as_mut().unwrap().try_wait().unwrap().is_some()
+    // The job starts, or the command exits because a right is missing.
+    wait_until("start or end", || {
+        fixture.apis.kube.starts().len() == 1
+            || child.as_mut().unwrap().try_wait().unwrap().is_some()
     });
-    if lab.world.kube.starts().len() == 1 {
-        lab.world
+    if fixture.apis.kube.starts().len() == 1 {
+        fixture
+            .apis
             .kube
             .log("runner-a", "runner", "2027-01-15T08:00:00Z", "seen");
-        lab.world.kube.run("runner-a");
-        lab.world
+        fixture.apis.kube.run("runner-a");
+        fixture
+            .apis
             .kube
-            .event("Pod", "runner-a-x7k2p", "FailedMount", "told");
-        until("log or end", || {
-            lab.world.kube_server.count("/log") > 0
+            .event("Pod", "runner-a-x7k2p", "FailedMount", "a problem");
+        wait_until("log or end", || {
+            fixture.apis.kube_server.count("/log") > 0
                 || child.as_mut().unwrap().try_wait().unwrap().is_some()
         });
-        lab.world.kube.finish("runner-a", 0, &report(0));
-        lab.world.kube.end_logs("runner-a");
+        fixture.apis.kube.finish("runner-a", 0, &report(0));
+        fixture.apis.kube.end_logs("runner-a");
     }
-    let ran = crate::lab::ran(child.take().unwrap());
+    let ran = crate::fixture::wait_for(child.take().unwrap());
     ran.code == Some(0) && ran.stdout.contains("seen")
 }
 
-/// A launch that fails at its start, and leaves nothing.
-fn takes_back(rights: &[Right]) -> bool {
-    let lab = Lab::new();
-    lab.restrict(rights.to_vec());
-    lab.world.github_server.fail(
+/// Fails to launch a job, and rolls it back.
+fn rolls_back(rights: &[Right]) -> bool {
+    let fixture = Fixture::new();
+    fixture.restrict(rights.to_vec());
+    fixture.apis.github_server.fail_next(
         "jitconfig",
         vec![Fault::Status(
             422,
@@ -87,58 +88,63 @@ fn takes_back(rights: &[Right]) -> bool {
             vec![],
         )],
     );
-    lab.launch(&["--id", "a"]);
-    lab.world.kube_server.count("PATCH") > 0 && lab.world.kube.list("jobs").is_empty()
+    fixture.launch(&["--id", "a"]);
+    fixture.apis.kube_server.count("PATCH") > 0 && fixture.apis.kube.list("jobs").is_empty()
 }
 
-/// A launch that was killed once its Secret was stored or about to be, taken up again with the runner gone or not.
-fn takes_up(rights: &[Right], runner_gone: bool) -> bool {
-    let lab = Lab::new();
-    lab.world.kube.course(Course::Ends(0));
-    lab.world
+/// Resumes a launch that was killed after its Secret was stored. The runner may be gone in the meantime.
+fn resumes(rights: &[Right], runner_gone: bool) -> bool {
+    let fixture = Fixture::new();
+    fixture.apis.kube.set_pod_behavior(PodBehavior::Exits(0));
+    fixture
+        .apis
         .kube_server
-        .fail("secrets", vec![Fault::HoldAfter]);
-    let mut child = lab.spawn(&["--id", "a"]);
-    until("the Secret", || lab.world.kube_server.held() == 1);
-    crate::lab::kill(&mut child);
-    lab.world.kube_server.no_faults();
+        .fail_next("secrets", vec![Fault::HoldAfter]);
+    let mut child = fixture.spawn(&["--id", "a"]);
+    wait_until("the Secret", || fixture.apis.kube_server.held() == 1);
+    crate::fixture::kill(&mut child);
+    fixture.apis.kube_server.clear_faults();
     if runner_gone {
-        lab.world.github.done("jit-1");
+        fixture.apis.github.finish_job("jit-1");
     }
-    lab.restrict(rights.to_vec());
-    lab.launch(&["--id", "a"]).code == Some(0) && lab.world.kube.starts().len() == 1
+    fixture.restrict(rights.to_vec());
+    fixture.launch(&["--id", "a"]).code == Some(0) && fixture.apis.kube.starts().len() == 1
 }
 
 fn works(rights: &[Right]) -> bool {
-    lives(rights) && takes_back(rights) && takes_up(rights, false) && takes_up(rights, true)
+    completes(rights) && rolls_back(rights) && resumes(rights, false) && resumes(rights, true)
 }
 
 /// Finds and removes one leftover of each kind.
 fn collects(rights: &[Right]) -> bool {
-    let lab = Lab::new();
-    lab.world
+    let fixture = Fixture::new();
+    fixture
+        .apis
         .kube_server
-        .fail("secrets", vec![Fault::HoldBefore]);
-    let mut child = lab.spawn(&["--id", "half"]);
-    until("the Secret", || lab.world.kube_server.held() == 1);
-    crate::lab::kill(&mut child);
-    lab.world.kube_server.no_faults();
-    lab.world.kube.update("jobs", "runner-half", |job| {
+        .fail_next("secrets", vec![Fault::HoldBefore]);
+    let mut child = fixture.spawn(&["--id", "half"]);
+    wait_until("the Secret", || fixture.apis.kube_server.held() == 1);
+    crate::fixture::kill(&mut child);
+    fixture.apis.kube_server.clear_faults();
+    fixture.apis.kube.update("jobs", "runner-half", |job| {
         job["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
     });
-    lab.world.kube.update("secrets", "runner-lost", |secret| {
-        secret["metadata"]["labels"] =
-            serde_json::json!({"app.kubernetes.io/managed-by": "ci-cd-agents-launcher"});
-    });
-    lab.restrict(rights.to_vec());
-    let ran = lab.run(&["gc", "--delete"]);
+    fixture
+        .apis
+        .kube
+        .update("secrets", "runner-lost", |secret| {
+            secret["metadata"]["labels"] =
+                serde_json::json!({"app.kubernetes.io/managed-by": "ci-cd-agents-launcher"});
+        });
+    fixture.restrict(rights.to_vec());
+    let ran = fixture.run(&["gc", "--delete"]);
     ran.code == Some(0)
-        && lab.world.kube.list("jobs").is_empty()
-        && lab.world.kube.list("secrets").is_empty()
+        && fixture.apis.kube.list("jobs").is_empty()
+        && fixture.apis.kube.list("secrets").is_empty()
 }
 
 fn each_is_needed(rights: &[Right], works: impl Fn(&[Right]) -> bool) {
-    assert!(works(rights), "the role does not suffice");
+    assert!(works(rights), "the role lacks a right");
     for number in 0..rights.len() {
         let mut fewer = rights.to_vec();
         let (group, resource, verb) = fewer.remove(number);
@@ -147,11 +153,11 @@ fn each_is_needed(rights: &[Right], works: impl Fn(&[Right]) -> bool) {
 }
 
 #[test]
-fn a_launcher_needs_each_right_of_its_role_and_no_other() {
+fn the_launchers_role_has_exactly_the_needed_rights() {
     each_is_needed(&rights("launcher"), works);
 }
 
 #[test]
-fn the_collector_needs_each_right_of_its_role_and_no_other() {
+fn the_gc_role_has_exactly_the_needed_rights() {
     each_is_needed(&rights("launcher-gc"), collects);
 }
