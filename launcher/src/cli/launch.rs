@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// The launch's id; the same id makes no second job, but follows the first; default: a random id
     #[arg(long)]
     id: Option<Id>,
-    /// The number of jobs; their ids are ID-1, ID-2, …
+    /// The number of jobs; several jobs have the ids ID-1, ID-2, …
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
     /// The number of launches at the same time
