@@ -1,32 +1,6 @@
-//! Values that no log, error or debugger's line may show.
+//! Values that no log, error or debugger may show.
 
-use std::fmt;
-
-use zeroize::Zeroizing;
-
-/// A token or key. Its memory is overwritten when it is dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Takes a value.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(Zeroizing::new(value))
-    }
-
-    /// The value, for the request that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
+pub use ::secret::Secret;
 
 #[cfg(test)]
 mod tests {
