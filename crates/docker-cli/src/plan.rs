@@ -21,7 +21,7 @@ pub enum Stdin {
 pub enum Stdout {
     /// The client's own standard output.
     Inherited,
-    /// Memory, for the next [`Step::Print`].
+    /// Memory, for the text that the client prints next.
     Captured,
     /// Nothing. Standard error is dropped too.
     Dropped,
