@@ -178,11 +178,10 @@ impl Conversation<'_> {
             if has_input {
                 self.read_input();
             }
-            if received {
-                if let Some(code) = self.receive(&mut payload)? {
+            if received
+                && let Some(code) = self.receive(&mut payload)? {
                     return Ok(code);
                 }
-            }
         }
     }
 

@@ -145,7 +145,7 @@ mod tests {
         let layout = |size, align| Layout::from_size_align(size, align).unwrap();
         let first = ALLOCATOR_UNDER_TEST.take(layout(10, 1)) as usize;
         let second = ALLOCATOR_UNDER_TEST.take(layout(100, 64)) as usize;
-        assert!(second >= first + 10 && second % 64 == 0);
+        assert!(second >= first + 10 && second.is_multiple_of(64));
         ALLOCATOR_UNDER_TEST.give_back(first as *mut u8, 10);
         assert_ne!(ALLOCATOR_UNDER_TEST.take(layout(1, 1)) as usize, first);
         let third = ALLOCATOR_UNDER_TEST.take(layout(4096, 8));

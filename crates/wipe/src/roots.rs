@@ -71,13 +71,12 @@ pub(super) fn check(
     let mount = openat::mount_id(&fd).map_err(closed)?;
     let top = openat::pin(opener, Path::new("/")).and_then(|top| openat::mount_id(&top));
     // Without a mount on the way a directory has one name.
-    if top != Ok(mount) {
-        if let Some(refusal) =
+    if top != Ok(mount)
+        && let Some(refusal) =
             bind_alias::find_refusal(mounts.get_or_init(mountinfo::list), mount, &clean)
         {
             return Err(refusal);
         }
-    }
     if !keep && mountpoint::is_mount_point(opener, &clean, &fd).map_err(closed)? {
         return Err(Refusal::MountPoint);
     }

@@ -60,11 +60,10 @@ fn host_and_port(text: &str) -> (String, u16) {
     if text.parse::<IpAddr>().is_ok() {
         return (text.to_owned(), usual);
     }
-    if let Some((host, port)) = text.rsplit_once(':') {
-        if let Ok(port) = port.parse() {
+    if let Some((host, port)) = text.rsplit_once(':')
+        && let Ok(port) = port.parse() {
             return (host.trim_matches(['[', ']']).to_owned(), port);
         }
-    }
     (text.trim_matches(['[', ']']).to_owned(), usual)
 }
 
