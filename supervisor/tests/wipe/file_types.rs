@@ -1,4 +1,4 @@
-//! What is neither a plain file nor a directory, or more than that.
+//! Special files, and files with hard links, holes, users or inode flags.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -6,24 +6,24 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use crate::place::{BOTH, Place, Who};
+use crate::fixture::{Fixture, USERS, User};
 
 #[test]
-fn sockets_fifos_symlinks_and_devices_are_removed_and_never_opened() {
-    for who in BOTH {
-        let place = Place::new(who);
-        let at = |name: &str| place.workspace().join(name);
+fn wipe_removes_special_files_without_opening_them() {
+    for user in USERS {
+        let fixture = Fixture::new(user);
+        let at = |name: &str| fixture.workspace().join(name);
         let _listener = UnixListener::bind(at("socket")).unwrap();
-        nix::unistd::mkfifo(&at("fifo"), Mode::S_IRWXU).unwrap();
-        let device = |name, kind, device| mknod(&at(name), kind, Mode::S_IRWXU, device).unwrap();
-        device("whiteout", SFlag::S_IFCHR, makedev(0, 0));
-        device("null", SFlag::S_IFCHR, makedev(1, 3));
-        device("loop", SFlag::S_IFBLK, makedev(7, 200));
+        let node = |name, kind, device| mknodat(CWD, at(name), kind, Mode::RWXU, device).unwrap();
+        node("fifo", FileType::Fifo, 0);
+        node("whiteout", FileType::CharacterDevice, makedev(0, 0));
+        node("null", FileType::CharacterDevice, makedev(1, 3));
+        node("loop", FileType::BlockDevice, makedev(7, 200));
         for (name, target) in [
-            ("absolute", place.path("canary")),
-            ("file", place.path("canary/one")),
+            ("absolute", fixture.path("canary")),
+            ("file", fixture.path("canary/one")),
             ("relative", "../canary".into()),
             ("up", "..".into()),
             ("dangling", "nowhere".into()),
@@ -32,29 +32,29 @@ fn sockets_fifos_symlinks_and_devices_are_removed_and_never_opened() {
         ] {
             symlink(target, at(name)).unwrap();
         }
-        place.own_all();
-        let wiped = place.assert_wiped();
+        fixture.chown_workspace();
+        let wiped = fixture.wipe_completely();
         assert_eq!(wiped.count("files"), 12);
     }
 }
 
 #[test]
-fn a_hard_link_loses_its_name_here_and_nothing_else() {
-    for who in BOTH {
-        let place = Place::new(who);
-        let canary = place.path("canary/one");
-        fs::hard_link(&canary, place.path("workspace/linked")).unwrap();
+fn wipe_removes_a_hard_link_and_keeps_the_file() {
+    for user in USERS {
+        let fixture = Fixture::new(user);
+        let canary = fixture.path("canary/one");
+        fs::hard_link(&canary, fixture.path("workspace/linked")).unwrap();
         assert_eq!(fs::metadata(&canary).unwrap().nlink(), 2);
-        let wiped = place.assert_wiped();
+        let wiped = fixture.wipe_completely();
         assert_eq!(wiped.count("bytes"), 0, "only the last link frees anything");
     }
 }
 
 #[test]
-fn a_sparse_giant_goes_at_once_and_frees_what_it_took() {
-    for who in BOTH {
-        let place = Place::new(who);
-        let path = place.file("workspace/giant", "");
+fn wipe_counts_the_blocks_of_a_sparse_file() {
+    for user in USERS {
+        let fixture = Fixture::new(user);
+        let path = fixture.file("workspace/giant", "");
         File::options()
             .write(true)
             .open(&path)
@@ -62,29 +62,29 @@ fn a_sparse_giant_goes_at_once_and_frees_what_it_took() {
             .set_len(1 << 43)
             .unwrap();
         let taken = fs::metadata(&path).unwrap().blocks() * 512;
-        let wiped = place.assert_wiped();
+        let wiped = fixture.wipe_completely();
         assert_eq!(wiped.count("bytes"), taken);
         assert!(taken < 1 << 20);
     }
 }
 
 #[test]
-fn files_that_are_open_mapped_or_running_are_removed_under_their_users() {
-    for who in BOTH {
-        let place = Place::new(who);
-        let path = place.file("workspace/open", "");
+fn wipe_removes_files_in_use() {
+    for user in USERS {
+        let fixture = Fixture::new(user);
+        let path = fixture.file("workspace/open", "");
         let mut open = File::options().read(true).write(true).open(&path).unwrap();
         open.write_all(b"still here").unwrap();
-        fs::copy("/bin/sleep", place.path("workspace/program")).unwrap();
-        fs::create_dir(place.path("workspace/cwd")).unwrap();
-        place.own_all();
-        // Its text is mapped, and its working directory removed.
-        let mut running = Command::new(place.path("workspace/program"))
+        fs::copy("/bin/sleep", fixture.path("workspace/program")).unwrap();
+        fs::create_dir(fixture.path("workspace/cwd")).unwrap();
+        fixture.chown_workspace();
+        // The kernel maps its text, and the wipe removes its working directory.
+        let mut running = Command::new(fixture.path("workspace/program"))
             .arg("1000")
-            .current_dir(place.path("workspace/cwd"))
+            .current_dir(fixture.path("workspace/cwd"))
             .spawn()
             .unwrap();
-        place.assert_wiped();
+        fixture.wipe_completely();
         assert!(running.try_wait().unwrap().is_none());
         running.kill().unwrap();
         running.wait().unwrap();
@@ -95,10 +95,10 @@ fn files_that_are_open_mapped_or_running_are_removed_under_their_users() {
     }
 }
 
-fn change_flags(flags: &str, path: &str, place: &Place) {
+fn change_flags(flags: &str, path: &str, fixture: &Fixture) {
     let status = Command::new("chattr")
         .arg(flags)
-        .arg(place.path(path))
+        .arg(fixture.path(path))
         .status();
     let why =
         "chattr, of e2fsprogs, on a file system that has inode flags (ext4, xfs, btrfs, tmpfs)";
@@ -106,50 +106,51 @@ fn change_flags(flags: &str, path: &str, place: &Place) {
 }
 
 #[test]
-fn immutable_and_append_only_entries_are_removed_by_root() {
-    let place = Place::new(Who::Root);
-    place.job("mkdir -p dir/below log; : >file; : >dir/file; : >dir/below/file; : >log/file");
+fn root_removes_immutable_and_append_only_entries() {
+    let fixture = Fixture::new(User::Root);
+    fixture
+        .run_script("mkdir -p dir/below log; : >file; : >dir/file; : >dir/below/file; : >log/file");
     for path in ["dir/below/file", "dir/below", "dir", "file"] {
-        change_flags("+i", &format!("workspace/{path}"), &place);
+        change_flags("+i", &format!("workspace/{path}"), &fixture);
     }
     for path in ["log/file", "log"] {
-        change_flags("+a", &format!("workspace/{path}"), &place);
+        change_flags("+a", &format!("workspace/{path}"), &fixture);
     }
-    let wiped = place.assert_wiped();
+    let wiped = fixture.wipe_completely();
     assert_eq!(wiped.count("files"), 4);
 }
 
 #[test]
-fn an_immutable_file_that_has_a_link_elsewhere_stays_immutable_there() {
-    let place = Place::new(Who::Root);
-    let outside = place.file("outside", "x");
-    fs::hard_link(&outside, place.path("workspace/linked")).unwrap();
-    change_flags("+i", "outside", &place);
-    place.assert_wiped();
+fn immutable_file_with_another_link_stays_immutable() {
+    let fixture = Fixture::new(User::Root);
+    let outside = fixture.file("outside", "x");
+    fs::hard_link(&outside, fixture.path("workspace/linked")).unwrap();
+    change_flags("+i", "outside", &fixture);
+    fixture.wipe_completely();
     let write = File::options().append(true).open(&outside);
     assert_eq!(write.unwrap_err().raw_os_error(), Some(nix::libc::EPERM));
 }
 
 #[test]
-fn an_immutable_entry_is_named_where_only_root_may_remove_it() {
-    let place = Place::new(Who::Runner);
-    let file = place.file("workspace/immutable", "");
-    place.job(": >other");
-    change_flags("+i", "workspace/immutable", &place);
-    let wiped = place.wipe(&[]);
-    wiped.assert_left(&file, "EPERM");
-    // The directory that holds it is left too.
+fn wipe_names_an_immutable_entry_without_privileges() {
+    let fixture = Fixture::new(User::Runner);
+    let file = fixture.file("workspace/immutable", "");
+    fixture.run_script(": >other");
+    change_flags("+i", "workspace/immutable", &fixture);
+    let wiped = fixture.wipe(&[]);
+    wiped.assert_leftover(&file, "EPERM");
+    // Its directory is a leftover too.
     assert_eq!(wiped.count("leftover_count"), 2);
     assert_eq!(wiped.count("files"), 1);
 }
 
 #[test]
-fn attributes_of_a_directory_that_stays_do_not_stay() {
-    let place = Place::new(Who::Runner);
-    let workspace = place.workspace();
+fn keep_root_removes_user_attributes() {
+    let fixture = Fixture::new(User::Runner);
+    let workspace = fixture.workspace();
     let flags = rustix::fs::XattrFlags::empty();
     rustix::fs::setxattr(&workspace, "user.kept", b"a job's data", flags).unwrap();
-    place.wipe(&["--keep-root"]).assert_complete();
+    fixture.wipe(&["--keep-root"]).assert_complete();
     let mut value = [0; 64];
     assert!(rustix::fs::getxattr(&workspace, "user.kept", &mut value).is_err());
 }
