@@ -18,7 +18,7 @@ const SIZE: usize = 16 << 20;
 
 /// The system's allocator with a reserve behind it.
 #[derive(Debug)]
-pub struct EmergencyAllocator {
+struct EmergencyAllocator {
     bytes: Bytes,
     used: AtomicUsize,
 }

@@ -49,7 +49,7 @@ impl<R: AsFd, W: AsFd> Handshake<R, W> {
     ///
     /// # Errors
     /// As write(2).
-    pub fn send_ready(&self) -> Result<()> {
+    pub(crate) fn send_ready(&self) -> Result<()> {
         self.send(READY)
     }
 

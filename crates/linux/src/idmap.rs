@@ -167,7 +167,9 @@ pub fn unmapped_id(current: &[IdMapping], planned: &[IdMapping]) -> Option<u32> 
     let has = |first: u32, count: u32, id: u32| id >= first && id - first < count;
     let free = |id: &u32| {
         current.iter().any(|line| has(line.inside, line.count, *id))
-            && !(planned.iter()).any(|line| has(line.outside, line.count, *id))
+            && !planned
+                .iter()
+                .any(|line| has(line.outside, line.count, *id))
     };
     [RESERVED_UID, 0].into_iter().find(free)
 }
@@ -211,7 +213,7 @@ type Run<'a> = &'a (dyn Fn(&mut Command) -> std::io::Result<Output> + Sync);
 ///
 /// # Errors
 /// [`MapError`] with the message of the helper or the kernel.
-pub fn write_maps(pid: Pid) -> Result<(), MapError> {
+pub(crate) fn write_maps(pid: Pid) -> Result<(), MapError> {
     write_map(pid, IdType::User, &Command::output)?;
     write_map(pid, IdType::Group, &Command::output)
 }
@@ -325,7 +327,8 @@ mod tests {
                 },
             ],
         );
-        let numbers: Vec<_> = (lines.iter())
+        let numbers: Vec<_> = lines
+            .iter()
             .map(|l| (l.inside, l.outside, l.count))
             .collect();
         assert_eq!(numbers, [(0, 1000, 1), (1, 1, 999), (1000, 1001, 9)]);

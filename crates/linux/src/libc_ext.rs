@@ -38,7 +38,7 @@ pub fn parent_namespace(namespace: &impl AsFd) -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// As fcntl(2).
-pub fn close_on_exec(descriptor: i32) -> Result<(), Errno> {
+pub(crate) fn close_on_exec(descriptor: i32) -> Result<(), Errno> {
     // SAFETY: F_SETFD takes integers and touches no memory; an invalid number gives EBADF.
     let set = unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
     Errno::result(set).map(|_| ())

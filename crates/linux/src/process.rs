@@ -72,7 +72,7 @@ impl Identity {
     }
 
     /// Makes these the file system ids of this thread.
-    pub fn set_filesystem_ids(self) {
+    pub(crate) fn set_filesystem_ids(self) {
         // The group comes first, because changing it is a right of the user. With CAP_SETUID and CAP_SETGID no call
         // fails.
         setfsgid(Gid::from_raw(self.gid));
@@ -81,7 +81,7 @@ impl Identity {
 }
 
 /// Runs `work` with the effective ids as the file system ids, to write to `/proc` of a child for example.
-pub fn with_effective_ids<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn with_effective_ids<T>(work: impl FnOnce() -> T) -> T {
     let (files, own) = (Identity::filesystem(), Identity::effective());
     if files == own {
         return work();
@@ -147,7 +147,7 @@ fn become_keeping(own: Identity, kept: &caps::CapsHashSet) -> Result<(), caps::e
 
 /// Returns whether this process may write the id maps of its children's namespaces.
 #[must_use]
-pub fn is_mapper() -> bool {
+pub(crate) fn is_mapper() -> bool {
     may_map(CapSet::Effective)
 }
 

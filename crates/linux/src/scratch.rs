@@ -117,7 +117,7 @@ pub fn remove_directly(path: &Path) -> std::io::Result<()> {
 }
 
 /// Removes the scratch directories in `place` that killed processes have left.
-pub fn remove_abandoned(place: &Path) {
+fn remove_abandoned(place: &Path) {
     let Ok(entries) = std::fs::read_dir(place) else {
         return;
     };

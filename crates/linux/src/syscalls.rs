@@ -100,7 +100,7 @@ fn print(report: &FilterReport) {
 
 /// Makes an invalid call of pivot_root(2), which needs every capability. Returns the error of a filter.
 #[must_use]
-pub fn pivot_root_refused() -> Option<Errno> {
+pub(crate) fn pivot_root_refused() -> Option<Errno> {
     let check = CHECKS.iter().find(|check| check.name == "pivot_root")?;
     refusal(check)
 }

@@ -24,7 +24,7 @@ pub const UMOUNT: &str = "umount2(tmpfs)";
 /// The probe for the other needs of a container runtime: pivot_root(2), and a `/proc` for a PID namespace.
 pub const PROC: &str = "userns-proc";
 /// The second process of [`PROC`].
-pub const PROC_INSIDE: &str = "userns-proc-inside";
+const PROC_INSIDE: &str = "userns-proc-inside";
 /// The probe that makes a user namespace and has its ids mapped.
 pub const MAPPED: &str = "idmap";
 

@@ -148,7 +148,7 @@ impl<'a> Progress<'a> {
         self.failures().explain(path, explanation);
     }
 
-    /// Returns whether permission was denied somewhere. The owner of the files may have it.
+    /// Returns whether permission was denied for an entry, which its owner could still remove.
     pub(super) fn denied(&self) -> bool {
         self.denied.load(Relaxed)
     }
@@ -176,7 +176,7 @@ fn milliseconds(duration: Duration) -> u64 {
 fn due(hand: &AtomicU64, now: u64, interval: Duration) -> bool {
     let at = hand.load(Relaxed);
     let next = now + milliseconds(interval);
-    now >= at && (hand.compare_exchange(at, next, Relaxed, Relaxed)).is_ok()
+    now >= at && hand.compare_exchange(at, next, Relaxed, Relaxed).is_ok()
 }
 
 /// Returns a path as one printable line. Escapes bytes that are not UTF-8, and characters that control a terminal.

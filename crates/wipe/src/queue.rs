@@ -77,7 +77,8 @@ impl<T> Queue<T> {
                 return None;
             }
             state.waiting += 1;
-            state = (self.changed.wait(state)).unwrap_or_else(PoisonError::into_inner);
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
             state.waiting -= 1;
         }
     }

@@ -1,6 +1,6 @@
 //! Removes files of subordinate ids, in a child that is root of a user namespace with these ids.
 //!
-//! Source: user_namespaces(7), "capabilities inside the namespace extend to inodes whose ids are mapped".
+//! Source: user_namespaces(7), section "Capabilities".
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -350,7 +350,7 @@ fn joined(path: &[u8], name: &CStr) -> PathBuf {
     PathBuf::from(OsString::from_vec(full))
 }
 
-/// Opens the directory above, with its listing where it stopped.
+/// Opens the directory above, and goes on with its listing.
 fn go_up(here: &OwnedFd, to: Level) -> Result<OwnedFd, Errno> {
     let above = match to.open {
         Some(above) => above,

@@ -52,8 +52,7 @@ fn run(name: &'static str, graph_root: &Path) -> Result<ProbeResult, ProbeError>
         Ok(scratch) => scratch,
         Err(error) => {
             let call = format!("mkdir in {}", graph_root.display());
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-            return Ok(ProbeResult::refused(call, errno));
+            return Ok(ProbeResult::refused(call, error));
         }
     };
     let probe = Probe {

@@ -1,24 +1,25 @@
-//! The budget ends a wipe, long ones say where they are, and what is left for want of time is named as such.
+//! The budget ends a wipe and names what is left. A long wipe logs its progress.
 
 use std::fs::File;
 use std::time::Duration;
 
-use crate::place::{Ambush, BOTH, Place, Who, finish, start};
+use crate::fixture::{Fixture, USERS, User};
+use crate::process::{OpenBlocker, finish, start};
 
-fn fill(place: &Place, count: usize) {
+fn fill(fixture: &Fixture, count: usize) {
     for number in 0..count {
-        File::create(place.path(format!("workspace/{number}"))).unwrap();
+        File::create(fixture.path(format!("workspace/{number}"))).unwrap();
     }
 }
 
 #[test]
-fn what_does_not_fit_into_the_budget_is_left_and_named() {
-    for who in BOTH {
-        let place = Place::in_memory(who);
-        fill(&place, 20_000);
-        let wiped = place.wipe(&["--budget", "1ms"]);
+fn budget_end_leaves_and_names_the_rest() {
+    for user in USERS {
+        let fixture = Fixture::in_memory(user);
+        fill(&fixture, 20_000);
+        let wiped = fixture.wipe(&["--budget", "1ms"]);
         assert_eq!(wiped.code, Some(75));
-        // The second look is bounded too: it may not have counted all.
+        // The verification has a time limit too, so it may not have counted all.
         let (removed, left) = (wiped.count("files"), wiped.count("leftover_count"));
         assert!(removed < 20_000 && left > 20, "{removed} {left}");
         let leftovers = wiped.leftovers();
@@ -29,21 +30,21 @@ fn what_does_not_fit_into_the_budget_is_left_and_named() {
             "{leftovers:?}"
         );
         assert!(wiped.stderr.contains(" more\n"), "{}", wiped.stderr);
-        place.assert_canary();
-        place.assert_wiped();
+        fixture.assert_canary();
+        fixture.wipe_completely();
     }
 }
 
 #[test]
-fn a_long_wipe_says_where_it_is() {
-    let place = Place::in_memory(Who::Root);
-    place.directory_of_the_job("workspace/inner");
-    let mut command = place.command(&["--json", "--keep-root"]);
-    command.arg(place.workspace());
-    let ambush = Ambush::at(&place.path("workspace/inner"));
+fn long_wipe_logs_its_progress() {
+    let fixture = Fixture::in_memory(User::Root);
+    fixture.owned_directory("workspace/inner");
+    let mut command = fixture.command(&["--json", "--keep-root"]);
+    command.arg(fixture.workspace());
+    let blocker = OpenBlocker::new(&fixture.path("workspace/inner"));
     let child = start(command);
-    // Held in the middle of its work, it finds afterwards that a line is due.
-    ambush.hold(Duration::from_millis(5100), || {});
+    // Held in the middle of its work, it logs a line afterwards.
+    blocker.hold(Duration::from_millis(5100), || {});
     let wiped = finish(child);
     wiped.assert_complete();
     assert!(

@@ -1,21 +1,22 @@
-//! Trees far deeper than a path may be long, with few descriptors, and where pieces cannot be moved to the top.
+//! Trees much deeper than the longest path, with few descriptors, and with levels to which nothing can be moved.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use rustix::fs::{CWD, Mode, OFlags, Uid, fchown, mkdirat, openat};
 
-use crate::place::{BOTH, Place, Who, run};
+use crate::fixture::{Fixture, USERS, User};
+use crate::process::run;
 use linux::pre_exec;
 
 const LEVELS: usize = 10_000;
 
-/// A chain of directories with a file every hundred levels, owned by whoever wipes.
-pub(crate) fn dig(place: &Place, levels: usize) {
-    let owner = Some(Uid::from_raw(place.uid()));
+/// Makes a chain of directories with a file every hundred levels. The user that wipes owns it.
+pub(crate) fn make_chain(fixture: &Fixture, levels: usize) {
+    let owner = Some(Uid::from_raw(fixture.uid()));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut here = openat(CWD, place.workspace(), flags, Mode::empty()).unwrap();
+    let mut here = openat(CWD, fixture.workspace(), flags, Mode::empty()).unwrap();
     for level in 1..=levels {
         mkdirat(&here, "d", Mode::RWXU).unwrap();
         here = openat(&here, "d", flags, Mode::empty()).unwrap();
@@ -28,70 +29,70 @@ pub(crate) fn dig(place: &Place, levels: usize) {
 }
 
 #[test]
-fn ten_thousand_levels_are_removed_and_counted() {
-    for who in BOTH {
-        let place = Place::in_memory(who);
-        dig(&place, LEVELS);
-        let preview = place.wipe(&["--dry-run"]);
+fn wipe_removes_and_counts_ten_thousand_levels() {
+    for user in USERS {
+        let fixture = Fixture::in_memory(user);
+        make_chain(&fixture, LEVELS);
+        let preview = fixture.wipe(&["--dry-run"]);
         assert_eq!(preview.count("directories"), LEVELS as u64, "{preview:?}");
         assert_eq!(preview.count("files"), LEVELS as u64 / 100);
-        let wiped = place.assert_wiped();
+        let wiped = fixture.wipe_completely();
         assert_eq!(wiped.count("directories"), LEVELS as u64 + 1);
         assert_eq!(wiped.count("files"), LEVELS as u64 / 100);
     }
 }
 
 #[test]
-fn few_descriptors_are_enough() {
-    let place = Place::in_memory(Who::Runner);
-    dig(&place, 2000);
-    let mut command = place.command(&["--json"]);
+fn wipe_works_with_16_descriptors() {
+    let fixture = Fixture::in_memory(User::Runner);
+    make_chain(&fixture, 2000);
+    let mut command = fixture.command(&["--json"]);
     pre_exec::limit_open_files(&mut command, 16);
-    command.arg(place.workspace());
+    command.arg(fixture.workspace());
     run(command).assert_complete();
-    place.assert_gone();
+    fixture.assert_gone();
 }
 
 #[test]
-fn pieces_are_moved_to_wherever_they_may_be() {
-    let place = Place::in_memory(Who::Runner);
-    dig(&place, 3000);
-    // The root and the next level belong to another: nothing can be moved there, and they stay themselves.
-    fs::rename(place.path("workspace/d"), place.path("inner")).unwrap();
-    fs::create_dir(place.path("workspace/theirs")).unwrap();
-    fs::rename(place.path("inner"), place.path("workspace/theirs/d")).unwrap();
+fn deep_directories_move_to_the_first_writable_level() {
+    let fixture = Fixture::in_memory(User::Runner);
+    make_chain(&fixture, 3000);
+    // The root and the next level belong to another user. Nothing can be moved there, and they stay themselves.
+    fs::rename(fixture.path("workspace/d"), fixture.path("inner")).unwrap();
+    fs::create_dir(fixture.path("workspace/theirs")).unwrap();
+    fs::rename(fixture.path("inner"), fixture.path("workspace/theirs/d")).unwrap();
     for name in ["workspace/theirs", "workspace"] {
-        nix::unistd::chown(&place.path(name), Some(0.into()), Some(0.into())).unwrap();
-        fs::set_permissions(place.path(name), PermissionsExt::from_mode(0o755)).unwrap();
+        chown(fixture.path(name), Some(0), Some(0)).unwrap();
+        fs::set_permissions(fixture.path(name), PermissionsExt::from_mode(0o755)).unwrap();
     }
-    let mut command = place.command(&["--json", "--keep-root"]);
+    let mut command = fixture.command(&["--json", "--keep-root"]);
     pre_exec::limit_open_files(&mut command, 64);
-    command.arg(place.workspace());
+    command.arg(fixture.workspace());
     let wiped = run(command);
-    wiped.assert_left(&place.path("workspace/theirs/d"), "EACCES");
+    wiped.assert_leftover(&fixture.path("workspace/theirs/d"), "EACCES");
     assert_eq!(wiped.count("directories"), 2999);
     assert_eq!(wiped.count("leftover_count"), 2);
 }
 
 #[test]
-fn names_that_pieces_might_get_cannot_be_occupied() {
-    let place = Place::in_memory(Who::Root);
-    // Names of pid and number could be foreseen: each of these is a directory that cannot be replaced, and deep.
-    place.job("deep=$(printf 'd/%.0s' {1..60}); for n in {0..299}; do mkdir -p .wipe-moved-1-$n/$deep; done");
+fn deep_directories_move_despite_occupied_names() {
+    let fixture = Fixture::in_memory(User::Root);
+    // A process can predict names of a pid and a number. Each of these is a deep directory, which rename(2) cannot replace.
+    fixture.run_script("deep=$(printf 'd/%.0s' {1..60}); for n in {0..299}; do mkdir -p .wipe-moved-1-$n/$deep; done");
     let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork"]).arg(place.supervisor());
-    command.args(["wipe", "--json"]).arg(place.workspace());
+    command.args(["--pid", "--fork"]).arg(fixture.supervisor());
+    command.args(["wipe", "--json"]).arg(fixture.workspace());
     pre_exec::limit_open_files(&mut command, 32);
     run(command).assert_complete();
-    place.assert_gone();
+    fixture.assert_gone();
 }
 
 #[test]
-fn a_second_look_ends_at_a_depth_that_it_names() {
-    let place = Place::in_memory(Who::Root);
-    dig(&place, 70_000);
-    let preview = place.wipe(&["--dry-run"]);
+fn dry_run_names_the_depth_at_which_it_ends() {
+    let fixture = Fixture::in_memory(User::Root);
+    make_chain(&fixture, 70_000);
+    let preview = fixture.wipe(&["--dry-run"]);
     assert!(preview.count("directories") > 60_000);
     assert!(preview.peak_memory < crate::memory::LIMIT);
-    place.assert_wiped();
+    fixture.wipe_completely();
 }

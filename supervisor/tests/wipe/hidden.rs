@@ -1,4 +1,4 @@
-//! What a job puts where no listing shows it: under other paths, under mounts, in attributes and modes.
+//! Data that a job hides from a listing: under other paths, under mounts, in attributes and modes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,169 +7,170 @@ use std::process::Command;
 
 use rustix::fs::{XattrFlags, listxattr, setxattr};
 
-use crate::place::{Place, Who, Wiped, finish, start};
-use crate::run::{Scene, report, scene, wait_until};
+use crate::fixture::{Fixture, User};
+use crate::process::{Finished, finish, start};
+use crate::run::{PodRun, pod_run, report, wait_until};
 
 fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
 #[test]
-fn a_mount_is_found_however_the_workspace_is_written() {
-    let place = Place::new(Who::Root);
-    let doubled = format!("{}//workspace/", place.path("").display());
+fn run_detaches_a_mount_if_the_path_has_extra_slashes() {
+    let fixture = Fixture::new(User::Root);
+    let doubled = format!("{}//workspace/", fixture.path("").display());
     let environment = [("workspace", doubled.as_str())];
-    let scene = Scene {
+    let pod_run = PodRun {
         environment: &environment,
-        ..scene(&place, Who::Root, "")
+        ..pod_run(&fixture, User::Root, "")
     };
-    let ended = scene.run(r#"echo s >kept; cd /; mount -t tmpfs tmpfs "$workspace""#);
+    let ended = pod_run.run(r#"echo s >kept; cd /; mount -t tmpfs tmpfs "$workspace""#);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    place.assert_empty();
+    fixture.assert_empty();
 }
 
-/// The volume is `$place/volume`, where the test can look after the end.
+/// The volume is `$place/volume`, which the test checks after the end.
 const VOLUME: &str = r#"
     mkdir "$place/volume"; mount --bind "$place/volume" "$workspace"
     mkdir -p "$place/proc/self"; cp /proc/self/mountinfo "$place/proc/self/mountinfo"
 "#;
 
 #[test]
-fn a_volume_that_a_job_takes_off_its_path_is_wiped_all_the_same() {
+fn run_wipes_a_volume_that_a_job_detached_or_moved() {
     for job in [
         r#"umount -l "$workspace""#,
         r#"mkdir "$place/else"; mount --move "$workspace" "$place/else""#,
         r#"mount -t tmpfs tmpfs "$workspace"; mount --bind "$place/proc" /proc"#,
         r#"umount -l "$workspace"; mount --bind "$place/proc" /proc"#,
     ] {
-        let place = Place::new(Who::Root);
+        let fixture = Fixture::new(User::Root);
         let job = format!("echo secret >file; echo secret >../other; cd /; {job} || exit 9");
-        let ended = scene(&place, Who::Root, VOLUME).run(&job);
+        let ended = pod_run(&fixture, User::Root, VOLUME).run(&job);
         assert_eq!(ended.code, Some(0), "{job}: {ended:?}");
-        assert!(is_empty(&place.path("volume")), "{job}: {ended:?}");
-        place.assert_canary();
+        assert!(is_empty(&fixture.path("volume")), "{job}: {ended:?}");
+        fixture.assert_canary();
     }
 }
 
 #[test]
-fn a_workspace_that_a_job_renames_is_wiped_where_it_is() {
-    let place = Place::new(Who::Runner);
+fn run_wipes_a_workspace_that_a_job_renamed() {
+    let fixture = Fixture::new(User::Runner);
     let job = r#"echo secret >file; cd /; mv "$workspace" "$place/renamed"; mkdir "$workspace""#;
-    let ended = scene(&place, Who::Runner, "").run(job);
+    let ended = pod_run(&fixture, User::Runner, "").run(job);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(is_empty(&place.path("renamed")), "{ended:?}");
+    assert!(is_empty(&fixture.path("renamed")), "{ended:?}");
     assert!(ended.stderr.contains("another directory"), "{ended:?}");
-    place.assert_empty();
+    fixture.assert_empty();
 }
 
-/// Runs a job that empties the workspace and waits until `hide` has been done to its root.
-fn hide_in_the_root(place: &Place, hide: impl FnOnce(&Path), end: &str) -> Wiped {
+/// Runs a job that empties the workspace and waits until `hide` has changed its root.
+fn run_hiding_in_root(fixture: &Fixture, hide: impl FnOnce(&Path), end: &str) -> Finished {
     let job = format!(
         r#"cd "$workspace"; rm -rf work home tmp; : >"$place/ready"
         until [ -e "$place/go" ]; do sleep 0.01; done; {end}"#
     );
-    let child = scene(place, Who::Runner, "").start(&job);
-    wait_until(|| place.path("ready").exists());
-    hide(&place.workspace());
-    place.file("go", "");
+    let child = pod_run(fixture, User::Runner, "").start(&job);
+    wait_until(|| fixture.path("ready").exists());
+    hide(&fixture.workspace());
+    fixture.file("go", "");
     finish(child)
 }
 
-fn attributes(path: &Path) -> usize {
+fn count_attributes(path: &Path) -> usize {
     let mut names = vec![0; 1 << 16];
     let length = listxattr(path, &mut names[..]).unwrap();
     let names = names[..length].split(|&byte| byte == 0);
     names.filter(|name| name.starts_with(b"user.")).count()
 }
 
-fn hide_one(path: &Path) {
+fn set_attribute(path: &Path) {
     setxattr(path, "user.hidden", b"payload", XattrFlags::empty()).unwrap();
 }
 
 #[test]
-fn an_attribute_of_a_closed_root_is_removed_and_the_mode_is_what_it_was() {
+fn run_removes_attributes_and_restores_the_mode_of_a_root() {
     for mode in ["500", "2777", "000"] {
-        let place = Place::new(Who::Runner);
-        let before = fs::metadata(place.workspace()).unwrap().permissions();
-        let ended = hide_in_the_root(&place, hide_one, &format!("chmod {mode} ."));
+        let fixture = Fixture::new(User::Runner);
+        let before = fs::metadata(fixture.workspace()).unwrap().permissions();
+        let ended = run_hiding_in_root(&fixture, set_attribute, &format!("chmod {mode} ."));
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(attributes(&place.workspace()), 0);
-        let after = fs::metadata(place.workspace()).unwrap().permissions();
+        assert_eq!(count_attributes(&fixture.workspace()), 0);
+        let after = fs::metadata(fixture.workspace()).unwrap().permissions();
         assert_eq!(after.mode(), before.mode(), "{mode}");
-        place.assert_empty();
+        fixture.assert_empty();
     }
 }
 
 #[test]
-fn more_attributes_than_the_kernel_lists_are_named() {
-    let place = Place::in_memory(Who::Runner);
+fn run_names_a_root_with_too_many_attributes() {
+    let fixture = Fixture::in_memory(User::Runner);
     let hide = |path: &Path| {
         for number in 0..600 {
             let name = format!("user.{number:0>240}");
             setxattr(path, name, b"", XattrFlags::empty()).unwrap();
         }
     };
-    let ended = hide_in_the_root(&place, hide, "exit 0");
+    let ended = run_hiding_in_root(&fixture, hide, "exit 0");
     assert_eq!(ended.code, Some(75), "{ended:?}");
     let report = report(&ended);
     assert_eq!(report["wiped"]["leftover_count"], 1);
-    let left = format!("{}: E2BIG", place.workspace().display());
+    let left = format!("{}: E2BIG", fixture.workspace().display());
     assert_eq!(report["wiped"]["leftovers"][0], left);
 }
 
 #[test]
-fn an_attribute_that_a_killed_run_left_is_removed_before_the_job() {
-    let place = Place::new(Who::Runner);
-    hide_one(&place.workspace());
+fn run_removes_a_killed_runs_attribute_before_the_job() {
+    let fixture = Fixture::new(User::Runner);
+    set_attribute(&fixture.workspace());
     let job = r#": >"$place/ready"; until [ -e "$place/go" ]; do sleep 0.01; done"#;
-    let child = scene(&place, Who::Runner, "").start(job);
-    wait_until(|| place.path("ready").exists());
-    let found = attributes(&place.workspace());
-    place.file("go", "");
+    let child = pod_run(&fixture, User::Runner, "").start(job);
+    wait_until(|| fixture.path("ready").exists());
+    let found = count_attributes(&fixture.workspace());
+    fixture.file("go", "");
     assert_eq!(finish(child).code, Some(0));
     assert_eq!(found, 0);
 }
 
 #[test]
-fn a_home_of_root_that_is_bound_in_keeps_its_files() {
-    let place = Place::new(Who::Root);
+fn run_keeps_a_bind_mounted_home_of_root() {
+    let fixture = Fixture::new(User::Root);
     let prelude = r#"
         mkdir "$place/rh" "$workspace/home"; echo mine >"$place/rh/.bashrc"
         sed "s|^root:.*|root:x:0:0:root:$place/rh:/bin/sh|" /etc/passwd >"$place/passwd"
         mount --bind "$place/passwd" /etc/passwd; mount --bind "$place/rh" "$workspace/home"
     "#;
-    // Off its path, it is still the same directory.
-    let ended = scene(&place, Who::Root, prelude).run(r#"cd /; umount -l "$workspace/home""#);
+    // It is still the same directory after it was detached from its path.
+    let ended = pod_run(&fixture, User::Root, prelude).run(r#"cd /; umount -l "$workspace/home""#);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(place.path("rh/.bashrc").exists());
+    assert!(fixture.path("rh/.bashrc").exists());
     let prelude = prelude.replace(r#"mkdir "$place/rh" "#, "mkdir ");
-    let ended = scene(&place, Who::Root, &prelude).run("true");
+    let ended = pod_run(&fixture, User::Root, &prelude).run("true");
     assert_eq!(ended.code, Some(75), "{ended:?}");
-    let left = format!("{}: EXDEV", place.path("workspace/home").display());
+    let left = format!("{}: EXDEV", fixture.path("workspace/home").display());
     assert!(ended.stderr.contains(&left), "{}", ended.stderr);
-    assert!(place.path("rh/.bashrc").exists());
+    assert!(fixture.path("rh/.bashrc").exists());
 }
 
 #[test]
-fn what_stays_in_a_volume_of_its_own_is_in_the_jobs_way_too() {
-    let place = Place::new(Who::Runner);
+fn run_refuses_leftovers_in_a_volume_of_the_job() {
+    let fixture = Fixture::new(User::Runner);
     let prelude = r#"
         mkdir "$workspace/home"; mount -t tmpfs tmpfs "$workspace/home"; chown 1000:1000 "$workspace/home"
         mkdir "$workspace/home/theirs"; : >"$workspace/home/theirs/file"
     "#;
-    let ended = scene(&place, Who::Runner, prelude).run("true");
+    let ended = pod_run(&fixture, User::Runner, prelude).run("true");
     assert_eq!(ended.code, Some(70), "{ended:?}");
     let left = format!(
         "{}: EACCES",
-        place.path("workspace/home/theirs/file").display()
+        fixture.path("workspace/home/theirs/file").display()
     );
     assert!(ended.stderr.contains(&left), "{}", ended.stderr);
 }
 
 #[test]
-fn a_cache_of_the_pods_is_no_obstacle_when_a_killed_run_left_files_of_subordinate_ids() {
-    let place = Place::new(Who::Runner);
-    place.directory_of_the_job("run");
+fn run_starts_beside_a_pod_volume_after_a_killed_run() {
+    let fixture = Fixture::new(User::Runner);
+    fixture.owned_directory("run");
     let script = r#"
         set -eu; mount --make-rprivate /
         printf '1000:100000:65536\n' >"$place/ranges"
@@ -187,17 +188,17 @@ fn a_cache_of_the_pods_is_no_obstacle_when_a_killed_run_left_files_of_subordinat
     command
         .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
         .args(["bash", "-c", script])
-        .env("place", place.path(""))
-        .env("workspace", place.workspace())
-        .env("supervisor", place.supervisor())
-        .env("SUPERVISOR_RUNTIME_DIRECTORY", place.path("run"))
-        .env("SUPERVISOR_SECRETS__DIRECTORY", place.path("none"));
+        .env("place", fixture.path(""))
+        .env("workspace", fixture.workspace())
+        .env("supervisor", fixture.supervisor())
+        .env("SUPERVISOR_RUNTIME_DIRECTORY", fixture.path("run"))
+        .env("SUPERVISOR_SECRETS__DIRECTORY", fixture.path("none"));
     let ended = finish(start(command));
     assert_eq!(ended.code, Some(75), "{ended:?}");
     assert!(ended.stdout.contains("began\n"), "{}", ended.stdout);
     let report = report(&ended);
     let leftovers = report["wiped"]["leftovers"].to_string();
-    // The other is the directory that it is mounted in.
+    // The other leftover is the directory of the mount point.
     assert_eq!(report["wiped"]["leftover_count"], 2, "{leftovers}");
     assert!(
         leftovers.contains("home/.cache: EXDEV (mounted before"),
@@ -206,22 +207,22 @@ fn a_cache_of_the_pods_is_no_obstacle_when_a_killed_run_left_files_of_subordinat
 }
 
 #[test]
-fn others_files_in_shared_directories_do_not_hide_what_is_in_the_jobs_way() {
-    let place = Place::new(Who::Runner);
+fn shared_leftovers_do_not_hide_blocking_leftovers() {
+    let fixture = Fixture::new(User::Runner);
     let prelude = r#"
         mkdir "$place/shared" "$workspace/work"
         for i in {1..30}; do : >"$place/shared/$i"; done; chmod 1777 "$place/shared"
         : >"$workspace/work/file"
     "#;
-    let shared = place.path("shared").display().to_string();
+    let shared = fixture.path("shared").display().to_string();
     let environment = [("SUPERVISOR_WORKSPACE__ALSO_WIPE", shared.as_str())];
-    let scene = Scene {
+    let pod_run = PodRun {
         environment: &environment,
-        ..scene(&place, Who::Runner, prelude)
+        ..pod_run(&fixture, User::Runner, prelude)
     };
-    let ended = scene.run("true");
+    let ended = pod_run.run("true");
     assert_eq!(ended.code, Some(70), "{ended:?}");
-    let left = format!("{}: EACCES", place.path("workspace/work/file").display());
+    let left = format!("{}: EACCES", fixture.path("workspace/work/file").display());
     assert!(ended.stderr.contains(&left), "{}", ended.stderr);
     let named = report(&ended)["found"]["leftovers"].clone();
     assert_eq!(named.as_array().unwrap().len(), 20, "{named}");

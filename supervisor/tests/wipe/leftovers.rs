@@ -1,20 +1,20 @@
-//! Honesty: a second look names what is left, counts it, and decides over the exit code.
+//! The leftovers: the verification counts and names them, and they decide the exit code.
 
 use std::fs::{self, File};
 
-use crate::place::{BOTH, Place, Who};
+use crate::fixture::{Fixture, USERS, User};
 
 #[test]
-fn the_first_twenty_are_named_with_their_errno_and_all_are_counted() {
-    let place = Place::new(Who::Runner);
-    // Of another user, so that the runner cannot remove what is in it.
-    let theirs = place.workspace().join("theirs");
+fn wipe_names_twenty_leftovers_and_counts_all() {
+    let fixture = Fixture::new(User::Runner);
+    // It belongs to another user, so the runner cannot remove its entries.
+    let theirs = fixture.workspace().join("theirs");
     fs::create_dir(&theirs).unwrap();
     for number in 0..50 {
         File::create(theirs.join(format!("{number:02}"))).unwrap();
     }
-    place.job(": >mine; mkdir -p own/below");
-    let wiped = place.wipe(&["--keep-root"]);
+    fixture.run_script(": >mine; mkdir -p own/below");
+    let wiped = fixture.wipe(&["--keep-root"]);
     assert_eq!(wiped.code, Some(75));
     assert_eq!(wiped.count("leftover_count"), 51);
     let leftovers = wiped.leftovers();
@@ -32,41 +32,41 @@ fn the_first_twenty_are_named_with_their_errno_and_all_are_counted() {
         "{}",
         wiped.stderr
     );
-    // What could be removed is gone.
-    assert_eq!(fs::read_dir(place.workspace()).unwrap().count(), 1);
+    // The other entries are gone.
+    assert_eq!(fs::read_dir(fixture.workspace()).unwrap().count(), 1);
     assert_eq!((wiped.count("files"), wiped.count("directories")), (1, 2));
 }
 
 #[test]
-fn a_directory_that_cannot_even_be_looked_into_is_named() {
-    let place = Place::new(Who::Runner);
-    let closed = place.workspace().join("closed");
+fn wipe_names_a_directory_that_it_cannot_list() {
+    let fixture = Fixture::new(User::Runner);
+    let closed = fixture.workspace().join("closed");
     fs::create_dir(&closed).unwrap();
     File::create(closed.join("file")).unwrap();
     fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    place.wipe(&[]).assert_left(&closed, "EPERM");
+    fixture.wipe(&[]).assert_leftover(&closed, "EPERM");
 }
 
 #[test]
-fn a_workspace_that_is_gone_already_is_no_error() {
-    for who in BOTH {
-        let place = Place::new(who);
-        place.assert_wiped();
-        let again = place.wipe(&[]);
+fn wipe_of_a_missing_workspace_succeeds() {
+    for user in USERS {
+        let fixture = Fixture::new(user);
+        fixture.wipe_completely();
+        let again = fixture.wipe(&[]);
         again.assert_complete();
         assert_eq!(again.count("directories"), 0);
     }
 }
 
 #[test]
-fn of_thousands_each_is_named_with_its_true_cause() {
-    let place = Place::in_memory(Who::Runner);
-    let theirs = place.workspace().join("theirs");
+fn wipe_names_the_cause_of_each_of_many_leftovers() {
+    let fixture = Fixture::in_memory(User::Runner);
+    let theirs = fixture.workspace().join("theirs");
     fs::create_dir(&theirs).unwrap();
     for number in 0..20_000 {
         File::create(theirs.join(format!("{number}"))).unwrap();
     }
-    let wiped = place.wipe(&["--keep-root"]);
+    let wiped = fixture.wipe(&["--keep-root"]);
     assert_eq!(wiped.count("leftover_count"), 20_001);
     let leftovers = wiped.leftovers();
     assert!(
@@ -76,14 +76,14 @@ fn of_thousands_each_is_named_with_its_true_cause() {
 }
 
 #[test]
-fn what_no_descriptor_was_left_for_is_named_so() {
-    let place = Place::new(Who::Runner);
-    // Not to be moved up, for the directories above belong to another.
-    fs::create_dir_all(place.path("workspace/a/b/c/d/e/f/g/h/i/j")).unwrap();
-    let mut command = place.command(&["--json", "--keep-root"]);
+fn wipe_names_emfile_if_descriptors_run_out() {
+    let fixture = Fixture::new(User::Runner);
+    // They cannot be moved up, because the directories above belong to another user.
+    fs::create_dir_all(fixture.path("workspace/a/b/c/d/e/f/g/h/i/j")).unwrap();
+    let mut command = fixture.command(&["--json", "--keep-root"]);
     linux::pre_exec::limit_open_files(&mut command, 7);
-    command.arg(place.workspace());
-    let wiped = crate::place::run(command);
+    command.arg(fixture.workspace());
+    let wiped = crate::process::run(command);
     assert_eq!(wiped.code, Some(75), "{wiped:?}");
     let leftovers = wiped.leftovers().join(" ");
     assert!(
@@ -93,32 +93,32 @@ fn what_no_descriptor_was_left_for_is_named_so() {
 }
 
 #[test]
-fn a_dry_run_says_what_it_could_not_look_into() {
-    let place = Place::new(Who::Runner);
-    place.job(": >mine");
-    let closed = place.workspace().join("closed");
+fn dry_run_names_what_it_cannot_list() {
+    let fixture = Fixture::new(User::Runner);
+    fixture.run_script(": >mine");
+    let closed = fixture.workspace().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let seen = place.wipe(&["--dry-run"]);
-    seen.assert_left(&closed, "EACCES");
+    let seen = fixture.wipe(&["--dry-run"]);
+    seen.assert_leftover(&closed, "EACCES");
     assert_eq!(seen.count("files"), 1);
     assert!(
         seen.stderr.contains("could not be read: "),
         "{}",
         seen.stderr
     );
-    assert!(place.workspace().join("mine").exists());
-    let late = place.wipe(&["--dry-run", "--budget", "0s"]);
-    // Within half a second it is seen all the same, or it is said that it was not.
+    assert!(fixture.workspace().join("mine").exists());
+    let late = fixture.wipe(&["--dry-run", "--budget", "0s"]);
+    // It is counted within half a second, or the root is named with ETIMEDOUT.
     assert_eq!(late.code, Some(75), "{late:?}");
 }
 
 #[test]
-fn a_directory_that_may_be_listed_and_not_entered_hides_nothing_else() {
-    let place = Place::new(Who::Runner);
-    place.job("mkdir a b c; for d in a b c; do : >$d/1; : >$d/2; chmod 400 $d; done");
-    let seen = place.wipe(&["--dry-run"]);
+fn dry_run_counts_entries_of_a_directory_without_search() {
+    let fixture = Fixture::new(User::Runner);
+    fixture.run_script("mkdir a b c; for d in a b c; do : >$d/1; : >$d/2; chmod 400 $d; done");
+    let seen = fixture.wipe(&["--dry-run"]);
     seen.assert_complete();
     assert_eq!((seen.count("files"), seen.count("directories")), (6, 3));
-    place.assert_wiped();
+    fixture.wipe_completely();
 }

@@ -1,27 +1,28 @@
-//! The wipe against trees that want to stay, as root and as uid 1000, on real file systems. Needs root, and
-//! of Debian's packages e2fsprogs, uidmap and util-linux.
+//! Tests of the wipe with hostile trees, as root and as uid 1000, on real file systems. They need root, and the
+//! Debian packages e2fsprogs, uidmap and util-linux.
 
-// Helpers outside of the test functions may fail loudly too.
+// Helpers outside of test functions may panic too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod budget;
-mod closed;
 mod command;
+mod concurrent_writer;
 mod deep;
+mod file_types;
+mod fixture;
 mod hidden;
-mod hostile;
+mod hostile_tree;
 mod leftovers;
 mod memory;
+mod modes;
 mod mounts;
 mod names;
 mod order;
-mod place;
+mod process;
 mod property;
 mod races;
 mod refusals;
 mod run;
-mod special;
-mod state;
+mod runner_state;
 mod subordinate;
 mod wide;
-mod writer;

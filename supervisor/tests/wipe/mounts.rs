@@ -1,11 +1,12 @@
-//! Mounts that a job left in the workspace: detached where that is allowed, named where not, never entered.
+//! Mounts that a job left in the workspace: the wipe detaches or names them, and never enters them.
 
 use std::process::Command;
 
-use crate::place::{Place, Who, Wiped, run};
+use crate::fixture::{Fixture, User};
+use crate::process::{Finished, run};
 use linux::pre_exec;
 
-/// Mounts of every kind beneath `$workspace`, each with something in it that must not be removed.
+/// Mounts of every kind beneath `$workspace`. Each contains a file that must stay.
 const MOUNTS: &str = r#"
     mkdir -p "$workspace"/{tmpfs,bind/deep,read-only,stacked,overlay,lower,upper,work,peers,file-holder}
     mount -t tmpfs tmpfs "$workspace/tmpfs"
@@ -24,14 +25,20 @@ const MOUNTS: &str = r#"
     mount --bind "$canary" "$workspace/$odd"
 "#;
 
-/// A name that the kernel's list of mounts has to escape.
+/// A name that the kernel escapes in its list of mounts.
 const ODD: &str = "a b\tc\nd\\e\u{e4}";
 
-/// In a mount namespace of its own: sets up with `script`, then wipes as `who`, then looks with `after`.
-fn scene(place: &Place, who: Who, script: &str, after: &str, prepare: fn(&mut Command)) -> Wiped {
-    let wipe = match who {
-        Who::Root => "",
-        Who::Runner => {
+/// In a new mount namespace, runs `script` as root, wipes as `user`, then runs the check `after`.
+fn run_in_mount_namespace(
+    fixture: &Fixture,
+    user: User,
+    script: &str,
+    after: &str,
+    prepare: fn(&mut Command),
+) -> Finished {
+    let wipe = match user {
+        User::Root => "",
+        User::Runner => {
             "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all"
         }
     };
@@ -42,9 +49,9 @@ fn scene(place: &Place, who: Who, script: &str, after: &str, prepare: fn(&mut Co
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "bash", "-c", &script])
-        .env("workspace", place.workspace())
-        .env("canary", place.path("canary"))
-        .env("supervisor", place.supervisor())
+        .env("workspace", fixture.workspace())
+        .env("canary", fixture.path("canary"))
+        .env("supervisor", fixture.supervisor())
         .env("odd", ODD);
     prepare(&mut command);
     run(command)
@@ -53,18 +60,18 @@ fn scene(place: &Place, who: Who, script: &str, after: &str, prepare: fn(&mut Co
 const NONE_LEFT: &str = r#"if grep -F "$workspace" /proc/self/mountinfo >&2; then exit 9; fi"#;
 
 #[test]
-fn all_kinds_are_detached_and_what_they_showed_is_intact() {
+fn wipe_detaches_all_kinds_of_mounts_and_keeps_their_files() {
     for prepare in [(|_| {}) as fn(&mut Command), pre_exec::deny_openat2] {
-        let place = Place::new(Who::Root);
-        let wiped = scene(&place, Who::Root, MOUNTS, NONE_LEFT, prepare);
+        let fixture = Fixture::new(User::Root);
+        let wiped = run_in_mount_namespace(&fixture, User::Root, MOUNTS, NONE_LEFT, prepare);
         wiped.assert_complete();
-        place.assert_empty();
+        fixture.assert_empty();
     }
 }
 
 #[test]
-fn a_fuse_mount_whose_daemon_is_gone_is_detached() {
-    let place = Place::new(Who::Root);
+fn wipe_detaches_a_fuse_mount_without_a_server() {
+    let fixture = Fixture::new(User::Root);
     let script = r#"
         mkdir -p "$workspace/fuse/below"
         exec 7<>/dev/fuse
@@ -72,14 +79,14 @@ fn a_fuse_mount_whose_daemon_is_gone_is_detached() {
         exec 7>&-
         if ls "$workspace/fuse/below" 2>/dev/null; then exit 8; fi
     "#;
-    let wiped = scene(&place, Who::Root, script, NONE_LEFT, |_| {});
+    let wiped = run_in_mount_namespace(&fixture, User::Root, script, NONE_LEFT, |_| {});
     wiped.assert_complete();
-    place.assert_empty();
+    fixture.assert_empty();
 }
 
 #[test]
-fn detaching_does_not_reach_the_mounts_it_was_copied_from() {
-    let place = Place::new(Who::Root);
+fn detaching_a_copied_mount_keeps_the_original() {
+    let fixture = Fixture::new(User::Root);
     let script = r#"
         mkdir "$workspace/copy" "$workspace/../shared"
         mount -t tmpfs tmpfs "$workspace/../shared"
@@ -90,15 +97,15 @@ fn detaching_does_not_reach_the_mounts_it_was_copied_from() {
         mount --rbind "$workspace/../shared" "$workspace/copy"
     "#;
     let after = r#"[ -e "$workspace/../shared/inner/file" ] || exit 9"#;
-    let wiped = scene(&place, Who::Root, script, after, |_| {});
+    let wiped = run_in_mount_namespace(&fixture, User::Root, script, after, |_| {});
     wiped.assert_complete();
-    place.assert_empty();
+    fixture.assert_empty();
 }
 
 #[test]
-fn mounts_that_cannot_be_detached_are_named_and_not_entered() {
+fn wipe_names_mounts_that_it_cannot_detach() {
     for prepare in [(|_| {}) as fn(&mut Command), pre_exec::deny_openat2] {
-        let place = Place::new(Who::Runner);
+        let fixture = Fixture::new(User::Runner);
         let script = r#"
             mkdir -p "$workspace"/{bind/deep,read-only,other}
             : >"$workspace/other/file"; : >"$workspace/target"
@@ -108,43 +115,44 @@ fn mounts_that_cannot_be_detached_are_named_and_not_entered() {
             mount -o remount,bind,ro "$workspace/read-only"
             mount --bind "$canary/one" "$workspace/target"
         "#;
-        let wiped = scene(&place, Who::Runner, script, "", prepare);
+        let wiped = run_in_mount_namespace(&fixture, User::Runner, script, "", prepare);
         for name in ["bind/deep", "read-only", "target"] {
             let cause = "EPERM (a mount that cannot be detached)";
-            wiped.assert_left(&place.workspace().join(name), cause);
+            wiped.assert_leftover(&fixture.workspace().join(name), cause);
         }
         assert_eq!(wiped.count("leftover_count"), 4, "{wiped:?}");
         assert_eq!(wiped.count("files"), 1);
-        place.assert_canary();
+        fixture.assert_canary();
     }
 }
 
 #[test]
-fn a_read_only_workspace_is_named() {
-    let place = Place::new(Who::Root);
+fn wipe_names_files_on_a_read_only_mount() {
+    let fixture = Fixture::new(User::Root);
     let script = r#"
         : >"$workspace/file"
         mount --bind "$workspace" "$workspace"
         mount -o remount,bind,ro "$workspace"
     "#;
-    let wiped = scene(&place, Who::Root, script, "", |_| {});
-    wiped.assert_left(&place.workspace().join("file"), "EROFS");
+    let wiped = run_in_mount_namespace(&fixture, User::Root, script, "", |_| {});
+    wiped.assert_leftover(&fixture.workspace().join("file"), "EROFS");
 }
 
 #[test]
-fn a_dry_run_and_one_without_any_time_detach_nothing() {
-    let place = Place::new(Who::Root);
+fn dry_run_and_zero_budget_detach_nothing() {
+    let fixture = Fixture::new(User::Root);
     for (flags, code) in [("--dry-run", 75), ("--budget 0s --keep-root", 75)] {
         let script = r#"mkdir -p "$workspace/mounted"; mount -t tmpfs tmpfs "$workspace/mounted""#;
         let wipe = format!("\"$supervisor\" wipe {flags} \"$workspace\" || status=$?");
-        let look = "grep -q -F \"$workspace/mounted\" /proc/self/mountinfo || exit 9; exit $status";
+        let check =
+            "grep -q -F \"$workspace/mounted\" /proc/self/mountinfo || exit 9; exit $status";
         let mut command = Command::new("unshare");
         let script =
-            format!("set -eu; mount --make-rprivate /; status=0\n{script}\n{wipe}\n{look}");
+            format!("set -eu; mount --make-rprivate /; status=0\n{script}\n{wipe}\n{check}");
         command
             .args(["--mount", "bash", "-c", &script])
-            .env("workspace", place.workspace())
-            .env("supervisor", place.supervisor());
+            .env("workspace", fixture.workspace())
+            .env("supervisor", fixture.supervisor());
         let ended = run(command);
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert!(

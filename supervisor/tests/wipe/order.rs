@@ -1,4 +1,4 @@
-//! What is most sensitive goes first: the order of the paths is the order of the work.
+//! The order of the paths is the order of the wipe, so that the most sensitive files go first.
 
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
@@ -6,14 +6,15 @@ use std::process::Command;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
-use crate::place::{Place, Who, run};
+use crate::fixture::{Fixture, User};
+use crate::process::run;
 
-/// In which order files vanished from these directories of the workspace.
-fn order_of(place: &Place, watched: &[&str], command: Command) -> Vec<String> {
+/// Returns the order in which files vanished from these directories of the workspace.
+fn removal_order(fixture: &Fixture, watched: &[&str], command: Command) -> Vec<String> {
     let notify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
     let mut names = HashMap::new();
     for name in watched {
-        let path = place.workspace().join(name);
+        let path = fixture.workspace().join(name);
         let watch = inotify::add_watch(&notify, path, WatchFlags::DELETE).unwrap();
         names.insert(watch, (*name).to_owned());
     }
@@ -32,18 +33,21 @@ fn order_of(place: &Place, watched: &[&str], command: Command) -> Vec<String> {
 }
 
 #[test]
-fn the_paths_of_a_command_are_wiped_one_after_the_other() {
-    let place = Place::new(Who::Runner);
-    place.job("mkdir a b c; for d in a b c; do for i in {1..50}; do : >$d/$i; done; done");
-    let mut command = place.command(&["--keep-root"]);
-    command.args(["b", "c", "a"].map(|name| place.workspace().join(name)));
-    assert_eq!(order_of(&place, &["a", "b", "c"], command), ["b", "c", "a"]);
+fn wipe_takes_paths_in_their_order() {
+    let fixture = Fixture::new(User::Runner);
+    fixture.run_script("mkdir a b c; for d in a b c; do for i in {1..50}; do : >$d/$i; done; done");
+    let mut command = fixture.command(&["--keep-root"]);
+    command.args(["b", "c", "a"].map(|name| fixture.workspace().join(name)));
+    assert_eq!(
+        removal_order(&fixture, &["a", "b", "c"], command),
+        ["b", "c", "a"]
+    );
 }
 
 #[test]
-fn a_run_wipes_credentials_then_sources_then_caches() {
-    let place = Place::new(Who::Runner);
-    place.directory_of_the_job("run");
+fn run_wipes_credentials_then_sources_then_caches() {
+    let fixture = Fixture::new(User::Runner);
+    fixture.owned_directory("run");
     let watched = [
         "home",
         "home/.docker",
@@ -56,22 +60,22 @@ fn a_run_wipes_credentials_then_sources_then_caches() {
         mkdir -p ~/.docker ~/.cache repository ../storage
         for d in ~ ~/.docker ~/.cache repository ../storage "$TMPDIR"; do for i in {1..50}; do : >"$d/$i"; done; done
     "#;
-    // The watches need the directories: an earlier run that nobody wiped left them all.
-    place.job("mkdir -p work home tmp");
+    // The watches need existing directories, as a killed run leaves them.
+    fixture.run_script("mkdir -p work home tmp");
     let prepare = format!("cd work; export HOME=$PWD/../home TMPDIR=$PWD/../tmp; {job}");
-    place.job(&prepare);
-    let mut command = Command::new(place.supervisor());
+    fixture.run_script(&prepare);
+    let mut command = Command::new(fixture.supervisor());
     command
         .args(["run", "--no-preflight", "--storage-driver", "none"])
         .arg("--workspace")
-        .arg(place.workspace())
+        .arg(fixture.workspace())
         .args(["--", "true"])
-        .env("SUPERVISOR_RUNTIME_DIRECTORY", place.path("run"))
-        .env("SUPERVISOR_SECRETS__DIRECTORY", place.path("secrets"));
-    place.as_who(&mut command);
-    let order = order_of(&place, &watched, command);
+        .env("SUPERVISOR_RUNTIME_DIRECTORY", fixture.path("run"))
+        .env("SUPERVISOR_SECRETS__DIRECTORY", fixture.path("secrets"));
+    fixture.run_as_user(&mut command);
+    let order = removal_order(&fixture, &watched, command);
     let first = |name: &str| order.iter().position(|found| found == name).unwrap();
-    // Files of HOME itself, such as .netrc, come before all.
+    // The files right in HOME, such as .netrc, come first.
     assert_eq!(order[..2], ["home", "home/.docker"]);
     assert!(
         first("home/.docker") < first("work/repository"),

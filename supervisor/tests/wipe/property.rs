@@ -1,9 +1,9 @@
-//! Random trees and random hostile operations. A failure names its seed; `WIPE_SEED=N` runs that one alone.
+//! Random trees and random hostile operations. A failure names its seed; `WIPE_SEED=N` runs that seed alone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::hostile;
-use crate::place::{BOTH, Place};
+use crate::fixture::{Fixture, USERS};
+use crate::hostile_tree;
 
 const SEEDS: u64 = 24;
 
@@ -15,39 +15,39 @@ fn seeds() -> Vec<u64> {
 }
 
 #[test]
-fn any_tree_is_removed_and_the_canary_stays() {
+fn wipe_removes_random_trees_and_keeps_the_canary() {
     for seed in seeds() {
-        for who in BOTH {
-            let place = if seed % 4 == 0 {
-                Place::new(who)
+        for user in USERS {
+            let fixture = if seed % 4 == 0 {
+                Fixture::new(user)
             } else {
-                Place::in_memory(who)
+                Fixture::in_memory(user)
             };
-            println!("WIPE_SEED={seed} {who:?}");
-            let bytes = hostile::bytes(seed, 600);
-            hostile::build(&place.workspace(), &place.path("canary"), &bytes);
-            place.own_all();
-            // Links to the canary's own file: who owns it, owns it there too.
-            let wiped = place.wipe(&[]);
+            println!("WIPE_SEED={seed} {user:?}");
+            let bytes = hostile_tree::bytes(seed, 600);
+            hostile_tree::build(&fixture.workspace(), &fixture.path("canary"), &bytes);
+            fixture.chown_workspace();
+            // The tree may have hard links to the canary's file, which changes its owner too.
+            let wiped = fixture.wipe(&[]);
             wiped.assert_complete();
-            place.assert_gone();
+            fixture.assert_gone();
         }
     }
 }
 
 #[test]
-fn operations_while_it_wipes_lead_nowhere_else() {
+fn random_operations_during_a_wipe_spare_the_canary() {
     for seed in seeds().into_iter().take(8) {
-        for who in BOTH {
-            let place = if seed % 4 == 0 {
-                Place::new(who)
+        for user in USERS {
+            let fixture = if seed % 4 == 0 {
+                Fixture::new(user)
             } else {
-                Place::in_memory(who)
+                Fixture::in_memory(user)
             };
-            println!("WIPE_SEED={seed} {who:?}");
-            let (root, canary) = (place.workspace(), place.path("canary"));
-            hostile::build(&root, &canary, &hostile::bytes(seed, 400));
-            place.own_all();
+            println!("WIPE_SEED={seed} {user:?}");
+            let (root, canary) = (fixture.workspace(), fixture.path("canary"));
+            hostile_tree::build(&root, &canary, &hostile_tree::bytes(seed, 400));
+            fixture.chown_workspace();
             let over = AtomicBool::new(false);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
@@ -55,19 +55,19 @@ fn operations_while_it_wipes_lead_nowhere_else() {
                         if over.load(Ordering::Relaxed) {
                             return;
                         }
-                        let bytes = hostile::bytes(seed ^ (round << 32), 100);
-                        hostile::build(&root, &canary, &bytes);
+                        let bytes = hostile_tree::bytes(seed ^ (round << 32), 100);
+                        hostile_tree::build(&root, &canary, &bytes);
                     }
                 });
-                let wiped = [(); 3].map(|()| place.wipe(&["--keep-root"]));
+                let wiped = [(); 3].map(|()| fixture.wipe(&["--keep-root"]));
                 over.store(true, Ordering::Relaxed);
                 for wiped in wiped {
-                    // Whether it can be complete is a matter of luck now.
+                    // New entries may remain, so both exit codes are right.
                     assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
                 }
             });
-            place.own_all();
-            place.assert_wiped();
+            fixture.chown_workspace();
+            fixture.wipe_completely();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Something swaps directories for symlinks, and mounts, while the wipe runs: it is never led out.
+//! A process swaps directories for symlinks and mounts during the wipe, which never leaves the workspace.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,25 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::place::{BOTH, Place, Who, run};
+use crate::fixture::{Fixture, USERS, User};
+use crate::process::run;
 use linux::pre_exec;
 
-/// Directories with files in them, and a symlink to the canary beside each.
-fn lay_out(place: &Place) {
+/// Makes directories with files, and a symlink to the canary beside each.
+fn lay_out(fixture: &Fixture) {
     for number in 0..PAIRS {
-        let directory = place.directory_of_the_job(&format!("workspace/d{number}/below"));
+        let directory = fixture.owned_directory(&format!("workspace/d{number}/below"));
         for file in 0..8 {
             std::fs::write(directory.join(format!("{file}")), "x").unwrap();
         }
-        let link = place.path(format!("workspace/l{number}"));
-        std::os::unix::fs::symlink(place.path("canary"), link).unwrap();
+        let link = fixture.path(format!("workspace/l{number}"));
+        std::os::unix::fs::symlink(fixture.path("canary"), link).unwrap();
     }
-    place.own_all();
+    fixture.chown_workspace();
 }
 
 const PAIRS: usize = 60;
 
-/// Exchanges each directory and its symlink, again and again: at any moment one of both names is a symlink.
+/// Swaps each directory and its symlink again and again. At any moment one of the two names is a symlink.
 fn exchange(workspace: &Path, over: &AtomicBool) -> u64 {
     let mut done = 0;
     while !over.load(Ordering::Relaxed) {
@@ -40,56 +41,56 @@ fn exchange(workspace: &Path, over: &AtomicBool) -> u64 {
     done
 }
 
-fn race(who: Who, prepare: fn(&mut Command)) {
+fn race(user: User, prepare: fn(&mut Command)) {
     let mut exchanged = 0;
     for _ in 0..12 {
-        let place = Place::new(who);
-        lay_out(&place);
+        let fixture = Fixture::new(user);
+        lay_out(&fixture);
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let racer = scope.spawn(|| exchange(&place.workspace(), &over));
-            let mut command = place.command(&["--json", "--keep-root"]);
+            let racer = scope.spawn(|| exchange(&fixture.workspace(), &over));
+            let mut command = fixture.command(&["--json", "--keep-root"]);
             prepare(&mut command);
-            let wiped = run(command.arg_of(&place));
+            let wiped = run(command.arg_of(&fixture));
             over.store(true, Ordering::Relaxed);
             assert!(matches!(wiped.code, Some(0 | 75)), "{wiped:?}");
             exchanged += racer.join().unwrap();
         });
-        place.assert_canary();
-        place.assert_wiped();
+        fixture.assert_canary();
+        fixture.wipe_completely();
     }
     assert!(exchanged > 0, "the racer never won a single exchange");
 }
 
 trait ArgOf {
-    fn arg_of(self, place: &Place) -> Command;
+    fn arg_of(self, fixture: &Fixture) -> Command;
 }
 
 impl ArgOf for Command {
-    fn arg_of(mut self, place: &Place) -> Command {
-        self.arg(place.workspace());
+    fn arg_of(mut self, fixture: &Fixture) -> Command {
+        self.arg(fixture.workspace());
         self
     }
 }
 
 #[test]
-fn exchanged_directories_and_symlinks_never_lead_to_the_canary() {
-    for who in BOTH {
-        race(who, |_| {});
+fn swapped_symlinks_never_lead_to_the_canary() {
+    for user in USERS {
+        race(user, |_| {});
     }
 }
 
 #[test]
-fn nor_do_they_on_a_kernel_without_openat2() {
-    for who in BOTH {
-        race(who, pre_exec::deny_openat2);
+fn swapped_symlinks_are_harmless_without_openat2() {
+    for user in USERS {
+        race(user, pre_exec::deny_openat2);
     }
 }
 
 #[test]
-fn a_bind_mount_that_comes_and_goes_is_never_entered() {
+fn wipe_never_enters_a_bind_mount_that_comes_and_goes() {
     for prepare in [(|_| {}) as fn(&mut Command), pre_exec::deny_openat2] {
-        let place = Place::new(Who::Root);
+        let fixture = Fixture::new(User::Root);
         let script = r#"
             set -eu
             mount --make-rprivate /
@@ -115,12 +116,12 @@ fn a_bind_mount_that_comes_and_goes_is_never_entered() {
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "bash", "-c", script])
-            .env("workspace", place.workspace())
-            .env("canary", place.path("canary"))
-            .env("supervisor", place.supervisor());
+            .env("workspace", fixture.workspace())
+            .env("canary", fixture.path("canary"))
+            .env("supervisor", fixture.supervisor());
         prepare(&mut command);
         let ended = run(command);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        place.assert_wiped();
+        fixture.wipe_completely();
     }
 }

@@ -1,25 +1,26 @@
-//! Files of subordinate ids, as a rootless build leaves them: made in a real user namespace.
+//! Files of subordinate ids, as a rootless build leaves them. A real user namespace makes them.
 
 use std::process::Command;
 use std::time::Duration;
 
-use crate::place::{Ambush, Place, Who, Wiped, finish, run, start};
+use crate::fixture::{Fixture, User};
+use crate::process::{Finished, OpenBlocker, finish, run, start};
 use crate::run::wait_until;
 
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
 
-/// As root of uid 1000's namespace: foreign owners, closed directories, whiteouts, overlay's own directories.
+/// Runs as root of uid 1000's namespace: foreign owners, closed directories, whiteouts, directories of an overlay.
 const BUILD: &str = r#"
     set -eu
     cd "$workspace"
-    mkdir -p owned/below/closed owned/nobody
-    : >owned/below/closed/file; : >owned/below/file; : >owned/nobody/file
+    mkdir -p owned/below/closed owned/other
+    : >owned/below/closed/file; : >owned/below/file; : >owned/other/file
     chown 1:1 owned/below/closed/file owned/below/closed
-    chown -R 999:999 owned/nobody
+    chown -R 999:999 owned/other
     chown 33:33 owned/below owned/below/file
-    chmod 000 owned/below/closed owned/below owned/nobody
-    chmod u+s owned/nobody; chown 33:33 owned
+    chmod 000 owned/below/closed owned/below owned/other
+    chmod u+s owned/other; chown 33:33 owned
     mkdir -p lower/dir upper work merged
     : >lower/dir/file; : >lower/gone
     mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr merged
@@ -28,8 +29,8 @@ const BUILD: &str = r#"
     [ -c upper/gone ] || exit 7
 "#;
 
-/// With ranges for uid 1000 in /etc/subuid and /etc/subgid of a mount namespace, or without.
-fn build_and_wipe(place: &Place, ranges: bool, build: &str) -> Wiped {
+/// Builds with ranges for uid 1000 in /etc/subuid and /etc/subgid, then wipes with the `ranges` or without them.
+fn build_and_wipe(fixture: &Fixture, ranges: bool, build: &str) -> Finished {
     let map = "unshare --user --map-root-user --map-auto --setuid 0 --setgid 0 --mount";
     let script = format!(
         "set -eu; mount --make-rprivate /
@@ -47,50 +48,50 @@ fn build_and_wipe(place: &Place, ranges: bool, build: &str) -> Wiped {
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "bash", "-c", &script])
-        .env("workspace", place.workspace())
-        .env("supervisor", place.supervisor())
+        .env("workspace", fixture.workspace())
+        .env("supervisor", fixture.supervisor())
         .env("build", build);
     run(command)
 }
 
 #[test]
-fn they_are_removed_from_inside_the_namespace_that_owns_them() {
-    let place = Place::new(Who::Runner);
-    let wiped = build_and_wipe(&place, true, BUILD);
+fn wipe_removes_files_of_subordinate_ids() {
+    let fixture = Fixture::new(User::Runner);
+    let wiped = build_and_wipe(&fixture, true, BUILD);
     wiped.assert_complete();
-    place.assert_empty();
-    // Both passes are counted: 3 files in owned, 2 in lower, whiteout and new in upper; the kernel keeps a
-    // spare whiteout in work, or not.
+    fixture.assert_empty();
+    // Both passes are counted: 3 files in owned, 2 in lower, whiteout and new in upper. The kernel may keep a spare
+    // whiteout in work.
     assert!(wiped.count("files") >= 7, "{wiped:?}");
 }
 
 #[test]
-fn without_a_map_they_are_named() {
-    let place = Place::new(Who::Runner);
-    let wiped = build_and_wipe(&place, false, BUILD);
+fn wipe_names_files_of_subordinate_ids_without_a_map() {
+    let fixture = Fixture::new(User::Runner);
+    let wiped = build_and_wipe(&fixture, false, BUILD);
     assert_eq!(wiped.code, Some(75), "{wiped:?}");
-    wiped.assert_left(&place.workspace().join("owned/below"), "EPERM");
-    // The whiteouts and the layer of the user's own are gone all the same.
-    assert!(!place.workspace().join("upper").exists());
-    place.assert_canary();
+    wiped.assert_leftover(&fixture.workspace().join("owned/below"), "EPERM");
+    // The whiteouts and the user's own layer are gone.
+    assert!(!fixture.workspace().join("upper").exists());
+    fixture.assert_canary();
 }
 
 #[test]
-fn a_symlink_of_theirs_leads_nowhere_else() {
-    let place = Place::new(Who::Runner);
+fn wipe_follows_no_symlink_of_a_subordinate_id() {
+    let fixture = Fixture::new(User::Runner);
     let build = r#"
         set -eu
         cd "$workspace"
         mkdir dir; ln -s ../../canary dir/link; ln -s /etc/passwd dir/file
         chown -h 5:5 dir/link dir/file; chown 5:5 dir; chmod 0 dir
     "#;
-    build_and_wipe(&place, true, build).assert_complete();
-    place.assert_empty();
+    build_and_wipe(&fixture, true, build).assert_complete();
+    fixture.assert_empty();
 }
 
-/// Wipes with these flags, and holds the child, which alone may open the directory, for so long.
-fn held_in_the_child(flags: &str, time: Duration) -> Wiped {
-    let place = Place::new(Who::Runner);
+/// Wipes with these flags, and holds the child for `time`. Only the child may open the directory.
+fn wipe_holding_child(flags: &str, time: Duration) -> Finished {
+    let fixture = Fixture::new(User::Runner);
     let script = format!(
         "set -eu; mount --make-rprivate /; cd \"$workspace\"
         printf '1000:100000:65536\\n' >../ranges
@@ -103,30 +104,30 @@ fn held_in_the_child(flags: &str, time: Duration) -> Wiped {
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "bash", "-c", &script])
-        .env("workspace", place.workspace())
-        .env("supervisor", place.supervisor());
+        .env("workspace", fixture.workspace())
+        .env("supervisor", fixture.supervisor());
     let child = start(command);
-    wait_until(|| place.path("ready").exists());
-    let ambush = Ambush::at(&place.path("workspace/theirs"));
-    place.file("go", "");
-    ambush.hold(time, || {});
+    wait_until(|| fixture.path("ready").exists());
+    let blocker = OpenBlocker::new(&fixture.path("workspace/theirs"));
+    fixture.file("go", "");
+    blocker.hold(time, || {});
     let wiped = finish(child);
-    place.assert_canary();
+    fixture.assert_canary();
     wiped
 }
 
 #[test]
-fn the_budget_holds_for_the_child_too() {
-    // Let go, it would remove the file: it was ended before.
-    let wiped = held_in_the_child("--budget 1s", Duration::from_secs(4));
+fn budget_ends_the_child() {
+    // It was ended before it could remove the file.
+    let wiped = wipe_holding_child("--budget 1s", Duration::from_secs(4));
     assert_eq!(wiped.code, Some(75), "{wiped:?}");
     let leftovers = wiped.leftovers().join(" ");
     assert!(leftovers.contains("workspace/theirs: E"), "{leftovers}");
 }
 
 #[test]
-fn a_child_that_takes_long_says_where_it_is() {
-    let wiped = held_in_the_child("", Duration::from_millis(5200));
+fn long_child_logs_its_progress() {
+    let wiped = wipe_holding_child("", Duration::from_millis(5200));
     wiped.assert_complete();
     assert_eq!(wiped.count("files"), 1);
     assert!(wiped.stderr.contains("wiping"), "{}", wiped.stderr);

@@ -1,32 +1,32 @@
-//! Very many files in one directory, and very many directories. `scripts/bench/wipe.sh` times them.
+//! Half a million files in one directory, and ten thousand directories. `scripts/bench/wipe.sh` measures their time.
 
 use std::fs::{self, File};
 
-use crate::place::{BOTH, Place, Who};
+use crate::fixture::{Fixture, USERS, User};
 
 #[test]
-fn one_directory_of_half_a_million_files() {
-    for (who, count) in [(Who::Root, 50_000), (Who::Runner, 500_000)] {
-        let place = Place::in_memory(who);
+fn wipe_removes_half_a_million_files_in_one_directory() {
+    for (user, count) in [(User::Root, 50_000), (User::Runner, 500_000)] {
+        let fixture = Fixture::in_memory(user);
         for number in 0..count {
-            File::create(place.path(format!("workspace/{number}"))).unwrap();
+            File::create(fixture.path(format!("workspace/{number}"))).unwrap();
         }
-        let wiped = place.assert_wiped();
+        let wiped = fixture.wipe_completely();
         assert_eq!(wiped.count("files"), count);
     }
 }
 
 #[test]
-fn ten_thousand_directories_beside_each_other() {
-    for who in BOTH {
-        let place = Place::in_memory(who);
+fn wipe_removes_ten_thousand_directories_in_one() {
+    for user in USERS {
+        let fixture = Fixture::in_memory(user);
         for number in 0..10_000 {
-            let directory = place.path(format!("workspace/{number}"));
+            let directory = fixture.path(format!("workspace/{number}"));
             fs::create_dir(&directory).unwrap();
             File::create(directory.join("file")).unwrap();
         }
-        place.own_all();
-        let wiped = place.assert_wiped();
+        fixture.chown_workspace();
+        let wiped = fixture.wipe_completely();
         assert_eq!(wiped.count("files"), 10_000);
         assert_eq!(wiped.count("directories"), 10_001);
     }

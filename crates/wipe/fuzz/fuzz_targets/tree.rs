@@ -3,8 +3,8 @@
 
 // Some functions are for the tests only.
 #[allow(dead_code)]
-#[path = "../../../../supervisor/tests/wipe/hostile.rs"]
-mod hostile;
+#[path = "../../../../supervisor/tests/wipe/hostile_tree.rs"]
+mod hostile_tree;
 
 use libfuzzer_sys::fuzz_target;
 use wipe::WipeCommand;
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     for name in ["one", "below/two"] {
         std::fs::write(canary.join(name), name).unwrap();
     }
-    hostile::build(&root, &canary, bytes);
+    hostile_tree::build(&root, &canary, bytes);
     let request = WipeCommand {
         paths: vec![root.clone()],
         ..WipeCommand::default()

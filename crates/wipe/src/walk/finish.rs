@@ -38,7 +38,7 @@ impl Walk<'_> {
         true
     }
 
-    /// Removes an entry that was listed as a directory and is none now. If it is a directory again, the next round
+    /// Removes an entry that was listed as a directory and has another type now. If it is a directory again, the next round
     /// finds it.
     pub(super) fn remove_other(&self, dir: &Arc<Directory>, name: &CStr) {
         self.remove_file(dir, name);

@@ -1,14 +1,15 @@
-//! The runner's own state beside the workspace: HOME, credentials, diagnostics, memory and scratch directories.
+//! The runner's state in and beside the workspace: HOME, credentials, diagnostics, memory and scratch directories.
 
-use crate::place::{Place, Who, Wiped, finish, start};
+use crate::fixture::{Fixture, User};
+use crate::process::{Finished, finish, start};
 use std::process::Command;
 
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
 
-/// Directories as a container has them, and a supervisor that is told to wipe them, twice in the same place:
-/// as when the kubelet starts a container again in its pod.
-fn container(place: &Place, first: &str, second: &str) -> Wiped {
+/// Makes the directories of a container, and runs the supervisor there once or twice. The second run is like that of a
+/// container that the kubelet restarts in its pod.
+fn container(fixture: &Fixture, first: &str, second: &str) -> Finished {
     let script = format!(
         r#"
         set -eu; mount --make-rprivate /
@@ -36,8 +37,8 @@ fn container(place: &Place, first: &str, second: &str) -> Wiped {
         .args(["--mount", "--ipc", "bash", "-c", &script])
         .env("first", first)
         .env("second", second)
-        .env("place", place.path(""))
-        .env("supervisor", place.supervisor())
+        .env("place", fixture.path(""))
+        .env("supervisor", fixture.supervisor())
         .env("SUPERVISOR_RUNTIME_DIRECTORY", "/mnt/run")
         .env("SUPERVISOR_SECRETS__DIRECTORY", "/mnt/none")
         .env(
@@ -48,8 +49,8 @@ fn container(place: &Place, first: &str, second: &str) -> Wiped {
 }
 
 #[test]
-fn credentials_diagnostics_and_scratch_end_empty() {
-    let place = Place::new(Who::Runner);
+fn run_empties_credentials_diagnostics_and_scratch() {
+    let fixture = Fixture::new(User::Runner);
     let job = r#"
         mkdir -p _diag ~/.docker ~/.cache/pip /tmp/a/b /var/tmp/c
         echo x >.credentials; echo x >.credentials_rsaparams; echo x >.runner; echo x >_diag/Runner.log
@@ -57,15 +58,15 @@ fn credentials_diagnostics_and_scratch_end_empty() {
         echo x >/tmp/a/b/c; echo x >/var/tmp/c/d; echo x >/dev/shm/e; chmod 0 /tmp/a/b /var/tmp/c
         : >/dev/mqueue/queue
     "#;
-    let ended = container(&place, job, "");
+    let ended = container(&fixture, job, "");
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]
-fn a_container_that_is_started_again_begins_empty() {
-    let place = Place::new(Who::Runner);
+fn restarted_container_begins_empty() {
+    let fixture = Fixture::new(User::Runner);
     let job = r#"left=$(find "$HOME/.." /tmp /var/tmp /dev/shm -name 'left*'); echo "[$left]"; [ -z "$left" ]"#;
-    let ended = container(&place, "true", job);
+    let ended = container(&fixture, "true", job);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
         ended.stderr.contains("an earlier run left files"),
@@ -75,8 +76,8 @@ fn a_container_that_is_started_again_begins_empty() {
 }
 
 #[test]
-fn another_users_files_in_shared_directories_are_named_and_stay() {
-    let place = Place::new(Who::Runner);
+fn run_names_and_keeps_files_of_another_user() {
+    let fixture = Fixture::new(User::Runner);
     let script = r#"
         set -eu; mount --make-rprivate /
         mount -t tmpfs -o mode=1777 tmpfs /dev/shm; echo x >/dev/shm/of-root
@@ -90,10 +91,10 @@ fn another_users_files_in_shared_directories_are_named_and_stay() {
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "bash", "-c", &script.replace("DROP", DROP)])
-        .env("place", place.path(""))
-        .env("supervisor", place.supervisor())
-        .env("SUPERVISOR_RUNTIME_DIRECTORY", place.path("run"))
-        .env("SUPERVISOR_SECRETS__DIRECTORY", place.path("none"))
+        .env("place", fixture.path(""))
+        .env("supervisor", fixture.supervisor())
+        .env("SUPERVISOR_RUNTIME_DIRECTORY", fixture.path("run"))
+        .env("SUPERVISOR_SECRETS__DIRECTORY", fixture.path("none"))
         .env("SUPERVISOR_WORKSPACE__ALSO_WIPE", "/dev/shm");
     let ended = finish(start(command));
     assert_eq!(ended.code, Some(75), "{ended:?}");

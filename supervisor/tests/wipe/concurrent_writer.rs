@@ -1,21 +1,21 @@
-//! Somebody goes on writing: the wipe ends all the same.
+//! A process goes on writing during the wipe, which ends nevertheless.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{Mode, mkdirat};
 
-use crate::place::{BOTH, Place, Who};
+use crate::fixture::{Fixture, USERS, User};
 
-/// Runs `write` again and again while the workspace is wiped, without a budget.
+/// Calls `write` again and again during a wipe without a budget.
 fn wipe_against(write: impl Fn(&Path, u64) + Sync) {
-    for who in BOTH {
-        let place = Place::new(who);
+    for user in USERS {
+        let fixture = Fixture::new(user);
         let (started, over) = (AtomicBool::new(false), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 0.. {
-                    write(&place.workspace(), round);
+                    write(&fixture.workspace(), round);
                     started.store(true, Ordering::Relaxed);
                     if over.load(Ordering::Relaxed) {
                         return;
@@ -25,16 +25,16 @@ fn wipe_against(write: impl Fn(&Path, u64) + Sync) {
             while !started.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
-            wipe_until_over(&place, &over);
+            wipe_until_over(&fixture, &over);
         });
-        place.own_all();
-        place.assert_wiped();
+        fixture.chown_workspace();
+        fixture.wipe_completely();
     }
 }
 
-/// Wipes, and ends the writer, also where the wipe panics: its thread would be waited for without end.
-fn wipe_until_over(place: &Place, over: &AtomicBool) {
-    let wipe = std::panic::AssertUnwindSafe(|| place.wipe(&["--keep-root"]));
+/// Wipes, then ends the writer. A panic must end the writer too, or the test would wait for its thread.
+fn wipe_until_over(fixture: &Fixture, over: &AtomicBool) {
+    let wipe = std::panic::AssertUnwindSafe(|| fixture.wipe(&["--keep-root"]));
     let wiped = std::panic::catch_unwind(wipe);
     over.store(true, Ordering::Relaxed);
     let wiped = wiped.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -42,17 +42,17 @@ fn wipe_until_over(place: &Place, over: &AtomicBool) {
 }
 
 #[test]
-fn a_writer_of_files_is_not_waited_for() {
+fn wipe_ends_despite_a_writer_of_files() {
     wipe_against(|workspace, round| {
         let _ = std::fs::write(workspace.join(round.to_string()), "x");
     });
 }
 
-/// As fast as the kernel makes them, and never the same name again.
+/// The kernel makes them as fast as it can, and no name appears twice.
 #[test]
-fn nor_is_one_that_makes_directories_faster_than_they_are_removed() {
-    let place = Place::new(Who::Root);
-    let workspace = std::fs::File::open(place.workspace()).unwrap();
+fn wipe_ends_despite_a_fast_maker_of_directories() {
+    let fixture = Fixture::new(User::Root);
+    let workspace = std::fs::File::open(fixture.workspace()).unwrap();
     let over = AtomicBool::new(false);
     let made = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -71,20 +71,20 @@ fn nor_is_one_that_makes_directories_faster_than_they_are_removed() {
         while made.load(Ordering::Relaxed) < 1000 {
             std::thread::yield_now();
         }
-        wipe_until_over(&place, &over);
+        wipe_until_over(&fixture, &over);
     });
-    place.assert_wiped();
+    fixture.wipe_completely();
 }
 
 #[test]
-fn nor_is_one_of_directories() {
+fn wipe_ends_despite_a_writer_of_directories() {
     wipe_against(|workspace, round| {
         let _ = std::fs::create_dir_all(workspace.join(format!("{}/{round}/x", round % 7)));
     });
 }
 
 #[test]
-fn nor_is_one_that_puts_everything_back_under_the_same_name() {
+fn wipe_ends_despite_a_writer_of_the_same_names() {
     wipe_against(|workspace, _| {
         let _ = std::fs::create_dir_all(workspace.join("again/and/again"));
         let _ = std::fs::write(workspace.join("again/and/file"), "x");

@@ -1,6 +1,6 @@
-//! Hostile trees out of bytes: each few bytes are one operation. Shared with the fuzz targets in `fuzz/`.
+//! Makes hostile trees from bytes: a few bytes are one operation. The fuzz targets of `crates/wipe/fuzz` use it too.
 //!
-//! Nothing here follows a symlink, or it would be this program that damages the canary.
+//! No operation follows a symlink, which would damage the canary.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +11,7 @@ use rustix::fs::{
     mkdirat, mknodat, openat, openat2, renameat_with, symlinkat, unlinkat,
 };
 
-/// Names that have broken tools before.
+/// Names that have broken tools.
 const NAMES: [&[u8]; 14] = [
     b"a",
     b"b",
@@ -29,7 +29,7 @@ const NAMES: [&[u8]; 14] = [
     b"long",
 ];
 
-/// Bytes as a source of choices; when they are used up, all choices are the first.
+/// Bytes as a source of choices. After their end every choice is the first one.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -50,10 +50,10 @@ impl Choices<'_> {
     }
 }
 
-/// Carries out what the bytes say in `root`; what the kernel refuses is left out.
+/// Carries out the operations in `root`. Ignores those that the kernel refuses.
 pub(crate) fn build(root: &Path, canary: &Path, bytes: &[u8]) {
     let mut choices = Choices(bytes);
-    // Directories made so far, beneath `root`. Some are moved or replaced later.
+    // The directories made so far, beneath `root`. Some are moved or replaced later.
     let mut made = vec![PathBuf::new()];
     while !choices.0.is_empty() {
         let at = choices.next(made.len());
@@ -68,7 +68,7 @@ pub(crate) fn build(root: &Path, canary: &Path, bytes: &[u8]) {
         match choices.next(12) {
             0 | 1 => {
                 let _ = mkdirat(&dir, &name, Mode::RWXU);
-                // Names that are not UTF-8 are leaves.
+                // A name that is not UTF-8 stays a leaf.
                 made.push(below);
             }
             2 => deep(&dir, 1 + 4 * choices.next(64)),
@@ -131,7 +131,7 @@ fn deep(dir: &OwnedFd, levels: usize) {
 }
 
 fn file(dir: &impl AsFd, name: &CString, kind: usize) {
-    // EXCL: what is there may be a link to the canary.
+    // EXCL, because the name may be a link to the canary.
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let Ok(file) = openat(dir, name, flags, Mode::RUSR) else {
         return;
@@ -176,7 +176,7 @@ fn rename(
     }
 }
 
-/// Bytes that look random and are the same for the same seed (splitmix64).
+/// Returns pseudo-random bytes, which are the same for the same seed (splitmix64).
 pub(crate) fn bytes(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed;
     let numbers = std::iter::from_fn(|| {
