@@ -14,7 +14,7 @@ const AT_THE_END: Duration = Duration::from_secs(10);
 /// Until none is left, or too long; `asked` where the end was asked for.
 pub(super) fn wait(asked: bool) {
     let end = Instant::now() + if asked { AT_THE_END } else { PATIENCE };
-    while !reap::all(None).childless && is_one_left() && Instant::now() < end {
+    while !reap::all(None, None).childless && is_one_left() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
 }

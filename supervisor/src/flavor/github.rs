@@ -5,6 +5,7 @@
 
 mod codes;
 mod credentials;
+mod outcome;
 mod processes;
 mod root;
 mod worker;
@@ -19,13 +20,13 @@ use tracing::{info, warn};
 use self::codes::{JobResult, Meaning};
 use self::credentials::Credentials;
 pub(super) use self::credentials::JIT as TOKEN;
+use self::outcome::{last_word, reason, terminated, told};
 use super::FlavorError;
 use super::environment::Environment;
 use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::user_hooks;
 use crate::config::Config;
-use crate::exit;
 use crate::init::guide::{Guide, Worker};
 use crate::init::reap::Ended;
 use crate::init::spawn::{Input, Manner, Receiver, Start};
@@ -128,10 +129,7 @@ impl Github {
     }
 
     fn ended_run(&mut self, watched: &Watched) -> Next {
-        let meaning = match watched.ended {
-            Ended::Exited(code) => codes::meaning(code),
-            Ended::Signaled(_) => Meaning::Unknown,
-        };
+        let (ended, meaning) = last_word(watched);
         let result = told(watched, meaning);
         if let Some(result) = result {
             self.job.get_or_insert_default().result = Some(result.name().to_owned());
@@ -141,6 +139,15 @@ impl Github {
             (Some(_), Some(job)) if watched.phase == Some(terminate::Phase::Wait) => {
                 job.drained = true;
             }
+            // The job was over, and the hook saw it.
+            (Some(Cause::Lingering), Some(job)) if result.is_none() => {
+                let verdict = match job.completed_at {
+                    Some(_) => Verdict::because(0, Reason::Completed, "the job is done"),
+                    None => terminated(Cause::Lingering),
+                };
+                return self.over(verdict);
+            }
+            (None | Some(Cause::Lingering), Some(_)) => {}
             (Some(cause), job) => {
                 if let Some(job) = job {
                     job.ended_by = Some(reason(cause));
@@ -155,9 +162,9 @@ impl Github {
                     return Next::Again(pause);
                 }
             }
-            (None, _) => {}
+            (None, None) => {}
         }
-        let verdict = codes::verdict(&self.config, watched.ended, meaning, self.job.is_some());
+        let verdict = codes::verdict(&self.config, ended, meaning, self.job.is_some());
         self.over(verdict)
     }
 
@@ -207,33 +214,6 @@ impl Github {
         self.removed = watched.ended == Ended::Exited(0);
         let verdict = self.verdict.take();
         self.over(verdict.unwrap_or_else(Verdict::terminated))
-    }
-}
-
-/// What GitHub was told of the job: by the worker, whose result is the listener's code, or by the listener in its place. A
-/// listener that was interrupted ends with 0, and calls the job canceled on its console; the worker tells GitHub that it failed.
-fn told(watched: &Watched, meaning: Meaning) -> Option<JobResult> {
-    match meaning {
-        Meaning::Job(result) => Some(result),
-        Meaning::Success if watched.interrupted => Some(JobResult::Failed),
-        _ => None,
-    }
-}
-
-fn reason(cause: Cause) -> Reason {
-    match cause {
-        Cause::Asked => Reason::Terminated,
-        Cause::Deadline => Reason::Deadline,
-        Cause::Idle => Reason::Idle,
-    }
-}
-
-/// The end was asked for, or no job came: the runner's own code no longer counts.
-fn terminated(cause: Cause) -> Verdict {
-    match cause {
-        Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
-        Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
-        Cause::Asked => Verdict::terminated(),
     }
 }
 
@@ -375,6 +355,7 @@ mod tests {
             cause: Some(cause),
             phase: Some(terminate::Phase::Ask),
             interrupted: false,
+            worker: None,
             asked_at: None,
             orphans: 0,
         };

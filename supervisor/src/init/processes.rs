@@ -1,6 +1,7 @@
 //! The other processes of the container, as proc_pid_stat(5) shows them, and signals that reach the one that was meant.
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 
 use nix::sys::signal::Signal;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -35,8 +36,15 @@ impl Process {
     }
 
     /// Whether it is still there: the same process, not another with its pid.
-    fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         read_one(self.pid).is_some_and(|now| now.start == self.start && !now.is_zombie())
+    }
+
+    /// A descriptor that becomes readable when the process ends, pidfd_open(2). The pid may be another process's by now:
+    /// [`Process::is_there`] says so afterwards.
+    pub(super) fn hold(&self) -> Option<OwnedFd> {
+        let pid = rustix::process::Pid::from_raw(self.pid)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok()
     }
 
     /// Sends a signal to this very process; false if it has ended, or is not ours to signal.
@@ -44,8 +52,7 @@ impl Process {
     /// pidfd_open(2) holds on to the process before its start time is compared. Linux before 5.3, a seccomp profile or
     /// a limit on descriptors may refuse it: then the comparison comes right before kill(2).
     pub(super) fn send(&self, signal: Signal) -> bool {
-        let held = rustix::process::Pid::from_raw(self.pid)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let held = self.hold();
         if !self.is_there() {
             return false;
         }

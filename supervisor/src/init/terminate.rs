@@ -34,6 +34,8 @@ pub enum Cause {
     Deadline,
     /// No job came in the time that the runner had for it.
     Idle,
+    /// The runner did not end although its job was over.
+    Lingering,
 }
 
 impl Cause {
@@ -44,6 +46,7 @@ impl Cause {
             Self::Asked => "SIGTERM",
             Self::Deadline => "deadline",
             Self::Idle => "idle",
+            Self::Lingering => "the job is over",
         }
     }
 }
