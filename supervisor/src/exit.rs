@@ -4,6 +4,8 @@
 
 /// Wrong command line (`EX_USAGE`).
 pub const USAGE: u8 = 64;
+/// The runner did not reach its CI service (`EX_UNAVAILABLE`).
+pub const UNAVAILABLE: u8 = 69;
 /// Preflight found something that makes the job impossible (`EX_SOFTWARE`).
 pub const PREFLIGHT: u8 = 70;
 /// Storage for Buildah could not be set up (`EX_IOERR`).

@@ -54,6 +54,8 @@ pub enum Reason {
     SessionConflict,
     /// The CI vendor no longer takes this version of its runner.
     VersionDeprecated,
+    /// The runner did not reach its CI service for as long as it had for that.
+    Unreachable,
 }
 
 /// A step of the run.
@@ -137,6 +139,8 @@ pub enum Registration {
     Removed,
     /// It stays in the vendor's list as offline until the vendor removes it.
     Lingers,
+    /// The vendor had deleted it before the runner had a job.
+    Gone,
 }
 
 /// What a wipe removed and what it could not.

@@ -156,6 +156,7 @@ impl Runner for Circleci {
                 insisting_to: Receiver::Runner,
             },
             stdin: Input::Empty,
+            output: None,
         })
     }
 

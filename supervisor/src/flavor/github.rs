@@ -4,6 +4,7 @@
 //! Source of all that is said of it here: github.com/actions/runner, `src/Runner.Listener`, at 2.336.
 
 mod codes;
+mod console;
 mod credentials;
 mod outcome;
 mod processes;
@@ -18,6 +19,7 @@ use nix::sys::signal::Signal;
 use tracing::{info, warn};
 
 use self::codes::{JobResult, Meaning};
+use self::console::Console;
 use self::credentials::Credentials;
 pub(super) use self::credentials::JIT as TOKEN;
 use self::outcome::{last_word, reason, terminated, told};
@@ -50,10 +52,12 @@ pub(super) struct Github {
     environment: Environment,
     credentials: Credentials,
     events: Events,
+    console: Option<Console>,
     phase: Phase,
     root: Option<PathBuf>,
     registered: bool,
     removed: bool,
+    gone: bool,
     restarts: u32,
     job: Option<CiJob>,
     verdict: Option<Verdict>,
@@ -90,6 +94,7 @@ impl Github {
         let jit = credentials.is_jit();
         Ok(Self {
             events: Events::open(config)?,
+            console: None,
             config: config.clone(),
             environment,
             credentials,
@@ -98,6 +103,7 @@ impl Github {
             // Minting a JIT configuration registers the runner.
             registered: jit,
             removed: false,
+            gone: false,
             restarts: 0,
             job: None,
             verdict: None,
@@ -129,6 +135,7 @@ impl Github {
     }
 
     fn ended_run(&mut self, watched: &Watched) -> Next {
+        self.gone = self.facts().unregistered;
         let (ended, meaning) = last_word(watched);
         let result = told(watched, meaning);
         if let Some(result) = result {
@@ -156,6 +163,9 @@ impl Github {
                 if !result.is_some_and(JobResult::is_success) {
                     return self.over(terminated(cause));
                 }
+            }
+            (None, None) if self.gone => {
+                return self.over(codes::unregistered(ended));
             }
             (None, None) if meaning.may_pass() => {
                 if let Some(pause) = self.pause(meaning) {
@@ -192,7 +202,7 @@ impl Github {
 
     /// The runner is over; what is left is to take it off GitHub's list, if it never had a job.
     fn over(&mut self, verdict: Verdict) -> Next {
-        let unused = self.registered && self.job.is_none();
+        let unused = self.registered && self.job.is_none() && !self.gone;
         let can = self.credentials.remove().is_some()
             && self.root.as_deref().is_some_and(root::is_configured);
         if unused && can && self.phase != Phase::Remove {
@@ -219,11 +229,24 @@ impl Github {
 
 impl Guide for Github {
     fn events(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.events.fd()]
+        let console = self.console.iter().flat_map(Console::fds);
+        [self.events.fd()].into_iter().chain(console).collect()
     }
 
     fn look(&mut self) {
         self.events.read_into(&mut self.job);
+        self.console.iter_mut().for_each(Console::read);
+        // Its worker comes later, and not before the first renewal.
+        if self.facts().acquired {
+            self.job.get_or_insert_default();
+        }
+    }
+
+    fn unreachable_at(&self) -> Option<Instant> {
+        let waits = self.phase == Phase::Run && self.job.is_none();
+        let since = self.facts().out_of_reach_since(self.started);
+        let timeout = self.config.github.connect_timeout;
+        since.filter(|_| waits)?.checked_add(timeout)
     }
 
     fn worker(&self) -> Option<Worker> {
@@ -262,6 +285,7 @@ impl Runner for Github {
                 self.with_input("TOKEN", self.credentials.remove()),
             ),
         };
+        let output = self.open_console()?;
         let start = Start {
             program: root.join(root::LISTENER).into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -275,6 +299,7 @@ impl Runner for Github {
                 insisting_to: Receiver::Group,
             },
             stdin: Input::Empty,
+            output,
         };
         self.root = Some(root);
         self.started = Instant::now();
@@ -320,6 +345,8 @@ impl Runner for Github {
             Some(Registration::Used)
         } else if self.removed {
             Some(Registration::Removed)
+        } else if self.gone {
+            Some(Registration::Gone)
         } else {
             self.registered.then_some(Registration::Lingers)
         }

@@ -35,6 +35,8 @@ pub struct Start {
     pub manner: Manner,
     /// What the runner reads.
     pub stdin: Input,
+    /// Where it writes to, in place of our own stdout and stderr.
+    pub output: Option<Output>,
 }
 
 /// A runner's stdin.
@@ -46,6 +48,15 @@ pub enum Input {
     Empty,
     /// A pipe's or file's.
     From(OwnedFd),
+}
+
+/// A runner's stdout and stderr.
+#[derive(Debug)]
+pub struct Output {
+    /// The first.
+    pub stdout: OwnedFd,
+    /// The second.
+    pub stderr: OwnedFd,
 }
 
 /// How a runner is asked to end.
@@ -164,6 +175,8 @@ fn without_terminal(start: &Start) -> io::Result<i32> {
         environment: &start.environment,
         directory: &start.directory,
         stdin: given,
+        stdout: start.output.as_ref().map(|output| output.stdout.as_fd()),
+        stderr: start.output.as_ref().map(|output| output.stderr.as_fd()),
     })
 }
 
@@ -183,6 +196,10 @@ fn with_terminal(start: &Start) -> io::Result<i32> {
         Input::From(input) => {
             command.stdin(input.try_clone()?);
         }
+    }
+    if let Some(output) = &start.output {
+        command.stdout(output.stdout.try_clone()?);
+        command.stderr(output.stderr.try_clone()?);
     }
     // SAFETY: the function calls signal, tcsetpgrp, getpid and sigprocmask only, and allocates nothing.
     unsafe { command.pre_exec(take_terminal) };

@@ -250,6 +250,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             self.go_on();
         } else if self.linger_due().is_some_and(|due| Instant::now() >= due) {
             self.end_lingering();
+        } else if self
+            .guide
+            .unreachable_at()
+            .is_some_and(|due| Instant::now() >= due)
+        {
+            self.end_unreachable();
         } else if self.idle_due().is_some_and(|due| Instant::now() >= due) {
             self.idle();
         } else {
@@ -276,7 +282,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         // A deadline beyond the clock's end is none.
         let deadline =
             (self.watch.deadline).and_then(|deadline| self.started.checked_add(deadline));
-        let due = [deadline, self.idle_due(), self.linger_due()];
+        let (linger, unreachable) = (self.linger_due(), self.guide.unreachable_at());
+        let due = [deadline, self.idle_due(), linger, unreachable];
         due.into_iter().flatten().min()
     }
 

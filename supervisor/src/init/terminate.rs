@@ -36,6 +36,8 @@ pub enum Cause {
     Idle,
     /// The runner did not end although its job was over.
     Lingering,
+    /// The runner did not reach its CI service for as long as it had for that.
+    Unreachable,
 }
 
 impl Cause {
@@ -47,6 +49,7 @@ impl Cause {
             Self::Deadline => "deadline",
             Self::Idle => "idle",
             Self::Lingering => "the job is over",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -9,3 +9,4 @@ mod ends;
 mod last_words;
 mod likeness;
 mod listener;
+mod reach;

@@ -42,6 +42,7 @@ pub(super) fn reason(cause: Cause) -> Reason {
         Cause::Deadline => Reason::Deadline,
         Cause::Idle => Reason::Idle,
         Cause::Lingering => Reason::RunnerError,
+        Cause::Unreachable => Reason::Unreachable,
     }
 }
 
@@ -51,6 +52,11 @@ pub(super) fn terminated(cause: Cause) -> Verdict {
         Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
         Cause::Deadline => Verdict::of_code(exit::of_signal(Signal::SIGTERM as i32)),
         Cause::Asked => Verdict::terminated(),
+        Cause::Unreachable => Verdict::because(
+            exit::UNAVAILABLE,
+            Reason::Unreachable,
+            "the runner did not reach GitHub within github.connect_timeout, see its words above; look at network policies, the proxy variables, and runner.ca_bundle",
+        ),
         Cause::Lingering => Verdict::because(
             exit::of_signal(Signal::SIGKILL as i32),
             Reason::RunnerError,

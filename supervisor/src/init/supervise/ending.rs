@@ -63,7 +63,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             // The job's own maximum is no reason to let it go on.
             (true, Cause::Deadline) => Opening::EndSteps,
             (true, _) => Opening::Drain,
-            (false, Cause::Deadline | Cause::Lingering) => Opening::Ask,
+            (false, Cause::Deadline | Cause::Lingering | Cause::Unreachable) => Opening::Ask,
             (false, _) if self.steps.is_some() => Opening::Look,
             (false, _) => Opening::Ask,
         }

@@ -19,7 +19,7 @@ use crate::sys::raw;
 
 /// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
 const LINGER: Duration = Duration::from_secs(30);
-/// What a runner that lingers is given.
+/// What a runner without a job is given that nobody outside waits for.
 const TIMES: Times = Times {
     grace: Duration::from_secs(5),
     step_grace: Duration::ZERO,
@@ -99,6 +99,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         warn!("the runner has not ended, although its job is over");
         self.watch.times = TIMES;
         self.begin(Cause::Lingering);
+    }
+
+    pub(super) fn end_unreachable(&mut self) {
+        warn!("the runner does not reach its CI service, see its words above");
+        self.watch.times = TIMES;
+        self.begin(Cause::Unreachable);
     }
 
     /// A job can stop its runner, which would then never end. Who stops a runner by way of us wants it to be stopped.
