@@ -171,7 +171,7 @@ fn sleep(pause: Duration, signals: &Signals) -> Result<bool, Failure> {
                 return Ok(true);
             }
         }
-        let _ = reap::all(None);
+        let _ = reap::all(None, None);
         if Instant::now() >= end {
             return Ok(false);
         }

@@ -9,6 +9,7 @@
 //!   job.sh                             the job's one step; `run` waits until it is there
 //!   job-in-that-moment                 a job is taken although the end was asked for
 //!   report-hangs                       the worker says how the job ended only when it is gone
+//!   listener-hangs                     the listener stays after its job, until a signal
 //!   registered                         written by configure, removed by remove and with an ephemeral runner's job
 //!   log                                what happened, a line each
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -414,6 +415,11 @@ impl Runner {
         let code = result.unwrap_or(102);
         println!("Job build completed with result: {code}");
         note(&format!("job completed: {code}"));
+        while github("listener-hangs").exists() {
+            if received(signals).is_some() {
+                return SUCCESS;
+            }
+        }
         // Runner.cs: an ephemeral runner is off GitHub's list with its job, and its local files go too. After a shutdown they
         // stay. Newtonsoft.Json: the service writes "True", the runner true.
         if [json!(true), json!("True")].contains(&self.setting("ephemeral")) {

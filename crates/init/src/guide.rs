@@ -1,7 +1,7 @@
 //! What the watch over a runner cannot know by itself: whether a job is under way, and that something happened.
 
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The process that runs the steps of a runner's job.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,11 @@ pub trait Guide {
     /// Whether a job is under way.
     fn busy(&mut self) -> bool {
         false
+    }
+
+    /// When a runner that does not reach its CI service is waited for no longer.
+    fn unreachable_at(&self) -> Option<Instant> {
+        None
     }
 
     /// Whether the steps of that job are done, and the runner is only reporting it.

@@ -31,6 +31,8 @@ impl Ended {
 pub struct Round {
     /// The runner's end, if it was among them.
     pub runner: Option<Ended>,
+    /// The end of its worker, whose parent we are only if the runner has ended.
+    pub worker: Option<Ended>,
     /// Others that ended.
     pub orphans: u64,
     /// No child is left, running or dead.
@@ -46,15 +48,19 @@ const BATCH: usize = 4096;
 ///
 /// SIGCHLD coalesces, so one signal may stand for any number of them.
 #[must_use]
-pub fn all(runner: Option<Pid>) -> Round {
+pub fn all(runner: Option<Pid>, worker: Option<Pid>) -> Round {
     let mut round = Round::default();
     for _ in 0..BATCH {
         match libc_ext::reap_one() {
-            Ok(Some(child)) if runner == Some(Pid::from_raw(child.pid)) => {
+            Ok(Some(child)) => {
                 let ended = child.exit_code().map(Ended::Exited);
-                round.runner = Some(ended.unwrap_or_else(|| Ended::Signaled(child.signal())));
+                let ended = ended.unwrap_or_else(|| Ended::Signaled(child.signal()));
+                match Some(Pid::from_raw(child.pid)) {
+                    pid if pid == runner => round.runner = Some(ended),
+                    pid if pid == worker => round.worker = Some(ended),
+                    _ => round.orphans += 1,
+                }
             }
-            Ok(Some(_)) => round.orphans += 1,
             Ok(None) => return round,
             Err(Errno::EINTR) => {}
             Err(_) => {

@@ -33,6 +33,8 @@ pub struct Start {
     pub manner: Manner,
     /// What the runner reads.
     pub stdin: Input,
+    /// Where it writes to, in place of our own stdout and stderr.
+    pub output: Option<Output>,
 }
 
 /// A runner's stdin.
@@ -44,6 +46,15 @@ pub enum Input {
     Empty,
     /// A pipe's or file's.
     From(OwnedFd),
+}
+
+/// A runner's stdout and stderr.
+#[derive(Debug)]
+pub struct Output {
+    /// The first.
+    pub stdout: OwnedFd,
+    /// The second.
+    pub stderr: OwnedFd,
 }
 
 /// How a runner is asked to end.
@@ -162,6 +173,8 @@ fn without_terminal(start: &Start) -> io::Result<i32> {
         environment: &start.environment,
         directory: &start.directory,
         stdin: given,
+        stdout: start.output.as_ref().map(|output| output.stdout.as_fd()),
+        stderr: start.output.as_ref().map(|output| output.stderr.as_fd()),
     })
 }
 
@@ -181,6 +194,10 @@ fn with_terminal(start: &Start) -> io::Result<i32> {
         Input::From(input) => {
             command.stdin(input.try_clone()?);
         }
+    }
+    if let Some(output) = &start.output {
+        command.stdout(output.stdout.try_clone()?);
+        command.stderr(output.stderr.try_clone()?);
     }
     pre_exec::take_foreground(&mut command);
     let child = command.spawn()?;

@@ -20,7 +20,9 @@ const ROUNDS: usize = 8;
 pub(super) struct Steps {
     runner: i32,
     /// The worker's name, proc_pid_comm(5).
-    worker: &'static str,
+    name: &'static str,
+    /// The worker, once it has been seen. It may outlive its runner.
+    worker: Option<Process>,
     /// The processes that [`Steps::end`] sent SIGTERM to.
     ended: Vec<Process>,
     /// The pipes that the worker reads their output from. It waits 5 s for a process that keeps one of them open.
@@ -28,10 +30,11 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    pub(super) fn new(runner: Pid, worker: &'static str) -> Self {
+    pub(super) fn new(runner: Pid, name: &'static str) -> Self {
         Self {
             runner: runner.as_raw(),
-            worker,
+            name,
+            worker: None,
             ended: Vec::new(),
             outputs: BTreeSet::new(),
         }
@@ -40,6 +43,27 @@ impl Steps {
     /// Whether a worker runs.
     pub(super) fn has_worker(&self) -> bool {
         !self.look().workers.is_empty()
+    }
+
+    /// Looks for the worker. `orphaned`: the runner has ended. The job has no process then that could have the worker's
+    /// name, since its first step comes after the worker was seen.
+    pub(super) fn find_worker(&mut self, orphaned: bool) -> Option<Process> {
+        let tree = self.look();
+        let mut found = tree.workers.first().cloned();
+        if orphaned && self.worker.is_none() {
+            let named = |process: &Process| process.name == self.name;
+            found = found.or_else(|| children(&tree.all, tree.own).into_iter().find(named));
+        }
+        self.worker = found.or(self.worker.take());
+        self.worker.clone()
+    }
+
+    /// Sends SIGTERM to a worker that has no runner any more: it ends its job, and reports it.
+    pub(super) fn terminate_worker(&self) {
+        for worker in &self.look().workers {
+            worker.send(Signal::SIGTERM);
+            resume(worker);
+        }
     }
 
     /// Sends SIGTERM to the steps that run now, and gives their names. A stopped runner or worker goes on: it has to see
@@ -108,7 +132,8 @@ impl Steps {
     /// The processes as they are now; nothing if /proc cannot be read.
     fn look(&self) -> Tree {
         let all = processes().unwrap_or_default();
-        Tree::of(all, getpid().as_raw(), self.runner, self.worker)
+        let tree = Tree::of(all, getpid().as_raw(), self.runner, self.name);
+        tree.with_worker(self.worker.as_ref())
     }
 }
 
@@ -145,6 +170,13 @@ impl Tree {
         }
     }
 
+    /// With the worker that was seen before, if it is still there.
+    fn with_worker(mut self, worker: Option<&Process>) -> Self {
+        let known = worker.filter(|worker| self.has(worker) && !is_among(worker, &self.workers));
+        self.workers.extend(known.cloned());
+        self
+    }
+
     fn has(&self, process: &Process) -> bool {
         let there = |other: &&Process| other.pid == process.pid && !other.is_zombie();
         let found = self.all.iter().find(there);
@@ -169,7 +201,7 @@ impl Tree {
     fn orphans(&self) -> Vec<Process> {
         let mut orphans = Vec::new();
         for child in children(&self.all, self.own) {
-            if self.is_jobs(&child) {
+            if self.is_jobs(&child) && !is_among(&child, &self.workers) {
                 let below = descendants(&self.all, child.pid);
                 orphans.push(child);
                 orphans.extend(below.into_iter().filter(|process| !process.is_zombie()));
@@ -288,6 +320,17 @@ mod tests {
             let process = tree.all.iter().find(|process| process.pid == pid).unwrap();
             assert_eq!(tree.is_jobs(process), is_jobs, "{pid}");
         }
+    }
+
+    #[test]
+    fn a_worker_without_its_runner_is_still_the_worker() {
+        let worker = example(22, OWN, WORKER);
+        let tree = tree().with_worker(Some(&worker));
+        assert_eq!(pids(&tree.workers), [8, 22]);
+        assert_eq!(pids(&tree.orphans()), [20, 21]);
+        let mut gone = worker;
+        gone.start += 1;
+        assert_eq!(pids(&tree.with_worker(Some(&gone)).workers), [8, 22]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The watch over the runner: one loop that waits for signals and for the clock, and for nothing else.
 
 mod ending;
+mod worker;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid};
 use tracing::{debug, warn};
 
+use self::worker::Worker;
 use super::guide::Guide;
 use super::is_pid_1;
 use super::reap::{self, Ended};
@@ -47,6 +49,8 @@ pub struct Watched {
     pub phase: Option<Phase>,
     /// The graceful signal met a job that was under way.
     pub interrupted: bool,
+    /// How the runner's worker ended, if the runner did not wait for it.
+    pub worker: Option<Ended>,
     /// When the end was asked for.
     pub asked_at: Option<Instant>,
     /// Orphans reaped meanwhile.
@@ -66,7 +70,16 @@ struct Loop<'a, G: Guide + ?Sized> {
     steps: Option<Steps>,
     /// The runner was sent its graceful signal, by us or by others.
     asked: bool,
+    /// It had no job then.
+    asked_idle: bool,
     interrupted: bool,
+    worker: Option<Worker>,
+    /// The runner has ended, and its worker has not.
+    alone: bool,
+    /// We were asked to stop the runner.
+    suspended: bool,
+    /// It was continued before.
+    continued: bool,
     asked_at: Option<Instant>,
     ended: Option<Ended>,
     orphans: u64,
@@ -94,7 +107,12 @@ impl Watch {
             started: Instant::now(),
             termination: None,
             asked: false,
+            asked_idle: false,
             interrupted: false,
+            worker: None,
+            alone: false,
+            suspended: false,
+            continued: false,
             asked_at: None,
             ended: None,
             orphans: 0,
@@ -109,14 +127,15 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         loop {
             // The runner may have ended before anyone looked.
             self.drain()?;
-            if let Some(ended) = self.ended {
+            if let Some(ended) = self.ended.filter(|_| !self.goes_on_alone()) {
                 // What it said last counts too.
                 self.guide.look();
                 return Ok(Watched {
                     ended,
                     cause: self.termination.map(|termination| termination.cause),
                     phase: self.termination.map(|termination| termination.done()),
-                    interrupted: self.interrupted,
+                    interrupted: self.has_interrupted(),
+                    worker: self.worker.and_then(|worker| worker.ended),
                     asked_at: self.asked_at,
                     orphans: self.orphans,
                 });
@@ -129,6 +148,9 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     fn wait(&mut self) -> Result<(), Errno> {
         let due = self.due();
         let mut fds = vec![self.signals.as_fd()];
+        let worker = self.worker_end();
+        fds.extend(worker);
+        let own = fds.len();
         fds.extend(self.guide.events());
         let end = if self.unreaped {
             Some(Instant::now())
@@ -136,9 +158,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             due
         };
         let ready = poll::wait_any(&fds, Interest::Read, end)?;
+        let over = worker.is_some() && ready.get(1) == Some(&true);
         drop(fds);
-        if ready.iter().skip(1).any(|seen| *seen) {
+        if over {
+            self.note_worker_end(None);
+        }
+        if ready.iter().skip(own).any(|seen| *seen) {
             self.guide.look();
+            self.find_worker();
         }
         if due.is_some_and(|due| Instant::now() >= due) {
             self.clock();
@@ -162,19 +189,24 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         }
         self.reap();
         self.stop_with_runner();
+        self.continue_runner();
         Ok(())
     }
 
     fn reap(&mut self) {
-        let round = reap::all(Some(self.watch.runner));
+        let round = reap::all(Some(self.watch.runner), self.worker_pid());
+        if round.worker.is_some() {
+            self.note_worker_end(round.worker);
+        }
         self.orphans += round.orphans;
         self.unreaped = round.unfinished;
         self.ended = self.ended.or(round.runner);
     }
 
     fn forward(&mut self, received: Received, to: Receiver) {
-        let graceful = self.watch.manner.graceful as i32;
-        self.asked |= received.number.0 == graceful;
+        if received.number.0 == self.watch.manner.graceful as i32 {
+            self.note_asked();
+        }
         debug!(
             signal = received.number.name(),
             sender = received.sender,
@@ -185,6 +217,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// As a shell expects of a job: the runner is stopped, then we are, until SIGCONT.
     fn suspend(&mut self, received: Received) {
+        self.suspended = true;
         self.forward(received, Receiver::Group);
         if !is_pid_1() {
             stop();
@@ -205,6 +238,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// The shell's `fg` gives the terminal to our group, which passes it on first; its `bg` keeps it.
     fn resume(&mut self, received: Received) {
+        self.suspended = false;
         if let Some(terminal) = self.terminal {
             terminal.lend(self.watch.runner);
         }
@@ -214,6 +248,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     fn clock(&mut self) {
         if self.termination.is_some() {
             self.go_on();
+        } else if self.linger_due().is_some_and(|due| Instant::now() >= due) {
+            self.end_lingering();
+        } else if self
+            .guide
+            .unreachable_at()
+            .is_some_and(|due| Instant::now() >= due)
+        {
+            self.end_unreachable();
         } else if self.idle_due().is_some_and(|due| Instant::now() >= due) {
             self.idle();
         } else {
@@ -240,7 +282,9 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         // A deadline beyond the clock's end is none.
         let deadline =
             (self.watch.deadline).and_then(|deadline| self.started.checked_add(deadline));
-        [deadline, self.idle_due()].into_iter().flatten().min()
+        let (linger, unreachable) = (self.linger_due(), self.guide.unreachable_at());
+        let due = [deadline, self.idle_due(), linger, unreachable];
+        due.into_iter().flatten().min()
     }
 
     fn idle_due(&self) -> Option<Instant> {

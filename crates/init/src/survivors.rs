@@ -89,7 +89,7 @@ fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Si
 
 /// Reaps, and says whether nobody is left.
 fn gone(survivors: &mut Survivors) -> bool {
-    let round = reap::all(None);
+    let round = reap::all(None, None);
     survivors.orphans += round.orphans;
     if !is_pid_1() {
         return round.childless;

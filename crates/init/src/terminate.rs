@@ -34,6 +34,10 @@ pub enum Cause {
     Deadline,
     /// No job came in the time that the runner had for it.
     Idle,
+    /// The runner did not end although its job was over.
+    Lingering,
+    /// The runner did not reach its CI service for as long as it had for that.
+    Unreachable,
 }
 
 impl Cause {
@@ -44,6 +48,8 @@ impl Cause {
             Self::Asked => "SIGTERM",
             Self::Deadline => "deadline",
             Self::Idle => "idle",
+            Self::Lingering => "the job is over",
+            Self::Unreachable => "unreachable",
         }
     }
 }

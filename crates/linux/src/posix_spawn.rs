@@ -31,6 +31,10 @@ pub struct Program<'a> {
     pub directory: &'a Path,
     /// The descriptor that becomes stdin; without it stdin is inherited.
     pub stdin: Option<BorrowedFd<'a>>,
+    /// Becomes its stdout.
+    pub stdout: Option<BorrowedFd<'a>>,
+    /// Becomes its stderr.
+    pub stderr: Option<BorrowedFd<'a>>,
 }
 
 /// Starts the program and returns its pid.
@@ -48,8 +52,14 @@ pub fn spawn(program: &Program) -> io::Result<i32> {
     }
     let attributes = Attributes::new()?;
     let mut actions = Actions::new()?;
-    if let Some(stdin) = program.stdin {
-        actions.duplicate(stdin.as_raw_fd(), libc::STDIN_FILENO)?;
+    for (given, number) in [
+        (program.stdin, libc::STDIN_FILENO),
+        (program.stdout, libc::STDOUT_FILENO),
+        (program.stderr, libc::STDERR_FILENO),
+    ] {
+        if let Some(given) = given {
+            actions.duplicate(given.as_raw_fd(), number)?;
+        }
     }
     let directory = File::open(program.directory)?;
     actions.change_directory(&directory)?;
@@ -222,6 +232,8 @@ mod tests {
             environment: &environment,
             directory: Path::new("/"),
             stdin: None,
+            stdout: None,
+            stderr: None,
         })?;
         Ok(waitpid(Pid::from_raw(pid), None).unwrap())
     }
@@ -258,6 +270,8 @@ mod tests {
             environment: &[],
             directory: Path::new("/no/such/directory"),
             stdin: None,
+            stdout: None,
+            stderr: None,
         });
         assert_eq!(missing.unwrap_err().raw_os_error(), Some(libc::ENOENT));
         let nul = run("a\0b", &[], None).unwrap_err();

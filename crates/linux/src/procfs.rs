@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use nix::sys::signal::Signal;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -45,8 +46,18 @@ impl Process {
     }
 
     /// Returns whether this very process still runs, rather than another process with its pid.
-    fn is_running(&self) -> bool {
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         stat(self.pid).is_some_and(|now| now.start == self.start && !now.is_zombie())
+    }
+
+    /// Returns a descriptor that becomes readable when the process ends, pidfd_open(2); `None` if the kernel refuses it.
+    ///
+    /// The pid may already belong to another process: call [`Process::is_running`] afterwards.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<OwnedFd> {
+        let pid = rustix::process::Pid::from_raw(self.pid)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok()
     }
 
     /// Sends a signal to this very process. Returns false if it has ended or may not be signalled.
@@ -54,8 +65,7 @@ impl Process {
     /// pidfd_open(2) holds the process before its start time is compared. Linux before 5.3, a seccomp profile or a limit on
     /// descriptors may refuse that; then the comparison comes right before kill(2).
     pub fn send(&self, signal: Signal) -> bool {
-        let held = rustix::process::Pid::from_raw(self.pid)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let held = self.pidfd();
         if !self.is_running() {
             return false;
         }

@@ -5,6 +5,8 @@
 
 /// The command line is wrong (`EX_USAGE`).
 pub const USAGE: u8 = 64;
+/// The runner did not reach its CI service (`EX_UNAVAILABLE`).
+pub const UNAVAILABLE: u8 = 69;
 /// The preflight found a problem that makes the job impossible (`EX_SOFTWARE`).
 pub const PREFLIGHT: u8 = 70;
 /// The storage of Buildah could not be set up (`EX_IOERR`).

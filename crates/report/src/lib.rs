@@ -53,6 +53,8 @@ pub enum Reason {
     SessionConflict,
     /// The CI vendor no longer accepts this version of its runner.
     VersionDeprecated,
+    /// The runner did not reach its CI service within the time that it had for that.
+    Unreachable,
 }
 
 /// A step of the run.
@@ -136,6 +138,8 @@ pub enum Registration {
     Removed,
     /// The registration stays in the vendor's list as offline until the vendor removes it.
     Lingers,
+    /// The vendor had deleted it before the runner had a job.
+    Gone,
 }
 
 /// The result of a wipe.

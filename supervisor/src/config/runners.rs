@@ -46,6 +46,9 @@ pub struct Github {
     /// How long a runner waits for its job. `None`: without limit.
     #[serde(with = "serde_helpers::optional_duration")]
     pub idle_timeout: Option<Duration>,
+    /// How long a runner without a job may fail to reach GitHub.
+    #[serde(with = "serde_helpers::duration")]
+    pub connect_timeout: Duration,
     /// How long a step has between SIGTERM and SIGKILL, if the job has to end.
     #[serde(with = "serde_helpers::duration")]
     pub step_grace: Duration,
@@ -69,6 +72,7 @@ impl Default for Github {
             retries: 5,
             retry_pause: Duration::from_secs(5),
             idle_timeout: None,
+            connect_timeout: Duration::from_secs(300),
             step_grace: Duration::from_secs(2),
             exit_with_job: false,
             hook_started: None,

@@ -17,7 +17,7 @@ const TIMEOUT_AT_END: Duration = Duration::from_secs(10);
 pub(super) fn wait(ending: bool) {
     let timeout = if ending { TIMEOUT_AT_END } else { TIMEOUT };
     let end = Instant::now() + timeout;
-    while !reap::all(None).childless && has_cleaner() && Instant::now() < end {
+    while !reap::all(None, None).childless && has_cleaner() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -157,6 +157,7 @@ impl Runner for Circleci {
                 insisting_to: Receiver::Runner,
             },
             stdin: Input::Empty,
+            output: None,
         })
     }
 

@@ -32,6 +32,7 @@ pub(super) fn prepare(
         directory: config.workspace.work(),
         manner: Manner::group(Signal::SIGTERM),
         stdin: Input::Inherited,
+        output: None,
     };
     Ok(Once::new(start, |ended, _| ended.code()))
 }

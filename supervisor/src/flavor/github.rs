@@ -4,7 +4,9 @@
 //! Source of all that is said of it here: github.com/actions/runner, `src/Runner.Listener`, at 2.336.
 
 mod codes;
+mod console;
 mod credentials;
+mod outcome;
 mod processes;
 mod root;
 mod worker;
@@ -17,8 +19,10 @@ use nix::sys::signal::Signal;
 use tracing::{info, warn};
 
 use self::codes::{JobResult, Meaning};
+use self::console::Console;
 use self::credentials::Credentials;
 pub(super) use self::credentials::JIT as TOKEN;
+use self::outcome::{last_word, reason, terminated, told};
 use super::environment::Environment;
 use super::error::FlavorError;
 use super::events::Events;
@@ -31,7 +35,6 @@ use init::reap::Ended;
 use init::spawn::{Input, Manner, Receiver, Start};
 use init::supervise::Watched;
 use init::terminate::{self, Cause};
-use report::exit;
 use report::{CiJob, Reason, Registration};
 
 /// How long a registration and its removal may take.
@@ -49,10 +52,12 @@ pub(super) struct Github {
     environment: Environment,
     credentials: Credentials,
     events: Events,
+    console: Option<Console>,
     phase: Phase,
     root: Option<PathBuf>,
     registered: bool,
     removed: bool,
+    gone: bool,
     restarts: u32,
     job: Option<CiJob>,
     verdict: Option<Verdict>,
@@ -89,6 +94,7 @@ impl Github {
         let jit = credentials.is_jit();
         Ok(Self {
             events: Events::open(config)?,
+            console: None,
             config: config.clone(),
             environment,
             credentials,
@@ -97,6 +103,7 @@ impl Github {
             // Minting a JIT configuration registers the runner.
             registered: jit,
             removed: false,
+            gone: false,
             restarts: 0,
             job: None,
             verdict: None,
@@ -128,10 +135,8 @@ impl Github {
     }
 
     fn ended_run(&mut self, watched: &Watched) -> Next {
-        let meaning = match watched.ended {
-            Ended::Exited(code) => codes::meaning(code),
-            Ended::Signaled(_) => Meaning::Unknown,
-        };
+        self.gone = self.facts().unregistered;
+        let (ended, meaning) = last_word(watched);
         let result = told(watched, meaning);
         if let Some(result) = result {
             self.job.get_or_insert_default().result = Some(result.name().to_owned());
@@ -141,6 +146,15 @@ impl Github {
             (Some(_), Some(job)) if watched.phase == Some(terminate::Phase::Wait) => {
                 job.drained = true;
             }
+            // The job was over, and the hook saw it.
+            (Some(Cause::Lingering), Some(job)) if result.is_none() => {
+                let verdict = match job.completed_at {
+                    Some(_) => Verdict::because(0, Reason::Completed, "the job is done"),
+                    None => terminated(Cause::Lingering),
+                };
+                return self.over(verdict);
+            }
+            (None | Some(Cause::Lingering), Some(_)) => {}
             (Some(cause), job) => {
                 if let Some(job) = job {
                     job.ended_by = Some(reason(cause));
@@ -150,14 +164,17 @@ impl Github {
                     return self.over(terminated(cause));
                 }
             }
+            (None, None) if self.gone => {
+                return self.over(codes::unregistered(ended));
+            }
             (None, None) if meaning.may_pass() => {
                 if let Some(pause) = self.pause(meaning) {
                     return Next::Again(pause);
                 }
             }
-            (None, _) => {}
+            (None, None) => {}
         }
-        let verdict = codes::verdict(&self.config, watched.ended, meaning, self.job.is_some());
+        let verdict = codes::verdict(&self.config, ended, meaning, self.job.is_some());
         self.over(verdict)
     }
 
@@ -185,7 +202,7 @@ impl Github {
 
     /// The runner is over; what is left is to take it off GitHub's list, if it never had a job.
     fn over(&mut self, verdict: Verdict) -> Next {
-        let unused = self.registered && self.job.is_none();
+        let unused = self.registered && self.job.is_none() && !self.gone;
         let can = self.credentials.remove().is_some()
             && self.root.as_deref().is_some_and(root::is_configured);
         if unused && can && self.phase != Phase::Remove {
@@ -210,40 +227,26 @@ impl Github {
     }
 }
 
-/// What GitHub was told of the job: by the worker, whose result is the listener's code, or by the listener in its place. A
-/// listener that was interrupted ends with 0, and calls the job canceled on its console; the worker tells GitHub that it failed.
-fn told(watched: &Watched, meaning: Meaning) -> Option<JobResult> {
-    match meaning {
-        Meaning::Job(result) => Some(result),
-        Meaning::Success if watched.interrupted => Some(JobResult::Failed),
-        _ => None,
-    }
-}
-
-fn reason(cause: Cause) -> Reason {
-    match cause {
-        Cause::Asked => Reason::Terminated,
-        Cause::Deadline => Reason::Deadline,
-        Cause::Idle => Reason::Idle,
-    }
-}
-
-/// The end was asked for, or no job came: the runner's own code no longer counts.
-fn terminated(cause: Cause) -> Verdict {
-    match cause {
-        Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
-        Cause::Deadline => Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32)),
-        Cause::Asked => Verdict::terminated(),
-    }
-}
-
 impl Guide for Github {
     fn events(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.events.fd()]
+        let console = self.console.iter().flat_map(Console::fds);
+        [self.events.fd()].into_iter().chain(console).collect()
     }
 
     fn look(&mut self) {
         self.events.read_into(&mut self.job);
+        self.console.iter_mut().for_each(Console::read);
+        // Its worker comes later, and not before the first renewal.
+        if self.facts().acquired {
+            self.job.get_or_insert_default();
+        }
+    }
+
+    fn unreachable_at(&self) -> Option<Instant> {
+        let waits = self.phase == Phase::Run && self.job.is_none();
+        let since = self.facts().out_of_reach_since(self.started);
+        let timeout = self.config.github.connect_timeout;
+        since.filter(|_| waits)?.checked_add(timeout)
     }
 
     fn worker(&self) -> Option<Worker> {
@@ -282,6 +285,7 @@ impl Runner for Github {
                 self.with_input("TOKEN", self.credentials.remove()),
             ),
         };
+        let output = self.open_console()?;
         let start = Start {
             program: root.join(root::LISTENER).into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -295,6 +299,7 @@ impl Runner for Github {
                 insisting_to: Receiver::Group,
             },
             stdin: Input::Empty,
+            output,
         };
         self.root = Some(root);
         self.started = Instant::now();
@@ -340,6 +345,8 @@ impl Runner for Github {
             Some(Registration::Used)
         } else if self.removed {
             Some(Registration::Removed)
+        } else if self.gone {
+            Some(Registration::Gone)
         } else {
             self.registered.then_some(Registration::Lingers)
         }
@@ -375,6 +382,7 @@ mod tests {
             cause: Some(cause),
             phase: Some(terminate::Phase::Ask),
             interrupted: false,
+            worker: None,
             asked_at: None,
             orphans: 0,
         };

@@ -48,6 +48,7 @@ pub(super) fn prepare(
         directory: repository.clone(),
         manner: Manner::group(Signal::SIGINT),
         stdin: input.map_or(Input::Empty, Input::From),
+        output: None,
     };
     Ok(Once::new(start, exit_code))
 }

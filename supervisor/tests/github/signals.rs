@@ -232,3 +232,22 @@ fn the_jobs_own_maximum_ends_it() {
     );
     assert_eq!(count(&ended.scene, "told: 102"), 1);
 }
+
+#[test]
+fn a_runner_that_does_not_end_after_its_job_is_ended() {
+    let github = Github::jit().job("true");
+    std::fs::write(github.file("listener-hangs"), "").unwrap();
+    let ended = github.run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(ended.report()["reason"], "completed");
+    assert!(ended.report()["job"]["completed_at"].is_string());
+    assert_order(
+        &ended.stderr,
+        &[
+            "the job's steps are done",
+            "has not ended, although its job is over",
+            "SIGINT",
+        ],
+    );
+    ended.assert_workspace_is_empty();
+}

@@ -90,6 +90,8 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Value>,
     pub(crate) settings: Vec<String>,
     pub(crate) signals: &'static str,
+    service: Vec<&'static str>,
+    speed: u32,
     hook_completed: Option<String>,
     hook_started: Option<String>,
     check: fn(&Seen),
@@ -102,6 +104,8 @@ impl Case {
             steps,
             settings: Vec::new(),
             signals: "TERM@running+0.2",
+            service: Vec::new(),
+            speed: 1,
             hook_completed: None,
             hook_started: None,
             check,
@@ -118,6 +122,18 @@ impl Case {
     /// Signals to the supervisor or others, as trial.sh takes them.
     pub(crate) fn signals(mut self, signals: &'static str) -> Self {
         self.signals = signals;
+        self
+    }
+
+    /// Options of the service.
+    pub(crate) fn service(mut self, options: &'static str) -> Self {
+        self.service = options.split_whitespace().collect();
+        self
+    }
+
+    /// Divides the double's waiting times.
+    pub(crate) fn speed(mut self, speed: u32) -> Self {
+        self.speed = speed;
         self
     }
 
@@ -152,13 +168,16 @@ impl Case {
             }
         }
         let trial = Command::new(sources().join("trial.sh"))
-            .args(["case", "--job-steps", &steps, "--once", "--"])
+            .args(["case", "--job-steps", &steps, "--once"])
+            .args(&self.service)
+            .arg("--")
             .args(&settings)
             .env("SUPERVISOR", Built::get().supervisor())
             .env("RUNNER", Built::get().runner())
             .env("RESULTS", results.path())
             .env("SIGNALS", self.signals)
             .env("LIMIT", "240")
+            .env("RUNNER_ENV", format!("DOUBLE_SPEED=\"{}\"", self.speed))
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&trial.stdout).into_owned()

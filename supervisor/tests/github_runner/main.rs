@@ -6,6 +6,7 @@
 mod default_settings;
 mod double;
 mod ends;
-
 mod last_words;
 mod likeness;
+mod listener;
+mod reach;

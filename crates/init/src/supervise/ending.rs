@@ -58,20 +58,25 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn opening(&mut self, cause: Cause) -> Opening {
-        let busy = self.steps.is_some() && self.guide.busy();
+        let busy = self.is_busy();
         match (busy, cause) {
             // The job's own maximum is no reason to let it go on.
             (true, Cause::Deadline) => Opening::EndSteps,
             (true, _) => Opening::Drain,
-            (false, Cause::Deadline) => Opening::Ask,
+            (false, Cause::Deadline | Cause::Lingering | Cause::Unreachable) => Opening::Ask,
             (false, _) if self.steps.is_some() => Opening::Look,
             (false, _) => Opening::Ask,
         }
     }
 
+    /// Whether a job is under way that ends a step at a time.
+    fn is_busy(&mut self) -> bool {
+        self.steps.is_some() && !self.worker_is_over() && self.guide.busy()
+    }
+
     /// Something is due of a termination.
     pub(super) fn go_on(&mut self) {
-        let busy = self.steps.is_some() && self.guide.busy();
+        let busy = self.is_busy();
         let Some(termination) = &mut self.termination else {
             return;
         };
@@ -88,7 +93,6 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 }
             }
             Found::Late => {
-                self.interrupted |= self.asked;
                 let grace = humantime::format_duration(self.watch.times.grace);
                 info!(
                     %grace,
@@ -123,6 +127,13 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                     "act {act}: the steps are done, and the runner reports the job"
                 );
             }
+            Phase::Interrupt if self.ended.is_some() => {
+                info!(
+                    why,
+                    "act {act}: SIGTERM to the worker, which has no runner any more"
+                );
+                self.steps.iter().for_each(Steps::terminate_worker);
+            }
             Phase::Interrupt => self.ask(why, act),
             Phase::KillJob => self.kill_job(why),
             // Once it was interrupted, the runner says nothing when its worker is killed.
@@ -140,11 +151,22 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         }
     }
 
+    /// The runner is sent its graceful signal. A job that it has is interrupted by that, and so is one that it takes
+    /// nevertheless; one whose worker has ended is not.
+    pub(super) fn note_asked(&mut self) {
+        self.asked = true;
+        self.interrupted |= self.steps.as_ref().is_some_and(Steps::has_worker);
+        self.asked_idle |= !self.is_busy() && !self.worker_is_over();
+    }
+
+    /// Whether the graceful signal met a job.
+    pub(super) fn has_interrupted(&mut self) -> bool {
+        self.interrupted || self.asked_idle && self.steps.is_some() && self.guide.busy()
+    }
+
     /// The flavor's graceful signal.
     fn ask(&mut self, why: &str, act: u8) {
-        self.asked = true;
-        // A runner whose worker has ended cancels nothing.
-        self.interrupted = self.steps.as_ref().is_some_and(Steps::has_worker);
+        self.note_asked();
         let Manner {
             graceful,
             graceful_to,

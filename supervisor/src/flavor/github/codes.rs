@@ -82,7 +82,7 @@ impl Meaning {
     /// A sentence for people.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Success => "the runner ended without a job: GitHub had none for it any more",
+            Self::Success => "the runner ended without a job",
             Self::Terminated => {
                 "the runner gave up, see its words above: its configuration or registration is not valid"
             }
@@ -124,6 +124,19 @@ pub(super) fn verdict(config: &Config, ended: Ended, meaning: Meaning, had_job: 
         Meaning::VersionDeprecated => Reason::VersionDeprecated,
     };
     Verdict::because(ended.code(), reason, meaning.text())
+}
+
+/// A runner whose registration GitHub has deleted before a job came.
+pub(super) fn unregistered(ended: Ended) -> Verdict {
+    let code = ended.code();
+    let reason = if code == 0 {
+        Reason::Completed
+    } else {
+        Reason::RunnerError
+    };
+    let sentence =
+        "GitHub has deleted the runner's registration, and no job came; register another one";
+    Verdict::because(code, reason, sentence)
 }
 
 /// A job's failure is GitHub's business: the pod did its work, unless it was told to end as the job did.

@@ -1,0 +1,123 @@
+//! The runner's worker: a job is over when its worker is, not when the runner is.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use tracing::{info, warn};
+
+use super::Loop;
+use crate::guide::Guide;
+use crate::is_pid_1;
+use crate::reap::Ended;
+use crate::signals::Number;
+use crate::spawn::Receiver;
+use crate::terminate::{Cause, Times};
+use linux::libc_ext;
+use linux::procfs::Process;
+
+/// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
+const LINGER: Duration = Duration::from_secs(30);
+/// What a runner without a job is given that nobody outside waits for.
+const TIMES: Times = Times {
+    grace: Duration::from_secs(5),
+    step_grace: Duration::ZERO,
+    kill_after: Duration::from_secs(10),
+};
+
+/// A worker that was seen.
+#[derive(Debug)]
+pub(super) struct Worker {
+    process: Process,
+    /// Readable once it has ended. Without it (Linux before 5.3) its end is noticed with the runner's.
+    end: Option<OwnedFd>,
+    over_since: Option<Instant>,
+    /// How it ended, if its runner did not wait for it.
+    pub(super) ended: Option<Ended>,
+}
+
+impl<G: Guide + ?Sized> Loop<'_, G> {
+    /// Looks for the worker of a job that is under way.
+    pub(super) fn find_worker(&mut self) {
+        let orphaned = self.ended.is_some();
+        let Some(steps) = self.steps.as_mut().filter(|_| self.worker.is_none()) else {
+            return;
+        };
+        self.worker = steps.find_worker(orphaned).map(|process| Worker {
+            end: process.pidfd().filter(|_| process.is_running()),
+            process,
+            over_since: None,
+            ended: None,
+        });
+    }
+
+    /// Becomes readable when the worker ends.
+    pub(super) fn worker_end(&self) -> Option<BorrowedFd<'_>> {
+        let worker = self.worker.as_ref()?;
+        let end = worker.end.as_ref().filter(|_| worker.over_since.is_none());
+        end.map(AsFd::as_fd)
+    }
+
+    pub(super) fn note_worker_end(&mut self, ended: Option<Ended>) {
+        if let Some(worker) = &mut self.worker {
+            worker.over_since.get_or_insert_with(Instant::now);
+            worker.ended = worker.ended.or(ended);
+        }
+    }
+
+    pub(super) fn worker_pid(&self) -> Option<Pid> {
+        (self.worker.as_ref()).map(|worker| Pid::from_raw(worker.process.pid))
+    }
+
+    /// Whether there was a worker, and has ended.
+    pub(super) fn worker_is_over(&self) -> bool {
+        (self.worker.as_ref()).is_some_and(|worker| worker.over_since.is_some())
+    }
+
+    /// Whether the job goes on although its runner has ended: the worker needs it no more, and reports the job itself.
+    pub(super) fn goes_on_alone(&mut self) -> bool {
+        self.find_worker();
+        let alone = (self.worker.as_ref())
+            .is_some_and(|worker| worker.over_since.is_none() && worker.process.is_running());
+        if alone && !std::mem::replace(&mut self.alone, true) {
+            warn!("the runner has ended, and its job goes on without it");
+        }
+        if !alone && self.worker.is_some() {
+            // It may have ended just now.
+            self.reap();
+        }
+        alone
+    }
+
+    /// When a runner whose worker has ended is waited for no longer.
+    pub(super) fn linger_due(&self) -> Option<Instant> {
+        Some(self.worker.as_ref()?.over_since? + LINGER)
+    }
+
+    pub(super) fn end_lingering(&mut self) {
+        warn!("the runner has not ended, although its job is over");
+        self.watch.times = TIMES;
+        self.begin(Cause::Lingering);
+    }
+
+    pub(super) fn end_unreachable(&mut self) {
+        warn!("the runner does not reach its CI service, see its words above");
+        self.watch.times = TIMES;
+        self.begin(Cause::Unreachable);
+    }
+
+    /// A job can stop its runner, which would then never end. Who stops a runner by way of us wants it to be stopped.
+    pub(super) fn continue_runner(&mut self) {
+        let shells_job = self.terminal.is_some() && !is_pid_1();
+        if self.steps.is_none() || self.suspended || shells_job || self.ended.is_some() {
+            return;
+        }
+        if libc_ext::is_stopped(self.watch.runner.as_raw()) {
+            if !std::mem::replace(&mut self.continued, true) {
+                info!("the runner was stopped by a signal that was not ours: it is continued");
+            }
+            self.send_to(Receiver::Runner, Number(Signal::SIGCONT as i32));
+        }
+    }
+}

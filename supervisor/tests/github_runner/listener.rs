@@ -1,0 +1,77 @@
+//! What a job does to its own listener: it is continued, and a job needs none to come to its end.
+
+use std::time::Duration;
+
+use crate::double::{Case, RUNNING, Seen, long, run, step, step_if};
+
+const LISTENER: &str = "\"$(pgrep -x Runner.Listener)\"";
+
+fn succeeded(seen: &Seen) {
+    assert_eq!(seen.github["conclusion"], "succeeded");
+    assert_eq!(seen.report["job"]["result"], "succeeded");
+    assert_eq!(seen.report["reason"], "completed");
+    assert_eq!(seen.step("Complete runner"), "succeeded");
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
+fn a_job_that_stops_or_kills_its_listener_comes_to_its_end_all_the_same() {
+    let steps = |signal: &str| {
+        let script = format!("kill -{signal} {LISTENER}; sleep 3; echo on");
+        vec![step("Does it", &script), step("Goes on", "echo on")]
+    };
+    run(&[
+        Case::new("stops", steps("STOP"), |seen| {
+            succeeded(seen);
+            assert_eq!(seen.report["runner"]["exit_code"], 100);
+            assert!(seen.stderr.contains("it is continued"));
+            assert!(!seen.stderr.contains("has not ended"));
+        })
+        .signals(""),
+        Case::new("kills", steps("KILL"), |seen| {
+            succeeded(seen);
+            assert_eq!(seen.report["runner"]["signal"], 9);
+            seen.assert_order(&["its job goes on without it", "the job's steps are done"]);
+        })
+        .signals(""),
+    ]);
+}
+
+#[test]
+fn a_job_without_its_listener_ends_a_step_at_a_time_too() {
+    let killing = format!("kill -KILL {LISTENER}; {RUNNING}; sleep 300");
+    let stubborn = format!("{killing} & trap '' INT TERM; wait; sleep 300");
+    run(&[
+        Case::new("a step", long(&killing), |seen| {
+            seen.assert_failed("terminated", Duration::from_secs(60));
+            seen.assert_steps(&[
+                ("Long", "failed"),
+                ("Always", "succeeded"),
+                ("Complete runner", "succeeded"),
+            ]);
+        })
+        .set("GRACE=0s TERMINATION_GRACE_PERIOD=60s"),
+        Case::new(
+            "last words",
+            vec![
+                step("Long", &stubborn),
+                step_if(
+                    "Always",
+                    "always()",
+                    "trap '' INT TERM; sleep 300; sleep 300",
+                ),
+            ],
+            |seen| {
+                assert_eq!(seen.github["conclusion"], "failed");
+                assert_eq!(seen.report["job"]["result"], "failed");
+                seen.assert_order(&[
+                    "its job goes on without it",
+                    "act 2",
+                    "act 4: SIGTERM to the worker",
+                ]);
+                assert!(!seen.stderr.contains("act 5"));
+            },
+        )
+        .set("GRACE=0s TERMINATION_GRACE_PERIOD=40s WIPE__RESERVE=30s"),
+    ]);
+}
