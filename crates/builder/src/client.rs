@@ -178,10 +178,9 @@ impl Conversation<'_> {
             if has_input {
                 self.read_input();
             }
-            if received
-                && let Some(code) = self.receive(&mut payload)? {
-                    return Ok(code);
-                }
+            if received && let Some(code) = self.receive(&mut payload)? {
+                return Ok(code);
+            }
         }
     }
 

@@ -211,10 +211,12 @@ fn wipe(trees: &Trees, progress: &Progress) -> WipeOutcome {
         walk::empty_pinned(opener, pinned, roots, progress);
     }
     walk::empty_all(opener, roots, progress);
-    if progress.denied() && userns_wipe::would_help()
-        && let Err(error) = userns_wipe::empty(roots, progress) {
-            warn!(%error, "files of subordinate ids cannot be removed");
-        }
+    if progress.denied()
+        && userns_wipe::would_help()
+        && let Err(error) = userns_wipe::empty(roots, progress)
+    {
+        warn!(%error, "files of subordinate ids cannot be removed");
+    }
     if !trees.keep {
         roots::remove(opener, roots, progress);
     }

@@ -206,9 +206,10 @@ pub(super) fn mount_id(fd: &impl AsFd) -> Result<u64, Errno> {
     // The flag avoids a request to a file system in user space, which may have no server any more.
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     if let Ok(found) = statx(fd, c"", flags, StatxFlags::MNT_ID)
-        && found.stx_mask & StatxFlags::MNT_ID.bits() != 0 {
-            return Ok(found.stx_mnt_id);
-        }
+        && found.stx_mask & StatxFlags::MNT_ID.bits() != 0
+    {
+        return Ok(found.stx_mnt_id);
+    }
     mount_id_of_fdinfo(fd)
 }
 

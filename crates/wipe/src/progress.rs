@@ -84,11 +84,12 @@ impl<'a> Progress<'a> {
             (self.report)(self.counts());
         }
         if let Some(deadline) = self.deadline
-            && due(&self.next_deadline_check, now, DEADLINE_INTERVAL) {
-                let left = deadline().map_or(u64::MAX, milliseconds);
-                let end = now.saturating_add(left);
-                self.end.fetch_min(end, Relaxed);
-            }
+            && due(&self.next_deadline_check, now, DEADLINE_INTERVAL)
+        {
+            let left = deadline().map_or(u64::MAX, milliseconds);
+            let end = now.saturating_add(left);
+            self.end.fetch_min(end, Relaxed);
+        }
         if now >= self.end.load(Relaxed) {
             self.over.store(true, Relaxed);
         }

@@ -74,9 +74,9 @@ pub(super) fn check(
     if top != Ok(mount)
         && let Some(refusal) =
             bind_alias::find_refusal(mounts.get_or_init(mountinfo::list), mount, &clean)
-        {
-            return Err(refusal);
-        }
+    {
+        return Err(refusal);
+    }
     if !keep && mountpoint::is_mount_point(opener, &clean, &fd).map_err(closed)? {
         return Err(Refusal::MountPoint);
     }

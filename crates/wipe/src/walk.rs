@@ -88,9 +88,10 @@ pub(super) fn empty_pinned(
 /// Treats ENOENT as already empty.
 fn note_absent(path: &Path, done: Result<(), Errno>, progress: &Progress) {
     if let Err(errno) = done
-        && errno != Errno::NOENT {
-            progress.record_failure(path.as_os_str().as_encoded_bytes(), errno);
-        }
+        && errno != Errno::NOENT
+    {
+        progress.record_failure(path.as_os_str().as_encoded_bytes(), errno);
+    }
 }
 
 /// Removes the files right in the directory `path`, and no directories.

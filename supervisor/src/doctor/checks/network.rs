@@ -61,9 +61,10 @@ fn host_and_port(text: &str) -> (String, u16) {
         return (text.to_owned(), usual);
     }
     if let Some((host, port)) = text.rsplit_once(':')
-        && let Ok(port) = port.parse() {
-            return (host.trim_matches(['[', ']']).to_owned(), port);
-        }
+        && let Ok(port) = port.parse()
+    {
+        return (host.trim_matches(['[', ']']).to_owned(), port);
+    }
     (text.trim_matches(['[', ']']).to_owned(), usual)
 }
 
