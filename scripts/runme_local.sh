@@ -22,8 +22,8 @@ REGISTRY=127.0.0.1:5000
 SEEDED_NAME=base SEEDED_TAG=trixie
 # The id of `runner` in the image.
 RUNNER_ID=1000
-# Who the registry runs as: it takes in what the job sends.
-NOBODY=65534
+# The registry's user and group id: it parses what the job sends, so it gets no other rights.
+REGISTRY_ID=65534
 
 usage() {
     cat <<'HELP'

@@ -32,7 +32,7 @@ fn shared() -> Arc<Pod> {
 /// All builds of a pod are one job's, which may disturb itself: attempts that do have the pod for themselves.
 static DISTURBED: RwLock<()> = RwLock::new(());
 
-/// The pod while nobody disturbs it.
+/// The pod, while no other test disturbs it.
 struct Undisturbed(
     Arc<Pod>,
     #[allow(dead_code, reason = "held")] RwLockReadGuard<'static, ()>,

@@ -156,7 +156,7 @@ fn a_wrong_setting_is_named_with_its_source() {
 
 #[test]
 fn layers_never_lie_on_the_containers_own_root() {
-    // Found before anything is set up, with the cure; and by the storage itself where nobody looks before.
+    // Preflight finds it before the set-up and names the remedy. With preflight disabled, the storage step finds it.
     let cases: [(&[&str], i32, &str); 2] = [
         (
             &["run", "--", "true"],

@@ -1,4 +1,4 @@
-//! Repositories that nobody tuned for this: what Containerfiles do in the wild, on every storage driver.
+//! Public repositories that were not written for this project: their Containerfiles are built on every storage driver.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use support::{Ended, Job, fixture};

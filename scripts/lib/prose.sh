@@ -4,11 +4,11 @@
 MARKER_WORDS='nobody|somebody|whom|is none|be it|told'
 
 # marked_lines DIRECTORY: prints each line in it that has such a word. The user `nobody` in backticks or quotes is a name, and
-# the glossary lists the words.
+# the glossary lists the words. Python's `is None` is code.
 marked_lines() {
     (cd "$1" && grep -rnIiwE --exclude-dir=target --exclude-dir=.git --exclude=glossary.md --exclude=prose.sh \
         --exclude=LICENSE --exclude=Cargo.lock "$MARKER_WORDS" . || true) |
-        sed -E 's/([`"])nobody\1/NAME/g' | grep -iE ":[0-9]+:.*\b($MARKER_WORDS)\b" || true
+        sed -E 's/([`"])nobody\1/NAME/g; s/\bis None\b/CODE/g' | grep -iE ":[0-9]+:.*\b($MARKER_WORDS)\b" || true
 }
 
 # lint_prose DIRECTORY

@@ -39,12 +39,12 @@ start_registry() {
     REGISTRY_DIRECTORY=$(as_root mktemp -d /var/tmp/ci-cd-agents-registry.XXXXXXXX)
     on_exit as_root rm -rf --one-file-system -- "$REGISTRY_DIRECTORY"
     registry_settings | as_root tee "$REGISTRY_DIRECTORY/config.yml" >/dev/null
-    as_root chown -R "$NOBODY:$NOBODY" "$REGISTRY_DIRECTORY"
+    as_root chown -R "$REGISTRY_ID:$REGISTRY_ID" "$REGISTRY_DIRECTORY"
     on_exit stop_registry
     # In a session of its own, so that a Ctrl-C meant for the job does not reach it. The shell in between leaves the id of
     # the process that it becomes, which sudo would hide.
     # shellcheck disable=SC2016
-    in_network setsid setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups --no-new-privs --bounding-set -all \
+    in_network setsid setpriv --reuid "$REGISTRY_ID" --regid "$REGISTRY_ID" --clear-groups --no-new-privs --bounding-set -all \
         bash -c 'echo "$$" && exec docker-registry serve "$1"' bash "$REGISTRY_DIRECTORY/config.yml" \
         >"$RUN/registry.pid" 2>"$RUN/registry.log" </dev/null &
     await_registry

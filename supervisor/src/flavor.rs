@@ -25,7 +25,7 @@ use crate::secrets::{self, Store};
 /// The runner of this configuration; nothing is started yet.
 ///
 /// # Errors
-/// [`FlavorError`] where a setting or a secret of the flavor is missing or wrong.
+/// [`FlavorError`] if a setting or a secret of the flavor is missing or wrong.
 pub(crate) fn prepare(
     config: &Config,
     storage: &[(OsString, OsString)],
@@ -42,7 +42,7 @@ pub(crate) fn prepare(
     })
 }
 
-/// The staged secret that the runner's own CI service knows it by, if it says itself when it ends.
+/// Returns the key of the staged secret that identifies the runner to its CI service, if the flavor has one.
 #[must_use]
 pub fn own_token(flavor: FlavorName) -> Option<&'static str> {
     match flavor {
@@ -52,8 +52,9 @@ pub fn own_token(flavor: FlavorName) -> Option<&'static str> {
     }
 }
 
-/// Looks at what the runner of this configuration needs, and starts, takes and removes nothing: its program, the form and
-/// the end of its tokens, where it registers.
+/// Checks what the runner of this configuration needs: its program, the form and expiry of its tokens, its address.
+///
+/// It starts nothing, and takes or removes no secret.
 ///
 /// # Errors
 /// [`FlavorError`] for the first that is missing or wrong.
@@ -71,11 +72,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looking_names_what_is_wrong_and_leaves_the_secrets_where_they_are() {
+    fn look_names_the_fault_and_leaves_the_secrets_in_place() {
         let secrets = tempfile::tempdir_in("/dev/shm").unwrap();
         let mut config = Config::default();
         config.secrets.directory = secrets.path().to_owned();
-        let mut told = |flavor, key: &str, value: &str| {
+        let mut problem = |flavor, key: &str, value: &str| {
             config.flavor = flavor;
             std::fs::write(secrets.path().join(key), value).unwrap();
             let text = look(&config).unwrap_err().to_string();
@@ -83,11 +84,11 @@ mod tests {
             std::fs::remove_file(secrets.path().join(key)).unwrap();
             text
         };
-        let text = told(FlavorName::Github, "jitconfig", "ghp_0123");
+        let text = problem(FlavorName::Github, "jitconfig", "ghp_0123");
         assert!(text.contains("personal access token"), "{text}");
-        let text = told(FlavorName::Circleci, "resource_class_token", "'quoted'");
+        let text = problem(FlavorName::Circleci, "resource_class_token", "'quoted'");
         assert!(text.contains("quotes"), "{text}");
-        let text = told(FlavorName::Circleci, "resource_class_token", "0123abcd");
+        let text = problem(FlavorName::Circleci, "resource_class_token", "0123abcd");
         assert!(text.contains("/opt/circleci/circleci-runner"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ pub mod lifecycle;
 pub mod log;
 pub mod outcome;
 mod publish;
-pub mod rounds;
+pub mod runner_loop;
 pub mod secrets;
 pub mod serve_builds;
 pub mod storage;

@@ -2,7 +2,7 @@
 //! config → preflight → storage → secrets → runner → wipe → report.
 
 #[cfg(debug_assertions)]
-mod defect;
+mod fault_injection;
 mod wiping;
 
 use std::any::Any;
@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::outcome::{Conclusion, Failure, Job, conclude};
-use crate::rounds::{self, Rounds};
+use crate::runner_loop::{self, RunnerEnd};
 use crate::workspace::RuntimeDir;
 use crate::{doctor, flavor, publish, secrets, storage, workspace};
 use init::is_pid_1;
@@ -28,11 +28,11 @@ use init::terminal::Terminal;
 use linux::{emergency_alloc, proc_scrub, process};
 use report::exit;
 use report::{Reason, Report, RunnerReport, Step, WipeReport};
-use wiping::Asked;
+use wiping::TerminationRequest;
 
 /// Runs one job and returns the exit code of this process.
 ///
-/// `signals` were blocked before anything else was done: none that came since is lost.
+/// `signals` were blocked before anything else was done, so no signal that arrived since is lost.
 #[must_use]
 pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
     let mut run = Run::new(config);
@@ -43,7 +43,7 @@ pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
     run.conclude(&outcome)
 }
 
-/// Reports a configuration that cannot be used, in the same form as any other end.
+/// Publishes the report of a configuration that cannot be used, and returns its exit code.
 #[must_use]
 pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     error!("{error}");
@@ -56,7 +56,7 @@ pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
     exit::CONFIG
 }
 
-/// One run under way.
+/// The state of one run.
 struct Run<'a> {
     config: &'a Config,
     report: Report,
@@ -66,7 +66,7 @@ struct Run<'a> {
     signals: Option<Arc<Signals>>,
     mounts: Option<wipe::MountSnapshot>,
     #[cfg(debug_assertions)]
-    defect: defect::Defect,
+    faults: fault_injection::FaultInjection,
 }
 
 impl<'a> Run<'a> {
@@ -80,7 +80,7 @@ impl<'a> Run<'a> {
             signals: None,
             mounts: None,
             #[cfg(debug_assertions)]
-            defect: defect::Defect::from_environment(),
+            faults: fault_injection::FaultInjection::from_environment(),
         }
     }
 
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
         let signals = Arc::new(signals.map_err(Failure::kernel("signals cannot be read"))?);
         become_init(config)?;
         self.signals = Some(Arc::clone(&signals));
-        // The mounts of a fresh container are its pod's; elsewhere an earlier run may have left some.
+        // The mounts of a fresh container belong to its pod. If we are not PID 1, an earlier run may have left some.
         self.mounts = is_pid_1().then(|| wiping::mounted(config));
         self.wipe_found(&signals)?;
         self.mounts.get_or_insert_with(|| wiping::mounted(config));
@@ -111,20 +111,22 @@ impl<'a> Run<'a> {
             Ok((environment, secrets))
         })?;
         let mut runner = None;
-        let rounds = self.step(Step::Runner, &signals, || {
+        let end = self.step(Step::Runner, &signals, || {
             let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
-            // The runner has its own copy; nobody is to read ours.
+            // The runner has its own copy. Overwrite ours, which the job could read in /proc.
             proc_scrub::overwrite_environment_and_command();
-            rounds::all(config, prepared.as_mut(), &signals)
+            runner_loop::run(config, prepared.as_mut(), &signals)
         });
         if let Some(runner) = runner {
             self.report.job = runner.job();
             self.report.registration = runner.registration();
         }
-        Ok(self.note_end(rounds?))
+        Ok(self.note_end(end?))
     }
 
-    /// Does one step: timed, not begun once the end was asked for, and a panic in it is an error like others.
+    /// Runs one step and records its duration.
+    ///
+    /// Returns [`Failure::Terminated`] if the end was already requested, and [`Failure::Panicked`] if the step panics.
     fn step<T>(
         &mut self,
         step: Step,
@@ -141,11 +143,11 @@ impl<'a> Run<'a> {
         let began = Instant::now();
         let work = || {
             #[cfg(debug_assertions)]
-            self.defect.strike(step);
+            self.faults.panic_in(step);
             work()
         };
         let done = guarded(work).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
-        // A job that has run keeps its end; one that has not is not begun on the last of the memory.
+        // No job starts while the emergency allocator is in use. A job that has run keeps its result.
         let done = done.and_then(|done| match step {
             Step::Runner => Ok(done),
             _ if emergency_alloc::in_use() => Err(Failure::Memory),
@@ -155,18 +157,18 @@ impl<'a> Run<'a> {
         done
     }
 
-    /// A run that was killed had no time for its wipe. What cannot be wiped now, this job would find.
+    /// Wipes what a killed run left. Fails if leftovers remain that this job would find.
     fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
-        let asked = Asked::new(signals, None);
+        let request = TerminationRequest::new(signals, None);
         let (config, mounts) = (self.config, self.mounts.take());
         let wipe::WipeOutcome {
             report: found,
             leftovers: left,
         } = self.step(Step::Preflight, signals, || {
-            Ok(wiping::found(config, mounts.as_ref(), &asked))
+            Ok(wiping::found(config, mounts.as_ref(), &request))
         })?;
         self.mounts = mounts;
-        self.asked_at = asked.at();
+        self.asked_at = request.at();
         if found.files + found.directories + found.leftover_count == 0 {
             return Ok(());
         }
@@ -176,15 +178,15 @@ impl<'a> Run<'a> {
             leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
-        let in_the_way = wiping::blocking_leftovers(config, &left);
+        let blocking = wiping::blocking_leftovers(config, &left);
         self.report.found = Some(found);
-        in_the_way.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
+        blocking.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
-    fn note_end(&mut self, rounds: Rounds) -> Job {
-        self.asked_at = rounds.asked_at;
-        self.terminal = rounds.terminal;
-        let (exit_code, signal) = match rounds.ended {
+    fn note_end(&mut self, end: RunnerEnd) -> Job {
+        self.asked_at = end.asked_at;
+        self.terminal = end.terminal;
+        let (exit_code, signal) = match end.ended {
             Ended::Exited(code) => (Some(code), None),
             Ended::Signaled(signal) => (None, Some(signal)),
         };
@@ -192,23 +194,23 @@ impl<'a> Run<'a> {
         self.report.runner = Some(RunnerReport {
             exit_code,
             signal,
-            starts: rounds.starts,
-            reaped_orphans: rounds.orphans,
+            starts: end.starts,
+            reaped_orphans: end.orphans,
             survivors: Vec::new(),
             unkillable: Vec::new(),
             peak_memory_bytes: peak_memory(),
         });
         Job {
-            ended: rounds.ended,
-            cause: rounds.cause,
-            verdict: rounds.verdict,
+            ended: end.ended,
+            cause: end.cause,
+            verdict: end.verdict,
         }
     }
 
-    /// Nothing may write into a workspace that is being wiped.
+    /// Ends all other processes, so that none writes into the workspace during the wipe.
     fn end_survivors(&mut self) {
-        let patience = (self.asked_at).map(|at| wiping::patience(self.config, at));
-        let ended = guarded(|| survivors::end_all(patience)).unwrap_or_else(|panic| {
+        let remaining = (self.asked_at).map(|at| wiping::remaining_time(self.config, at));
+        let ended = guarded(|| survivors::end_all(remaining)).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Survivors::default()
         });
@@ -221,7 +223,7 @@ impl<'a> Run<'a> {
         if !ended.remaining.is_empty() {
             warn!(processes = ended.remaining.join(", "), "could not be ended");
         }
-        // They may have changed it since the runner's end.
+        // The survivors may have changed the terminal since the runner's end.
         if let Some(terminal) = self.terminal.take().filter(|_| !ended.found.is_empty()) {
             terminal.take_back();
         }
@@ -235,15 +237,20 @@ impl<'a> Run<'a> {
     fn wipe(&mut self) {
         let began = Instant::now();
         let config = self.config;
-        let asked = (self.signals.as_deref()).map(|signals| Asked::new(signals, self.asked_at));
-        let asked_at = || asked.as_ref().map_or(self.asked_at, Asked::at);
-        let hurry = || asked_at().map(|at| wiping::patience(config, at));
-        let budget = hurry().unwrap_or(config.wipe.budget);
+        let request = (self.signals.as_deref())
+            .map(|signals| TerminationRequest::new(signals, self.asked_at));
+        let asked_at = || {
+            request
+                .as_ref()
+                .map_or(self.asked_at, TerminationRequest::at)
+        };
+        let deadline = || asked_at().map(|at| wiping::remaining_time(config, at));
+        let budget = deadline().unwrap_or(config.wipe.budget);
         let budget = budget.min(config.wipe.budget);
         let work = || {
             #[cfg(debug_assertions)]
-            self.defect.strike(Step::Wipe);
-            wiping::all(config, budget, self.mounts.as_ref(), &hurry).report
+            self.faults.panic_in(Step::Wipe);
+            wiping::all(config, budget, self.mounts.as_ref(), &deadline).report
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
@@ -290,18 +297,18 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a panic said, instead of an end without wipe and report.
+/// Runs `work`, and turns a panic into its message, so that wipe and report still follow.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| said(panic.as_ref()))
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_message(panic.as_ref()))
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a panic without words".to_owned())
+    text.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// Out of the job's reach, and the parent of all that it leaves.
+/// Protects this process from the job, and makes it the parent of all orphans.
 fn become_init(config: &Config) -> Result<(), Failure> {
     process::set_undumpable().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     let dropped = if nix::unistd::getuid().is_root() {
@@ -322,7 +329,7 @@ fn become_init(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The container's own high-water mark where the cgroup tells it (cgroup v2), else its largest process.
+/// Returns the peak memory in bytes: of the container if cgroup v2 has it, otherwise of its largest process.
 fn peak_memory() -> Option<u64> {
     let cgroup = std::fs::read_to_string("/sys/fs/cgroup/memory.peak").ok();
     let cgroup = cgroup.and_then(|text| text.trim().parse().ok());

@@ -1,4 +1,4 @@
-//! From what happened to reason and exit code: the one place where an error becomes a number.
+//! Turns the outcome of a run into its reason and exit code: the only place where an error becomes a number.
 
 use crate::doctor;
 use crate::flavor::{FlavorError, Verdict};
@@ -42,7 +42,7 @@ pub enum Failure {
         /// The reason.
         source: std::io::Error,
     },
-    /// The kernel gave no more memory; what is done from here on is done from the reserve.
+    /// The kernel gave no more memory. From here on, the emergency allocator serves allocations.
     #[error(
         "memory could not be had: raise the limits on memory and address space (ulimit -v, -d)"
     )]
@@ -53,7 +53,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// For `map_err`: what the kernel refused.
+    /// Returns a closure for `map_err` that names the refused operation.
     pub(crate) fn kernel<E: Into<std::io::Error>>(what: &'static str) -> impl Fn(E) -> Self {
         move |error| Self::Kernel {
             what,
@@ -69,7 +69,7 @@ pub struct Job {
     pub ended: Ended,
     /// Why it had to end, if it had to.
     pub cause: Option<Cause>,
-    /// What its flavor makes of that.
+    /// The flavor's verdict on it.
     pub verdict: Verdict,
 }
 
@@ -86,9 +86,9 @@ pub struct Conclusion {
     pub message: Option<String>,
 }
 
-/// Weighs the job's end against what the wipe left.
+/// Returns the conclusion from the job's end and from what the wipe left.
 ///
-/// Leftovers change the code only where the job succeeded: its own failure is never hidden.
+/// Leftovers change the code only if the job succeeded: they never hide its own failure.
 #[must_use]
 pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> Conclusion {
     let job = match outcome {
@@ -133,7 +133,7 @@ pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> C
             let message = job.verdict.message.clone();
             (
                 Reason::Failed,
-                Some(message.unwrap_or_else(|| told(job.ended))),
+                Some(message.unwrap_or_else(|| sentence(job.ended))),
             )
         }
     };
@@ -145,7 +145,7 @@ pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> C
     }
 }
 
-fn told(ended: Ended) -> String {
+fn sentence(ended: Ended) -> String {
     match ended {
         Ended::Exited(code) => format!("the runner ended with exit code {code}"),
         Ended::Signaled(signal) => format!("signal {signal} ended the runner"),

@@ -1,4 +1,4 @@
-//! The report's way out: one line to stdout, and a short one for the kubelet.
+//! Publishes the report: one line to stdout, and a shorter one for the kubelet.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -13,20 +13,20 @@ use linux::output;
 /// The kubelet cuts a termination message off at this many bytes.
 const TERMINATION_MESSAGE_LIMIT: usize = 4096;
 
-/// How long the report waits for somebody to read it: what the wipe leaves of the grace period.
-const PATIENCE: Duration = Duration::from_millis(900);
+/// How long a write of the report waits for its reader: what the wipe leaves of the grace period.
+const WRITE_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// One line of JSON.
+/// Returns the report as one line of JSON.
 fn json_line(report: &Report) -> String {
     // Texts, numbers and lists of them cannot fail to serialize.
     serde_json::to_string(report).unwrap_or_default()
 }
 
-/// The same, cut down until the kubelet takes it whole.
+/// Returns the report as one line, shortened to the kubelet's limit.
 fn short_line(report: &Report) -> String {
     let mut short = report.clone();
     let mut line = json_line(&short);
-    // JSON's escapes count too, so only the line's own length tells.
+    // JSON's escapes count too, so the whole line is measured.
     for (texts, bytes) in [(10, 500), (5, 200), (2, 100), (1, 50), (0, 50)] {
         if line.len() <= TERMINATION_MESSAGE_LIMIT {
             break;
@@ -37,7 +37,7 @@ fn short_line(report: &Report) -> String {
     line
 }
 
-/// Leaves so many texts of each list, each of so many bytes; a sentence may have twice that.
+/// Keeps `texts` texts of each list and `bytes` bytes of each text; the message may have twice as many bytes.
 fn shorten(report: &mut Report, texts: usize, bytes: usize) {
     let wiped = [&mut report.found, &mut report.wiped];
     let leftovers = wiped
@@ -55,38 +55,39 @@ fn shorten(report: &mut Report, texts: usize, bytes: usize) {
     }
 }
 
-/// Writes the line to stdout's end and the short one to `file`, if that is there.
+/// Writes the line to stdout, and the short line to `file`.
 ///
-/// A full disk or a closed stdout is no reason to end otherwise than the job did.
+/// A full disk or a closed stdout does not change the exit code.
 pub(crate) fn publish(report: &Report, file: &Path) {
     if let Err(error) = write_file(report, file) {
         tracing::warn!(file = %file.display(), %error, "the report was not written");
     }
-    // What the job printed last may not have ended its line.
+    // The job's last line of output may lack its newline.
     let line = format!("\n{}\n", json_line(report));
-    if let Err(error) = output::write_all(&std::io::stdout(), line.as_bytes(), PATIENCE) {
+    if let Err(error) = output::write_all(&std::io::stdout(), line.as_bytes(), WRITE_TIMEOUT) {
         tracing::warn!(%error, "the report did not reach stdout");
     }
 }
 
-/// The kubelet makes the default file; without it nobody asked. Any other was named, and is made.
+/// Writes the short line. The kubelet creates the default file, so its absence means that no message is wanted. Any other file
+/// was named in the configuration, and is created.
 fn write_file(report: &Report, file: &Path) -> std::io::Result<()> {
     let named = file != Path::new(DEFAULT_FILE);
     let opened = std::fs::OpenOptions::new()
         .write(true)
         .truncate(true)
         .create(named)
-        // A fifo that the job put there has no reader, and a terminal is not ours to take.
+        // The job may have put a fifo without a reader there, or a terminal.
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(file);
     match opened {
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(opened) => output::write_all(&opened, short_line(report).as_bytes(), PATIENCE),
+        Ok(opened) => output::write_all(&opened, short_line(report).as_bytes(), WRITE_TIMEOUT),
     }
 }
 
-/// Cuts a text at a character's end.
+/// Truncates a text to `limit` bytes, at a character boundary.
 fn cut(text: &mut String, limit: usize) {
     if text.len() > limit {
         let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at));

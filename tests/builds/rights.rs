@@ -129,7 +129,7 @@ fn no_step_ends_pid_1_or_limits_it() {
         assert!(done.said.contains(said), "{said}: {}", done.said);
     }
     assert_builds(&pair);
-    // A client waits for nothing that it is not told of.
+    // The builder probes the isolation of RUN steps before it is ready, so no client waits for the probe.
     let log = pair.log();
     let (tried, ready) = (log.find("RUN steps"), log.find("ready for builds"));
     assert!(tried.is_some() && tried < ready, "{log}");
@@ -156,10 +156,10 @@ fn without_the_images_file_capabilities_a_signal_from_inside_is_not_heeded() {
 }
 
 #[test]
-fn a_builder_that_can_let_nobody_in_ends_and_wipes_what_is_its_own() {
+fn a_builder_that_cannot_accept_connections_ends_and_wipes() {
     let pair = Pair::started_by("exec supervisor serve-builds");
     assert_eq!(pair.job(&Pair::step("true")).code, 0);
-    // By its own user, whom nobody inside is.
+    // Lower the limit as PID 1's own user, which no build's id map contains.
     let user = podman(&["exec", pair.name(), "stat", "-c", "%u:%g", "/proc/1"]);
     let user = String::from_utf8(user.stdout).unwrap();
     let limit = ["prlimit", "--pid", "1", "--nofile=4:"];

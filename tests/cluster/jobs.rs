@@ -21,7 +21,7 @@ const JOB: &str = r#"
     mkdir -m 0 closed; setsid sleep 86376 &
 "#;
 
-/// A job that is in the middle of it, and ends when it is told to.
+/// A job that runs until SIGTERM ends it.
 const LONG: &str = "echo it runs; exec sleep 86375";
 
 fn job(namespace: &Namespace) -> Value {

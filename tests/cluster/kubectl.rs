@@ -80,7 +80,7 @@ impl Namespace {
         get(&[&[namespace.as_str()], arguments].concat())
     }
 
-    /// All that somebody wants to know whose test failed.
+    /// Describes the namespace's objects and logs, for the message of a failed test.
     pub(crate) fn describe(&self) -> String {
         let events = ["get", "events", "--sort-by=.lastTimestamp"];
         let state = self.kubectl(&["describe", "jobs,pods,pvc"], "");

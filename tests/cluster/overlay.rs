@@ -1,4 +1,4 @@
-//! An overlay as somebody would apply it here: in a namespace of its own, with this machine's images, and small enough for it.
+//! An overlay as a user would apply it here: in its own namespace, with this machine's images, and with small requests.
 
 use serde_json::Value;
 use support::manifests::{kustomize_own, parse};

@@ -254,7 +254,7 @@ fn an_image_id_file_that_is_a_pipe_does_not_hold_the_builder() {
     let done = pod().job(&format!(
         "printf 'FROM {BASE}\\n' >Containerfile; mkfifo i; buildah build --iidfile i ."
     ));
-    // Nobody reads it.
+    // The fifo has no reader.
     assert_refused(&done, "i: No such device or address");
 }
 

@@ -115,7 +115,7 @@ END
     );
 }
 
-/// A pod whose builds have a cache, and the builder's credentials for it. Nobody is at that address.
+/// A pod whose builds have a cache, and the builder's credentials for it. No registry listens at that address.
 fn with_cache() -> Arc<Pod> {
     static SHARED: Mutex<Weak<Pod>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +158,7 @@ RUN true
         ))
     };
     let done = job("");
-    // The step has the proxies, Buildah has not: it found nobody at the registry's own address.
+    // The step has the proxies. Buildah does not: no registry listens at the address that it connected to.
     assert!(
         done.said.contains(
             "

@@ -1,7 +1,7 @@
-//! What a `RUN` step tries against the builder around it.
+//! Attempts of a `RUN` step against the builder around it.
 //!
-//! Those that disturb nobody are steps of one build, which goes on to its end; each shows first that what it does works
-//! where it may, and then what it was told where it may not.
+//! Attempts that disturb no other build are steps of one build, which runs to its end. Each step first shows that its action
+//! works if it is permitted, and then prints the error if it is not.
 
 use std::sync::OnceLock;
 

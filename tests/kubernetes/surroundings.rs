@@ -1,4 +1,4 @@
-//! What stands around a Job: whom it may reach, and how much it may take.
+//! The limits around a Job: its network policy, quota and limit range.
 
 use std::net::IpAddr;
 use std::process::Command;
@@ -9,7 +9,7 @@ use support::root;
 
 use crate::manifests::{Rendering, all, components, plain};
 
-/// Whom a packet is for: an address, or pods of a namespace.
+/// The destination of a packet: an address, or pods of a namespace.
 #[derive(Debug, Clone, Copy)]
 enum To {
     Address(&'static str),

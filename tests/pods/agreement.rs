@@ -73,7 +73,7 @@ fn assert_has(name: &str, rights: &Rights) {
     assert_eq!(line("Seccomp:"), "2", "{name}");
 }
 
-/// A run of the script's, which is told to end, whatever was found.
+/// A run of the script. It is ended when this is dropped, also if the test fails.
 struct Script(u32);
 
 impl Drop for Script {

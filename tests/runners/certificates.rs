@@ -6,7 +6,7 @@ use std::process::Command;
 use support::run_in_a_pod;
 use tempfile::TempDir;
 
-/// A web server with a certificate that nobody knows, and four programs that talk to it.
+/// A web server with a certificate of an unknown issuer, and four programs that connect to it.
 const JOB: &str = r#"
     cat >"$TMPDIR/server.js" <<'JS'
     const {readFileSync} = require('fs');
@@ -52,7 +52,8 @@ fn own() -> TempDir {
     directory
 }
 
-fn told(own: &TempDir, settings: &[&str]) -> String {
+/// Runs the job in a pod, and returns its output.
+fn output_of(own: &TempDir, settings: &[&str]) -> String {
     let volume = format!("--volume={}:/own:ro", own.path().display());
     let mut flags = vec![
         "--user=1000:1000",
@@ -75,15 +76,15 @@ fn told(own: &TempDir, settings: &[&str]) -> String {
 fn curl_git_node_and_buildah_trust_what_the_user_names_and_nothing_before() {
     let own = own();
     let programs = ["curl", "git", "node", "buildah"];
-    let said = told(&own, &[]);
+    let said = output_of(&own, &[]);
     for program in programs {
         assert!(said.contains(&format!("{program}: refuses\n")), "{said}");
     }
-    let said = told(&own, &["--env=SUPERVISOR_RUNNER__CA_BUNDLE=/own/cert.pem"]);
+    let said = output_of(&own, &["--env=SUPERVISOR_RUNNER__CA_BUNDLE=/own/cert.pem"]);
     for program in programs {
         assert!(said.contains(&format!("{program}: trusts\n")), "{said}");
     }
-    // The system's own are still among them.
+    // The system's certificates are still in the bundle.
     let count = said
         .split("certificates: ")
         .nth(1)

@@ -21,7 +21,7 @@ fn package(site: &Site, architecture: &str) -> PathBuf {
     let file = site.file(&path);
     let script = r#"
         mkdir -p "$1/DEBIAN" "$1/usr/bin" "$1/etc/circleci-runner" "$1/usr/lib/systemd/system"
-        printf 'Package: circleci-runner\nVersion: 9.9.9-1\nArchitecture: %s\nMaintainer: nobody\nDescription: stand-in\n' "$(basename "$1")" >"$1/DEBIAN/control"
+        printf 'Package: circleci-runner\nVersion: 9.9.9-1\nArchitecture: %s\nMaintainer: tests\nDescription: stand-in\n' "$(basename "$1")" >"$1/DEBIAN/control"
         install -m 0755 "$2" "$1/usr/bin/circleci-runner"
         touch "$1/etc/circleci-runner/circleci-runner-config.yaml" "$1/usr/lib/systemd/system/circleci-runner.service"
         dpkg-deb --root-owner-group -Zgzip -z1 --build "$1" "$3" >/dev/null

@@ -2,7 +2,7 @@
 
 use support::run_in_a_pod;
 
-/// A proxy that notes who is asked for, and the programs of a job. The hosts are nobody's, so that only a proxy hears of them.
+/// A proxy that logs the requested hosts, and the programs of a job. The hosts do not exist, so only a proxy can receive the requests.
 const JOB: &str = r#"
     cat >"$TMPDIR/proxy.js" <<'JS'
     const asked = (request, socket) => { console.log('asked for ' + request.url); socket.end('HTTP/1.1 502 No\r\n\r\n'); };

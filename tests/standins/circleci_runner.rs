@@ -178,18 +178,18 @@ fn main() {
     let max = settings.duration("runner.max_run_time", "CIRCLECI_RUNNER_MAX_RUN_TIME");
     let began = Instant::now();
     let mut task: Option<(Child, Instant)> = None;
-    let mut told = 0;
+    let mut received = 0;
     let mut cancelled: Option<Instant> = None;
     loop {
         let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::from(20u8)).unwrap();
         while let Ok(Some(info)) = fd.read_signal() {
-            told += 1;
+            received += 1;
             note(&format!("signal {}", info.ssi_signo));
         }
         let Some((child, started)) = &mut task else {
             // "prevents the machine runner from accepting any new jobs"
-            if told > 0 {
+            if received > 0 {
                 note("ended idle");
                 exit(0);
             }
@@ -206,7 +206,7 @@ fn main() {
         };
         // Draining ends with "an additional TERM", or once max_run_time is over: then the task agent gets a TERM.
         let over = max.is_some_and(|max| started.elapsed() > max);
-        if cancelled.is_none() && (told > 1 || over) {
+        if cancelled.is_none() && (received > 1 || over) {
             note("task cancelled");
             cancelled = Some(Instant::now());
             let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);

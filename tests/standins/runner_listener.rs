@@ -231,7 +231,7 @@ impl Runner {
             eprintln!("Cannot configure the runner because it is already configured.");
             return TERMINATED;
         }
-        // PromptManager.cs: without --unattended it would ask, and there is nobody to answer; what is missing then ends it.
+        // PromptManager.cs: without --unattended it prompts, and a missing answer ends it.
         if !line.flag("unattended") || line.value("url").is_empty() {
             eprintln!(
                 "Invalid configuration provided for url. Terminating unattended configuration."
@@ -384,16 +384,16 @@ impl Runner {
         Some(code)
     }
 
-    /// JobDispatcher.cs: the worker is a process of its own that is told through pipes, never by signals; a shutdown tells
-    /// it to end the job, and waits for it. What a second signal does, and who reports a job, is as it was seen of 2.336.0
+    /// JobDispatcher.cs: the worker is a separate process that gets messages through pipes, and no signals. A shutdown sends it
+    /// a message to end the job, and waits for it. The effect of a second signal, and the reports, are those of 2.336.0
     /// (docs/github.md, "Drain, last words, timeout").
     fn work_on_job(&self, work: &Path, signals: &Signals, mut shutdown: Option<Signal>) -> i32 {
         note("job received");
-        let told = self.root.join("_diag/shutdown");
-        let mut worker = self.start_worker(work, &told);
+        let shutdown_file = self.root.join("_diag/shutdown");
+        let mut worker = self.start_worker(work, &shutdown_file);
         let status = loop {
-            if shutdown.is_some() && !told.exists() {
-                fs::write(&told, "").unwrap();
+            if shutdown.is_some() && !shutdown_file.exists() {
+                fs::write(&shutdown_file, "").unwrap();
             }
             if let Some(status) = worker.try_wait().unwrap() {
                 break status;
@@ -407,10 +407,10 @@ impl Runner {
                 other => shutdown = other.or(shutdown),
             }
         };
-        // A worker that crashed is reported in its place, unless the runner is shutting down.
+        // The listener reports for a worker that crashed, unless the runner is shutting down.
         let result = status.code().filter(|code| *code >= 100);
         if result.is_none() && shutdown.is_none() {
-            note("told: failed, by the listener");
+            note("reported: failed, by the listener");
         }
         let code = result.unwrap_or(102);
         println!("Job build completed with result: {code}");
@@ -436,14 +436,14 @@ impl Runner {
         ended(shutdown)
     }
 
-    fn start_worker(&self, work: &Path, told: &Path) -> Child {
+    fn start_worker(&self, work: &Path, shutdown_file: &Path) -> Child {
         let mut command = Command::new(self.root.join("bin/Runner.Worker"));
         command
             .args(["spawnclient", "1", "2"])
             .env_clear()
             .envs(&self.environment)
             .env("STANDIN_WORK", work)
-            .env("STANDIN_SHUTDOWN", told);
+            .env("STANDIN_SHUTDOWN", shutdown_file);
         // As .NET does it: the mask of a child is the default one.
         let blocked = SigSet::thread_get_mask().unwrap();
         SigSet::empty().thread_set_mask().unwrap();

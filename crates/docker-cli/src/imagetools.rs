@@ -122,34 +122,44 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
     if parsed.on("dry-run") {
         planner.run(["manifest", "inspect", &list]);
     } else {
-        let digest = planner.scratch("digest");
-        for tag in &tags {
-            let target = reference::remote(tag);
-            planner.step(Step::push_list(
-                &[],
-                &list,
-                &target,
-                &digest,
-                Stdout::Inherited,
-            ));
-        }
-        if let Some(path) = parsed.last("metadata-file") {
-            let output = Output::Metadata {
-                iid: None,
-                digest: Some(digest),
-                names: tags,
-            };
-            planner.step(Step::Print {
-                output,
-                to: Some(path.into()),
-            });
-        }
+        push_to_tags(&list, tags, parsed.last("metadata-file"), planner);
     }
     planner.step(Step::Try(Command::new(
         ["manifest", "rm", &list],
         Stdout::Dropped,
     )));
     Ok(())
+}
+
+/// Pushes the list to each tag, and writes digest and tags to the metadata file if one is named.
+fn push_to_tags(
+    list: &str,
+    tags: Vec<String>,
+    metadata_file: Option<&str>,
+    planner: &mut Planner<'_>,
+) {
+    let digest = planner.scratch("digest");
+    for tag in &tags {
+        let target = reference::remote(tag);
+        planner.step(Step::push_list(
+            &[],
+            list,
+            &target,
+            &digest,
+            Stdout::Inherited,
+        ));
+    }
+    if let Some(path) = metadata_file {
+        let output = Output::Metadata {
+            iid: None,
+            digest: Some(digest),
+            names: tags,
+        };
+        planner.step(Step::Print {
+            output,
+            to: Some(path.into()),
+        });
+    }
 }
 
 /// Completes a bare digest with the repository of the first tag.

@@ -1,4 +1,4 @@
-//! What makes us an init: signals are passed on, orphans reaped, and nobody outlives the runner.
+//! The duties of an init: it forwards signals, reaps orphans, and lets no process outlive the runner.
 //!
 //! [`supervise`] is the watch over a runner; the other modules are its parts.
 

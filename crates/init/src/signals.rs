@@ -117,7 +117,7 @@ pub enum Meaning {
     Resume,
     /// The runner's business alone.
     Forward,
-    /// Nobody's: our own write met a closed pipe, which it was told already.
+    /// Dropped: SIGPIPE of our own write, which has already returned EPIPE.
     Ignore,
 }
 

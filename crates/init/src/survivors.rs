@@ -1,4 +1,4 @@
-//! Nobody outlives the runner: whoever is left is asked to end, then killed, before the wipe begins.
+//! No process outlives the runner: each that is left gets SIGTERM, then SIGKILL, before the wipe begins.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ use linux::procfs::{Process, descendants, processes};
 const GRACE: Duration = Duration::from_millis(1500);
 /// How long the kernel has to carry out SIGKILL; longer only in uninterruptible sleep.
 const DEATH: Duration = Duration::from_secs(5);
-/// What stands for names where /proc cannot be read.
+/// Stands for names if /proc cannot be read.
 const UNKNOWN: &str = "unknown: /proc cannot be read";
 /// The pauses grow up to this.
 const LONGEST: Duration = Duration::from_millis(50);
 /// How many names the log and the report hold.
 const NAMED: usize = 20;
 
-/// What became of those who were left.
+/// The processes that outlived the runner.
 #[derive(Debug, Default)]
 pub struct Survivors {
-    /// Names and pids of those who were found, the first twenty.
+    /// Names and pids of the first twenty that were found.
     pub found: Vec<String>,
-    /// Those who are still there: not ours to signal, or in uninterruptible sleep.
+    /// Those that are still there: we may not signal them, or they are in uninterruptible sleep.
     pub remaining: Vec<String>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
@@ -35,14 +35,14 @@ pub struct Survivors {
 
 /// Ends every other process of the container; as a subreaper, every descendant.
 ///
-/// `patience` is what is left for this and for all that follows: a part of it.
+/// `remaining` is the time for this and for all later steps; only a part of it is used.
 #[must_use]
-pub fn end_all(patience: Option<Duration>) -> Survivors {
+pub fn end_all(remaining: Option<Duration>) -> Survivors {
     let mut survivors = Survivors::default();
     if gone(&mut survivors) {
         return survivors;
     }
-    let (grace, death) = limits(patience);
+    let (grace, death) = limits(remaining);
     survivors.found = names();
     signal_all(Signal::SIGTERM);
     signal_all(Signal::SIGCONT);
@@ -60,14 +60,14 @@ pub fn kill_all() {
     signal_all(Signal::SIGKILL);
 }
 
-/// How long they have between SIGTERM and SIGKILL, and after it. The wipe needs the larger part.
-fn limits(patience: Option<Duration>) -> (Duration, Duration) {
-    let part = |of| patience.map_or(Duration::MAX, |patience| patience / of);
+/// Returns the time between SIGTERM and SIGKILL, and the time after SIGKILL. The wipe needs the larger part.
+fn limits(remaining: Option<Duration>) -> (Duration, Duration) {
+    let part = |of| remaining.map_or(Duration::MAX, |remaining| remaining / of);
     (GRACE.min(part(8)), DEATH.min(part(4)))
 }
 
-/// Waits with growing pauses: most end at once, and there is no descriptor to wait on for a process that
-/// is no child of ours. With `signal`, whoever was forked meanwhile gets it too.
+/// Waits with growing pauses: most processes end at once, and a process that is not our child has no descriptor to poll.
+/// `signal` is sent again in each turn, so that processes forked meanwhile get it too.
 fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Signal>) -> bool {
     let end = Instant::now() + limit;
     let mut pause = Duration::from_micros(200);
@@ -78,8 +78,8 @@ fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Si
         if gone(survivors) {
             return true;
         }
-        // Where not one of them is ours to end we need not wait; but most have ended before /proc is read.
-        if Instant::now() >= end || (pause == LONGEST && none_is_ours()) {
+        // Waiting is useless if we may signal no process that is left. Reading /proc is costly, so it comes after the short pauses.
+        if Instant::now() >= end || (pause == LONGEST && may_signal_none()) {
             return false;
         }
         sleep(pause);
@@ -87,14 +87,14 @@ fn wait_until_gone(survivors: &mut Survivors, limit: Duration, signal: Option<Si
     }
 }
 
-/// Reaps, and says whether nobody is left.
+/// Reaps, and returns whether no process is left.
 fn gone(survivors: &mut Survivors) -> bool {
     let round = reap::all(None, None);
     survivors.orphans += round.orphans;
     if !is_pid_1() {
         return round.childless;
     }
-    // A process that was entered from outside is nobody's child here: kill(-1) sees it all the same.
+    // A process that entered the namespace from outside has no parent here, but kill(-1) reaches it.
     round.childless && libc_ext::kill(-1, 0) == Err(Errno::ESRCH)
 }
 
@@ -109,8 +109,8 @@ fn signal_all(signal: Signal) {
     }
 }
 
-/// Whether we may signal nobody of those who are left: kill(2) on -1 says 0 then.
-fn none_is_ours() -> bool {
+/// Whether we may signal no process that is left. kill(2) with pid -1 returns 0 in that case.
+fn may_signal_none() -> bool {
     let refused = |process: &Process| libc_ext::kill(process.pid, 0) == Err(Errno::EPERM);
     others().is_some_and(|others| {
         let mut alive = others
@@ -129,7 +129,7 @@ fn names() -> Vec<String> {
     alive.take(NAMED).map(Process::title).collect()
 }
 
-/// Everybody else in the container; `None` where /proc does not tell.
+/// Lists all other processes of the container. Returns `None` if /proc cannot be read.
 fn others() -> Option<Vec<Process>> {
     let all = processes()?;
     let own = getpid().as_raw();
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_little_patience_the_wipe_has_the_larger_part() {
+    fn limits_leave_the_wipe_the_larger_part() {
         assert_eq!(limits(None), (GRACE, DEATH));
         let (grace, death) = limits(Some(Duration::from_secs(4)));
         assert_eq!(grace + death, Duration::from_millis(1500));

@@ -41,7 +41,7 @@ pub(super) struct Circleci {
     task: Option<CiJob>,
 }
 
-/// Program and token, without starting anything.
+/// Checks program and token, and starts nothing.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, FlavorError> {
     let token = tokens::remove_checked(secrets, TOKEN, tokens::resource_class)?;
     let token = token.ok_or_else(|| FlavorError::Token {
@@ -73,7 +73,7 @@ impl Circleci {
         })
     }
 
-    /// What the runner's own end says. It documents no exit codes.
+    /// Returns the verdict on a runner that ended by itself. Its exit codes are not documented.
     fn by_itself(&self, ended: Ended) -> Verdict {
         let waited = self.config.circleci.idle_timeout.is_some();
         match (ended, &self.task) {
@@ -89,7 +89,7 @@ impl Circleci {
             (Ended::Exited(code), None) => Verdict::because(
                 code,
                 Reason::RunnerError,
-                "the runner gave up, see its words above: its token or address is not valid",
+                "the runner gave up, see its output above: its token or address is not valid",
             ),
             _ => Verdict::of_code(ended.code()),
         }
@@ -131,7 +131,7 @@ impl Guide for Circleci {
         self.events.read_into(&mut self.task);
     }
 
-    // Its own answer to the first SIGTERM is to drain, so it is told at once.
+    // The runner drains on the first SIGTERM, so the signal is sent at once.
     fn busy(&mut self) -> bool {
         self.look();
         self.task.is_some()
@@ -150,7 +150,7 @@ impl Runner for Circleci {
             environment: self.environment.clone(),
             directory: self.config.workspace.home(),
             manner: Manner {
-                // The first drains, the second cancels; its task agent is the runner's to tell.
+                // The first SIGTERM drains, the second cancels. The runner itself signals its task agent.
                 graceful: Signal::SIGTERM,
                 insisting: Signal::SIGTERM,
                 graceful_to: Receiver::Runner,
@@ -162,7 +162,7 @@ impl Runner for Circleci {
     }
 
     fn ended(&mut self, watched: &Watched) -> Next {
-        // Whatever became of the runner, its configuration goes.
+        // The configuration is removed however the runner ended.
         self.configuration = None;
         let verdict = match (watched.cause, watched.phase, &mut self.task) {
             (None, ..) => self.by_itself(watched.ended),

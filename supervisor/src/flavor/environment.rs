@@ -109,7 +109,7 @@ pub(super) fn build(
     Ok(environment)
 }
 
-/// Whether a proxy is named. Node alone goes by that only where it is told to (24.0 and 22.21, `NODE_USE_ENV_PROXY`).
+/// Whether a variable names a proxy. Node uses it only if `NODE_USE_ENV_PROXY` is set (24.0 and 22.21).
 fn proxied(environment: &Environment) -> bool {
     let names = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
     let is_proxy = |(name, value): &(OsString, OsString)| {

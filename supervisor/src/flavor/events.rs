@@ -1,4 +1,4 @@
-//! What hooks and wrappers tell of the job: lines of JSON through a fifo in our private directory.
+//! Events of the job: hooks and wrappers write lines of JSON to a fifo in our private directory.
 //!
 //! The job runs as the same user and could write there too. It can only make its own report wrong and its own drain longer.
 
@@ -15,26 +15,26 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::flavor::environment::{Environment, set};
 use crate::flavor::error::FlavorError;
-use crate::flavor::hook::{Event, Told, script};
+use crate::flavor::hook::{Event, Notice, script};
 use crate::flavor::user_hooks;
 use crate::secrets::SecretsError;
 use crate::workspace::{RuntimeDir, WorkspaceError};
 use report::CiJob;
 
-/// A line is written at once up to this length (PIPE_BUF), and no event is longer.
+/// PIPE_BUF: write(2) is atomic up to this length, and no notice is longer.
 const LINE_LIMIT: usize = 4096;
-/// Our hooks' scripts, and what they tell.
+/// The scripts of our hooks, each with the event that it reports.
 const HOOKS: [(&str, Event); 2] = [
     ("job-started.sh", Event::Started),
     ("job-completed.sh", Event::Completed),
 ];
 
-/// The reading end.
+/// The reading end of the fifo.
 pub(super) struct Events {
     path: PathBuf,
     fifo: File,
     line: Vec<u8>,
-    /// Nonsense was told, and that is in the log.
+    /// The log already has the warning about an invalid line.
     warned: bool,
 }
 
@@ -67,7 +67,7 @@ impl Events {
         self.fifo.as_fd()
     }
 
-    /// Writes the hooks' scripts, and points the runner to them. A hook that the user set for the runner is called by ours.
+    /// Writes the scripts of our hooks, and sets the runner's variables to them. Our hook calls the one that the user set.
     pub(super) fn hooks(
         &self,
         config: &Config,
@@ -83,10 +83,10 @@ impl Events {
         Ok(())
     }
 
-    /// Reads what was told, and notes it.
+    /// Reads the notices that have arrived, and records them in `job`.
     pub(super) fn read_into(&mut self, job: &mut Option<CiJob>) {
         let mut buffer = [0; LINE_LIMIT];
-        // A flood is read a piece a time, so that signals and the clock have their turn.
+        // One buffer a call: signals and deadlines are served even if the job floods the fifo.
         let Ok(count) = self.fifo.read(&mut buffer) else {
             return;
         };
@@ -97,18 +97,20 @@ impl Events {
                 }
                 continue;
             }
-            match serde_json::from_slice::<Told>(&self.line) {
-                Ok(told) => note(told, job),
-                // Once: a job that writes here could fill the log with our words.
+            match serde_json::from_slice::<Notice>(&self.line) {
+                Ok(notice) => record(notice, job),
+                // Once: otherwise a job that writes here could fill the log.
                 Err(_) if std::mem::replace(&mut self.warned, true) => {}
-                Err(_) => warn!("something was told that is no hook's event"),
+                Err(_) => {
+                    warn!("a line in the fifo of the hooks is not a valid event; it is ignored")
+                }
             }
             self.line.clear();
         }
     }
 }
 
-/// Open for writing as well, so that it never is at its end while no hook has it open.
+/// Opens the fifo for writing as well, so that read(2) never returns end of file while no hook has it open.
 fn make(path: &std::path::Path) -> std::io::Result<File> {
     match nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
         Err(nix::errno::Errno::EEXIST) => {}
@@ -121,27 +123,27 @@ fn make(path: &std::path::Path) -> std::io::Result<File> {
         .open(path)
 }
 
-/// The first word of each kind counts.
-fn note(told: Told, job: &mut Option<CiJob>) {
+/// Records a notice. Only the first notice of each event counts.
+fn record(notice: Notice, job: &mut Option<CiJob>) {
     let known = job.get_or_insert_default();
-    match told.event {
+    match notice.event {
         Event::Started if known.started_at.is_none() => {
             info!(
-                repository = told.repository,
-                workflow = told.workflow,
-                job = told.job,
-                run = told.run_id,
+                repository = notice.repository,
+                workflow = notice.workflow,
+                job = notice.job,
+                run = notice.run_id,
                 "the job started"
             );
-            known.started_at = Some(told.at);
-            known.repository = told.repository;
-            known.workflow = told.workflow;
-            known.job = told.job;
-            known.run_id = told.run_id;
+            known.started_at = Some(notice.at);
+            known.repository = notice.repository;
+            known.workflow = notice.workflow;
+            known.job = notice.job;
+            known.run_id = notice.run_id;
         }
         Event::Completed if known.completed_at.is_none() => {
             info!("the job's steps are done");
-            known.completed_at = Some(told.at);
+            known.completed_at = Some(notice.at);
         }
         _ => {}
     }
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_counts_and_nonsense_is_passed_over() {
+    fn read_into_keeps_the_first_notice_and_skips_invalid_lines() {
         let directory = tempfile::tempdir().unwrap();
         let mut events = events(directory.path());
         let mut job = None;

@@ -1,6 +1,6 @@
-//! `supervisor hook` and `supervisor task`: what a runner calls when its job starts and when it is done.
+//! `supervisor hook` and `supervisor task`: the runner calls them when its job starts and when it is done.
 //!
-//! It tells PID 1 and calls the user's own hook. A hook that fails fails the job, so telling never does.
+//! Each sends a notice to PID 1 and calls the user's own hook. A failed hook would fail the job, so an error of sending is only printed.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use init::reap::Ended;
 use report::exit;
 
-/// What is told.
+/// A point in the life of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
@@ -41,9 +41,9 @@ impl Event {
     }
 }
 
-/// One line through the fifo.
+/// One line in the fifo: an event, its time, and the job's names.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Told {
+pub(super) struct Notice {
     pub(super) event: Event,
     pub(super) at: String,
     pub(super) repository: Option<String>,
@@ -52,10 +52,10 @@ pub(super) struct Told {
     pub(super) run_id: Option<String>,
 }
 
-/// The longest text in a line: five of them stay below PIPE_BUF, whatever JSON makes of them.
+/// The longest text in a line, in characters: four of them stay below PIPE_BUF even if JSON escapes every character.
 const TEXT_LIMIT: usize = 100;
 
-/// The script that the runner is pointed to: it must be named `.sh`, and is run by `bash -e`.
+/// Returns the script that the runner's variable names. The runner requires a name in `.sh`, and starts it with `bash -e`.
 pub(super) fn script(event: Event, events: &Path, own: Option<&Path>) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/supervisor".into());
     let mut words = vec![
@@ -68,29 +68,33 @@ pub(super) fn script(event: Event, events: &Path, own: Option<&Path>) -> String 
     format!("exec {}\n", words.join(" "))
 }
 
-/// One word for a shell, whatever is in it.
+/// Quotes a path as one word of a shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
 }
 
-/// Tells PID 1, calls the user's hook, and gives its exit code. The user's "completed" belongs to the job, so it goes first.
+/// Sends the event to PID 1, calls the user's hook, and returns its exit code.
+///
+/// The user's "completed" hook belongs to the job, so it runs before the event is sent.
 #[must_use]
 pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
     if event == Event::Started {
-        tell(event, events);
+        send(event, events);
     }
     let code = own.map_or(0, call);
     if event == Event::Completed {
-        tell(event, events);
+        send(event, events);
     }
     code
 }
 
-/// Removes the runner's configuration, tells PID 1 that a task starts, and becomes its program.
+/// Removes the runner's configuration, sends "started" to PID 1, and executes the task's program in this process.
+///
+/// Returns an exit code only if that fails.
 #[must_use]
 pub fn task(configuration: &Path, events: &Path, command: &[std::ffi::OsString]) -> u8 {
     use std::os::unix::process::CommandExt;
-    // PID 1 did so when the runner had read it, unless it was late or could not watch it.
+    // Usually PID 1 has removed it by now. It has not if it was late or could not watch the file.
     let removed = std::fs::remove_file(configuration);
     if removed.is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
         eprintln!(
@@ -99,12 +103,12 @@ pub fn task(configuration: &Path, events: &Path, command: &[std::ffi::OsString])
         );
         return exit::CANNOT_EXECUTE;
     }
-    tell(Event::Started, events);
+    send(Event::Started, events);
     let Some((program, arguments)) = command.split_first() else {
         eprintln!("supervisor: there is no task to start");
         return exit::USAGE;
     };
-    // Only returns where it failed.
+    // exec(2) returns only if it fails.
     let error = Command::new(program).args(arguments).exec();
     eprintln!(
         "supervisor: cannot start {}: {error}",
@@ -113,25 +117,25 @@ pub fn task(configuration: &Path, events: &Path, command: &[std::ffi::OsString])
     exit::CANNOT_EXECUTE
 }
 
-fn tell(event: Event, events: &Path) {
-    // Nobody reads where PID 1 is gone: then opening fails at once instead of waiting.
+fn send(event: Event, events: &Path) {
+    // If PID 1 is gone, the fifo has no reader. O_NONBLOCK then makes open(2) fail instead of waiting.
     let opened = std::fs::OpenOptions::new()
         .write(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(events);
-    let line = serde_json::to_string(&told(event)).unwrap_or_default() + "\n";
+    let line = serde_json::to_string(&notice(event)).unwrap_or_default() + "\n";
     let written = opened.and_then(|mut fifo| fifo.write_all(line.as_bytes()));
     if let Err(error) = written {
-        eprintln!("supervisor: PID 1 was not told of this job: {error}");
+        eprintln!("supervisor: cannot send the event of this job to PID 1: {error}");
     }
 }
 
-fn told(event: Event) -> Told {
+fn notice(event: Event) -> Notice {
     let variable = |name| {
         let value = std::env::var(name).ok()?;
         Some(value.chars().take(TEXT_LIMIT).collect())
     };
-    Told {
+    Notice {
         event,
         at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         repository: variable("GITHUB_REPOSITORY"),
@@ -141,7 +145,7 @@ fn told(event: Event) -> Told {
     }
 }
 
-/// As the runner would have called it: `.sh` by `bash -e`, anything else by itself.
+/// Calls the user's hook as the runner would: `.sh` with `bash -e`, any other file directly.
 fn call(own: &Path) -> u8 {
     let mut command = if own.extension().is_some_and(|extension| extension == "sh") {
         let mut bash = Command::new("bash");
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn a_line_fits_into_one_write() {
         let long = Some("\u{1}".repeat(TEXT_LIMIT));
-        let told = Told {
+        let notice = Notice {
             event: Event::Started,
             at: "2026-01-01T00:00:00Z".to_owned(),
             repository: long.clone(),
@@ -200,14 +204,14 @@ mod tests {
             job: long.clone(),
             run_id: long,
         };
-        assert!(serde_json::to_string(&told).unwrap().len() < 4096);
+        assert!(serde_json::to_string(&notice).unwrap().len() < 4096);
     }
 
     #[test]
     fn a_task_that_would_find_the_configuration_is_not_started() {
         let directory = tempfile::tempdir().unwrap();
         let nowhere = directory.path().join("events");
-        // What is no file stays.
+        // The configuration is a directory here, which remove_file does not remove.
         let started = directory.path().join("started");
         let command = ["touch".into(), started.clone().into_os_string()];
         assert_eq!(task(directory.path(), &nowhere, &command), 126);
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn telling_nobody_is_no_failure_and_the_users_code_counts() {
+    fn main_returns_the_users_code_if_the_fifo_is_missing() {
         let directory = tempfile::tempdir().unwrap();
         let hook = directory.path().join("hook.sh");
         std::fs::write(&hook, "false\nexit 0\n").unwrap();

@@ -16,13 +16,13 @@ pub trait Runner: Guide {
     /// The process to start now.
     ///
     /// # Errors
-    /// [`FlavorError`] where something that it needs is not there.
+    /// [`FlavorError`] if something that it needs is missing.
     fn start(&mut self) -> Result<Start, FlavorError>;
 
-    /// The process ended: what comes now.
+    /// Decides what comes after the process that ended.
     fn ended(&mut self, watched: &Watched) -> Next;
 
-    /// The end was asked for while no process was running: what comes now.
+    /// Decides what comes after a request to end that arrived while no process was running.
     fn interrupted(&mut self) -> Next {
         Next::Over(Verdict::terminated())
     }
@@ -37,17 +37,17 @@ pub trait Runner: Guide {
         None
     }
 
-    /// Whether the process that was started last tidies up after the runner: its end is not the runner's.
+    /// Whether the process that was started last only cleans up after the runner. Its end is then not the runner's.
     fn tidies(&self) -> bool {
         false
     }
 
-    /// The job that it did, as far as it is known.
+    /// Returns what is known of the job that it ran.
     fn job(&self) -> Option<CiJob> {
         None
     }
 
-    /// What has become of its registration at the vendor's.
+    /// Returns the state of its registration at the CI service.
     fn registration(&self) -> Option<Registration> {
         None
     }
@@ -67,14 +67,14 @@ pub enum Next {
 pub struct Verdict {
     /// The container's exit code.
     pub code: u8,
-    /// Why it ended so, where the exit code does not tell.
+    /// Why it ended so, if the exit code does not say it.
     pub reason: Option<Reason>,
     /// A sentence for people.
     pub message: Option<String>,
 }
 
 impl Verdict {
-    /// A code that speaks for itself.
+    /// A verdict whose exit code needs no reason.
     #[must_use]
     pub fn of_code(code: u8) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Verdict {
         }
     }
 
-    /// A reason of its own, with a sentence.
+    /// A verdict with a reason and a sentence.
     #[must_use]
     pub fn because(code: u8, reason: Reason, message: impl Into<String>) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl Verdict {
         }
     }
 
-    /// The end was asked for, and nothing was running.
+    /// The verdict if the end was requested and nothing was running.
     #[must_use]
     pub fn terminated() -> Self {
         let code = exit::from_signal(nix::libc::SIGTERM);
@@ -102,7 +102,7 @@ impl Verdict {
     }
 }
 
-/// A runner of one process that is told to end whatever it does.
+/// A runner of one process, which is asked to end even if a job is under way.
 pub(super) struct Once {
     start: Option<Start>,
     code: fn(Ended, Option<Cause>) -> u8,

@@ -1,6 +1,6 @@
 //! Whether a token has the form that belongs in its place, before a runner is started with it.
 //!
-//! Every message says what was found and what belongs there, and none quotes the token.
+//! Every message says what was found and what belongs there. No message quotes the token.
 
 mod encoded;
 mod expiry;
@@ -34,7 +34,7 @@ pub(super) fn remove_checked(
     Ok(Some(instead.map_or(secret, Secret::new)))
 }
 
-/// What copying and pasting does to a token.
+/// Rejects a token that copying and pasting has changed.
 fn unspoilt(token: &str) -> Check {
     let inner = token.trim();
     if inner.is_empty() {
@@ -53,7 +53,7 @@ fn unspoilt(token: &str) -> Check {
     Ok(())
 }
 
-/// CircleCI's resource-class token: opaque, so only what it is not can be told.
+/// Checks CircleCI's resource-class token. It is opaque, so only other kinds of tokens can be recognized.
 pub(super) fn resource_class(token: &str) -> Result<Option<String>, String> {
     let belongs =
         "a resource-class token belongs (circleci runner resource-class create … --generate-token)";
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_class_token_is_told_from_others() {
+    fn resource_class_rejects_other_kinds_of_tokens() {
         let token = "0123456789abcdef".repeat(5);
         assert_eq!(resource_class(&token), Ok(None));
         let fault = |token: &str| resource_class(token).unwrap_err();

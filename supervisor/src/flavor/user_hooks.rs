@@ -1,4 +1,6 @@
-//! The user's own hooks for GitHub's runner, which ours call in turn: a job whose hook cannot be called is lost, so they are looked at before.
+//! The user's own hooks for GitHub's runner, which our hooks call.
+//!
+//! A job fails if its hook cannot be called, so they are checked before the runner starts.
 
 use std::path::PathBuf;
 
@@ -17,7 +19,7 @@ pub(super) fn variable(event: Event) -> &'static str {
     }
 }
 
-/// The user's hook: by our setting, else by the runner's variable.
+/// Returns the user's hook: our setting, or else the runner's variable.
 pub(super) fn own(event: Event, config: &Config, environment: &Environment) -> Option<PathBuf> {
     let set = match event {
         Event::Started => &config.github.hook_started,
@@ -30,13 +32,13 @@ pub(super) fn own(event: Event, config: &Config, environment: &Environment) -> O
     set.clone().or(given).or_else(in_settings)
 }
 
-/// A hook that is named must be one that can be called.
+/// Checks that each hook that the user named can be called.
 pub(super) fn require(config: &Config, environment: &Environment) -> Result<(), FlavorError> {
     for event in [Event::Started, Event::Completed] {
         let Some(path) = own(event, config, environment) else {
             continue;
         };
-        // A script is read by bash, anything else is started.
+        // Bash reads a script; any other file is executed.
         let script = path.extension().is_some_and(|extension| extension == "sh");
         let needed = if script {
             AccessFlags::R_OK
@@ -65,24 +67,28 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_hook_that_cannot_be_called_is_told_before_the_job() {
+    fn require_rejects_a_hook_that_cannot_be_called() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        let told = |hook: PathBuf| {
+        let checked = |hook: PathBuf| {
             let mut config = Config::default();
             config.github.hook_completed = Some(hook);
             let found = require(&config, &Environment::new());
             found.map_err(|error| error.to_string())
         };
         std::fs::write(path("hook.sh"), "true").unwrap();
-        assert_eq!(told(path("hook.sh")), Ok(()));
+        assert_eq!(checked(path("hook.sh")), Ok(()));
         std::fs::write(path("hook"), "#!/bin/sh").unwrap();
-        assert!(told(path("hook")).unwrap_err().contains("chmod +x"));
+        assert!(checked(path("hook")).unwrap_err().contains("chmod +x"));
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(path("hook"), mode).unwrap();
-        assert_eq!(told(path("hook")), Ok(()));
-        assert!(told(path("none.sh")).unwrap_err().contains("No such file"));
-        let is_directory = told(directory.path().to_owned()).unwrap_err();
+        assert_eq!(checked(path("hook")), Ok(()));
+        assert!(
+            checked(path("missing.sh"))
+                .unwrap_err()
+                .contains("No such file")
+        );
+        let is_directory = checked(directory.path().to_owned()).unwrap_err();
         assert!(is_directory.contains("is not a file"), "{is_directory}");
     }
 

@@ -1,4 +1,4 @@
-//! The wipes of one run: before the job for what a killed run left, and after it, as fast as the kubelet asks.
+//! The wipes of one run: before the job for what a killed run left, and after it within the grace period.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -8,44 +8,43 @@ use crate::config::Config;
 use crate::workspace;
 use init::signals::Signals;
 
-/// The mounts that there are now, and the directories that are to be wiped.
+/// Records the current mounts of the directories that are to be wiped.
 pub(super) fn mounted(config: &Config) -> wipe::MountSnapshot {
     wipe::snapshot_mounts(&workspace::wiped(config))
 }
 
-/// Empties everything that is the job's.
+/// Empties every directory of the job.
 pub(super) fn all(
     config: &Config,
     budget: Duration,
     before: Option<&wipe::MountSnapshot>,
-    hurry: wipe::Deadline,
+    deadline: wipe::Deadline,
 ) -> wipe::WipeOutcome {
     wipe::empty(&wipe::WipeRequest {
         paths: &workspace::wiped(config),
         files_first: &[config.workspace.home()],
         budget,
-        deadline: hurry,
+        deadline,
         before,
     })
 }
 
-/// The same before the job. Mostly there is nothing, and that is seen sooner than wiped.
+/// Wipes before the job. Mostly the directories are empty, and checking that is faster than a wipe.
 pub(super) fn found(
     config: &Config,
     before: Option<&wipe::MountSnapshot>,
-    asked: &Asked,
+    request: &TerminationRequest,
 ) -> wipe::WipeOutcome {
     let nothing = || (workspace::wiped(config).iter()).all(|root| is_empty(root));
-    // Without a list of mounts, those that lie on an empty directory are to be detached too.
+    // Without a snapshot, mounts on an empty directory must be detached too.
     if before.is_some() && nothing() {
         return wipe::WipeOutcome::default();
     }
-    let hurry = || asked.at().map(|_| Duration::ZERO);
-    all(config, config.wipe.budget, before, &hurry)
+    let deadline = || request.at().map(|_| Duration::ZERO);
+    all(config, config.wipe.budget, before, &deadline)
 }
 
-/// What is left in the directories that the job works in, by name; elsewhere nobody looks for what a job left, and
-/// what was mounted there is the pod's.
+/// Lists the leftovers in the directories that the job works in, as text. Other directories and mounts belong to the pod.
 pub(super) fn blocking_leftovers(config: &Config, left: &[wipe::Leftover]) -> Option<String> {
     let workspace = &config.workspace;
     let own = [
@@ -63,8 +62,7 @@ pub(super) fn blocking_leftovers(config: &Config, left: &[wipe::Leftover]) -> Op
     (!left.is_empty()).then(|| left.join(", "))
 }
 
-/// Whether there is nothing at all: no such path, or an empty directory that is no symlink and hides nothing in its
-/// attributes.
+/// Whether the path does not exist, or is an empty directory without user attributes. A symlink is not empty.
 fn is_empty(root: &Path) -> bool {
     match root.symlink_metadata() {
         Ok(found) if found.is_dir() => {
@@ -76,13 +74,13 @@ fn is_empty(root: &Path) -> bool {
     }
 }
 
-/// When the end was asked for, be it while the wipe runs: several threads ask.
-pub(super) struct Asked<'a> {
+/// The time of the first request to end, also if it arrives during the wipe. Several threads read it.
+pub(super) struct TerminationRequest<'a> {
     signals: &'a Signals,
     at: OnceLock<Instant>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> TerminationRequest<'a> {
     pub(super) fn new(signals: &'a Signals, at: Option<Instant>) -> Self {
         Self {
             signals,
@@ -98,8 +96,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What is left of the kubelet's patience, less a second for the report.
-pub(super) fn patience(config: &Config, asked_at: Instant) -> Duration {
+/// Returns what is left of the kubelet's grace period, less one second for the report.
+pub(super) fn remaining_time(config: &Config, asked_at: Instant) -> Duration {
     let grace = config.termination_grace_period;
     let end = grace.saturating_sub(Duration::from_secs(1));
     end.saturating_sub(asked_at.elapsed())
@@ -119,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_job_would_find_is_in_its_way() {
+    fn blocking_leftovers_lists_only_what_the_job_would_find() {
         let mut config = Config::default();
         config.workspace.path = "/mnt/ws".into();
         let blocking_leftovers =
@@ -128,7 +126,7 @@ mod tests {
             blocking_leftovers("/mnt/ws/home/file", false).as_deref(),
             Some("/mnt/ws/home/file: EBUSY")
         );
-        // A name decides nothing, be it like an error's.
+        // A path that looks like an error name still counts.
         assert!(blocking_leftovers("/mnt/ws/work/a: EXDEV (b", false).is_some());
         assert_eq!(blocking_leftovers("/mnt/ws/home.old/file", false), None);
         assert_eq!(blocking_leftovers("/dev/shm/file", false), None);

@@ -127,7 +127,7 @@ fn the_removal_does_not_change_how_the_runner_ended() {
 }
 
 #[test]
-fn a_removal_that_is_refused_is_told() {
+fn a_refused_removal_is_reported() {
     let ended = Github::jit()
         .secret("remove_token", "CCDH5LIBFZ5R7ROGZNPF8VU8HEYQ8")
         .set("GITHUB__IDLE_TIMEOUT", "300ms")

@@ -1,6 +1,6 @@
-//! Draining: a job under way is left alone and then ends a step at a time, an idle runner is told at once.
+//! Draining: a job under way goes on and then ends step by step. An idle runner gets the signal at once.
 //!
-//! `tests/github_runner` has what the real runner does with that, at its own pace.
+//! `tests/github_runner` checks the same with the real runner's timing.
 
 use nix::sys::signal::Signal;
 
@@ -76,10 +76,10 @@ fn when_the_grace_is_used_up_the_step_ends_and_the_job_goes_on_to_its_end() {
             "in the job",
             "the step was ended",
             "always() steps run",
-            "told: 102",
+            "reported: 102",
         ],
     );
-    // Neither listener nor worker was sent anything.
+    // Neither listener nor worker got a signal.
     assert!(!said.contains(": SIG"), "{said}");
     assert!(report["job"]["completed_at"].is_string(), "{report}");
 }
@@ -104,7 +104,7 @@ fn a_second_sigterm_ends_the_step_at_once() {
         log(&ended.scene),
         ended.stderr
     );
-    assert_eq!(count(&ended.scene, "told: 102"), 1);
+    assert_eq!(count(&ended.scene, "reported: 102"), 1);
     assert_eq!(count(&ended.scene, ": SIG"), 0);
 }
 
@@ -125,7 +125,7 @@ fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
         &["act 1", "act 2: SIGTERM", "act 3: SIGKILL"],
     );
     assert_eq!(count(&ended.scene, "always() steps run"), 1);
-    assert_eq!(count(&ended.scene, "told: 102"), 1);
+    assert_eq!(count(&ended.scene, "reported: 102"), 1);
     ended.assert_workspace_is_empty();
 }
 
@@ -198,7 +198,7 @@ fn a_runner_that_takes_a_job_in_that_very_moment_has_the_time_of_one() {
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     let said = log(&ended.scene);
     // Its end takes longer than the grace, and was waited for.
-    assert!(said.contains("told: 102"), "{said}\n{}", ended.stderr);
+    assert!(said.contains("reported: 102"), "{said}\n{}", ended.stderr);
     assert_eq!(ended.report()["job"]["result"], "failed");
     assert!(!said.contains("listener: SIGTERM"), "{said}");
     assert_eq!(ended.report()["registration"], "used");
@@ -230,7 +230,7 @@ fn the_jobs_own_maximum_ends_it() {
         log(&ended.scene),
         ended.stderr
     );
-    assert_eq!(count(&ended.scene, "told: 102"), 1);
+    assert_eq!(count(&ended.scene, "reported: 102"), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Wrong tokens are told before anything starts.
+//! Wrong tokens are reported before anything starts.
 
 use crate::standin::{Github, REGISTRATION, count, jit_configuration};
 

@@ -1,4 +1,4 @@
-//! A pod that is told to end during an ordinary step: GitHub learns that the job failed, with the settings as they are.
+//! A pod that gets SIGTERM during an ordinary step: with the default settings, GitHub receives the job's failure.
 
 use std::time::Duration;
 

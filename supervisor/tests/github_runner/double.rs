@@ -180,9 +180,9 @@ impl Case {
             .env("RUNNER_ENV", format!("DOUBLE_SPEED=\"{}\"", self.speed))
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&trial.stdout).into_owned()
+        let output = String::from_utf8_lossy(&trial.stdout).into_owned()
             + &String::from_utf8_lossy(&trial.stderr);
-        Seen::read(&results.path().join("case"), told)
+        Seen::read(&results.path().join("case"), output)
     }
 }
 
@@ -209,7 +209,7 @@ pub(crate) fn run(cases: &[Case]) {
                 let checked = std::panic::catch_unwind(|| (case.check)(&seen));
                 if checked.is_err() {
                     failed.lock().unwrap().push(case.name);
-                    eprintln!("{}:\n{}\n{}", case.name, seen.told, seen.stderr);
+                    eprintln!("{}:\n{}\n{}", case.name, seen.output, seen.stderr);
                 }
             });
         }
@@ -218,21 +218,22 @@ pub(crate) fn run(cases: &[Case]) {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// What a case showed.
+/// The observations of one case.
 pub(crate) struct Seen {
     pub(crate) code: i32,
     pub(crate) report: Value,
-    /// What GitHub was told.
+    /// The job as GitHub received it.
     pub(crate) github: Value,
     pub(crate) stderr: String,
-    /// What the steps printed.
+    /// The output of the steps.
     pub(crate) log: String,
     left: Vec<PathBuf>,
-    told: String,
+    /// The output of `trial.sh`.
+    output: String,
 }
 
 impl Seen {
-    fn read(out: &Path, told: String) -> Self {
+    fn read(out: &Path, output: String) -> Self {
         let text = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_default();
         let value = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
         let entries = |name: &str| {
@@ -250,11 +251,11 @@ impl Seen {
                 .map(|path| fs::read_to_string(path).unwrap())
                 .collect::<String>(),
             left: entries("ws").collect(),
-            told,
+            output,
         }
     }
 
-    /// How a step ended, as GitHub was told.
+    /// The conclusion of a step that GitHub received.
     pub(crate) fn step(&self, name: &str) -> &str {
         let steps = self.github["steps"].as_array().unwrap();
         let found = steps.iter().find(|step| step["name"] == name);
@@ -267,7 +268,7 @@ impl Seen {
         }
     }
 
-    /// When the supervisor wrote the first line that contains this.
+    /// The time of the supervisor's first log line that contains the text.
     pub(crate) fn at(&self, text: &str) -> Option<SystemTime> {
         let line = self
             .stderr
@@ -277,7 +278,7 @@ impl Seen {
         Some(humantime::parse_rfc3339(line["timestamp"].as_str().unwrap()).unwrap())
     }
 
-    /// The texts are lines of the supervisor's log, in this order.
+    /// Checks that the supervisor's log has lines with these texts in this order.
     pub(crate) fn assert_order(&self, texts: &[&str]) {
         let at: Vec<SystemTime> = texts
             .iter()
@@ -286,7 +287,7 @@ impl Seen {
         assert!(at.is_sorted(), "{texts:?}");
     }
 
-    /// GitHub was told that the job failed, and so says the report; nothing of it is left, before the pod's time is over.
+    /// Checks that GitHub and the report have the job as failed, and that the wipe was done within the grace period.
     pub(crate) fn assert_failed(&self, ended_by: &str, period: Duration) {
         assert_eq!(self.github["state"], "completed");
         assert_eq!(self.github["conclusion"], "failed");
@@ -303,7 +304,7 @@ impl Seen {
         }
     }
 
-    /// The runner was never told to end: its job ended as if one of its steps had failed.
+    /// Checks that the runner got no signal: its job ended as if one of its steps had failed.
     pub(crate) fn assert_uninterrupted(&self) {
         assert!(!self.stderr.contains("act 4"));
         assert_eq!(self.report["runner"]["exit_code"], 102);

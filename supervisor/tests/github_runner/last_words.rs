@@ -10,7 +10,7 @@ const SHORT: &str = "GRACE=0s TERMINATION_GRACE_PERIOD=40s WIPE__RESERVE=30s";
 const PERIOD: Duration = Duration::from_secs(40);
 const STUBBORN: &str = "trap '' INT TERM; sleep 300; sleep 300";
 
-/// GitHub was told within the three seconds: the runner ended by itself.
+/// The runner reported to GitHub within the three seconds, and ended by itself.
 fn spoken(seen: &Seen) {
     seen.assert_failed("terminated", PERIOD);
     seen.assert_order(&["act 2", "act 4: SIGINT to the runner", "the runner ended"]);

@@ -8,10 +8,10 @@
 mod exit;
 mod namespace;
 mod no_target;
-mod nobody_survives;
 mod not_pid_1;
 mod nothing_skipped;
 mod reaping;
 mod signals;
+mod survivors;
 mod terminal;
 mod termination;

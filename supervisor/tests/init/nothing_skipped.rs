@@ -265,7 +265,7 @@ fn a_start_without_memory_starts_no_job_and_reports() {
     let mut ours = codes
         .iter()
         .skip_while(|code| [127, 134, 139].contains(code));
-    // 71 is ours; a failed allocation that nobody caught would be an abort.
+    // 71 is our exit code; an uncaught allocation failure would end in SIGABRT.
     assert!(ours.clone().any(|code| *code == 71), "{codes:?}");
     assert!(ours.all(|code| *code != 134), "{codes:?}");
 }

@@ -74,7 +74,7 @@ fn the_runner_starts_with_default_dispositions_and_an_empty_mask() {
         .prelude("trap '' PIPE USR1 INT TERM HUP RTMIN+3")
         .run(&["cat", "/proc/self/status"]);
     assert_eq!(ended.code(), 0);
-    // The C library keeps 32 and 33 for itself and lets nobody change them.
+    // The C library reserves signals 32 and 33, and no program can change them.
     let reserved: u64 = 0b11 << 31;
     for field in ["SigBlk:", "SigIgn:", "SigCgt:"] {
         let line = ended

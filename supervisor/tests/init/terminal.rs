@@ -63,7 +63,7 @@ impl Session {
         }
     }
 
-    /// Reads on until nobody has the terminal open any more.
+    /// Reads until no process has the terminal open.
     fn expect_end(&mut self) {
         let mut buffer = [0; 4096];
         loop {

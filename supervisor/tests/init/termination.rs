@@ -92,7 +92,7 @@ fn the_deadline_starts_the_same_acts_with_its_own_reason() {
 
 #[test]
 fn a_deadline_leaves_the_wipe_its_own_time() {
-    // Nobody outside asked for the end, so that nobody outside will kill us.
+    // The deadline is our own: no SIGKILL from the kubelet follows it.
     let ended = Scene::new()
         .flags(&["--grace", "100ms", "--deadline", "1s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "3s")

@@ -146,9 +146,9 @@ CASES = {
     "poll-500": ("--message-error 500", "GITHUB__RETRIES=0", {"LIMIT": "1200"}),
     "surroundings": (steps("surroundings"), "", {}),
 }
-# Where the real one is not the same from run to run. SIGTERM to a listener or worker that nobody asked to end before: the same end as
-# by SIGINT, with its code or with 143; with 143 of the worker, the listener completes the job once more, without steps. SIGTERM to all,
-# half a second after SIGINT to the listener: a worker that knows of it already ends at once, one that does not completes the job.
+# Cases in which the real runner differs from run to run. A first SIGTERM to a listener or worker: the same end as by SIGINT, with its code
+# or with 143; with 143 of the worker, the listener completes the job once more, without steps. SIGTERM to all, half a second after SIGINT
+# to the listener: a worker that has the message already ends at once; otherwise it completes the job.
 EITHER = {"listener-term": ("code", "report: runner", "report: reason", "report: message"), "worker-term": ("calls", "steps", "annotations"),
           "term-busy": ("report: survivors", "calls", "state", "conclusion", "steps", "annotations", "seconds"), "listener-stopped-int": ("stdout",), "listener-term-stuck": ("steps", "annotations")}
 EITHER.update({"listener-term-idle": EITHER["listener-term"], "worker-term-stubborn": EITHER["worker-term"]})
@@ -187,8 +187,8 @@ def run(kind, case):
         os.chmod(FILES, 0o777)
         settings = settings.format(own=own)
     command = "./trial.sh %s %s --once%s" % (case, options, " -- " + settings if settings else "")
-    with open(os.path.join(results, case + ".told"), "w") as told:
-        subprocess.run(["bash", "-c", command], cwd=HERE, env=environment, stdout=told, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    with open(os.path.join(results, case + ".output"), "w") as output:
+        subprocess.run(["bash", "-c", command], cwd=HERE, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
 
 def read(path):
@@ -212,12 +212,12 @@ def facts(kind, case):
                        ("job started", bool(job.get("started_at"))), ("job completed", bool(job.get("completed_at")))):
         seen["report: " + key] = value
     summary = json.loads(read(out + "/service/summary.json") or "{}")
-    told = summary.get("job", {})
-    seen["state"], seen["conclusion"], seen["tokens"] = told.get("state"), told.get("conclusion"), min(summary.get("tokens", 0), 3)
+    received = summary.get("job", {})
+    seen["state"], seen["conclusion"], seen["tokens"] = received.get("state"), received.get("conclusion"), min(summary.get("tokens", 0), 3)
     words = lambda items: ["%(level)s %(title)s: %(message)s" % {"title": "-", "message": "-", **item} for item in items or []]
-    seen["steps"] = ["%s %s: %s" % (step["number"], step["name"], step["conclusion"]) for step in told.get("steps", [])]
-    seen["annotations"] = ["%s: %s" % (step["name"], text) for step in told.get("steps", []) for text in words(step.get("annotations"))]
-    seen["annotations"] += ["job: " + text for text in words(told.get("annotations"))]
+    seen["steps"] = ["%s %s: %s" % (step["number"], step["name"], step["conclusion"]) for step in received.get("steps", [])]
+    seen["annotations"] = ["%s: %s" % (step["name"], text) for step in received.get("steps", []) for text in words(step.get("annotations"))]
+    seen["annotations"] += ["job: " + text for text in words(received.get("annotations"))]
     time = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
     for stream in ("stdout", "stderr"):
         seen[stream] = [re.sub(r"(127\.0\.0\.1):\d+", r"\1:PORT", time.sub("TIME", line)) for line in read(out + "/" + stream).splitlines() if not line.startswith("{")]

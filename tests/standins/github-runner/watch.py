@@ -55,12 +55,12 @@ def copy_logs(out):
             pass
 
 
-def chosen(tree, whom):
-    """Whom a signal is for, of the processes below trial.sh's timeout, unshare and the namespace's PID 1."""
-    if not whom:
+def chosen(tree, target):
+    """Returns the targets of a signal among the processes below trial.sh's timeout, unshare and the namespace's PID 1."""
+    if not target:
         return [pid for pid in tree if read("/proc/%d/status" % pid).find("\nNSpid:\t%d\t1\n" % pid) >= 0][:1]
-    named = [pid for pid in tree if read("/proc/%d/comm" % pid).strip() == (whom if whom != "steps" else "Runner.Worker")]
-    return named if whom != "steps" else [child for pid in named for child in descendants(pid)]
+    named = [pid for pid in tree if read("/proc/%d/comm" % pid).strip() == (target if target != "steps" else "Runner.Worker")]
+    return named if target != "steps" else [child for pid in named for child in descendants(pid)]
 
 
 def watch(out, running, base, signals):
@@ -69,9 +69,9 @@ def watch(out, running, base, signals):
     plan = []
     for item in signals.split():
         name, _, when = item.partition("@")
-        name, _, whom = name.partition(":")
+        name, _, target = name.partition(":")
         event, _, offset = when.partition("+")
-        plan.append([getattr(signal, "SIG" + name), event, float(offset or 0), None, whom])
+        plan.append([getattr(signal, "SIG" + name), event, float(offset or 0), None, target])
     begin, last_log, seen = time.monotonic(), 0.0, {}
     with open(os.path.join(out, "samples.tsv"), "w", buffering=1) as samples:
         samples.write("seconds\tpid\tcomm\tuid\tVmRSS\tVmHWM\tthreads\toom_score_adj\tproc_owner\n")
@@ -103,8 +103,8 @@ def watch(out, running, base, signals):
                         if item[1] == plan[0][1]:
                             item[3] = now + item[2]
             if plan and plan[0][3] is not None and now >= plan[0][3]:
-                number, event, offset, _, whom = plan.pop(0)
-                first = chosen(descendants(running), whom)
+                number, event, offset, _, target = plan.pop(0)
+                first = chosen(descendants(running), target)
                 for pid in first:
                     try:
                         os.kill(pid, number)

@@ -45,9 +45,9 @@ impl Github {
     pub(super) fn run(&self) -> Result<(Vec<String>, Environment), FlavorError> {
         let mut environment = self.with_input("JITCONFIG", self.credentials.jit());
         for (name, value) in [
-            // Without it a deprecated version is told by 1, like everything else.
+            // Without it a runner of a deprecated version ends with 1, like any other failure.
             ("ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE", "1"),
-            // The job's result in the exit code: no hook is told it.
+            // Puts the job's result into the exit code: hooks do not receive it.
             ("ACTIONS_RUNNER_RETURN_JOB_RESULT_FOR_HOSTED", "1"),
         ] {
             set(&mut environment, name, value.into());

@@ -1,9 +1,9 @@
-//! What a token is by its letters.
+//! The kind of a token, recognized by its characters.
 
-/// A fault, as a sentence.
+/// The error is a sentence about the token.
 pub(super) type Check = Result<(), String>;
 
-/// One word of printable characters.
+/// Rejects a token that is not one word of printable characters.
 pub(super) fn one_word(token: &str) -> Check {
     if token.chars().all(|character| character.is_ascii_graphic()) {
         Ok(())
@@ -15,7 +15,7 @@ pub(super) fn one_word(token: &str) -> Check {
     }
 }
 
-/// Kinds of tokens that are told by their beginning.
+/// Prefixes of tokens, and the kinds that they mark.
 const KINDS: [(&str, &str); 11] = [
     ("ghp_", "a personal access token"),
     ("github_pat_", "a fine-grained personal access token"),
@@ -30,7 +30,7 @@ const KINDS: [(&str, &str); 11] = [
     ("eyJ", "a JSON web token"),
 ];
 
-/// What a token is by its beginning, if that tells.
+/// Returns the kind of a token if its prefix is a known one.
 pub(super) fn kind(token: &str) -> Option<&'static str> {
     let known = KINDS.iter().find(|(start, _)| token.starts_with(start));
     // Base64 of any JSON object begins like a web token, whose parts are separated by dots.

@@ -1,4 +1,4 @@
-//! The runner's processes, one after the other: each started and watched, until its flavor says that it is over.
+//! Starts and watches the runner's processes, one after the other, until the flavor says that the runner is over.
 
 use std::time::{Duration, Instant};
 
@@ -19,32 +19,36 @@ use linux::memory_trim;
 use linux::poll::{self, Interest};
 use report::Reason;
 
-/// How all of it ended.
+/// The end of the runner: of its last process, and of all processes together.
 #[derive(Debug)]
-pub struct Rounds {
+pub struct RunnerEnd {
     /// How the last process that mattered ended.
     pub ended: Ended,
-    /// Why it had to, if it had to.
+    /// Why we ended it, if we did.
     pub cause: Option<Cause>,
-    /// When the end was asked for.
+    /// When the first request to end arrived.
     pub asked_at: Option<Instant>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
     /// Processes started.
     pub starts: u32,
-    /// What the flavor makes of it.
+    /// The flavor's verdict.
     pub verdict: Verdict,
-    /// The terminal that was lent, to be put right again after those who outlived the runner.
+    /// The terminal that the runner had. Its state is restored once more after the survivors have ended.
     pub terminal: Option<Terminal>,
 }
 
-/// Starts process after process.
+/// Starts and watches the runner's processes until its flavor reports the end.
 ///
 /// # Errors
-/// [`Failure`] where one cannot be started or watched.
-pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Result<Rounds, Failure> {
+/// [`Failure`] if a process cannot be started or watched.
+pub fn run(
+    config: &Config,
+    runner: &mut dyn Runner,
+    signals: &Signals,
+) -> Result<RunnerEnd, Failure> {
     let began = Instant::now();
-    let mut rounds = Rounds {
+    let mut end = RunnerEnd {
         ended: Ended::Exited(0),
         cause: None,
         asked_at: None,
@@ -55,45 +59,45 @@ pub fn all(config: &Config, runner: &mut dyn Runner, signals: &Signals) -> Resul
     };
     loop {
         let start = runner.start()?;
-        let limits = limits(config, runner, began, rounds.asked_at);
-        let (watched, terminal) = one(config, start, limits, runner, signals)?;
-        rounds.terminal = terminal;
-        rounds.note(&watched, runner.tidies());
+        let limits = limits(config, runner, began, end.asked_at);
+        let (watched, terminal) = run_process(config, start, limits, runner, signals)?;
+        end.terminal = terminal;
+        end.note(&watched, runner.tidies());
         let mut next = runner.ended(&watched);
         if let Next::Again(pause) = next {
-            // What the process left behind must not meet the next one.
-            rounds.orphans += survivors::end_all(None).orphans;
+            // Processes that this one left must not run beside the next one.
+            end.orphans += survivors::end_all(None).orphans;
             if sleep(pause, signals)? {
-                rounds.asked_at.get_or_insert_with(Instant::now);
-                rounds.cause = rounds.cause.or(Some(Cause::Asked));
+                end.asked_at.get_or_insert_with(Instant::now);
+                end.cause = end.cause.or(Some(Cause::Asked));
                 next = runner.interrupted();
             }
         }
         if let Next::Over(verdict) = next {
-            // Asked to end, and let go on: the end was its own.
+            // The job was allowed to go on after the request, so it ended by itself.
             if verdict.reason == Some(Reason::Completed) {
-                rounds.cause = None;
+                end.cause = None;
             }
-            rounds.verdict = verdict;
-            return Ok(rounds);
+            end.verdict = verdict;
+            return Ok(end);
         }
     }
 }
 
-impl Rounds {
+impl RunnerEnd {
     fn note(&mut self, watched: &Watched, tidies: bool) {
         self.starts += 1;
         self.orphans += watched.orphans;
         self.asked_at = self.asked_at.or(watched.asked_at);
         if self.cause.is_none() && !tidies {
             self.ended = watched.ended;
-            // A job that was let go on ended by itself.
+            // A job that was allowed to go on ended by itself.
             self.cause = watched.cause.filter(|_| watched.phase != Some(Phase::Wait));
         }
     }
 }
 
-/// The limits of the next process, within those of the whole run.
+/// Returns the limits of the next process, within those of the whole run.
 fn limits(
     config: &Config,
     runner: &dyn Runner,
@@ -124,11 +128,11 @@ struct Limits {
     idle_timeout: Option<Duration>,
 }
 
-fn one(
+fn run_process(
     config: &Config,
     start: Start,
     limits: Limits,
-    guide: &mut dyn Runner,
+    flavor: &mut dyn Runner,
     signals: &Signals,
 ) -> Result<(Watched, Option<Terminal>), Failure> {
     let manner = start.manner;
@@ -149,7 +153,7 @@ fn one(
         idle_timeout: limits.idle_timeout,
     };
     memory_trim::trim();
-    let watched = watch.until_end(signals, guide, terminal.as_ref());
+    let watched = watch.until_end(signals, flavor, terminal.as_ref());
     if let Some(terminal) = &terminal {
         terminal.take_back();
     }
@@ -161,7 +165,7 @@ fn watching(errno: Errno) -> Failure {
     Failure::kernel("the runner cannot be watched")(errno)
 }
 
-/// Sleeps, and says whether the end was asked for meanwhile.
+/// Sleeps, and returns true as soon as a request to end arrives.
 fn sleep(pause: Duration, signals: &Signals) -> Result<bool, Failure> {
     let end = Instant::now() + pause;
     loop {

@@ -61,10 +61,10 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
 }
 
 #[test]
-fn they_are_asked_before_they_are_killed() {
+fn survivors_get_sigterm_before_sigkill() {
     let scene = Scene::new();
     scene.owned_directory("out");
-    let out = scene.path("out/told").to_string_lossy().into_owned();
+    let out = scene.path("out/terminated").to_string_lossy().into_owned();
     let script = r#"
         setsid bash -c 'trap "touch $OUT; exit" TERM; touch ready; while :; do sleep 0.02; done' &
         until [ -e ready ]; do sleep 0.02; done
