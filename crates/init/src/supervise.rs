@@ -183,7 +183,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 Meaning::Terminate => self.terminate(received),
                 Meaning::Suspend => self.suspend(received),
                 Meaning::Resume => self.resume(received),
-                // Who is told to end alone is told everything else alone too.
+                // If the graceful signal goes to the runner only, all other signals go to the runner only.
                 Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
             }
         }
@@ -279,7 +279,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         if let Some(termination) = &self.termination {
             return termination.due();
         }
-        // A deadline beyond the clock's end is none.
+        // A deadline beyond the range of the clock never comes.
         let deadline =
             (self.watch.deadline).and_then(|deadline| self.started.checked_add(deadline));
         let (linger, unreachable) = (self.linger_due(), self.guide.unreachable_at());

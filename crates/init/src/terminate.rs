@@ -197,7 +197,7 @@ pub enum Found {
     Wanted,
 }
 
-/// How long [`Opening::Look`] looks: a runner that has just taken a job shows it by then, and an idle one is told at once.
+/// How long [`Opening::Look`] waits for signs of a job. A runner that has just taken a job shows it by then.
 const LOOK: Duration = Duration::from_millis(300);
 /// What a runner needs from its graceful signal to the word that its job failed, with [`Phase::KillJob`]: 0.6 s were
 /// measured, and up to 1.4 s for the upload of a log.
@@ -222,7 +222,7 @@ pub struct Termination {
     times: Times,
     /// When that row was done.
     acted: Instant,
-    /// Somebody asked again since.
+    /// A further request to end has arrived.
     hurried: bool,
     /// When the end was asked for last.
     asked: Instant,
@@ -332,7 +332,7 @@ impl Termination {
         Found::Late
     }
 
-    /// Somebody asked again: the next phase comes sooner. False where that was known.
+    /// Brings the next phase forward after a further request to end. Returns false if that was done already.
     pub fn hurry(&mut self, now: Instant) -> bool {
         let burst = now.saturating_duration_since(self.asked) < SETTLE;
         self.asked = now;

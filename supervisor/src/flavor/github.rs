@@ -22,7 +22,7 @@ use self::codes::{JobResult, Meaning};
 use self::console::Console;
 use self::credentials::Credentials;
 pub(super) use self::credentials::JIT as TOKEN;
-use self::outcome::{last_word, reason, terminated, told};
+use self::outcome::{last_word, reason, reported_result, terminated};
 use super::environment::Environment;
 use super::error::FlavorError;
 use super::events::Events;
@@ -137,7 +137,7 @@ impl Github {
     fn ended_run(&mut self, watched: &Watched) -> Next {
         self.gone = self.facts().unregistered;
         let (ended, meaning) = last_word(watched);
-        let result = told(watched, meaning);
+        let result = reported_result(watched, meaning);
         if let Some(result) = result {
             self.job.get_or_insert_default().result = Some(result.name().to_owned());
         }
@@ -354,55 +354,4 @@ impl Runner for Github {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A runner that is being registered.
-    fn registering(directory: &std::path::Path) -> Github {
-        let mut config = Config {
-            runtime_directory: directory.join("run"),
-            ..Config::default()
-        };
-        config.secrets.directory = directory.join("secrets");
-        config.github.directory = directory.to_owned();
-        config.github.url = Some("https://github.com/o/r".to_owned());
-        for path in ["secrets", "bin"] {
-            std::fs::create_dir(directory.join(path)).unwrap();
-        }
-        let token = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
-        std::fs::write(directory.join("secrets/registration_token"), token).unwrap();
-        std::os::unix::fs::symlink("/bin/true", directory.join(root::LISTENER)).unwrap();
-        let secrets = crate::secrets::peek(&config).unwrap();
-        Github::prepare(&config, Environment::new(), secrets).unwrap()
-    }
-
-    fn over_by(cause: Cause, github: &mut Github) -> Option<Reason> {
-        let watched = Watched {
-            ended: Ended::Exited(1),
-            cause: Some(cause),
-            phase: Some(terminate::Phase::Ask),
-            interrupted: false,
-            worker: None,
-            asked_at: None,
-            orphans: 0,
-        };
-        match github.ended(&watched) {
-            Next::Over(verdict) => verdict.reason,
-            Next::Again(_) => panic!("started again"),
-        }
-    }
-
-    #[test]
-    fn a_registration_that_hangs_is_no_job_that_took_too_long() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut github = registering(directory.path());
-        // The job's own maximum, which may be shorter.
-        assert_eq!(over_by(Cause::Deadline, &mut github), None);
-        assert_eq!(over_by(Cause::Asked, &mut github), Some(Reason::Terminated));
-        github.started = Instant::now().checked_sub(HELPER_LIMIT).unwrap();
-        assert_eq!(
-            over_by(Cause::Deadline, &mut github),
-            Some(Reason::RunnerError)
-        );
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use linux::procfs::Process;
 
 /// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
 const LINGER: Duration = Duration::from_secs(30);
-/// What a runner without a job is given that nobody outside waits for.
+/// The times of a runner without a job, if no kubelet waits for its end.
 const TIMES: Times = Times {
     grace: Duration::from_secs(5),
     step_grace: Duration::ZERO,

@@ -162,7 +162,7 @@ fn an_idle_runner_is_told_at_once_unless_it_is_found_taking_a_job() {
     assert_eq!(taking.advance(now + TIMES.grace), Some(Phase::EndSteps));
     assert_eq!(taking.found_busy(), Found::Known);
 
-    // It took one although it had been told: no second signal, and never SIGTERM.
+    // It took a job although it had the graceful signal: no second signal, and never SIGTERM.
     assert_eq!(idle.found_busy(), Found::Late);
     assert_eq!(idle.found_busy(), Found::Known);
     let left: Vec<Phase> = course(idle, now).iter().map(|row| row.0).collect();
@@ -181,7 +181,7 @@ fn a_job_that_comes_at_the_end_of_the_wait_for_one_is_no_reason_to_end() {
     let now = Instant::now();
     let mut idle = Termination::begin(Cause::Idle, TIMES, now, Opening::Look);
     assert_eq!(idle.found_busy(), Found::Wanted);
-    // Once it was told it cancels the job itself, and has the time of one for that.
+    // After the graceful signal it cancels the job itself, and has a job's time for that.
     assert_eq!(idle.advance(now), Some(Phase::Ask));
     assert_eq!(idle.found_busy(), Found::Late);
 }

@@ -139,7 +139,7 @@ pub(super) fn unregistered(ended: Ended) -> Verdict {
     Verdict::because(code, reason, sentence)
 }
 
-/// A job's failure is GitHub's business: the pod did its work, unless it was told to end as the job did.
+/// A job's failure concerns only GitHub: the pod did its work, unless `github.exit_with_job` is set.
 fn of_job(config: &Config, ended: Ended, result: JobResult) -> Verdict {
     let code = if config.github.exit_with_job && !result.is_success() {
         ended.code()

@@ -156,7 +156,7 @@ impl Stream {
         for _ in 0..PIECES {
             let Some(from) = &mut self.from else { return };
             match from.read(&mut piece) {
-                // Nobody can write to it any more, and it would be readable for ever.
+                // Its writers are gone. poll(2) would report it as readable for ever.
                 Ok(0) => self.from = None,
                 Ok(count) => {
                     let piece = &piece[..count];

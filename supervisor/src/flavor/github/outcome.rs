@@ -1,4 +1,4 @@
-//! How a listener and its worker ended, and what GitHub was told.
+//! How a listener and its worker ended, and which result GitHub received.
 
 use nix::sys::signal::Signal;
 
@@ -26,9 +26,9 @@ pub(super) fn last_word(watched: &Watched) -> (Ended, Meaning) {
     }
 }
 
-/// What GitHub was told of the job: by the worker, whose result is the listener's code, or by the listener in its place. A
-/// listener that was interrupted ends with 0, and calls the job canceled on its console; the worker tells GitHub that it failed.
-pub(super) fn told(watched: &Watched, meaning: Meaning) -> Option<JobResult> {
+/// Returns the job's result that GitHub received. The worker sends it and passes it to the listener, or the listener sends it instead.
+/// An interrupted listener ends with 0 and calls the job canceled on its console, but the worker sends `failed`.
+pub(super) fn reported_result(watched: &Watched, meaning: Meaning) -> Option<JobResult> {
     match meaning {
         Meaning::Job(result) => Some(result),
         Meaning::Success if watched.interrupted => Some(JobResult::Failed),
@@ -83,7 +83,7 @@ mod tests {
 
     fn result(listener: Ended, worker: Option<Ended>, interrupted: bool) -> Option<JobResult> {
         let watched = watched(listener, worker, interrupted);
-        told(&watched, last_word(&watched).1)
+        reported_result(&watched, last_word(&watched).1)
     }
 
     #[test]
