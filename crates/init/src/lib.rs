@@ -11,6 +11,7 @@ pub mod supervise;
 pub mod survivors;
 pub mod terminal;
 pub mod terminate;
+mod worker;
 
 /// Whether this process is the init of its PID namespace.
 #[must_use]

@@ -11,7 +11,6 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid};
 use tracing::{debug, warn};
 
-use self::worker::Worker;
 use super::guide::Guide;
 use super::is_pid_1;
 use super::reap::{self, Ended};
@@ -20,6 +19,7 @@ use super::spawn::{Manner, Receiver};
 use super::steps::Steps;
 use super::terminal::Terminal;
 use super::terminate::{Cause, Phase, Termination, Times};
+use super::worker::Worker;
 use linux::libc_ext;
 use linux::poll::{self, Interest};
 

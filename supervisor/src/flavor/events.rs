@@ -102,7 +102,7 @@ impl Events {
                 // Once: otherwise a job that writes here could fill the log.
                 Err(_) if std::mem::replace(&mut self.warned, true) => {}
                 Err(_) => {
-                    warn!("a line in the fifo of the hooks is not a valid event; it is ignored")
+                    warn!("a line in the fifo of the hooks is not a valid event; it is ignored");
                 }
             }
             self.line.clear();

@@ -1,6 +1,6 @@
 //! The runner's worker: a job is over when its worker is, not when the runner is.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -14,8 +14,8 @@ use crate::reap::Ended;
 use crate::signals::Number;
 use crate::spawn::Receiver;
 use crate::terminate::{Cause, Times};
+use crate::worker::Worker;
 use linux::libc_ext;
-use linux::procfs::Process;
 
 /// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
 const LINGER: Duration = Duration::from_secs(30);
@@ -25,17 +25,6 @@ const TIMES: Times = Times {
     step_grace: Duration::ZERO,
     kill_after: Duration::from_secs(10),
 };
-
-/// A worker that was seen.
-#[derive(Debug)]
-pub(super) struct Worker {
-    process: Process,
-    /// Readable once it has ended. Without it (Linux before 5.3) its end is noticed with the runner's.
-    end: Option<OwnedFd>,
-    over_since: Option<Instant>,
-    /// How it ended, if its runner did not wait for it.
-    pub(super) ended: Option<Ended>,
-}
 
 impl<G: Guide + ?Sized> Loop<'_, G> {
     /// Looks for the worker of a job that is under way.
