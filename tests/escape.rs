@@ -1,4 +1,4 @@
-//! A hostile job and a hostile Containerfile, in the real containers: one attempt a test, and none may succeed.
+//! A hostile job and a hostile Containerfile, in the real containers: each test makes one attempt, which must fail.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod escape {

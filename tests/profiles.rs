@@ -1,4 +1,4 @@
-//! What the node profiles promise, with the rights of their pods: a build, a RUN step in it, and an empty workspace.
+//! The node profiles, with the rights of their pods: a build with a RUN step works, and the workspace is empty afterwards.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -1,4 +1,4 @@
-//! What the scripts leave alone, end, and push.
+//! The effects of the scripts: files that they keep, processes that they end, and images that they push.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! The seccomp profile: what it says in every runtime, and what it refuses to a job.
+//! The seccomp profile: its form for every runtime, and the system calls that it denies to a job.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;

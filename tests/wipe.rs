@@ -1,6 +1,6 @@
-//! Whatever a job does in its container to leave something behind: root on the host finds nothing.
+//! After a job that tries to leave files behind, root on the host finds none.
 //!
-//! In one container, where it has most ways to do so: namespaces, mounts and subordinate ids of its own.
+//! The shape is a single container, which gives the job most means: its own namespaces, mounts and subordinate ids.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use support::{Job, fixture};

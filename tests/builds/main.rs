@@ -1,4 +1,4 @@
-//! What an honest job sees of builds that another container does: as little as possible.
+//! Builds in another container work for an honest job as if they ran in its own.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod builder;

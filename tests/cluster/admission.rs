@@ -1,4 +1,4 @@
-//! The API server takes every object of every overlay and component, and the namespace refuses what none of them needs.
+//! The API server accepts every object of every overlay and component. The namespace rejects settings that no overlay needs.
 
 use serde_json::{Value, json};
 

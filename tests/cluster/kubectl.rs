@@ -1,4 +1,4 @@
-//! kubectl, and what is set up once for all tests.
+//! Calls of kubectl, and the set-up that all tests share.
 
 use std::sync::{LazyLock, RwLock};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The manifests on a real API server and a real kubelet: taken, run, ended, drained, gone.
+//! The manifests on a real API server and a real kubelet: accepted, run, ended, drained, deleted.
 //!
 //! Only `scripts/test.sh --cluster` compiles and runs this; KUBECONFIG names a single-node cluster of the tester's own, whose
 //! node is this machine and has the images. Namespaces are named test-…, and removed before they are used.

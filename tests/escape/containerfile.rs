@@ -1,4 +1,4 @@
-//! What a Containerfile tries to copy, add, mount or name. Beside each attempt the honest use that it looks like.
+//! Attempts of a Containerfile with COPY, ADD, mounts and names. Beside each attempt is the honest use that resembles it.
 
 use support::Done;
 

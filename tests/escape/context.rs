@@ -1,4 +1,4 @@
-//! Symlinks, races and paths in what the job hands over.
+//! Symlinks, races and paths in the build context that the job supplies.
 
 use crate::{BASE, assert_no_token, assert_refused, pod};
 

@@ -1,4 +1,4 @@
-//! Filling what the builder writes to: its volume, its memory, the socket's directory.
+//! Attempts to fill the storage that the builder writes to: its volume, its memory, the socket's directory.
 
 use support::{Done, Pair};
 

@@ -1,4 +1,4 @@
-//! Pushes elsewhere, and credentials that a job brings along.
+//! Pushes to registries that are not allowed, and credentials that a job supplies.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

@@ -1,4 +1,4 @@
-//! What a hostile client says, and who may say anything.
+//! Messages of a hostile client, and the users that may connect.
 
 use crate::{BASE, alone, assert_it_still_serves, pod};
 

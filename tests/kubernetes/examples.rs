@@ -1,4 +1,4 @@
-//! Other agents than GitHub's and CircleCI's: their examples are whole, and set what the supervisor takes.
+//! Examples for agents of other CI services: each is complete, and has only settings that the supervisor accepts.
 
 use std::process::Command;
 

@@ -1,6 +1,6 @@
-//! What a Job of this project states: everything, and nothing more than this table allows.
+//! The restrictions that a Job of this project sets: all fields of this table, with the values that it allows.
 //!
-//! A field that the table does not know is a fault too, so that no new way out comes in unseen.
+//! A field that the table does not have fails the test, so that a new field gets a review.
 
 use serde_json::{Value, json};
 

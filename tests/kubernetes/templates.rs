@@ -1,4 +1,4 @@
-//! What the launcher carries is what kustomize makes of the overlays.
+//! The launcher's templates equal the output of kustomize for the overlays.
 
 use support::manifests::kustomize;
 use support::root;

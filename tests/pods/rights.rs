@@ -1,4 +1,4 @@
-//! What a container's specification says, in podman's words. A field that has none here ends the test: nothing is passed over.
+//! Translates a container's specification into podman's options. A field without a translation fails the test.
 
 use std::path::Path;
 

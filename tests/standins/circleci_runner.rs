@@ -1,11 +1,11 @@
-//! A stand-in for CircleCI's machine runner 3: its contract as published, and nothing of CircleCI behind it. Each rule names
-//! the section of the "Machine runner 3 configuration reference" (circleci.com/docs) or the release that it was written from.
+//! A stand-in for CircleCI's machine runner 3, with its published contract and without CircleCI. Each rule names its source: a
+//! section of the "Machine runner 3 configuration reference" (circleci.com/docs), or a release.
 //!
 //! CircleCI itself is a directory, `$STANDIN_CIRCLECI`:
 //!   token     the resource class's token
-//!   task.sh   the task; the runner waits until it is there
-//!   keep-open the runner does not close its configuration: the reference does not say when it does
-//!   log       what happened, a line each
+//!   task.sh   the task; the runner waits until it exists
+//!   keep-open the runner keeps its configuration open: the reference does not say when it closes it
+//!   log       one line for each event
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::io::{Read, Write};

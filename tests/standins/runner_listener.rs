@@ -1,17 +1,17 @@
-//! A stand-in for GitHub's Runner.Listener: its contract as published, and nothing of GitHub behind it. Each rule names the
-//! file of github.com/actions/runner (2.336) that it was written from. Compiled, as the vendor's is: only then can it be
-//! execute-only, and its `/proc/PID/environ` stays what it was at the start.
+//! A stand-in for GitHub's Runner.Listener, with its published contract and without GitHub. Each rule names its source file in
+//! github.com/actions/runner (2.336). It is compiled, as GitHub's is: only a compiled program can be execute-only, and its
+//! `/proc/PID/environ` stays as it was at the start.
 //!
 //! GitHub itself is a directory, `$STANDIN_GITHUB`:
-//!   registration-token, remove-token   what it takes
-//!   exit-codes                         a line for each `run`: it ends with that before it asks for a job
-//!   hang                               `configure` waits as long as it is there
-//!   job.sh                             the job's one step; `run` waits until it is there
-//!   job-in-that-moment                 a job is taken although the end was asked for
-//!   report-hangs                       the worker says how the job ended only when it is gone
+//!   registration-token, remove-token   the tokens that it accepts
+//!   exit-codes                         a line for each `run`: it ends with that code before it requests a job
+//!   hang                               `configure` waits while the file exists
+//!   job.sh                             the job's one step; `run` waits until it exists
+//!   job-in-that-moment                 a job is accepted although the end was requested
+//!   report-hangs                       the worker reports the result only after it is removed
 //!   listener-hangs                     the listener stays after its job, until a signal
 //!   registered                         written by configure, removed by remove and with an ephemeral runner's job
-//!   log                                what happened, a line each
+//!   log                                one line for each event
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;

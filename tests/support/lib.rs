@@ -1,6 +1,6 @@
-//! Runs `scripts/runme_local.sh` as a user would, and looks at what is left.
+//! Runs `scripts/runme_local.sh` as a user would, and checks for leftovers.
 //!
-//! Needs root, podman and the images: `scripts/test.sh` sees to all of it. Helpers fail loudly.
+//! Needs root, podman and the images, which `scripts/test.sh` provides. Helpers panic on errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod image;

@@ -1,17 +1,13 @@
 //! Finds values that are well-formed but impossible, before anything starts.
 
+mod invalid_value;
 mod times;
 
 use std::path::Path;
 
 use super::reserved::reserved;
 use super::{Config, Driver, FlavorName};
-
-/// A key and the problem with its value.
-pub(super) struct InvalidValue {
-    pub(super) key: &'static str,
-    pub(super) problem: String,
-}
+use invalid_value::{InvalidValue, invalid};
 
 /// Returns the first impossible value.
 pub(super) fn first_invalid(config: &Config) -> Option<InvalidValue> {
@@ -19,13 +15,6 @@ pub(super) fn first_invalid(config: &Config) -> Option<InvalidValue> {
         .or_else(|| wiped_paths(config))
         .or_else(|| times::first_invalid(config))
         .or_else(|| flavor(config))
-}
-
-fn invalid(key: &'static str, problem: impl Into<String>) -> Option<InvalidValue> {
-    Some(InvalidValue {
-        key,
-        problem: problem.into(),
-    })
 }
 
 /// Whether `path` is absolute, without `..`, and not `/`.

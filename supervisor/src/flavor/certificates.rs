@@ -17,8 +17,8 @@ const SYSTEM: [&str; 3] = [
     "/etc/ssl/ca-bundle.pem",
 ];
 
-/// Who reads which: OpenSSL with .NET, Go (buildah, skopeo) and Ruby; git; node; curl; Python's requests and pip; AWS'
-/// tools; cargo.
+/// Their readers, in this order: OpenSSL with .NET, Go (buildah, skopeo) and Ruby; git; node; curl; Python's requests and pip;
+/// AWS' tools; cargo.
 const VARIABLES: [&str; 8] = [
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
@@ -32,10 +32,10 @@ const VARIABLES: [&str; 8] = [
 
 const MARK: &str = "-----BEGIN CERTIFICATE-----";
 
-/// The variables that make every program trust the user's certificates; none where there are none.
+/// Returns the variables that make every program trust the user's certificates. The list is empty without such certificates.
 ///
 /// # Errors
-/// [`FlavorError::Setting`] where the bundle cannot be read or is not PEM.
+/// [`FlavorError::Setting`] if the bundle cannot be read or is not PEM.
 pub(super) fn trusted(config: &Config) -> Result<Vec<(&'static str, OsString)>, FlavorError> {
     let Some(path) = &config.runner.ca_bundle else {
         return Ok(Vec::new());

@@ -1,6 +1,6 @@
-//! The job's environment, built from nothing: an allow-list, our own few, and what the user names.
+//! The job's environment starts empty: an allow-list, a few of our own variables, and those that the user names are added.
 //!
-//! What Kubernetes, the image or an operator put into the container's environment is not the job's business.
+//! Other variables of Kubernetes, the image or an operator do not reach the job.
 
 use std::ffi::OsString;
 
@@ -14,7 +14,7 @@ use crate::config::{Config, ENV_PREFIX};
 /// Variables by name.
 pub(super) type Environment = Vec<(OsString, OsString)>;
 
-/// Handed on where the container has them: how programs are found, text and time are shown, and the network is reached.
+/// Passed on if the container has them: variables for the search of programs, for text and time, and for proxies.
 const ALLOWED: [&str; 20] = [
     "PATH",
     "LANG",
@@ -38,8 +38,8 @@ const ALLOWED: [&str; 20] = [
     "ImageVersion",
 ];
 
-/// Left out without a word: Kubernetes' service links, the container engine's and a shell's own variables, and what is
-/// set anew for each job.
+/// Left out without a log line: service links of Kubernetes, variables of the container engine and of shells, and variables
+/// that are set anew for each job.
 const EXPECTED: [&str; 18] = [
     "KUBERNETES_*",
     "*_SERVICE_HOST",
@@ -61,15 +61,15 @@ const EXPECTED: [&str; 18] = [
     "SHELL",
 ];
 
-/// Where the container names none.
+/// The PATH if the container has none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Text is UTF-8, without any package of locales.
+/// UTF-8, which needs no package of locales.
 const LANG: &str = "C.UTF-8";
 
-/// The environment of this configuration's runner.
+/// Returns the environment of this configuration's runner.
 ///
 /// # Errors
-/// [`FlavorError::Setting`] where `runner.ca_bundle` is no use.
+/// [`FlavorError::Setting`] if `runner.ca_bundle` cannot be used.
 pub(super) fn build(
     config: &Config,
     storage: &[(OsString, OsString)],
@@ -89,7 +89,7 @@ pub(super) fn build(
         "TMPDIR",
         config.workspace.temporary().into(),
     );
-    // In memory, so that what `buildah login` writes there meets no disk.
+    // In memory: `buildah login` writes credentials there, which must not reach a disk.
     if config.runtime_directory.is_dir() {
         let directory = config.runtime_directory.clone();
         set(&mut environment, "XDG_RUNTIME_DIR", directory.into());
@@ -118,7 +118,7 @@ fn proxied(environment: &Environment) -> bool {
     environment.iter().any(is_proxy)
 }
 
-/// The container's variables that the job gets, and the names of those it does not, as far as anybody may miss them.
+/// Returns the container's variables that the job gets, and the names of the other variables that a user may miss.
 fn chosen(
     config: &Config,
     all: impl Iterator<Item = (OsString, OsString)>,
@@ -142,7 +142,7 @@ fn chosen(
     (environment, left_out)
 }
 
-/// A name, with `*` for any characters at its start or end.
+/// Whether a name matches a pattern, with `*` for any characters at its start or end.
 fn matches(pattern: &str, name: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(""), _) => true,
@@ -153,7 +153,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Sets a variable, whatever it was.
+/// Sets a variable, and replaces its old value.
 pub(super) fn set(environment: &mut Environment, name: &str, value: OsString) {
     environment.retain(|(other, _)| other != name);
     environment.push((name.into(), value));

@@ -5,20 +5,20 @@ use crate::secrets::SecretsError;
 /// Why a flavor has nothing to start.
 #[derive(Debug, thiserror::Error)]
 pub enum FlavorError {
-    /// A setting is missing or leads nowhere.
+    /// A setting is missing, or names a file that does not exist.
     #[error("flavor {flavor}: {problem}")]
     Setting {
         /// The flavor.
         flavor: &'static str,
-        /// What is wrong, and the cure.
+        /// The fault, and its remedy.
         problem: String,
     },
-    /// A secret is missing, or not what it should be. Never quotes it.
+    /// A secret is missing or has the wrong form. The text never quotes it.
     #[error("secret {key}: {problem}")]
     Token {
         /// Its key.
         key: String,
-        /// What is wrong, and the cure.
+        /// The fault, and its remedy.
         problem: String,
     },
     /// The secrets cannot be handed over.

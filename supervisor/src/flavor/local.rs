@@ -30,7 +30,7 @@ pub(super) fn prepare(
     let repository = &config.local.repository;
     require_workflows(repository)?;
     let input = hand_over(config, secrets)?;
-    // The mounted repository belongs to whoever owns it outside, which git refuses otherwise.
+    // The mounted repository has its owner's uid outside the container. Without this setting, git refuses it.
     set(&mut environment, "GIT_CONFIG_COUNT", "1".into());
     set(
         &mut environment,
@@ -53,7 +53,7 @@ pub(super) fn prepare(
     Ok(Once::new(start, exit_code))
 }
 
-/// act's code; but once the end was asked for, its own failure only says that it did end.
+/// Returns act's exit code. After a request to end, its failure only means that it ended.
 fn exit_code(ended: Ended, cause: Option<Cause>) -> u8 {
     match (ended, cause) {
         (Ended::Exited(0), _) | (_, None) => ended.code(),
@@ -85,7 +85,7 @@ fn require_workflows(repository: &Path) -> Result<(), FlavorError> {
     Ok(())
 }
 
-/// The secrets as act's stdin: YAML by name, for JSON is YAML, through a pipe that is empty afterwards.
+/// Returns the secrets as act's stdin: YAML by name (JSON is YAML), through a pipe that is empty afterwards.
 fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, FlavorError> {
     let values = secrets.for_workflow();
     if values.is_empty() {
@@ -102,7 +102,7 @@ fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, Flavor
     Ok(Some(pipe.0))
 }
 
-/// Enough for every value with all its characters escaped, so that the buffer never moves.
+/// Returns the size in bytes of all values with every character escaped, so that the buffer is never reallocated.
 fn capacity(secrets: &Store) -> usize {
     let each =
         |(key, value): (&str, &crate::secrets::Secret)| 6 * (key.len() + value.expose().len()) + 8;

@@ -1,12 +1,12 @@
-//! A runner's name: the pod's, in the characters that the vendor takes.
+//! A runner's name: the pod's name, in the characters that the CI service accepts.
 
-/// What CircleCI's reference allows, and GitHub takes too: alphanumerics and `.()-_`.
+/// The characters that CircleCI's reference allows: alphanumerics and `.()-_`. GitHub accepts them too.
 fn allowed(character: char) -> bool {
     character.is_ascii_alphanumeric() || ".()-_".contains(character)
 }
 
-/// The name that was set, or the pod's; other characters become `-`, and it is cut to `limit` from its start, since a pod's
-/// own part is at the end of its name.
+/// Returns the configured name, or the pod's. Other characters become `-`. Only the last `limit` characters remain, because a
+/// pod's name has its unique part at the end.
 pub(super) fn of(set: Option<&str>, limit: usize) -> String {
     let pod = || {
         let name = nix::unistd::gethostname().ok();
@@ -17,7 +17,7 @@ pub(super) fn of(set: Option<&str>, limit: usize) -> String {
         .map(|character| if allowed(character) { character } else { '-' })
         .collect();
     let kept: String = name[name.len().saturating_sub(limit)..].iter().collect();
-    // GitHub's runner takes an argument that begins with a dash for no value.
+    // GitHub's runner does not accept a value that begins with a dash.
     match kept.trim_start_matches('-') {
         "" => "ci-cd-agents".to_owned(),
         kept => kept.to_owned(),

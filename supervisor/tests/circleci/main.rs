@@ -1,6 +1,6 @@
 //! The contract of CircleCI's machine runner 3, row by row, in real PID namespaces.
 //!
-//! `tests/standins/circleci_runner.rs` stands in for the vendor's program and says what it was written from.
+//! `tests/standins/circleci_runner.rs` stands in for CircleCI's program and names its sources.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod contract;

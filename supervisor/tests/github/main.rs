@@ -1,6 +1,6 @@
 //! The contract of GitHub's runner, row by row, in real PID namespaces.
 //!
-//! `tests/standins/runner_listener.rs` and `actions-runner` stand in for the vendor's programs and say what they were written from.
+//! `tests/standins/runner_listener.rs` and `actions-runner` stand in for GitHub's programs and name their sources.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod ends;

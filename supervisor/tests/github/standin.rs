@@ -1,4 +1,4 @@
-//! A directory that plays GitHub, the stand-in for its runner, and what both have seen.
+//! A directory in the role of GitHub, the stand-in for its runner, and the log of both.
 
 use std::fs;
 use std::path::{Path, PathBuf};

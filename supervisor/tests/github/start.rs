@@ -1,4 +1,4 @@
-//! Registration, start, and where the runner's files are.
+//! Registration, start, and the location of the runner's files.
 
 use crate::namespace::{PTRACE, wait_for};
 use crate::standin::{Github, REGISTRATION, count, jit_configuration, log};

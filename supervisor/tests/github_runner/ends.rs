@@ -1,4 +1,4 @@
-//! What runs when a job has to end, and what ends it.
+//! The end of a job in each situation: during a step, between steps, in a hook, by each cause.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! The end of a job of GitHub's, with a double of GitHub's runner that is as slow and as silent as the real one.
+//! The end of a GitHub job, with a double of GitHub's runner that has the timing and the output of the real one.
 //!
-//! `tests/standins/github-runner` has the double, the service that it talks to, and what the real one showed.
+//! `tests/standins/github-runner` has the double, its service, and the results of the real runner.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod default_settings;

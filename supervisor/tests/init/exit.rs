@@ -1,4 +1,4 @@
-//! The exit code is the runner's, and the report says whose it was.
+//! The exit code is the runner's, and the report names its source.
 
 use crate::namespace::Scene;
 

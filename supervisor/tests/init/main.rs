@@ -1,6 +1,6 @@
 //! The supervisor as an init, in real PID namespaces and with real signals. Needs root.
 //!
-//! `docs/pid1.md` says which test of tini's, dumb-init's and catatonit's suites stands where.
+//! `docs/pid1.md` says which test of tini's, dumb-init's and catatonit's suites is in which file.
 
 // Helpers outside of the test functions may fail loudly too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,4 +1,4 @@
-//! Wipe and report come whatever happens to the job, to us, or to where the report goes.
+//! Wipe and report follow each failure: of the job, of the supervisor, and of the report's destination.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;

@@ -1,7 +1,7 @@
 //! Finds times that do not fit into each other.
 
 use super::super::{Config, FlavorName};
-use super::{InvalidValue, invalid};
+use super::invalid_value::{InvalidValue, invalid};
 use init::terminate::LAST_WORDS;
 
 pub(super) fn first_invalid(config: &Config) -> Option<InvalidValue> {

@@ -85,10 +85,10 @@ const ADMIN: Finding = PRIVILEGED.named("sys-admin")
     .means("The capability SYS_ADMIN is available in this container. It gives most of root's rights on the node. Builds need it only inside their own user namespace.")
     .remedy("In the pod spec, on this container:\n  securityContext:\n    capabilities: {drop: [ALL], add: [SETUID, SETGID]}\nWith podman: leave out --cap-add SYS_ADMIN");
 
-/// Builds work without these: keyctl is never used under chroot isolation, the others are fallen back from.
+/// Builds work without these calls: chroot isolation never uses keyctl, and the others have a fallback.
 const SPARED: [&str; 5] = ["clone3", "keyctl", "openat2", "setns", "umount2"];
 
-/// glibc takes clone in place of clone3 only where the kernel seems not to know it.
+/// Whether builds work without the call. glibc falls back from clone3 to clone only on ENOSYS.
 fn is_spared(name: &str, errno: i32) -> bool {
     SPARED.contains(&name) && (name != "clone3" || errno == Errno::ENOSYS as i32)
 }

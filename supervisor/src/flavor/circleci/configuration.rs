@@ -1,4 +1,4 @@
-//! The machine runner's configuration: a file in memory that holds the token, and is gone once the runner has read it.
+//! The machine runner's configuration: a file in memory with the token, which is removed after the runner has read it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::flavor::name;
 use crate::secrets::{Secret, SecretsError};
 use crate::workspace::RuntimeDir;
 
-/// No limit is published; GitHub's is this.
+/// CircleCI publishes no limit; this is GitHub's.
 const NAME_LIMIT: usize = 64;
 
 /// Its name in our private directory.
@@ -24,7 +24,7 @@ const FILE: &str = "circleci.yaml";
 /// The file, until it was read.
 pub(super) struct Configuration {
     path: PathBuf,
-    /// Tells when the file was closed by its reader; gone with the file.
+    /// Reports that the reader has closed the file. Dropped together with the file.
     reading: Option<Inotify>,
 }
 
@@ -54,7 +54,7 @@ struct Runner {
     max_run_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_timeout: Option<String>,
-    /// Since 3.1.13: older ones do not know the key.
+    /// Since 3.1.13: older versions reject the key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     enable_unsafe_retries: bool,
 }
@@ -108,7 +108,7 @@ impl Configuration {
     }
 
     fn remove(&self) {
-        // It may have gone before; in memory it is gone with its last name.
+        // It may already be removed. Unlinking a file in memory frees it.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -142,7 +142,7 @@ fn content(config: &Config, token: &Secret, command_prefix: Vec<String>) -> Zero
             file: "-",
         },
     };
-    // All space at once: growing would leave copies of the token behind.
+    // Reserve all space at once: reallocation would leave copies of the token in memory.
     let mut content = Zeroizing::new(Vec::with_capacity(16 * 1024 + 6 * token.expose().len()));
     // Texts and numbers cannot fail to serialize.
     let _ = serde_json::to_writer(&mut *content, &yaml);

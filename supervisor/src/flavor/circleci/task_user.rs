@@ -1,7 +1,7 @@
-//! What stands in front of the task agent's command line: word to PID 1, and another user where we are root.
+//! The prefix of the task agent's command line: it sends a notice to PID 1, and changes the user if we are root.
 //!
-//! A task of another uid can neither read nor signal the runner. That takes root with more rights than a build needs; else
-//! it is the same uid, and the runner's program being execute-only closes its memory.
+//! A task of another uid can neither read nor signal the runner. The change needs root with more capabilities than a build.
+//! Otherwise the task has the runner's uid, and the execute-only program keeps the runner's memory unreadable.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::flavor::error::FlavorError;
 /// The user of the runner image.
 const TASK_ID: u32 = 1000;
 
-/// What it takes to become another user for good, to hand over its directories, to end it, and to work on and wipe its files.
+/// The capabilities to change the user for good, to chown its directories, to signal its processes, and to wipe its files.
 const NEEDED: [Capability; 6] = [
     Capability::CAP_SETUID,
     Capability::CAP_SETGID,
@@ -25,14 +25,14 @@ const NEEDED: [Capability; 6] = [
     Capability::CAP_DAC_OVERRIDE,
 ];
 
-/// Whether the task is to be another user than the runner.
+/// Whether the task runs as another user than the runner.
 pub(super) fn is_another(config: &Config) -> bool {
     let has = |right: &Capability| caps::has_cap(None, CapSet::Effective, *right).unwrap_or(false);
     let own = &config.circleci.command_prefix;
     own.is_empty() && Uid::effective().is_root() && NEEDED.iter().all(has)
 }
 
-/// The words of `runner.command_prefix`.
+/// Returns the arguments of `runner.command_prefix`.
 pub(super) fn prefix(
     config: &Config,
     configuration: &Path,
@@ -72,7 +72,7 @@ pub(super) fn prefix(
     Ok(words)
 }
 
-/// The task's directories become the task's.
+/// Gives the task's directories to the task's user.
 fn give_away(config: &Config) -> Result<(), FlavorError> {
     let workspace = &config.workspace;
     for path in [

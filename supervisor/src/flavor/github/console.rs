@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
 use super::{Github, Phase};
-use crate::flavor::FlavorError;
+use crate::flavor::error::FlavorError;
 use init::spawn::Output;
 use linux::output;
 

@@ -1,4 +1,4 @@
-//! How the runner gets its identity: a JIT configuration, or a registration token and where to register.
+//! The runner's identity: a JIT configuration, or a registration token with an address.
 
 use crate::config::Config;
 use crate::flavor::error::FlavorError;
@@ -22,7 +22,7 @@ enum Identity {
 }
 
 impl Credentials {
-    /// Takes them out of the staged secrets and checks their form.
+    /// Removes the credentials from the staged secrets and checks their form.
     pub(super) fn from_store(config: &Config, secrets: &mut Store) -> Result<Self, FlavorError> {
         let jit = tokens::remove_checked(secrets, JIT, tokens::jit)?;
         let registration = tokens::remove_checked(secrets, REGISTRATION, tokens::registration)?;
@@ -88,7 +88,8 @@ fn require_url(config: &Config) -> Result<(), FlavorError> {
         .and_then(|rest| rest.split_once('/'))
         .map(|(_, path)| path.trim_matches('/'));
     match path {
-        // It becomes an argument, which the job's whole container can read; it is not quoted either.
+        // The address becomes an argument, which every process of the container can read. So it may have no password, and the
+        // error does not quote it.
         _ if url.contains('@') => Err(fault("names a user or a password")),
         Some(path) if !path.is_empty() => Ok(()),
         _ => Err(fault(&format!("is \"{url}\""))),

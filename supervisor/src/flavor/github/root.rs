@@ -1,12 +1,11 @@
 //! The runner's root directory: on the volume, since it writes its state there, with the image's program in it.
 //!
 //! `Runner.Listener` takes the parent of its own real path for its root (`HostContext.GetDirectory`), and .NET resolves
-//! links on the way, so `bin` has to be a copy. `externals` (node, four fifths of all) is only ever read: a link.
+//! links on the way, so `bin` has to be a copy. `externals` (node, four fifths of all bytes) is only read, so a link is enough.
 //!
-//! The listener's program is execute-only there: a process whose program its own user cannot read is not dumpable, and its
-//! memory, descriptors and environment, where the kernel goes on showing the JIT configuration, are closed to the job
-//! (ptrace(2), "Ptrace access mode checking"). .NET's programs start so: they find themselves by `/proc/self/exe` and read
-//! the files beside it.
+//! The listener's program is execute-only there. A process is not dumpable if its own user cannot read its program. The job
+//! then cannot read its memory, descriptors and environment (ptrace(2), "Ptrace access mode checking"). The environment still
+//! has the JIT configuration. .NET programs start in this mode: they read `/proc/self/exe` and the files beside it.
 
 use std::fs;
 use std::io;
@@ -21,10 +20,10 @@ use crate::flavor::error::FlavorError;
 
 /// The program, beneath the root.
 pub(super) const LISTENER: &str = "bin/Runner.Listener";
-/// What the runner keeps its registration in.
+/// The file with the runner's registration.
 const SETTINGS: &str = ".runner";
 
-/// The image must have the runner.
+/// Checks that the image has the runner.
 pub(super) fn require(config: &Config) -> Result<(), FlavorError> {
     let program = config.github.directory.join(LISTENER);
     access(&program, AccessFlags::X_OK).map_err(|errno| {
@@ -35,7 +34,7 @@ pub(super) fn require(config: &Config) -> Result<(), FlavorError> {
     })
 }
 
-/// Makes the root directory and gives its path.
+/// Makes the root directory and returns its path.
 pub(super) fn arrange(config: &Config) -> Result<PathBuf, FlavorError> {
     let root = config.workspace.path.join("runner");
     let made = make(&config.github.directory, &root);
@@ -78,7 +77,7 @@ fn make(image: &Path, root: &Path) -> io::Result<u64> {
     Ok(files)
 }
 
-/// Copies a directory, links as links, and gives the number of files. Modes go with them: nothing is writable.
+/// Copies a directory with links and modes, and returns the number of files. The copies are not writable.
 fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     fs::DirBuilder::new().mode(0o700).create(to)?;
     let mut files = 0;
@@ -92,7 +91,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<u64> {
             symlink(fs::read_link(entry.path())?, target)?;
             files += 1;
         } else {
-            // In the kernel, and as a reflink where the file systems are one (copy_file_range(2)).
+            // copy_file_range(2) copies in the kernel, and as a reflink within one file system.
             fs::copy(entry.path(), target)?;
             files += 1;
         }

@@ -1,10 +1,10 @@
-//! Whether the runner is doing a job: its listener has a process `Runner.Worker` for that.
+//! Whether the runner has a job: its listener then has a process `Runner.Worker`.
 //!
 //! Source: actions/runner, `JobDispatcher.cs`: the worker is started for a job and ends after its logs are sent.
 
 use linux::procfs;
 
-/// The name as procfs shows it, at most 15 characters.
+/// The name in procfs, which has at most 15 characters.
 pub(super) const COMM: &str = "Runner.Worker";
 
 pub(super) fn is_running() -> bool {

@@ -11,7 +11,7 @@ struct Claims {
     exp: Option<u64>,
 }
 
-/// The end of a JSON web token, if it is one and has one.
+/// Returns the expiry of a JSON web token. Returns `None` for other tokens and without `exp`.
 pub(super) fn of_jwt(token: &str) -> Option<SystemTime> {
     let mut parts = token.split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -19,7 +19,7 @@ pub(super) fn of_jwt(token: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(claims.exp?))
 }
 
-/// A time as GitHub's API writes it: with `Z` or an offset.
+/// Parses a time in the form of GitHub's API: with `Z` or an offset.
 pub(super) fn of_text(text: &str) -> Option<SystemTime> {
     if let Ok(time) = humantime::parse_rfc3339(text) {
         return Some(time);
@@ -37,7 +37,7 @@ pub(super) fn of_text(text: &str) -> Option<SystemTime> {
     }
 }
 
-/// A sentence where that time is over.
+/// Returns a sentence if that time has passed.
 pub(super) fn over(end: SystemTime, cure: &str) -> Result<(), String> {
     match SystemTime::now().duration_since(end) {
         Ok(since) if !since.is_zero() => {

@@ -51,7 +51,7 @@ fn files(value: &str) -> Option<Files> {
     serde_json::from_str(&encoded::decode(&value)?).ok()
 }
 
-/// base64(1) breaks its lines, and the runner's own decoder passes over that.
+/// Removes line breaks: base64(1) inserts them, and the runner's own decoder ignores them.
 fn one_line(value: &str) -> String {
     value.split_ascii_whitespace().collect()
 }
@@ -68,7 +68,7 @@ fn no_jit(value: &str) -> String {
     format!("is not base64 of a JSON object, where {JIT_BELONGS}; was it cut off?")
 }
 
-/// The end of an access token in the credentials; a runner's key has none.
+/// Returns the expiry of an access token in the credentials. A runner's key has no expiry.
 fn credentials_end(files: &Files) -> Option<std::time::SystemTime> {
     let credentials = encoded::decode(files.get(".credentials")?)?;
     let credentials: Value = serde_json::from_str(&credentials).ok()?;
@@ -78,14 +78,14 @@ fn credentials_end(files: &Files) -> Option<std::time::SystemTime> {
     expiry::of_jwt(data.get("token")?.as_str()?)
 }
 
-/// The API's whole answer, which says when its token ends.
+/// The API's whole response, which has the token's expiry.
 #[derive(Deserialize)]
 struct Answer {
     token: String,
     expires_at: Option<String>,
 }
 
-/// A registration or remove token, alone or in the API's answer. Gives the token where it was in there.
+/// Checks a registration or remove token, alone or in the API's response. Returns the token if it was in a response.
 pub(in crate::flavor) fn registration(value: &str) -> Result<Option<String>, String> {
     if value.starts_with('{') {
         let answer: Answer = serde_json::from_str(value)
@@ -113,7 +113,7 @@ pub(in crate::flavor) fn registration(value: &str) -> Result<Option<String>, Str
     Ok(None)
 }
 
-/// 29 capitals and digits, as GitHub mints them today; others are not refused, only not recognized.
+/// Whether a token looks like GitHub's: 25 to 40 capitals and digits (29 at present). Other forms are accepted too.
 fn is_registration(value: &str) -> bool {
     (25..=40).contains(&value.len())
         && (value.bytes()).all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
