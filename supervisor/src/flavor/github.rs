@@ -19,7 +19,7 @@ use nix::sys::signal::Signal;
 use tracing::{info, warn};
 
 use self::codes::{JobResult, Meaning};
-use self::console::Console;
+use self::console::{Console, Facts};
 use self::credentials::Credentials;
 pub(super) use self::credentials::JIT as TOKEN;
 use self::outcome::{last_word, reason, reported_result, terminated};
@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::secrets::Store;
 use init::guide::{Guide, Worker};
 use init::reap::Ended;
-use init::spawn::{Input, Manner, Receiver, Start};
+use init::spawn::{Input, Manner, Output, Receiver, Start};
 use init::supervise::Watched;
 use init::terminate::{self, Cause};
 use report::{CiJob, Reason, Registration};
@@ -82,6 +82,24 @@ pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorErr
 }
 
 impl Github {
+    /// Opens the console of a listener that waits for a job. `configure` and `remove` write to the supervisor's own.
+    fn open_console(&mut self) -> Result<Option<Output>, FlavorError> {
+        self.console = None;
+        if self.phase != Phase::Run {
+            return Ok(None);
+        }
+        let (console, output) = Console::open().map_err(|error| FlavorError::Setting {
+            flavor: "github",
+            problem: format!("no pipe for the runner's console: {error}"),
+        })?;
+        self.console = Some(console);
+        Ok(Some(output))
+    }
+
+    fn facts(&self) -> Facts {
+        (self.console.as_ref()).map_or_else(Facts::default, Console::facts)
+    }
+
     pub(super) fn prepare(
         config: &Config,
         environment: Environment,

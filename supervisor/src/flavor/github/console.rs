@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
-use super::{Github, Phase};
-use crate::flavor::error::FlavorError;
 use init::spawn::Output;
 use linux::output;
 
@@ -68,26 +66,6 @@ impl Facts {
         {
             self.unregistered = true;
         }
-    }
-}
-
-impl Github {
-    /// The console of a listener that waits for a job; who configures or removes it writes to ours.
-    pub(super) fn open_console(&mut self) -> Result<Option<Output>, FlavorError> {
-        self.console = None;
-        if self.phase != Phase::Run {
-            return Ok(None);
-        }
-        let (console, output) = Console::open().map_err(|error| FlavorError::Setting {
-            flavor: "github",
-            problem: format!("no pipe for the runner's console: {error}"),
-        })?;
-        self.console = Some(console);
-        Ok(Some(output))
-    }
-
-    pub(super) fn facts(&self) -> Facts {
-        (self.console.as_ref()).map_or_else(Facts::default, Console::facts)
     }
 }
 
