@@ -51,14 +51,23 @@ lock_snapshot() {
         say "    Debian of $date, from the mirror: the archive of snapshots is out of reach"
     fi
     cp -- "$LOCK" "$2/before"
+    UNTESTED=yes
+    on_exit restore_lock "$2"
     replace_lines "$2/lines"
 }
 
-# test_snapshot SCRATCH: takes the lock back if the images cannot be built of it, or fail a test.
+# Not empty while the lock file is not proven.
+UNTESTED=
+
+# restore_lock SCRATCH: on every way out with a lock file that is not proven.
+restore_lock() {
+    if [[ -n $UNTESTED ]]; then cat "$1/before" >"$LOCK"; fi
+}
+
+# Builds the images of it and runs all tests; restore_lock takes it back if that fails or is interrupted.
 test_snapshot() {
     step "all images anew, and all tests"
     if ! "$ROOT/scripts/test.sh" --refresh; then
-        cat "$1/before" >"$LOCK"
         die 1 "$LOCK is as it was before: with these packages the tests do not pass."
     fi
 }
@@ -82,7 +91,8 @@ debian_main() {
     scratch_directory scratch
     step "the snapshot"
     lock_snapshot "$date" "$scratch"
-    [[ -z $tests ]] || test_snapshot "$scratch"
+    [[ -z $tests ]] || test_snapshot
+    UNTESTED=
     say "pinned in $LOCK."
 }
 

@@ -213,3 +213,15 @@ fn without_the_archive_the_mirror_of_now_is_locked() {
     assert!(locked.status.success(), "{locked:?}");
     assert_eq!(servers.choose().0, "mirror");
 }
+
+#[test]
+fn the_base_image_refuses_expired_release_files() {
+    let shown = support::run_image(
+        "localhost/ci-cd-agents/base:trixie",
+        &[],
+        &["apt-config", "dump"],
+    );
+    let settings = String::from_utf8_lossy(&shown.stdout);
+    assert!(settings.contains("APT::Architecture"), "{shown:?}");
+    assert!(!settings.contains("Check-Valid-Until"), "{settings}");
+}

@@ -127,6 +127,7 @@ bootstrap() {
     grep -v -- -backports < <(debian_sources mirror) >"$files/sources.list"
     if [[ $DEBIAN_SOURCE != unpinned ]]; then
         verify=(--aptopt='Acquire::Check-Valid-Until "false"'
+            --customize-hook="rm -f \"\$1/etc/apt/apt.conf.d/99mmdebstrap\""
             --customize-hook="sh '$files/verify_snapshot.sh' '$files/digests' \"\$1/var/lib/apt/lists\"")
     fi
     logged as_root mmdebstrap --variant=minbase --include="$BASE_PACKAGES" "${verify[@]}" \

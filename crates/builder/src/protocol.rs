@@ -83,7 +83,8 @@ pub(crate) struct Hello {
     /// Buildah's command line without the program's name. Its length is bounded.
     #[serde(deserialize_with = "bounded::list")]
     pub arguments: Vec<String>,
-    /// The client's working directory.
+    /// The client's working directory, of at most PATH_MAX bytes: it is copied for each path of the command line.
+    #[serde(deserialize_with = "bounded::path")]
     pub directory: String,
     /// The variables of its environment that the command line names.
     #[serde(deserialize_with = "bounded::map")]

@@ -108,6 +108,8 @@ pub(crate) enum Rejected {
     NoSecret(String),
     #[error("--ssh {0}: SSH_AUTH_SOCK is not set; start ssh-agent, or name a key")]
     NoAgent(String),
+    #[error("--ssh {0}: expected at most 64 keys")]
+    TooManyKeys(String),
     #[error("--output {0}: expected dest=PATH")]
     OutputDestination(String),
     #[error("--output type={0} is not available; use type=tar or type=local")]

@@ -17,6 +17,8 @@ use fetch::FetchError;
 
 /// The exit code of a command line that cannot be carried out. Docker uses it too.
 const EXIT_ERROR: u8 = 125;
+/// An exit code above this is 128 + the number of the signal that ended the command.
+const SIGNALLED: u8 = 128;
 
 /// Runs Buildah, in this container or in the builder's.
 pub trait Buildah {
@@ -174,14 +176,21 @@ impl Executor<'_> {
                 return Ok(Some(exited.code).filter(|code| *code != 0));
             }
             Step::PushList { push, digest } => return self.push_list(push, digest),
-            Step::Try(command) => drop(self.run(command)?),
+            Step::Try(command) => {
+                let code = self.run(command)?.code;
+                return Ok(Some(code).filter(|code| *code > SIGNALLED));
+            }
             Step::If {
                 test,
                 then,
                 otherwise,
             } => {
-                let succeeded = self.run(test)?.code == 0;
-                return self.run_steps(if succeeded { then } else { otherwise });
+                let code = self.run(test)?.code;
+                // A test that a signal ended has no answer.
+                if code > SIGNALLED {
+                    return Ok(Some(code));
+                }
+                return self.run_steps(if code == 0 { then } else { otherwise });
             }
             Step::Exit(code) => return Ok(Some(*code)),
             Step::WriteSecret { path, content } => create_private(path)

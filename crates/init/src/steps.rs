@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
@@ -40,6 +41,11 @@ impl Steps {
         }
     }
 
+    /// Whether the list of processes cannot be read: a job may lower this process's limit on descriptors.
+    pub(super) fn is_blind(&self) -> bool {
+        processes().is_none()
+    }
+
     /// Whether a worker runs.
     pub(super) fn has_worker(&self) -> bool {
         !self.look().workers.is_empty()
@@ -68,7 +74,7 @@ impl Steps {
 
     /// Sends SIGTERM to the steps that run now, and gives their names. A stopped runner or worker goes on: it has to see
     /// the end of its step.
-    pub(super) fn end(&mut self) -> Vec<String> {
+    pub(super) fn end(&mut self, until: Instant) -> Vec<String> {
         let tree = self.look();
         for process in tree.runner.iter().chain(&tree.workers) {
             resume(process);
@@ -77,7 +83,7 @@ impl Steps {
         self.ended = tree.steps();
         self.ended.extend(tree.holders(&self.outputs));
         // A parent comes before its children: it does not see one end, and begin the next, before its own signal.
-        for process in &self.ended {
+        for process in self.ended.iter().take_while(|_| Instant::now() < until) {
             process.send(Signal::SIGTERM);
             resume(process);
         }
@@ -85,21 +91,21 @@ impl Steps {
     }
 
     /// Sends SIGKILL to those that SIGTERM did not end, and gives their names. Steps that began since are left alone.
-    pub(super) fn kill_ended(&self) -> Vec<String> {
-        self.kill(|tree| {
-            let mut left: Vec<Process> = Vec::new();
-            for process in self.ended.iter().filter(|process| tree.has(process)) {
-                left.push(process.clone());
-                left.extend(descendants(&tree.all, process.pid));
-            }
+    pub(super) fn kill_ended(&self, until: Instant) -> Vec<String> {
+        self.kill(until, |tree| {
+            let running = tree.running();
+            let mut left = self.ended.clone();
+            left.retain(|process| running.contains(&(process.pid, process.start)));
+            let pids: Vec<i32> = left.iter().map(|process| process.pid).collect();
+            left.extend(descendants(&tree.all, &pids));
             left.extend(tree.holders(&self.outputs));
             left
         })
     }
 
     /// Sends SIGKILL to all that is the job's and not the runner's: the steps, and what earlier ones left behind.
-    pub(super) fn kill_all(&self) -> Vec<String> {
-        self.kill(|tree| {
+    pub(super) fn kill_all(&self, until: Instant) -> Vec<String> {
+        self.kill(until, |tree| {
             let mut all = tree.steps();
             all.extend(tree.orphans());
             all
@@ -107,26 +113,32 @@ impl Steps {
     }
 
     /// Sends SIGKILL to the worker alone, and gives its name.
-    pub(super) fn kill_worker(&self) -> Vec<String> {
-        self.kill(|tree| tree.workers.clone())
+    pub(super) fn kill_worker(&self, until: Instant) -> Vec<String> {
+        self.kill(until, |tree| tree.workers.clone())
     }
 
-    fn kill(&self, chosen: impl Fn(&Tree) -> Vec<Process>) -> Vec<String> {
-        let mut killed: Vec<Process> = Vec::new();
+    /// A job may have very many processes, or take the processor from this one. So nothing here goes on after `until`, when
+    /// SIGKILL goes to the whole group.
+    fn kill(&self, until: Instant, chosen: impl Fn(&Tree) -> Vec<Process>) -> Vec<String> {
+        let mut killed = BTreeSet::new();
+        let mut titles = Vec::new();
         for _ in 0..ROUNDS {
             let tree = self.look();
             let before = killed.len();
             for process in chosen(&tree) {
-                if tree.is_jobs(&process) && !is_among(&process, &killed) {
+                if Instant::now() >= until {
+                    return titles;
+                }
+                if tree.is_jobs(&process) && killed.insert((process.pid, process.start)) {
                     process.send(Signal::SIGKILL);
-                    killed.push(process);
+                    titles.push(process.title());
                 }
             }
             if killed.len() == before {
                 break;
             }
         }
-        killed.iter().map(Process::title).collect()
+        titles
     }
 
     /// The processes as they are now; nothing if /proc cannot be read.
@@ -177,6 +189,14 @@ impl Tree {
         self
     }
 
+    /// Pid and start time of each process that runs.
+    fn running(&self) -> BTreeSet<(i32, u64)> {
+        let running = self.all.iter().filter(|process| !process.is_zombie());
+        running
+            .map(|process| (process.pid, process.start))
+            .collect()
+    }
+
     fn has(&self, process: &Process) -> bool {
         let there = |other: &&Process| other.pid == process.pid && !other.is_zombie();
         let found = self.all.iter().find(there);
@@ -191,35 +211,36 @@ impl Tree {
 
     /// The worker's children, steps and hooks, and all below them.
     fn steps(&self) -> Vec<Process> {
-        let below = |worker: &Process| descendants(&self.all, worker.pid);
-        let mut steps: Vec<Process> = self.workers.iter().flat_map(below).collect();
+        let workers: Vec<i32> = self.workers.iter().map(|worker| worker.pid).collect();
+        let mut steps = descendants(&self.all, &workers);
         steps.retain(|process| !process.is_zombie());
         steps
     }
 
     /// The processes whose parents have ended, and all below them: children of this process other than the runner.
     fn orphans(&self) -> Vec<Process> {
-        let mut orphans = Vec::new();
-        for child in children(&self.all, self.own) {
-            if self.is_jobs(&child) && !is_among(&child, &self.workers) {
-                let below = descendants(&self.all, child.pid);
-                orphans.push(child);
-                orphans.extend(below.into_iter().filter(|process| !process.is_zombie()));
-            }
-        }
+        let mut orphans = children(&self.all, self.own);
+        orphans.retain(|child| self.is_jobs(child) && !is_among(child, &self.workers));
+        let pids: Vec<i32> = orphans.iter().map(|orphan| orphan.pid).collect();
+        let below = descendants(&self.all, &pids);
+        orphans.extend(below.into_iter().filter(|process| !process.is_zombie()));
         orphans
     }
 
-    /// The orphans that keep one of these pipes open.
+    /// The orphans that have one of these pipes as standard input, output or error. Their other descriptors are not read: a job
+    /// may have a million of them, and a missed holder costs only the worker's 5 s.
     fn holders(&self, outputs: &BTreeSet<OsString>) -> Vec<Process> {
+        if outputs.is_empty() {
+            return Vec::new();
+        }
         let mut orphans = self.orphans();
-        orphans.retain(|process| !outputs.is_disjoint(&pipes(process.pid, None)));
+        orphans.retain(|process| !outputs.is_disjoint(&pipes(process.pid, &["0", "1", "2"])));
         orphans
     }
 
     /// The pipes that the worker gave its children as standard output and error. Its own and ours are not among them.
     fn outputs(&self) -> BTreeSet<OsString> {
-        let standard = |pid| pipes(pid, Some(&["1", "2"]));
+        let standard = |pid| pipes(pid, &["1", "2"]);
         let mut outputs = BTreeSet::new();
         for worker in &self.workers {
             for child in children(&self.all, worker.pid) {
@@ -246,15 +267,8 @@ fn children(all: &[Process], parent: i32) -> Vec<Process> {
 }
 
 /// The pipes among a process's descriptors, as proc_pid_fd(5) names them: `pipe:[INODE]`.
-fn pipes(pid: i32, numbers: Option<&[&str]>) -> BTreeSet<OsString> {
+fn pipes(pid: i32, numbers: &[&str]) -> BTreeSet<OsString> {
     let directory = format!("/proc/{pid}/fd");
-    let numbers: Vec<OsString> = match numbers {
-        Some(numbers) => numbers.iter().map(Into::into).collect(),
-        None => {
-            let entries = std::fs::read_dir(&directory).into_iter().flatten();
-            entries.flatten().map(|entry| entry.file_name()).collect()
-        }
-    };
     // What cannot be read is not of our user, and so not the job's.
     let links = (numbers.iter())
         .filter_map(|number| std::fs::read_link(Path::new(&directory).join(number)).ok());
@@ -315,7 +329,7 @@ mod tests {
     #[test]
     fn an_orphan_is_the_jobs_whatever_its_name_and_the_runner_is_not() {
         let tree = tree();
-        assert_eq!(pids(&tree.orphans()), [20, 21, 22]);
+        assert_eq!(pids(&tree.orphans()), [20, 22, 21]);
         for (pid, is_jobs) in [(OWN, false), (RUNNER, false), (9, true), (11, false)] {
             let process = tree.all.iter().find(|process| process.pid == pid).unwrap();
             assert_eq!(tree.is_jobs(process), is_jobs, "{pid}");
@@ -351,10 +365,10 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let outputs = pipes(pid, Some(&["1"]));
+        let outputs = pipes(pid, &["1"]);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(outputs.len(), 1);
-        assert!(!outputs.is_disjoint(&pipes(getpid().as_raw(), None)));
+        assert!(outputs.is_disjoint(&pipes(getpid().as_raw(), &["0", "1", "2"])));
     }
 }

@@ -75,7 +75,7 @@ struct Loop<'a, G: Guide + ?Sized> {
     interrupted: bool,
     worker: Option<Worker>,
     /// The runner has ended, and its worker has not.
-    alone: bool,
+    alone_since: Option<Instant>,
     /// We were asked to stop the runner.
     suspended: bool,
     /// It was continued before.
@@ -110,7 +110,7 @@ impl Watch {
             asked_idle: false,
             interrupted: false,
             worker: None,
-            alone: false,
+            alone_since: None,
             suspended: false,
             continued: false,
             asked_at: None,
@@ -127,7 +127,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         loop {
             // The runner may have ended before anyone looked.
             self.drain()?;
-            if let Some(ended) = self.ended.filter(|_| !self.goes_on_alone()) {
+            let abandoned = (self.termination).is_some_and(|end| end.done() == Phase::Abandon);
+            if let Some(ended) = self.ended.filter(|_| abandoned || !self.goes_on_alone()) {
                 // What it said last counts too.
                 self.guide.look();
                 return Ok(Watched {
@@ -216,7 +217,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     /// As a shell expects of a job: the runner is stopped, then we are, until SIGCONT.
+    ///
+    /// A job must not stop its own runner by way of PID 1: it would stay for ever.
     fn suspend(&mut self, received: Received) {
+        if is_pid_1() && !received.is_from_outside() {
+            return;
+        }
         self.suspended = true;
         self.forward(received, Receiver::Group);
         if !is_pid_1() {
@@ -245,11 +251,17 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         self.forward(received, self.watch.manner.graceful_to);
     }
 
+    /// Whether the job has the time of its own, asked to end or not.
+    fn drains(&self) -> bool {
+        (self.termination).is_none_or(|termination| termination.done() == Phase::Wait)
+    }
+
     fn clock(&mut self) {
-        if self.termination.is_some() {
-            self.go_on();
-        } else if self.linger_due().is_some_and(|due| Instant::now() >= due) {
+        let lingers = self.linger_due().is_some_and(|due| Instant::now() >= due);
+        if lingers && self.drains() {
             self.end_lingering();
+        } else if self.termination.is_some() {
+            self.go_on();
         } else if self
             .guide
             .unreachable_at()
@@ -277,7 +289,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     fn due(&self) -> Option<Instant> {
         if let Some(termination) = &self.termination {
-            return termination.due();
+            let linger = self.linger_due().filter(|_| self.drains());
+            return [termination.due(), linger].into_iter().flatten().min();
         }
         // A deadline beyond the range of the clock never comes.
         let deadline =

@@ -134,7 +134,7 @@ fn others() -> Option<Vec<Process>> {
     let all = processes()?;
     let own = getpid().as_raw();
     if !is_pid_1() {
-        return Some(descendants(&all, own));
+        return Some(descendants(&all, &[own]));
     }
     Some((all.into_iter().filter(|process| process.pid != own)).collect())
 }

@@ -287,6 +287,21 @@ impl Termination {
         Some(again.map_or(next, |again| again.min(next)))
     }
 
+    /// When SIGKILL goes to the group; nothing before it may take longer.
+    #[must_use]
+    pub fn end(&self) -> Instant {
+        after(self.began, self.times.kill_after)
+    }
+
+    /// Skips the phases for which no time is left: each of them looks at all processes of the job.
+    fn skip_to_kill(&mut self, now: Instant) {
+        let rows = self.order.rows();
+        let kill = rows.iter().position(|(phase, _)| *phase == Phase::Kill);
+        if now >= self.end() {
+            self.row = self.row.max(kill.unwrap_or(0));
+        }
+    }
+
     /// When the next phase begins.
     fn next_due(&self) -> Option<Instant> {
         let (phase, when) = *self.order.rows().get(self.row + 1)?;
@@ -295,15 +310,15 @@ impl Termination {
             step_grace,
             kill_after,
         } = self.times;
-        let last_words = self.began + kill_after.saturating_sub(LAST_WORDS);
+        let last_words = after(self.began, kill_after.saturating_sub(LAST_WORDS));
         let planned = match when {
             When::AtOnce => self.acted,
             When::Looked => self.began + LOOK.min(grace),
-            When::Grace => self.began + grace,
-            When::StepGrace => self.acted + step_grace,
+            When::Grace => after(self.began, grace),
+            When::StepGrace => after(self.acted, step_grace),
             When::LastWords => last_words,
             When::Known => self.acted + KNOWN,
-            When::End => self.began + kill_after,
+            When::End => self.end(),
             When::Settled => self.acted + SETTLE,
         };
         let planned = match phase {
@@ -345,17 +360,24 @@ impl Termination {
     /// Goes on to what is due: the next phase, or [`Phase::KillJob`] once more.
     pub fn advance(&mut self, now: Instant) -> Option<Phase> {
         let next = self.next_due()?;
+        let end = self.end();
         if self.done() != Phase::KillJob || now >= next {
             self.row += 1;
             self.hurried = false;
         }
-        let end = self.began + self.times.kill_after;
+        self.skip_to_kill(now);
         if self.done() == Phase::Interrupt && end.saturating_duration_since(now) < LEAST {
             (self.order, self.row) = (Order::LastResort, 0);
         }
         self.acted = now;
         Some(self.done())
     }
+}
+
+/// A time beyond the range of the clock is ten years ahead: settings may name any duration.
+fn after(time: Instant, duration: Duration) -> Instant {
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    time + duration.min(TEN_YEARS)
 }
 
 #[cfg(test)]

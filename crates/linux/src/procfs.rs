@@ -1,6 +1,6 @@
 //! Processes as procfs shows them, proc(5), and signals that reach the process that was meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -81,6 +81,16 @@ impl Process {
     }
 }
 
+/// Sends a signal to the process that a descriptor of pidfd_open(2) refers to. Needs no further descriptor.
+///
+/// # Errors
+/// As pidfd_send_signal(2).
+pub fn send_by_pidfd(pidfd: &OwnedFd, signal: Signal) -> io::Result<()> {
+    let number = rustix::process::Signal::from_named_raw(signal as i32);
+    let number = number.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_send_signal(pidfd, number)?)
+}
+
 /// Returns the ids of all processes in the PID namespace of `/proc`.
 ///
 /// A process that forks while the list is read may be missing, and one in the list may have ended.
@@ -107,18 +117,24 @@ pub fn processes() -> Option<Vec<Process>> {
     (!processes.is_empty()).then_some(processes)
 }
 
-/// Returns the processes below `ancestor`, parents before their children.
+/// Returns the processes below `ancestors`, parents before their children.
+///
+/// Takes O(n log n) time for n processes: a job chooses how many there are.
 #[must_use]
-pub fn descendants(all: &[Process], ancestor: i32) -> Vec<Process> {
+pub fn descendants(all: &[Process], ancestors: &[i32]) -> Vec<Process> {
+    let mut children: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
+    for process in all {
+        children.entry(process.parent).or_default().push(process);
+    }
     let mut found: Vec<Process> = Vec::new();
     // Pids that were used again while the list was read may form a circle.
-    let mut seen = BTreeSet::from([ancestor]);
-    let mut parents = vec![ancestor];
+    let mut seen: BTreeSet<i32> = ancestors.iter().copied().collect();
+    let mut parents = ancestors.to_vec();
     while let Some(parent) = parents.pop() {
-        for child in all.iter().filter(|process| process.parent == parent) {
+        for child in children.get(&parent).into_iter().flatten() {
             if seen.insert(child.pid) {
                 parents.push(child.pid);
-                found.push(child.clone());
+                found.push((*child).clone());
             }
         }
     }
@@ -190,11 +206,11 @@ mod tests {
     fn descendants_leave_out_siblings_and_circles() {
         let all =
             [(1, 0), (5, 1), (6, 5), (7, 6), (8, 1)].map(|(pid, parent)| process(pid, parent));
-        let below = descendants(&all, 5);
+        let below = descendants(&all, &[5]);
         let pids: Vec<i32> = below.iter().map(|process| process.pid).collect();
         assert_eq!(pids, [6, 7]);
         let circle = [(5, 6), (6, 5)].map(|(pid, parent)| process(pid, parent));
-        assert_eq!(descendants(&circle, 5).len(), 1);
+        assert_eq!(descendants(&circle, &[5]).len(), 1);
     }
 
     #[test]

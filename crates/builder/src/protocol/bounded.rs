@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{Formatter, Result as Written};
 use std::marker::PhantomData;
 
-use serde::Deserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// The most arguments, and the most variables. `buildah rmi` of all images of a large storage has some hundreds.
 pub(super) const MAX_ITEMS: usize = 16_384;
@@ -18,6 +18,17 @@ pub(super) fn map<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     from.deserialize_map(Bounded(PhantomData::<BTreeMap<String, String>>))
+}
+
+/// PATH_MAX, in bytes.
+const MAX_PATH: usize = 4096;
+
+pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let path = String::deserialize(from)?;
+    if path.len() >= MAX_PATH {
+        return Err(D::Error::custom("a path of 4096 bytes or more"));
+    }
+    Ok(path)
 }
 
 struct Bounded<T>(PhantomData<T>);

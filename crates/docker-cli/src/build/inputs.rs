@@ -91,8 +91,9 @@ pub(super) fn flags(
     }
     for key in parsed.values("ssh") {
         let agent = (planner.job.variable)("SSH_AUTH_SOCK");
-        line.push(match agent.filter(|_| !key.contains('=')) {
-            Some(agent) => format!("--ssh={key}={agent}"),
+        let (id, path) = key.split_once('=').unwrap_or((key, ""));
+        line.push(match agent.filter(|_| path.is_empty()) {
+            Some(agent) => format!("--ssh={id}={agent}"),
             None => format!("--ssh={key}"),
         });
     }

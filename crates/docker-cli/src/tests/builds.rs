@@ -58,6 +58,7 @@ fn flags_of_a_build() {
             "--ssh default --ssh k=/w/key .",
             "build --ssh=default=/workspace/agent --ssh=k=/w/key .",
         ),
+        ("--ssh default= .", "build --ssh=default=/workspace/agent ."),
         (
             "--no-cache --target x --shm-size 64m .",
             "build --no-cache --target=x --shm-size=64m .",

@@ -61,12 +61,20 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let busy = self.is_busy();
         match (busy, cause) {
             // The job's own maximum is no reason to let it go on.
-            (true, Cause::Deadline) => Opening::EndSteps,
+            (true, Cause::Deadline | Cause::Lingering) => Opening::EndSteps,
             (true, _) => Opening::Drain,
+            // The runner still reports a job whose worker has ended.
+            (false, Cause::Asked) if self.worker_is_over() => Opening::Drain,
             (false, Cause::Deadline | Cause::Lingering | Cause::Unreachable) => Opening::Ask,
             (false, _) if self.steps.is_some() => Opening::Look,
             (false, _) => Opening::Ask,
         }
+    }
+
+    /// When a phase stops looking at processes: SIGKILL to the group is due then.
+    fn until(&self) -> Instant {
+        self.termination
+            .map_or_else(Instant::now, |termination| termination.end())
     }
 
     /// Whether a job is under way that ends a step at a time.
@@ -102,6 +110,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             Found::Wanted => {
                 info!("the runner has just taken a job: it does it");
                 self.termination = None;
+                // The pod's end may have been requested meanwhile.
+                if self.asked_at.is_some() {
+                    self.begin(Cause::Asked);
+                }
             }
         }
     }
@@ -133,6 +145,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                     "act {act}: SIGTERM to the worker, which has no runner any more"
                 );
                 self.steps.iter().for_each(Steps::terminate_worker);
+            }
+            // Without the processes of its step, the runner would not end in time, and would send no result.
+            Phase::Interrupt if self.steps.as_ref().is_some_and(Steps::is_blind) => {
+                warn!(
+                    why,
+                    "act {act}: /proc cannot be read, SIGKILL to the worker alone"
+                );
+                self.kill_worker_by_descriptor();
             }
             Phase::Interrupt => self.ask(why, act),
             Phase::KillJob => self.kill_job(why),
@@ -198,8 +218,9 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn end_steps(&mut self, why: &str) {
+        let until = self.until();
         let Some(steps) = &mut self.steps else { return };
-        let ended = steps.end();
+        let ended = steps.end(until);
         if ended.is_empty() {
             warn!(why, "act 2: no step of the job runs, so none is ended");
         } else {
@@ -212,7 +233,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn kill_steps(&self, why: &str) {
-        let killed = self.steps.as_ref().map(Steps::kill_ended);
+        let killed = self
+            .steps
+            .as_ref()
+            .map(|steps| steps.kill_ended(self.until()));
         match killed.unwrap_or_default() {
             killed if killed.is_empty() => debug!(why, "act 3: the step has ended"),
             killed => warn!(
@@ -224,7 +248,11 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn kill_job(&self, why: &str) {
-        let killed = self.steps.as_ref().map(Steps::kill_all).unwrap_or_default();
+        let killed = self
+            .steps
+            .as_ref()
+            .map(|steps| steps.kill_all(self.until()));
+        let killed = killed.unwrap_or_default();
         if !killed.is_empty() {
             warn!(
                 why,
@@ -235,7 +263,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn kill_worker(&self, why: &str) {
-        let killed = self.steps.as_ref().map(Steps::kill_worker);
+        let killed = self
+            .steps
+            .as_ref()
+            .map(|steps| steps.kill_worker(self.until()));
         warn!(
             why,
             processes = named(&killed.unwrap_or_default()),

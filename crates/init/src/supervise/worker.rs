@@ -15,10 +15,12 @@ use crate::signals::Number;
 use crate::spawn::Receiver;
 use crate::terminate::{Cause, Times};
 use crate::worker::Worker;
-use linux::libc_ext;
+use linux::{libc_ext, procfs};
 
 /// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
 const LINGER: Duration = Duration::from_secs(30);
+/// How long a job may go on without its runner. The runner renews GitHub's lock on the job, which ends after about as long.
+const ALONE: Duration = Duration::from_secs(15 * 60);
 /// The times of a runner without a job, if no kubelet waits for its end.
 const TIMES: Times = Times {
     grace: Duration::from_secs(5),
@@ -69,7 +71,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         self.find_worker();
         let alone = (self.worker.as_ref())
             .is_some_and(|worker| worker.over_since.is_none() && worker.process.is_running());
-        if alone && !std::mem::replace(&mut self.alone, true) {
+        if alone && self.alone_since.is_none() {
+            self.alone_since = Some(Instant::now());
             warn!("the runner has ended, and its job goes on without it");
         }
         if !alone && self.worker.is_some() {
@@ -79,13 +82,31 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         alone
     }
 
-    /// When a runner whose worker has ended is waited for no longer.
+    /// When a runner whose worker has ended is waited for no longer, or a job whose runner has ended.
     pub(super) fn linger_due(&self) -> Option<Instant> {
-        Some(self.worker.as_ref()?.over_since? + LINGER)
+        let over = self.worker.as_ref().and_then(|worker| worker.over_since);
+        let alone = self.alone_since.filter(|_| over.is_none());
+        over.map(|over| over + LINGER)
+            .or(alone.map(|alone| alone + ALONE))
+    }
+
+    /// SIGKILL to the worker, without a look at /proc.
+    pub(super) fn kill_worker_by_descriptor(&self) {
+        let worker = self.worker.as_ref();
+        if let Some(end) = worker.and_then(|worker| worker.end.as_ref()) {
+            // It may have ended meanwhile.
+            let _ = procfs::send_by_pidfd(end, Signal::SIGKILL);
+        }
     }
 
     pub(super) fn end_lingering(&mut self) {
-        warn!("the runner has not ended, although its job is over");
+        if self.worker_is_over() {
+            warn!("the runner has not ended, although its job is over");
+        } else {
+            warn!(
+                "the job has not ended, although its runner has, and GitHub waits for it no longer"
+            );
+        }
         self.watch.times = TIMES;
         self.begin(Cause::Lingering);
     }

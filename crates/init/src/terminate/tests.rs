@@ -185,3 +185,21 @@ fn a_job_that_comes_at_the_end_of_the_wait_for_one_is_no_reason_to_end() {
     assert_eq!(idle.advance(now), Some(Phase::Ask));
     assert_eq!(idle.found_busy(), Found::Late);
 }
+
+#[test]
+fn phases_without_time_are_skipped() {
+    let now = Instant::now();
+    let mut late = busy(TIMES, now);
+    assert_eq!(late.advance(now + 10 * SECOND), Some(Phase::EndSteps));
+    assert_eq!(late.advance(now + 21 * SECOND), Some(Phase::Kill));
+}
+
+#[test]
+fn times_beyond_the_clock_are_taken() {
+    let times = Times {
+        grace: Duration::MAX,
+        kill_after: Duration::MAX,
+        ..TIMES
+    };
+    assert!(busy(times, Instant::now()).due().is_some());
+}

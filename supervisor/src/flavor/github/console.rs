@@ -52,11 +52,14 @@ impl Facts {
     }
 
     fn note(&mut self, line: &str, now: Instant) {
-        // Both come with a session, and only then.
-        if line.contains("Listening for Jobs") || line.starts_with("Current runner version: ") {
-            self.connected = true;
-        } else if line.contains(": Running job: ") {
+        // First, because a workflow chooses the name of its job, which may be any of the lines below.
+        if line.contains(": Running job: ") {
             self.acquired = true;
+        // Both come with a session, and only then.
+        } else if line.ends_with("Listening for Jobs")
+            || line.starts_with("Current runner version: ")
+        {
+            self.connected = true;
         } else if line.contains(": Runner connect error: ") {
             self.troubled_since.get_or_insert(now);
         } else if line.contains(": Runner reconnected.") {
@@ -131,6 +134,7 @@ impl Stream {
 
     fn hand_on(&mut self, to: &impl AsFd, facts: &mut Facts) {
         let mut piece = [0; PIECE];
+        let until = Instant::now() + PATIENCE;
         for _ in 0..PIECES {
             let Some(from) = &mut self.from else { return };
             match from.read(&mut piece) {
@@ -138,7 +142,8 @@ impl Stream {
                 Ok(0) => self.from = None,
                 Ok(count) => {
                     let piece = &piece[..count];
-                    let patience = if self.stuck { Duration::ZERO } else { PATIENCE };
+                    let left = until.saturating_duration_since(Instant::now());
+                    let patience = if self.stuck { Duration::ZERO } else { left };
                     // Signals and the wipe do not wait for a reader.
                     self.stuck = output::write_all(to, piece, patience).is_err();
                     self.scan(piece, facts);
@@ -194,6 +199,8 @@ mod tests {
     fn a_jobs_name_stands_for_nothing_else() {
         let found = facts(&["2026-11-30 13:00:00Z: Running job: √ Removed .runner"]);
         assert!(found.acquired && !found.unregistered && !found.connected);
+        let found = facts(&["2026-11-30 13:00:00Z: Running job: Listening for Jobs"]);
+        assert!(found.acquired && !found.connected);
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl Planner<'_> {
         let mut flags = Vec::new();
         let mut candidates = Vec::new();
         for source in self.sources(parsed, context)? {
+            let source = source?;
             let content = match &source {
                 Source::StandardInput => input()?,
                 Source::File(path) => {
@@ -46,25 +47,29 @@ impl Planner<'_> {
         Ok(Containerfiles { texts, flags })
     }
 
-    /// Returns the Containerfiles: those of `--file`, or else the context's.
-    fn sources(&self, parsed: &Parsed, context: &Path) -> Result<Vec<Source>, Rejected> {
+    /// Returns the Containerfiles: those of `--file`, or else the context's. One at a time: a job can name a million of them, and
+    /// the first that cannot be read ends the plan.
+    fn sources<'a>(
+        &'a self,
+        parsed: &'a Parsed,
+        context: &'a Path,
+    ) -> Result<impl Iterator<Item = Result<Source, Rejected>> + 'a, Rejected> {
         let default = ["Containerfile", "Dockerfile"].map(|name| context.join(name));
         let mut default = default.into_iter().filter(|path| self.exists(path));
         let default = default.next();
-        let given: Vec<&str> = parsed
-            .values("file")
-            .flat_map(|list| list.split(','))
-            .collect();
-        if given.is_empty() {
-            let default = default.ok_or_else(|| Rejected::NoContainerfile(context.to_owned()))?;
-            return Ok(vec![Source::File(default)]);
+        if parsed.last("file").is_none() && default.is_none() {
+            return Err(Rejected::NoContainerfile(context.to_owned()));
         }
-        let source = |file: &&str| match (*file, &default) {
-            ("-" | "/dev/stdin", _) => Ok(Source::StandardInput),
-            ("", Some(default)) => Ok(Source::File(default.clone())),
-            (file, _) => self.containerfile(file, context).map(Source::File),
-        };
-        given.iter().map(source).collect()
+        let only = parsed.last("file").is_none().then_some("");
+        let given = parsed.values("file").flat_map(|list| list.split(','));
+        Ok(only
+            .into_iter()
+            .chain(given)
+            .map(move |file| match (file, &default) {
+                ("-" | "/dev/stdin", _) => Ok(Source::StandardInput),
+                ("", Some(default)) => Ok(Source::File(default.clone())),
+                (file, _) => self.containerfile(file, context).map(Source::File),
+            }))
     }
 
     /// Returns the path of a Containerfile: from the working directory, or else from the context.

@@ -3,6 +3,9 @@
 use super::{FlagArgument, Parsed, Planner, Rejected, Resources};
 use crate::variables::{AGENT, SecretFlag};
 
+/// The most keys of one `--ssh`. Each is a mount in the sandbox.
+const MAX_KEYS: usize = 64;
+
 impl Planner<'_> {
     /// Reads `--secret` and `--ssh`.
     pub(super) fn secrets(
@@ -19,6 +22,9 @@ impl Planner<'_> {
         }
         for given in parsed.values("ssh") {
             let (id, paths) = self.ssh(given)?;
+            if paths.split(',').nth(MAX_KEYS).is_some() {
+                return Err(Rejected::TooManyKeys(id.to_owned()));
+            }
             let paths = paths.split(',').map(|path| {
                 let relative = self.relative(path)?;
                 Ok(resources.add_input(relative))
