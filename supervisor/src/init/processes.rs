@@ -37,7 +37,12 @@ impl Process {
 
     /// Whether it is still there: the same process, not another with its pid.
     pub(super) fn is_there(&self) -> bool {
-        read_one(self.pid).is_some_and(|now| now.start == self.start && !now.is_zombie())
+        self.now().is_some_and(|now| !now.is_zombie())
+    }
+
+    /// The same process as it is now. It may be a zombie whose other threads have not ended, and which nothing can wait for yet.
+    pub(super) fn now(&self) -> Option<Self> {
+        read_one(self.pid).filter(|now| now.start == self.start)
     }
 
     /// A descriptor that becomes readable when the process ends, pidfd_open(2). The pid may be another process's by now:

@@ -24,11 +24,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let first = self.asked_at.is_none();
         self.asked_at.get_or_insert(now);
         if let Some(termination) = &mut self.termination {
-            // The end of a pod takes no time from a job that its deadline ends already.
-            let known = first && self.steps.is_some() && termination.cause == Cause::Deadline;
+            // The end of a pod takes no time from a job that ends already.
+            let ends = matches!(termination.cause, Cause::Deadline | Cause::Alone);
+            let known = first && self.steps.is_some() && ends;
             let sender = received.sender;
             if known {
-                info!(sender, "asked to end, which the deadline does already");
+                info!(sender, "asked to end, as the job does already");
             } else if termination.hurry(now) {
                 info!(sender, "asked again to end: the next phase comes sooner");
             }
@@ -127,11 +128,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                     "act {act}: the steps are done, and the runner reports the job"
                 );
             }
+            // A worker that was told to end before would do so in silence.
+            Phase::Interrupt if self.ended.is_some() && !self.died_in_silence() => {}
             Phase::Interrupt if self.ended.is_some() => {
                 info!(
                     why,
                     "act {act}: SIGTERM to the worker, which has no runner any more"
                 );
+                self.interrupted = true;
                 self.steps.iter().for_each(Steps::terminate_worker);
             }
             Phase::Interrupt => self.ask(why, act),

@@ -14,12 +14,15 @@ use crate::init::processes::Process;
 use crate::init::reap::Ended;
 use crate::init::signals::Number;
 use crate::init::spawn::Receiver;
-use crate::init::terminate::{Cause, Times};
+use crate::init::steps::Steps;
+use crate::init::terminate::{Cause, Phase, Times};
 use crate::sys::raw;
 
 /// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
 const LINGER: Duration = Duration::from_secs(30);
-/// What a runner without a job is given that nobody outside waits for.
+/// How long GitHub keeps a job for a runner that does not renew it.
+const LOCK: Duration = Duration::from_secs(600);
+/// What a runner without a job is given that nothing outside waits for.
 const TIMES: Times = Times {
     grace: Duration::from_secs(5),
     step_grace: Duration::ZERO,
@@ -77,17 +80,40 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// Whether the job goes on although its runner has ended: the worker needs it no more, and reports the job itself.
     pub(super) fn goes_on_alone(&mut self) -> bool {
+        let phase = self.termination.map(|termination| termination.done());
+        if phase == Some(Phase::Abandon) {
+            return false;
+        }
         self.find_worker();
         let alone = (self.worker.as_ref())
-            .is_some_and(|worker| worker.over_since.is_none() && worker.process.is_there());
+            .is_some_and(|worker| worker.over_since.is_none() && worker.process.now().is_some());
         if alone && !std::mem::replace(&mut self.alone, true) {
             warn!("the runner has ended, and its job goes on without it");
+            self.steps.iter().for_each(Steps::resume_worker);
+            self.end_alone();
         }
         if !alone && self.worker.is_some() {
             // It may have ended just now.
             self.reap();
         }
         alone
+    }
+
+    /// Whether the worker cannot know of its runner's end: told of a shutdown before, it would end at SIGTERM in silence.
+    pub(super) fn died_in_silence(&self) -> bool {
+        self.ended == Some(Ended::Signaled(Signal::SIGKILL as i32)) && !self.asked
+    }
+
+    /// No job goes on for ever that its CI service can neither cancel nor see: it has the time of one whose pod has to end.
+    fn end_alone(&mut self) {
+        if self.termination.is_some() {
+            return;
+        }
+        let times = &mut self.watch.times;
+        let beyond = times.grace.saturating_sub(LOCK);
+        times.grace -= beyond;
+        times.kill_after = times.kill_after.saturating_sub(beyond);
+        self.begin(Cause::Alone);
     }
 
     /// When a runner whose worker has ended is waited for no longer.
