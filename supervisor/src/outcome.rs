@@ -108,7 +108,9 @@ pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> C
             )
         }
         (Some(Cause::Idle), _) => (Reason::Idle, job.verdict.message.clone()),
-        (Some(Cause::Lingering), _) => (Reason::RunnerError, job.verdict.message.clone()),
+        (Some(Cause::Lingering | Cause::Alone), _) => {
+            (Reason::RunnerError, job.verdict.message.clone())
+        }
         (Some(Cause::Unreachable), _) => (Reason::Unreachable, job.verdict.message.clone()),
         (Some(Cause::Deadline), _) => (
             Reason::Deadline,

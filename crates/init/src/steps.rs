@@ -72,6 +72,11 @@ impl Steps {
         }
     }
 
+    /// Continues a worker that its job has stopped.
+    pub(super) fn resume_worker(&self) {
+        self.look().workers.iter().for_each(resume);
+    }
+
     /// Sends SIGTERM to the steps that run now, and gives their names. A stopped runner or worker goes on: it has to see
     /// the end of its step.
     pub(super) fn end(&mut self, until: Instant) -> Vec<String> {
@@ -184,8 +189,10 @@ impl Tree {
 
     /// With the worker that was seen before, if it is still there.
     fn with_worker(mut self, worker: Option<&Process>) -> Self {
-        let known = worker.filter(|worker| self.has(worker) && !is_among(worker, &self.workers));
-        self.workers.extend(known.cloned());
+        // As it is now: it may have been stopped since.
+        let known = worker.and_then(|worker| self.find(worker)).cloned();
+        let other = known.filter(|known| !is_among(known, &self.workers));
+        self.workers.extend(other);
         self
     }
 
@@ -197,10 +204,10 @@ impl Tree {
             .collect()
     }
 
-    fn has(&self, process: &Process) -> bool {
-        let there = |other: &&Process| other.pid == process.pid && !other.is_zombie();
-        let found = self.all.iter().find(there);
-        found.is_some_and(|found| found.start == process.start)
+    fn find(&self, process: &Process) -> Option<&Process> {
+        let same = |other: &&Process| (other.pid, other.start) == (process.pid, process.start);
+        let found = self.all.iter().find(same);
+        found.filter(|found| !found.is_zombie())
     }
 
     /// Not this process itself, and not the runner: whatever was chosen, these two are never ended here.
@@ -339,8 +346,11 @@ mod tests {
     #[test]
     fn a_worker_without_its_runner_is_still_the_worker() {
         let worker = example(22, OWN, WORKER);
-        let tree = tree().with_worker(Some(&worker));
+        let mut tree = tree();
+        tree.all[8].state = 'T';
+        let tree = tree.with_worker(Some(&worker));
         assert_eq!(pids(&tree.workers), [8, 22]);
+        assert!(tree.workers[1].is_stopped(), "as it is now");
         assert_eq!(pids(&tree.orphans()), [20, 21]);
         let mut gone = worker;
         gone.start += 1;
@@ -350,11 +360,11 @@ mod tests {
     #[test]
     fn another_process_with_its_pid_is_not_the_one_that_was_ended() {
         let tree = tree();
-        assert!(tree.has(&example(10, 9, "sleep")));
-        assert!(!tree.has(&example(11, 9, "defunct")));
+        assert!(tree.find(&example(10, 9, "sleep")).is_some());
+        assert!(tree.find(&example(11, 9, "defunct")).is_none());
         let mut other = example(10, 9, "sleep");
         other.start += 1;
-        assert!(!tree.has(&other));
+        assert!(tree.find(&other).is_none());
     }
 
     #[test]

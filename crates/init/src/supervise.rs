@@ -75,7 +75,7 @@ struct Loop<'a, G: Guide + ?Sized> {
     interrupted: bool,
     worker: Option<Worker>,
     /// The runner has ended, and its worker has not.
-    alone_since: Option<Instant>,
+    alone: bool,
     /// We were asked to stop the runner.
     suspended: bool,
     /// It was continued before.
@@ -110,7 +110,7 @@ impl Watch {
             asked_idle: false,
             interrupted: false,
             worker: None,
-            alone_since: None,
+            alone: false,
             suspended: false,
             continued: false,
             asked_at: None,
@@ -127,8 +127,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         loop {
             // The runner may have ended before anyone looked.
             self.drain()?;
-            let abandoned = (self.termination).is_some_and(|end| end.done() == Phase::Abandon);
-            if let Some(ended) = self.ended.filter(|_| abandoned || !self.goes_on_alone()) {
+            if let Some(ended) = self.ended.filter(|_| !self.goes_on_alone()) {
                 // What it said last counts too.
                 self.guide.look();
                 return Ok(Watched {

@@ -36,6 +36,8 @@ pub enum Cause {
     Idle,
     /// The runner did not end although its job was over.
     Lingering,
+    /// The runner has ended, and its job has not.
+    Alone,
     /// The runner did not reach its CI service for as long as it had for that.
     Unreachable,
 }
@@ -49,6 +51,7 @@ impl Cause {
             Self::Deadline => "deadline",
             Self::Idle => "idle",
             Self::Lingering => "the job is over",
+            Self::Alone => "the runner has ended",
             Self::Unreachable => "unreachable",
         }
     }

@@ -48,7 +48,15 @@ impl Process {
     /// Returns whether this very process still runs, rather than another process with its pid.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        stat(self.pid).is_some_and(|now| now.start == self.start && !now.is_zombie())
+        self.now().is_some_and(|now| !now.is_zombie())
+    }
+
+    /// Returns the same process as it is now; `None` if it has ended and is reaped.
+    ///
+    /// It may be a zombie with other threads that have not ended; no process can wait for it yet.
+    #[must_use]
+    pub fn now(&self) -> Option<Self> {
+        stat(self.pid).filter(|now| now.start == self.start)
     }
 
     /// Returns a descriptor that becomes readable when the process ends, pidfd_open(2); `None` if the kernel refuses it.

@@ -161,8 +161,8 @@ impl Github {
         }
         match (watched.cause, &mut self.job) {
             // Silence is no answer: a job that was let go on ended by itself.
-            (Some(_), Some(job)) if watched.phase == Some(terminate::Phase::Wait) => {
-                job.drained = true;
+            (Some(cause), Some(job)) if watched.phase == Some(terminate::Phase::Wait) => {
+                job.drained = cause == Cause::Asked;
             }
             // The job was over, and the hook saw it.
             (Some(Cause::Lingering), Some(job)) if result.is_none() => {

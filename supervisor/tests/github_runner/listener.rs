@@ -1,7 +1,5 @@
 //! What a job does to its own listener: it is continued, and a job needs none to come to its end.
 
-use std::time::Duration;
-
 use crate::double::{Case, RUNNING, Seen, long, run, step, step_if};
 
 const LISTENER: &str = "\"$(pgrep -x Runner.Listener)\"";
@@ -37,24 +35,32 @@ fn a_job_that_stops_or_kills_its_listener_comes_to_its_end_all_the_same() {
     ]);
 }
 
+/// The listener dies; then the step goes on.
+fn killing(then: &str) -> String {
+    format!("kill -KILL {LISTENER}; {RUNNING}; {then}")
+}
+
 #[test]
 fn a_job_without_its_listener_ends_a_step_at_a_time_too() {
-    let killing = format!("kill -KILL {LISTENER}; {RUNNING}; sleep 300");
-    let stubborn = format!("{killing} & trap '' INT TERM; wait; sleep 300");
     run(&[
-        Case::new("a step", long(&killing), |seen| {
-            seen.assert_failed("terminated", Duration::from_secs(60));
+        Case::new("after grace", long(&killing("sleep 300")), |seen| {
+            assert_eq!(seen.github["conclusion"], "failed");
+            assert_eq!(seen.report["reason"], "runner_error");
+            assert_eq!(seen.report["job"]["result"], "failed");
+            assert_eq!(seen.report["job"]["ended_by"], "runner_error");
+            assert_eq!(seen.report["job"]["drained"], false);
             seen.assert_steps(&[
                 ("Long", "failed"),
                 ("Always", "succeeded"),
                 ("Complete runner", "succeeded"),
             ]);
         })
-        .set("GRACE=0s TERMINATION_GRACE_PERIOD=60s"),
+        .set("GRACE=2s")
+        .signals(""),
         Case::new(
             "last words",
             vec![
-                step("Long", &stubborn),
+                step("Long", &killing("trap '' INT TERM; sleep 300; sleep 300")),
                 step_if(
                     "Always",
                     "always()",
@@ -72,6 +78,6 @@ fn a_job_without_its_listener_ends_a_step_at_a_time_too() {
                 assert!(!seen.stderr.contains("act 5"));
             },
         )
-        .set("GRACE=0s TERMINATION_GRACE_PERIOD=40s WIPE__RESERVE=30s"),
+        .set("GRACE=1s TERMINATION_GRACE_PERIOD=40s WIPE__RESERVE=30s"),
     ]);
 }

@@ -35,7 +35,7 @@ STEPS = {
     # What ignores both signals, and a process of another session, with the step's streams.
     "stubborn": [{"name": "Long", "run": "trap '' INT TERM; setsid sleep 301 & sleep 300; sleep 302; echo never"},
                  {"name": "Always", "if": "always()", "run": "echo \"fact: $(pgrep -cx sleep || true) sleep\"; sleep 1"}],
-    "background": [{"name": "Leaves", "run": "setsid sleep 301 & echo \"fact: left $(pgrep -cx sleep)\""},
+    "background": [{"name": "Leaves", "run": "setsid sleep 301 & until pgrep -x sleep; do :; done; echo \"fact: left $(pgrep -cx sleep)\""},
                    {"name": "Looks", "run": "echo \"fact: $(pgrep -cx sleep) sleep\""},
                    {"name": "Hides", "run": "env -i setsid sleep 302 >/dev/null 2>&1 & echo on"}],
     "commands": [

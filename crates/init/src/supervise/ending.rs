@@ -24,11 +24,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let first = self.asked_at.is_none();
         self.asked_at.get_or_insert(now);
         if let Some(termination) = &mut self.termination {
-            // The end of a pod takes no time from a job that its deadline ends already.
-            let known = first && self.steps.is_some() && termination.cause == Cause::Deadline;
+            // The end of a pod takes no time from a job that ends already.
+            let ends = matches!(termination.cause, Cause::Deadline | Cause::Alone);
+            let known = first && self.steps.is_some() && ends;
             let sender = received.sender;
             if known {
-                info!(sender, "asked to end, which the deadline does already");
+                info!(sender, "asked to end, as the job does already");
             } else if termination.hurry(now) {
                 info!(sender, "asked again to end: the next phase comes sooner");
             }
@@ -61,7 +62,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let busy = self.is_busy();
         match (busy, cause) {
             // The job's own maximum is no reason to let it go on.
-            (true, Cause::Deadline | Cause::Lingering) => Opening::EndSteps,
+            (true, Cause::Deadline) => Opening::EndSteps,
             (true, _) => Opening::Drain,
             // The runner still reports a job whose worker has ended.
             (false, Cause::Asked) if self.worker_is_over() => Opening::Drain,
@@ -139,11 +140,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                     "act {act}: the steps are done, and the runner reports the job"
                 );
             }
+            // A worker that received a signal to end before would end in silence.
+            Phase::Interrupt if self.ended.is_some() && !self.died_in_silence() => {}
             Phase::Interrupt if self.ended.is_some() => {
                 info!(
                     why,
                     "act {act}: SIGTERM to the worker, which has no runner any more"
                 );
+                self.interrupted = true;
                 self.steps.iter().for_each(Steps::terminate_worker);
             }
             // Without the processes of its step, the runner would not end in time, and would send no result.

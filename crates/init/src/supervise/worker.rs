@@ -13,14 +13,15 @@ use crate::is_pid_1;
 use crate::reap::Ended;
 use crate::signals::Number;
 use crate::spawn::Receiver;
-use crate::terminate::{Cause, Times};
+use crate::steps::Steps;
+use crate::terminate::{Cause, Phase, Times};
 use crate::worker::Worker;
 use linux::{libc_ext, procfs};
 
 /// How long a runner has after its worker's end: it reports a worker that crashed, and deletes its session.
 const LINGER: Duration = Duration::from_secs(30);
-/// How long a job may go on without its runner. The runner renews GitHub's lock on the job, which ends after about as long.
-const ALONE: Duration = Duration::from_secs(15 * 60);
+/// How long GitHub keeps a job for a runner that does not renew it.
+const LOCK: Duration = Duration::from_secs(600);
 /// The times of a runner without a job, if no kubelet waits for its end.
 const TIMES: Times = Times {
     grace: Duration::from_secs(5),
@@ -68,12 +69,17 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// Whether the job goes on although its runner has ended: the worker needs it no more, and reports the job itself.
     pub(super) fn goes_on_alone(&mut self) -> bool {
+        let phase = self.termination.map(|termination| termination.done());
+        if phase == Some(Phase::Abandon) {
+            return false;
+        }
         self.find_worker();
         let alone = (self.worker.as_ref())
-            .is_some_and(|worker| worker.over_since.is_none() && worker.process.is_running());
-        if alone && self.alone_since.is_none() {
-            self.alone_since = Some(Instant::now());
+            .is_some_and(|worker| worker.over_since.is_none() && worker.process.now().is_some());
+        if alone && !std::mem::replace(&mut self.alone, true) {
             warn!("the runner has ended, and its job goes on without it");
+            self.steps.iter().for_each(Steps::resume_worker);
+            self.end_alone();
         }
         if !alone && self.worker.is_some() {
             // It may have ended just now.
@@ -82,12 +88,26 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         alone
     }
 
-    /// When a runner whose worker has ended is waited for no longer, or a job whose runner has ended.
+    /// Whether the worker cannot know of its runner's end. If it had received a shutdown before, SIGTERM would end it in silence.
+    pub(super) fn died_in_silence(&self) -> bool {
+        self.ended == Some(Ended::Signaled(Signal::SIGKILL as i32)) && !self.asked
+    }
+
+    /// Ends a job that its CI service can neither cancel nor see, after the time of a job whose pod has to end.
+    fn end_alone(&mut self) {
+        if self.termination.is_some() {
+            return;
+        }
+        let times = &mut self.watch.times;
+        let beyond = times.grace.saturating_sub(LOCK);
+        times.grace -= beyond;
+        times.kill_after = times.kill_after.saturating_sub(beyond);
+        self.begin(Cause::Alone);
+    }
+
+    /// When a runner whose worker has ended is waited for no longer.
     pub(super) fn linger_due(&self) -> Option<Instant> {
-        let over = self.worker.as_ref().and_then(|worker| worker.over_since);
-        let alone = self.alone_since.filter(|_| over.is_none());
-        over.map(|over| over + LINGER)
-            .or(alone.map(|alone| alone + ALONE))
+        Some(self.worker.as_ref()?.over_since? + LINGER)
     }
 
     /// SIGKILL to the worker, without a look at /proc.
@@ -100,13 +120,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     pub(super) fn end_lingering(&mut self) {
-        if self.worker_is_over() {
-            warn!("the runner has not ended, although its job is over");
-        } else {
-            warn!(
-                "the job has not ended, although its runner has, and GitHub waits for it no longer"
-            );
-        }
+        warn!("the runner has not ended, although its job is over");
         self.watch.times = TIMES;
         self.begin(Cause::Lingering);
     }

@@ -32,6 +32,10 @@ pub(super) fn reported_result(watched: &Watched, meaning: Meaning) -> Option<Job
     match meaning {
         Meaning::Job(result) => Some(result),
         Meaning::Success if watched.interrupted => Some(JobResult::Failed),
+        // A worker that ended its job by SIGTERM has reported it, and ends with 143 as often as not.
+        _ if watched.interrupted && matches!(watched.worker, Some(Ended::Exited(_))) => {
+            Some(JobResult::Failed)
+        }
         _ => None,
     }
 }
@@ -41,7 +45,7 @@ pub(super) fn reason(cause: Cause) -> Reason {
         Cause::Asked => Reason::Terminated,
         Cause::Deadline => Reason::Deadline,
         Cause::Idle => Reason::Idle,
-        Cause::Lingering => Reason::RunnerError,
+        Cause::Lingering | Cause::Alone => Reason::RunnerError,
         Cause::Unreachable => Reason::Unreachable,
     }
 }
@@ -56,6 +60,11 @@ pub(super) fn terminated(cause: Cause) -> Verdict {
             exit::UNAVAILABLE,
             Reason::Unreachable,
             "the runner did not reach GitHub within github.connect_timeout, see its words above; look at network policies, the proxy variables, and runner.ca_bundle",
+        ),
+        Cause::Alone => Verdict::because(
+            exit::from_signal(Signal::SIGKILL as i32),
+            Reason::RunnerError,
+            "the runner died in the midst of its job, which was ended after grace",
         ),
         Cause::Lingering => Verdict::because(
             exit::from_signal(Signal::SIGKILL as i32),
@@ -95,6 +104,9 @@ mod tests {
         assert_eq!(result(killed, succeeded, false), Some(JobResult::Succeeded));
         assert_eq!(result(killed, Some(killed), false), None);
         assert_eq!(result(killed, None, true), None);
+        let by_sigterm = Some(Ended::Exited(143));
+        assert_eq!(result(killed, by_sigterm, true), Some(JobResult::Failed));
+        assert_eq!(result(killed, by_sigterm, false), None);
     }
 
     #[test]
