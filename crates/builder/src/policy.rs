@@ -8,12 +8,11 @@ mod images;
 mod registry;
 mod unsupported;
 
-use super::flags::{Flag, FlagPolicy};
+use super::flags::Flag;
 use super::rejected::Rejected;
 use build::BUILD;
 use dsl::*;
 use images::*;
-use pflag::FlagArity;
 use registry::*;
 pub(crate) use unsupported::UNSUPPORTED;
 
@@ -51,18 +50,8 @@ pub(crate) enum Action {
 
 /// Flags before the verb.
 pub(crate) const GLOBAL: &[Flag] = &[
-    flag(
-        "help",
-        Some('h'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
-    flag(
-        "version",
-        Some('v'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_switch("help", 'h', PRINTING),
+    short_switch("version", 'v', PRINTING),
     value("log-level", PRINTING),
     refused("root", None, "the builder has one storage"),
     refused("runroot", None, "the builder has one storage"),
@@ -100,12 +89,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
 ];
 
 /// Flags that every verb has.
-pub(crate) const COMMON: &[Flag] = &[flag(
-    "help",
-    Some('h'),
-    FlagArity::Switch,
-    FlagPolicy::Pass(PRINTING),
-)];
+pub(crate) const COMMON: &[Flag] = &[short_switch("help", 'h', PRINTING)];
 
 const fn verb(names: &'static [&'static str], flags: &'static [Flag], action: Action) -> Verb {
     Verb {
@@ -173,6 +157,7 @@ pub(super) fn find(words: &[String]) -> Result<Option<(&'static Verb, &[String])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flags::FlagPolicy;
 
     const PAGE: &str = include_str!("../../../docs/builds.md");
 

@@ -34,12 +34,7 @@ pub(super) const BUILD: &[Flag] = &[
     switch("compat-volumes", CACHE),
     switch("compress", "it has no effect in Buildah either"),
     CREDS,
-    flag(
-        "disable-compression",
-        Some('D'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(FORMAT),
-    ),
+    short_switch("disable-compression", 'D', FORMAT),
     switch(
         "disable-content-trust",
         "it has no effect in Buildah either",
@@ -92,12 +87,7 @@ pub(super) const BUILD: &[Flag] = &[
         FlagArity::Optional("true"),
         FlagPolicy::Check("images are pulled before the build, and the build needs no credentials"),
     ),
-    flag(
-        "quiet",
-        Some('q'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_switch("quiet", 'q', PRINTING),
     value("retry", RETRIES),
     value("retry-delay", RETRIES),
     switch("rm", CACHE),

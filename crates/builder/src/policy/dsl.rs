@@ -25,6 +25,16 @@ pub(super) const fn switch(long: &'static str, why: &'static str) -> Flag {
     flag(long, None, FlagArity::Switch, FlagPolicy::Pass(why))
 }
 
+/// A value with a short name too.
+pub(super) const fn short_value(long: &'static str, short: char, why: &'static str) -> Flag {
+    flag(long, Some(short), FlagArity::Value, FlagPolicy::Pass(why))
+}
+
+/// A switch with a short name too.
+pub(super) const fn short_switch(long: &'static str, short: char, why: &'static str) -> Flag {
+    flag(long, Some(short), FlagArity::Switch, FlagPolicy::Pass(why))
+}
+
 pub(super) const fn checked(long: &'static str, short: Option<char>, why: &'static str) -> Flag {
     flag(long, short, FlagArity::Value, FlagPolicy::Check(why))
 }

@@ -5,95 +5,35 @@ use crate::flags::{Flag, FlagPolicy};
 use pflag::FlagArity;
 
 pub(super) const IMAGES: &[Flag] = &[
-    flag(
-        "all",
-        Some('a'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_switch("all", 'a', PRINTING),
     switch("digests", PRINTING),
-    flag(
-        "filter",
-        Some('f'),
-        FlagArity::Value,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_value("filter", 'f', PRINTING),
     value("format", PRINTING),
     switch("history", PRINTING),
     switch("json", PRINTING),
     switch("no-trunc", PRINTING),
-    flag(
-        "noheading",
-        Some('n'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
-    flag(
-        "quiet",
-        Some('q'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_switch("noheading", 'n', PRINTING),
+    short_switch("quiet", 'q', PRINTING),
 ];
 
 pub(super) const RMI: &[Flag] = &[
-    flag(
-        "all",
-        Some('a'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(OWN_STORAGE),
-    ),
-    flag(
-        "force",
-        Some('f'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(OWN_STORAGE),
-    ),
-    flag(
-        "prune",
-        Some('p'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(OWN_STORAGE),
-    ),
+    short_switch("all", 'a', OWN_STORAGE),
+    short_switch("force", 'f', OWN_STORAGE),
+    short_switch("prune", 'p', OWN_STORAGE),
 ];
 
 pub(super) const PRUNE: &[Flag] = &[
-    flag(
-        "all",
-        Some('a'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(OWN_STORAGE),
-    ),
-    flag(
-        "force",
-        Some('f'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(OWN_STORAGE),
-    ),
+    short_switch("all", 'a', OWN_STORAGE),
+    short_switch("force", 'f', OWN_STORAGE),
 ];
 
 pub(super) const INSPECT: &[Flag] = &[
-    flag(
-        "format",
-        Some('f'),
-        FlagArity::Value,
-        FlagPolicy::Pass(PRINTING),
-    ),
-    flag(
-        "type",
-        Some('t'),
-        FlagArity::Value,
-        FlagPolicy::Pass("image, container or manifest"),
-    ),
+    short_value("format", 'f', PRINTING),
+    short_value("type", 't', "image, container or manifest"),
 ];
 
 pub(super) const INFO: &[Flag] = &[
-    flag(
-        "debug",
-        Some('d'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_switch("debug", 'd', PRINTING),
     value("format", PRINTING),
 ];
 

@@ -16,25 +16,10 @@ pub(super) const PUSH: &[Flag] = &[
     value("compression-level", FORMAT),
     CREDS,
     checked("digestfile", None, "written inside the workspace"),
-    flag(
-        "disable-compression",
-        Some('D'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(FORMAT),
-    ),
+    short_switch("disable-compression", 'D', FORMAT),
     switch("force-compression", FORMAT),
-    flag(
-        "format",
-        Some('f'),
-        FlagArity::Value,
-        FlagPolicy::Pass(FORMAT),
-    ),
-    flag(
-        "quiet",
-        Some('q'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_value("format", 'f', FORMAT),
+    short_switch("quiet", 'q', PRINTING),
     switch("remove-signatures", FORMAT),
     value("retry", RETRIES),
     value("retry-delay", RETRIES),
@@ -51,23 +36,13 @@ pub(super) const PUSH: &[Flag] = &[
 ];
 
 pub(super) const PULL: &[Flag] = &[
-    flag(
-        "all-tags",
-        Some('a'),
-        FlagArity::Switch,
-        FlagPolicy::Pass("all tags of a repository"),
-    ),
+    short_switch("all-tags", 'a', "all tags of a repository"),
     value("arch", VARIANT),
     CREDS,
     value("os", VARIANT),
     value("platform", VARIANT),
     value("policy", CACHE),
-    flag(
-        "quiet",
-        Some('q'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_switch("quiet", 'q', PRINTING),
     switch("remove-signatures", FORMAT),
     value("retry", RETRIES),
     value("retry-delay", RETRIES),
@@ -102,18 +77,8 @@ pub(super) const LOGIN: &[Flag] = &[
         FlagArity::Switch,
         FlagPolicy::Pass("only the job's own credentials are used"),
     ),
-    flag(
-        "username",
-        Some('u'),
-        FlagArity::Value,
-        FlagPolicy::Pass("the user of the job's own login"),
-    ),
-    flag(
-        "verbose",
-        Some('v'),
-        FlagArity::Switch,
-        FlagPolicy::Pass(PRINTING),
-    ),
+    short_value("username", 'u', "the user of the job's own login"),
+    short_switch("verbose", 'v', PRINTING),
     refused(
         "authfile",
         None,
@@ -128,12 +93,7 @@ pub(super) const LOGIN: &[Flag] = &[
 ];
 
 pub(super) const LOGOUT: &[Flag] = &[
-    flag(
-        "all",
-        Some('a'),
-        FlagArity::Switch,
-        FlagPolicy::Pass("all logins of the job"),
-    ),
+    short_switch("all", 'a', "all logins of the job"),
     refused(
         "authfile",
         None,
