@@ -33,12 +33,6 @@ write_lines() {
     done >"$3"
 }
 
-# replace_lines LINES: in place of the lock's lines about Debian.
-replace_lines() {
-    { grep -v '^debian-' "$LOCK" || true; cat "$1"; } >"$1.lock"
-    cat "$1.lock" >"$LOCK"
-}
-
 # lock_snapshot DATE SCRATCH: DATE may be empty, for now.
 lock_snapshot() {
     local date=${1:-$(date -u +%Y%m%dT%H%M%SZ)}
@@ -53,7 +47,7 @@ lock_snapshot() {
     cp -- "$LOCK" "$2/before"
     UNTESTED=yes
     on_exit restore_lock "$2"
-    replace_lines "$2/lines"
+    replace_locked debian-'[^ ]*' "$2/lines"
 }
 
 # Not empty while the lock file is not proven.

@@ -86,13 +86,6 @@ package_of() {
     }' "$1" | tail -n 1
 }
 
-# replace NAME: the lines of $LINES take the place of that name's.
-replace() {
-    local new="$SCRATCH/versions.lock"
-    { grep -v "^$1 " "$LOCK" || true; cat "$LINES"; } >"$new"
-    cat "$new" >"$LOCK"
-}
-
 lock_main() {
     [[ ${1-} != --help && ${1-} != -h ]] || { lock_usage && exit; }
     (($# == 2)) || die 64 "a flavor and a version are needed; --help says more."
@@ -107,8 +100,8 @@ lock_main() {
     LINES="$SCRATCH/lines"
     step "download and verify"
     case $1 in
-        github) lock_github "$2" && replace actions-runner ;;
-        circleci) lock_circleci "$2" && replace circleci-runner ;;
+        github) lock_github "$2" && replace_locked actions-runner "$LINES" ;;
+        circleci) lock_circleci "$2" && replace_locked circleci-runner "$LINES" ;;
         *) die 64 "a runner of github or circleci, not of \"$1\"." ;;
     esac
     say "pinned in $LOCK; scripts/buildme_local.sh --flavor $1 builds the image."

@@ -71,6 +71,13 @@ locked() {
         die 69 "$LOCK has no $1 for $(architecture)."
 }
 
+# replace_locked NAME FILE: the lines of FILE take the place of the lock file's lines of that name, a basic regular expression.
+replace_locked() {
+    local locked
+    locked=$({ grep -v "^$1 " "$LOCK" || true; cat "$2"; })
+    printf '%s\n' "$locked" >"$LOCK"
+}
+
 # download NAME VARIABLE: fetches a locked file into the cache, verifies it, and gives its path.
 download() {
     local -n download_result=$2
