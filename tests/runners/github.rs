@@ -158,5 +158,4 @@ fn a_digest_that_is_not_the_vendors_is_refused() {
 
     let output = site.script("lock_runner.sh", &["github", "9.9.8"], &[]);
     assert_eq!(output.status.code(), Some(69), "{}", said(&output));
-    assert!(podman(&["image", "ls", "--quiet"]).status.success());
 }
