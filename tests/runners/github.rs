@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::{podman, root, run_image};
+use support::{root, run_image};
 
 use crate::pod::{Built, Pod, thief};
 use crate::site::{Site, said, sha256, shell};
