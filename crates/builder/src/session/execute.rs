@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::Session;
 use crate::children::Started;
+use crate::environment;
 use crate::error::{OperationError, ServeError};
 use crate::namespace::Namespace;
 use crate::operation::{AUTHFILE, Operation, Stdin, Stdout};
@@ -215,14 +216,14 @@ impl Session<'_> {
 
     fn spec(&self, directory: &OperationDir, operation: &Operation, terminal: bool) -> Spec {
         let settings = &self.builder.settings;
-        let mut environment = self.builder.environment.clone();
+        let mut variables = self.builder.environment.clone();
         let authfile = self.paths.authfile().display().to_string();
-        environment.push(("REGISTRY_AUTH_FILE".to_owned(), authfile));
+        variables.push(("REGISTRY_AUTH_FILE".to_owned(), authfile));
         let archive = operation.archive.clone();
         Spec {
             program: operation.program.name().to_owned(),
             arguments: operation.program.arguments(),
-            environment,
+            environment: variables,
             inputs: operation.inputs.clone(),
             archive: archive.map(|file| (file, self.paths.archive())),
             workspace: self.paths.workspace.clone(),
@@ -232,6 +233,11 @@ impl Session<'_> {
             operation: directory.name().to_owned(),
             memory_path: self.paths.memory.clone(),
             disk_path: self.paths.disk.clone(),
+            temporary: settings.storage.temporary.clone(),
+            shared_cache: operation
+                .grants
+                .run_steps
+                .then(environment::cache_directory),
             has_killer: operation.grants.run_steps,
             hidden: self.builder.hidden(),
             terminal,
