@@ -20,6 +20,7 @@ use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::runner_loop::{self, RunnerEnd};
 use crate::workspace::RuntimeDir;
 use crate::{doctor, flavor, publish, secrets, storage, workspace};
+use builder::WorkspaceLock;
 use init::is_pid_1;
 use init::reap::Ended;
 use init::signals::Signals;
@@ -65,6 +66,8 @@ struct Run<'a> {
     terminal: Option<Terminal>,
     signals: Option<Arc<Signals>>,
     mounts: Option<wipe::MountSnapshot>,
+    /// Keeps the builder from wiping the workspace under the job.
+    workspace_lock: Option<WorkspaceLock>,
     #[cfg(debug_assertions)]
     faults: fault_injection::FaultInjection,
 }
@@ -79,6 +82,7 @@ impl<'a> Run<'a> {
             terminal: None,
             signals: None,
             mounts: None,
+            workspace_lock: None,
             #[cfg(debug_assertions)]
             faults: fault_injection::FaultInjection::from_environment(),
         }
@@ -90,6 +94,7 @@ impl<'a> Run<'a> {
         self.step = Step::Preflight;
         let signals = Arc::new(signals.map_err(Failure::kernel("signals cannot be read"))?);
         become_init(config)?;
+        self.workspace_lock = WorkspaceLock::hold(&config.workspace.path).ok();
         self.signals = Some(Arc::clone(&signals));
         // The mounts of a fresh container belong to its pod. If we are not PID 1, an earlier run may have left some.
         self.mounts = is_pid_1().then(|| wiping::mounted(config));

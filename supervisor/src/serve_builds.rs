@@ -104,6 +104,7 @@ fn settings(config: &Config, prepared: storage::Prepared) -> Settings {
         push_allow: config.builder.push.allow.clone(),
         insecure_registries: config.storage.insecure_registries.clone(),
         termination_grace_period: config.termination_grace_period,
+        wipe_reserve: config.wipe.reserve,
         wipe_budget: config.wipe.budget,
         storage: Storage {
             driver: storage::driver_name(prepared.driver),

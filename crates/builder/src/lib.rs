@@ -33,8 +33,10 @@ mod session;
 mod settings;
 mod state;
 mod variables;
+mod workspace_lock;
 
 pub use credentials::Credentials;
 pub use error::ServeError;
 pub use paths::Workspace;
 pub use settings::{Settings, Storage};
+pub use workspace_lock::WorkspaceLock;

@@ -1,5 +1,6 @@
 //! Runs the builder from its first client to its wipe. It is PID 1 of its container, and its storage exists already.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,7 +17,7 @@ use super::semaphore::Semaphore;
 use super::session::isolation_probe;
 use super::settings::Settings;
 use super::state::Builder;
-use super::{builder_uid, environment, event_loop, isolation};
+use super::{builder_uid, environment, event_loop, isolation, workspace_lock};
 use dockerfile::Reference;
 use init::signals::Signals;
 use init::{is_pid_1, survivors};
@@ -73,13 +74,16 @@ pub fn serve(
     Served { report, error }
 }
 
-/// Closes the socket, kills running builds and wipes their files. It wipes the workspace only after SIGTERM, because the job
-/// may still run otherwise.
+/// Closes the socket, kills running builds and wipes their files. It wipes the workspace only after SIGTERM and the job's end.
 fn end(
     settings: &Settings,
     served: Result<(), ServeError>,
     report: &mut Report,
 ) -> Result<(), ServeError> {
+    let deadline = Instant::now()
+        + settings
+            .termination_grace_period
+            .saturating_sub(settings.wipe_reserve);
     process::raise_nofile_limit();
     // Remove the socket first: new clients then fail to connect instead of hanging.
     let _ = std::fs::remove_file(&settings.socket);
@@ -90,18 +94,47 @@ fn end(
             "could not be killed"
         );
     }
-    let own = [settings.runtime_directory.clone(), settings.volume.clone()];
-    match served {
-        Ok(()) => {
-            report.message = Some("ended by SIGTERM".to_owned());
-            let also = settings.also_wipe.iter().cloned();
-            let all = own.into_iter().chain([settings.workspace.clone()]);
-            wipe_all(settings, &all.chain(also).collect::<Vec<_>>(), report);
-            Ok(())
+    let mut roots = vec![settings.runtime_directory.clone(), settings.volume.clone()];
+    if let Err(error) = served {
+        wipe_all(settings, &roots, report);
+        return Err(error);
+    }
+    // The lock is held until the wipe is done.
+    let job = lock_workspace(settings, deadline);
+    report.message = Some(match &job {
+        JobState::Ended(_) => "ended by SIGTERM".to_owned(),
+        JobState::Runs => {
+            "ended by SIGTERM; the job still ran, so its workspace was not wiped".to_owned()
+        }
+    });
+    if let JobState::Ended(_) = job {
+        roots.push(settings.workspace.clone());
+        roots.extend(settings.also_wipe.iter().cloned());
+    }
+    wipe_all(settings, &roots, report);
+    Ok(())
+}
+
+/// Whether the job may still use its workspace.
+enum JobState {
+    /// It has ended. The lock keeps another one from its start, if there is a lock.
+    Ended(#[expect(dead_code, reason = "it is held, not read")] Option<File>),
+    /// It still runs.
+    Runs,
+}
+
+/// Waits until the job has ended, at most until `deadline`.
+fn lock_workspace(settings: &Settings, deadline: Instant) -> JobState {
+    let on_wait = || info!("the job still runs: the workspace is wiped after its end");
+    match workspace_lock::wait_until_free(&settings.workspace, deadline, on_wait) {
+        Ok(Some(lock)) => JobState::Ended(Some(lock)),
+        Ok(None) => {
+            warn!("the job still runs: its workspace is not wiped");
+            JobState::Runs
         }
         Err(error) => {
-            wipe_all(settings, &own, report);
-            Err(error)
+            warn!(%error, "cannot find out whether the job still runs: its workspace is wiped");
+            JobState::Ended(None)
         }
     }
 }
