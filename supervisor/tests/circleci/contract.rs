@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::standin::{Circleci, TOKEN, log, wait_for_log};
+use crate::fake::{Circleci, TOKEN, log, wait_for_log};
 
 #[test]
 fn one_task_is_done_and_the_runner_is_over() {
@@ -38,9 +38,9 @@ fn the_configuration_is_gone_before_the_task_starts() {
 #[test]
 fn the_first_sigterm_drains_and_the_task_goes_on_to_its_end() {
     let task = r#"
-        trap 'echo "task: SIGTERM" >>"$STANDIN_CIRCLECI/log"' TERM
-        echo "in the task" >>"$STANDIN_CIRCLECI/log"
-        until [ -e "$STANDIN_CIRCLECI/may-end" ]; do sleep 0.02; done
+        trap 'echo "task: SIGTERM" >>"$FAKE_CIRCLECI/log"' TERM
+        echo "in the task" >>"$FAKE_CIRCLECI/log"
+        until [ -e "$FAKE_CIRCLECI/may-end" ]; do sleep 0.02; done
     "#;
     let running = Circleci::new().task(task).start();
     wait_for_log(&running, "in the task");
@@ -59,8 +59,8 @@ fn the_first_sigterm_drains_and_the_task_goes_on_to_its_end() {
 }
 
 const LONG: &str = r#"
-    trap 'echo "task: SIGTERM" >>"$STANDIN_CIRCLECI/log"; exit 1' TERM
-    echo "in the task" >>"$STANDIN_CIRCLECI/log"
+    trap 'echo "task: SIGTERM" >>"$FAKE_CIRCLECI/log"; exit 1' TERM
+    echo "in the task" >>"$FAKE_CIRCLECI/log"
     while :; do sleep 0.02; done
 "#;
 
@@ -92,9 +92,9 @@ fn a_second_sigterm_to_us_cancels_at_once() {
 #[test]
 fn sighup_is_passed_on_to_the_runner_alone() {
     let task = r#"
-        trap 'echo "task: SIGHUP" >>"$STANDIN_CIRCLECI/log"' HUP
-        echo "in the task" >>"$STANDIN_CIRCLECI/log"
-        until [ -e "$STANDIN_CIRCLECI/may-end" ]; do sleep 0.02; done
+        trap 'echo "task: SIGHUP" >>"$FAKE_CIRCLECI/log"' HUP
+        echo "in the task" >>"$FAKE_CIRCLECI/log"
+        until [ -e "$FAKE_CIRCLECI/may-end" ]; do sleep 0.02; done
     "#;
     let running = Circleci::new().task(task).start();
     wait_for_log(&running, "in the task");
@@ -142,7 +142,7 @@ fn the_vendors_own_limit_and_unsafe_retries_are_handed_over() {
 fn a_command_prefix_of_the_users_stands_in_front_of_the_task() {
     let ended = Circleci::new()
         .set("CIRCLECI__COMMAND_PREFIX", "[env, PREFIX=mine]")
-        .task("echo \"prefix $PREFIX\" >>\"$STANDIN_CIRCLECI/log\"")
+        .task("echo \"prefix $PREFIX\" >>\"$FAKE_CIRCLECI/log\"")
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert!(log(&ended.scene).contains("prefix mine"));

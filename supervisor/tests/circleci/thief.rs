@@ -1,6 +1,6 @@
 //! A task that looks for the runner's long-lived token, as the same user.
 
-use crate::standin::{Circleci, TOKEN, log};
+use crate::fake::{Circleci, TOKEN, log};
 
 /// Looks everywhere that the same uid may look. The needle comes as two halves, so that the search does not find itself.
 const THIEF: &str = r#"
@@ -31,7 +31,7 @@ const THIEF: &str = r#"
     for d in /proc/self/fd/*; do
         case $(readlink "$d") in /dev/null|pipe:*|/proc/*|*/task.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
     done
-    echo "found: $found" >>"$STANDIN_CIRCLECI/log"
+    echo "found: $found" >>"$FAKE_CIRCLECI/log"
 "#;
 
 #[test]

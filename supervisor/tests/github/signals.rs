@@ -4,19 +4,19 @@
 
 use nix::sys::signal::Signal;
 
+use crate::fake::{Github, allow, count, log, wait_for_log};
 use crate::namespace::{children, status_field, wait_for};
-use crate::standin::{Github, allow, count, log, wait_for_log};
 
 /// A job that says that it is there and goes on until it may end.
 const JOB: &str = r#"
-    touch "$STANDIN_GITHUB/in-job"
-    echo "in the job" >>"$STANDIN_GITHUB/log"
-    until [ -e "$STANDIN_GITHUB/may-end" ]; do sleep 0.02; done
+    touch "$FAKE_GITHUB/in-job"
+    echo "in the job" >>"$FAKE_GITHUB/log"
+    until [ -e "$FAKE_GITHUB/may-end" ]; do sleep 0.02; done
 "#;
 /// The same, but nothing ends it before a signal does.
 const LONG: &str = r#"
-    trap 'echo "the step was ended" >>"$STANDIN_GITHUB/log"; exit 1' TERM
-    echo "in the job" >>"$STANDIN_GITHUB/log"
+    trap 'echo "the step was ended" >>"$FAKE_GITHUB/log"; exit 1' TERM
+    echo "in the job" >>"$FAKE_GITHUB/log"
     while :; do sleep 0.02; done
 "#;
 
@@ -110,7 +110,8 @@ fn a_second_sigterm_ends_the_step_at_once() {
 
 #[test]
 fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
-    let stubborn = "trap '' INT TERM; echo 'in the job' >>\"$STANDIN_GITHUB/log\"; while :; do sleep 0.02; done";
+    let stubborn =
+        "trap '' INT TERM; echo 'in the job' >>\"$FAKE_GITHUB/log\"; while :; do sleep 0.02; done";
     let running = Github::jit()
         .set("GRACE", "200ms")
         .set("GITHUB__STEP_GRACE", "300ms")
@@ -136,7 +137,7 @@ fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_
         .set("GITHUB__STEP_GRACE", "100ms")
         .set("TERMINATION_GRACE_PERIOD", "16s")
         .set("WIPE__RESERVE", "11s")
-        .job("echo 'in the job' >>\"$STANDIN_GITHUB/log\"");
+        .job("echo 'in the job' >>\"$FAKE_GITHUB/log\"");
     std::fs::write(github.file("report-hangs"), "").unwrap();
     let running = github.start();
     wait_for_log(&running, "always() steps run");
@@ -168,7 +169,7 @@ fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_
 #[test]
 fn an_idle_runner_is_told_at_once_and_removed() {
     let running = Github::jit()
-        .secret("remove_token", crate::standin::REMOVE)
+        .secret("remove_token", crate::fake::REMOVE)
         .start();
     wait_for_log(&running, "listening");
     running.signal(Signal::SIGTERM);

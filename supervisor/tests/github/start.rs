@@ -1,12 +1,12 @@
 //! Registration, start, and the location of the runner's files.
 
+use crate::fake::{Github, REGISTRATION, count, jit_configuration, log};
 use crate::namespace::{PTRACE, wait_for};
-use crate::standin::{Github, REGISTRATION, count, jit_configuration, log};
 
 #[test]
 fn a_jit_configuration_is_all_that_a_job_needs() {
     let ended = Github::jit()
-        .job("echo done >\"$STANDIN_GITHUB/result\"")
+        .job("echo done >\"$FAKE_GITHUB/result\"")
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let report = ended.report();
@@ -81,7 +81,7 @@ fn the_runners_root_is_on_the_volume_and_the_images_files_stay_as_they_are() {
 fn no_token_is_in_the_jobs_reach() {
     // The registration token's process is gone when the job starts; what the job sees is looked at from inside of it.
     let script = r#"
-        needle=$(cat "$STANDIN_GITHUB/registration-token")
+        needle=$(cat "$FAKE_GITHUB/registration-token")
         found=
         for p in /proc/[0-9]*; do
             for f in cmdline environ; do
@@ -92,9 +92,9 @@ fn no_token_is_in_the_jobs_reach() {
         if grep -rsqF -- "$needle" /tmp/*/workspace /tmp/*/run "$HOME/.."; then found+="files "; fi
         if [ "$(ulimit -c)" != 0 ]; then found+="core "; fi
         for d in /proc/self/fd/*; do
-            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$STANDIN_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
+            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$FAKE_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
         done
-        echo "found: $found" >"$STANDIN_GITHUB/found"
+        echo "found: $found" >"$FAKE_GITHUB/found"
     "#;
     let ended = Github::registration()
         .secret("remove_token", "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7")
@@ -135,16 +135,16 @@ fn thief(needle: &str) -> String {
         if env | grep -qE '^(SUPERVISOR_|ACTIONS_RUNNER_INPUT_)'; then found+="environment "; fi
         found+=$(grep -rslF -- "$needle" "$HOME/.." "$TMPDIR" "$XDG_RUNTIME_DIR" /dev/shm || true)
         for d in /proc/self/fd/*; do
-            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$STANDIN_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
+            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$FAKE_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
         done
-        echo "seen: $seen found: $found" >"$STANDIN_GITHUB/found"
+        echo "seen: $seen found: $found" >"$FAKE_GITHUB/found"
     "#
     )
 }
 
 #[test]
 fn what_the_engine_left_open_ends_with_the_supervisor() {
-    let job = "ls -l /proc/self/fd >\"$STANDIN_GITHUB/found\"; grep core /proc/self/limits >>\"$STANDIN_GITHUB/found\"";
+    let job = "ls -l /proc/self/fd >\"$FAKE_GITHUB/found\"; grep core /proc/self/limits >>\"$FAKE_GITHUB/found\"";
     let ended = Github::jit().prelude("exec 9</etc").job(job).run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();

@@ -1,6 +1,6 @@
 //! Wrong tokens are reported before anything starts.
 
-use crate::standin::{Github, REGISTRATION, count, jit_configuration};
+use crate::fake::{Github, REGISTRATION, count, jit_configuration};
 
 fn refused(github: Github, part: &str) {
     let ended = github.run();

@@ -1,4 +1,4 @@
-//! A directory in the role of CircleCI, the stand-in for its runner, and the log of both.
+//! A directory in the role of CircleCI, the fake for its runner, and the log of both.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ pub(crate) struct Circleci {
     scene: Scene,
 }
 
-/// The compiled stand-in: cargo builds examples along with the tests.
+/// The compiled fake: cargo builds examples along with the tests.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.parent().unwrap().parent().unwrap();
@@ -31,8 +31,8 @@ impl Circleci {
         // As the image has it: root's, and execute-only.
         fs::set_permissions(&image, fs::Permissions::from_mode(0o111)).unwrap();
         fs::write(scene.path("circleci/token"), TOKEN).unwrap();
-        // The stand-in's server side is not the task's to read.
-        let variables = format!("{{STANDIN_CIRCLECI={:?}}}", scene.path("circleci"));
+        // The fake's server side is not the task's to read.
+        let variables = format!("{{FAKE_CIRCLECI={:?}}}", scene.path("circleci"));
         let circleci = Self { scene };
         circleci
             .secret("resource_class_token", TOKEN)
@@ -80,7 +80,7 @@ impl Circleci {
     }
 }
 
-/// What the stand-in noted.
+/// What the fake noted.
 pub(crate) fn log(scene: &Scene) -> String {
     fs::read_to_string(scene.path("circleci/log")).unwrap_or_default()
 }

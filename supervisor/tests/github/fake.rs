@@ -1,4 +1,4 @@
-//! A directory in the role of GitHub, the stand-in for its runner, and the log of both.
+//! A directory in the role of GitHub, the fake for its runner, and the log of both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.unwrap().success(), "{}", from.display());
 }
 
-/// The compiled stand-in: cargo builds examples along with the tests.
+/// The compiled fake: cargo builds examples along with the tests.
 fn listener() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.parent().unwrap().parent().unwrap();
@@ -57,15 +57,12 @@ impl Github {
         let scene = Scene::new().flavor("github");
         scene.owned_directory("github");
         scene.owned_directory("secrets");
-        let standin = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../tests/standins/actions-runner"
-        );
-        copy(Path::new(standin), &scene.path("image"));
+        let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fakes/actions-runner");
+        copy(Path::new(fake), &scene.path("image"));
         fs::copy(listener(), scene.path("image/bin/Runner.Listener")).unwrap();
         fs::write(scene.path("github/registration-token"), REGISTRATION).unwrap();
         fs::write(scene.path("github/remove-token"), REMOVE).unwrap();
-        let variables = format!("{{STANDIN_GITHUB={:?}}}", scene.path("github"));
+        let variables = format!("{{FAKE_GITHUB={:?}}}", scene.path("github"));
         let image = scene.path("image").to_string_lossy().into_owned();
         let github = Self { scene };
         github
@@ -123,12 +120,12 @@ impl Github {
     }
 }
 
-/// What the stand-in noted.
+/// What the fake noted.
 pub(crate) fn log(scene: &Scene) -> String {
     fs::read_to_string(scene.path("github/log")).unwrap_or_default()
 }
 
-/// Waits until the stand-in has noted it.
+/// Waits until the fake has noted it.
 pub(crate) fn wait_for_log(running: &Running, text: &str) {
     running.wait_for_text("github/log", text);
 }
@@ -138,7 +135,7 @@ pub(crate) fn allow(running: &Running, name: &str) {
     fs::write(running.scene.path("github").join(name), "").unwrap();
 }
 
-/// How often the stand-in noted it.
+/// How often the fake noted it.
 pub(crate) fn count(scene: &Scene, text: &str) -> usize {
     log(scene)
         .lines()
