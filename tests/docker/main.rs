@@ -5,7 +5,8 @@ mod lab;
 
 use lab::{Lab, Program, REGISTRY};
 use serde_json::Value;
-use support::{root, wait_for};
+use support::root;
+use test_support::eventually;
 
 const SMALL: &str =
     "FROM scratch\nARG WHO\nLABEL who=$WHO\nCOPY file /file\nHEALTHCHECK CMD /file\n";
@@ -164,7 +165,7 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
     lab.docker(&["buildx", "imagetools", "create", "-t", &third, &other]);
     assert_eq!(platforms(&third), both);
     // Those of other calls go with them.
-    wait_for("names that calls made for themselves to be gone", || {
+    eventually("names that calls made for themselves to be gone", || {
         let images = lab.docker(&["images"]);
         (!images.contains("localhost/docker-")).then_some(())
     });

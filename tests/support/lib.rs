@@ -18,7 +18,6 @@ pub use registry::Registry;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 /// The repository's root.
 #[must_use]
@@ -134,18 +133,6 @@ pub fn image_with(how: &[&str], image: &str, flags: &[&str], arguments: &[&str])
         "\"$1\" \"${LIMIT_FLAGS[@]}\" \"${SECURITY_FLAGS[@]}\" \"${@:2}\"",
         &command,
     )
-}
-
-/// Asks until there is an answer; a minute later the test has failed.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Waits until what a step has said is taken. Under chroot isolation, Buildah 1.39 does not wait for its own copying of a

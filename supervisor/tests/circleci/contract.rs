@@ -28,7 +28,7 @@ fn the_configuration_is_gone_before_the_task_starts() {
     let running = Circleci::new().start();
     wait_for_log(&running, "claiming");
     let path = running.scene.path("run/circleci.yaml");
-    crate::namespace::wait_for("the end of the configuration", || {
+    test_support::eventually("the end of the configuration", || {
         (!path.exists()).then_some(())
     });
     running.signal(Signal::SIGTERM);

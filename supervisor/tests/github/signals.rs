@@ -3,9 +3,10 @@
 //! `tests/github_runner` checks the same with the real runner's timing.
 
 use nix::sys::signal::Signal;
+use test_support::eventually;
 
 use crate::fake::{Github, allow, count, log, wait_for_log};
-use crate::namespace::{children, status_field, wait_for};
+use crate::namespace::{children, status_field};
 
 /// A job that says that it is there and goes on until it may end.
 const JOB: &str = r#"
@@ -32,7 +33,7 @@ fn a_job_under_way_goes_on_to_its_own_end_after_sigterm() {
     let running = Github::jit().job(JOB).start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
-    wait_for("the drain", || {
+    eventually("the drain", || {
         // Time in which a signal would have been sent.
         std::thread::sleep(std::time::Duration::from_millis(500));
         Some(())
@@ -91,7 +92,7 @@ fn a_second_sigterm_ends_the_step_at_once() {
     running.signal(Signal::SIGTERM);
     // Until the first has been read, a second one is the same.
     let pending = || status_field(running.supervisor(), "ShdPnd");
-    wait_for("the first to be read", || {
+    eventually("the first to be read", || {
         (pending()? == "0000000000000000").then_some(())
     });
     running.signal(Signal::SIGTERM);
@@ -142,7 +143,7 @@ fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_
     let running = github.start();
     wait_for_log(&running, "always() steps run");
     // The completed hook, and what it says to PID 1.
-    wait_for("the hook", || {
+    eventually("the hook", || {
         let steps = children(running.runner()).first().map(|worker| {
             children(*worker).into_iter().any(|step| {
                 let name = std::fs::read_to_string(format!("/proc/{step}/comm"));

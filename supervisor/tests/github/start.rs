@@ -1,7 +1,9 @@
 //! Registration, start, and the location of the runner's files.
 
+use test_support::eventually;
+
 use crate::fake::{Github, REGISTRATION, count, jit_configuration, log};
-use crate::namespace::{PTRACE, wait_for};
+use crate::namespace::PTRACE;
 
 #[test]
 fn a_jit_configuration_is_all_that_a_job_needs() {
@@ -65,7 +67,7 @@ fn a_registration_that_is_refused_has_its_own_reason() {
 fn the_runners_root_is_on_the_volume_and_the_images_files_stay_as_they_are() {
     let running = Github::jit().start();
     let root = running.scene.path("workspace/runner");
-    wait_for("the runner's settings", || {
+    eventually("the runner's settings", || {
         root.join(".runner").exists().then_some(())
     });
     assert!(root.join("bin/Runner.Listener").is_file());

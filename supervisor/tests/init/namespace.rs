@@ -6,16 +6,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, chown};
 use serde_json::Value;
 use tempfile::TempDir;
+use test_support::eventually;
 
 pub(crate) const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");
-/// Long enough for the slowest machine; a test that comes this far has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
 const UID: u32 = 1000;
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
@@ -231,13 +229,13 @@ impl Running {
     /// The supervisor's pid as this test sees it.
     pub(crate) fn supervisor(&self) -> Pid {
         let unshare = Pid::from_raw(self.child.0.id() as i32);
-        wait_for("the supervisor", || find_supervisor(unshare))
+        eventually("the supervisor", || find_supervisor(unshare))
     }
 
     /// The runner's pid as this test sees it.
     pub(crate) fn runner(&self) -> Pid {
         let supervisor = self.supervisor();
-        wait_for("the runner", || children(supervisor).first().copied())
+        eventually("the runner", || children(supervisor).first().copied())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -247,14 +245,14 @@ impl Running {
     /// Waits until the job has made the file `name` in its working directory.
     pub(crate) fn wait_for_file(&self, name: &str) -> String {
         let path = self.scene.path("workspace/work").join(name);
-        wait_for(name, || fs::read_to_string(&path).ok())
+        eventually(name, || fs::read_to_string(&path).ok())
     }
 
     /// Waits until a file of the scene's holds `text`.
     #[allow(dead_code, reason = "for the runners' tests")]
     pub(crate) fn wait_for_text(&self, file: &str, text: &str) {
         let read = || fs::read_to_string(self.scene.path(file)).unwrap_or_default();
-        wait_for(text, || read().contains(text).then_some(()));
+        eventually(text, || read().contains(text));
     }
 
     /// Makes the file `end`, for jobs that stay until everything of theirs was seen: with them goes their workspace.
@@ -264,7 +262,7 @@ impl Running {
     }
 
     pub(crate) fn wait(mut self) -> Ended {
-        let status = wait_for("the end", || self.child.0.try_wait().unwrap());
+        let status = eventually("the end", || self.child.0.try_wait().unwrap());
         let text = |reader: Option<JoinHandle<String>>| {
             reader
                 .map(|reader| reader.join().unwrap())
@@ -317,18 +315,6 @@ pub(crate) const PTRACE: u32 = if cfg!(target_arch = "x86_64") {
 } else {
     117
 };
-
-/// Asks until there is an answer.
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 pub(crate) fn children(pid: Pid) -> Vec<Pid> {
     let path = format!("/proc/{pid}/task/{pid}/children");

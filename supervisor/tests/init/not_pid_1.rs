@@ -1,8 +1,9 @@
 //! Under another init it is a child subreaper, and behaves the same.
 
 use nix::sys::signal::{Signal, kill};
+use test_support::eventually;
 
-use crate::namespace::{Scene, status_field, wait_for};
+use crate::namespace::{Scene, status_field};
 
 #[test]
 fn orphans_are_reaped_and_survivors_ended() {
@@ -36,7 +37,7 @@ fn a_stop_from_the_terminal_stops_the_runner_and_us() {
     let (supervisor, runner) = (running.supervisor(), running.runner());
     running.signal(Signal::SIGTSTP);
     for pid in [supervisor, runner] {
-        wait_for("a stopped process", || {
+        eventually("a stopped process", || {
             status_field(pid, "State").filter(|state| state.starts_with('T'))
         });
     }

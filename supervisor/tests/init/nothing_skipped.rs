@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
+use test_support::eventually;
 
-use crate::namespace::{Scene, wait_for};
+use crate::namespace::Scene;
 
 /// A pipe that takes nothing more.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
@@ -212,7 +213,7 @@ fn an_idle_supervisor_makes_no_system_call_and_has_one_thread() {
     let running = Scene::new().start(&["bash", "-c", "touch ready; exec sleep 1000"]);
     running.wait_for_file("ready");
     let supervisor = running.supervisor();
-    wait_for("an idle supervisor", || {
+    eventually("an idle supervisor", || {
         let wchan = std::fs::read_to_string(format!("/proc/{supervisor}/syscall")).ok()?;
         let poll = if cfg!(target_arch = "x86_64") {
             "7"

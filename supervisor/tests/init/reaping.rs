@@ -35,7 +35,7 @@ fn fifty_thousand_double_forked_orphans_leave_no_zombie() {
     ]);
     running.wait_for_file("done");
     let supervisor = running.supervisor();
-    crate::namespace::wait_for("all orphans", || {
+    test_support::eventually("all orphans", || {
         let zombies = children(supervisor).into_iter().filter(|child| {
             status_field(*child, "State").is_some_and(|state| state.starts_with('Z'))
         });

@@ -3,8 +3,9 @@
 // nix has no names for real-time signals.
 use linux::libc_ext::kill;
 use nix::sys::signal::Signal;
+use test_support::eventually;
 
-use crate::namespace::{Scene, status_field, wait_for};
+use crate::namespace::{Scene, status_field};
 
 /// Notes each signal by number in the file `got`; the end is asked for by the file `end`.
 const LISTENER: &str = r#"
@@ -42,7 +43,7 @@ fn each_reaches_the_runner_with_its_own_number() {
     {
         assert_eq!(kill(supervisor.as_raw(), number), Ok(()), "{number}");
         expected.push(number.to_string());
-        wait_for(&format!("signal {number}"), || {
+        eventually(&format!("signal {number}"), || {
             (got(&running) == expected).then_some(())
         });
     }
@@ -98,7 +99,7 @@ fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
         running.wait_for_file("ready");
         let (supervisor, runner) = (running.supervisor(), running.runner());
         running.signal(signal);
-        wait_for("a stopped runner", || {
+        eventually("a stopped runner", || {
             status_field(runner, "State").filter(|state| state.starts_with('T'))
         });
         assert!(!status_field(supervisor, "State").unwrap().starts_with('T'));

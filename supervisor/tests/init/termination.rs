@@ -1,8 +1,9 @@
 //! The three acts: the graceful signal, SIGTERM after `grace`, SIGKILL in time for wipe and report.
 
 use nix::sys::signal::{Signal, kill};
+use test_support::eventually;
 
-use crate::namespace::{Ended, PTRACE, Scene, status_field, wait_for};
+use crate::namespace::{Ended, PTRACE, Scene, status_field};
 
 const STUBBORN: &str = "trap '' TERM INT; touch ready; while :; do sleep 0.05; done";
 
@@ -66,7 +67,7 @@ fn a_second_sigterm_brings_the_next_act_forward() {
     let supervisor = running.supervisor();
     // Each act has a second to work; without the hurry SIGKILL would come after a quarter of an hour. What comes sooner
     // after another is the same request.
-    wait_for("the end", || {
+    eventually("the end", || {
         let _ = kill(supervisor, Signal::SIGTERM);
         std::thread::sleep(std::time::Duration::from_millis(1100));
         let state = status_field(supervisor, "State");
@@ -212,7 +213,7 @@ fn a_stopped_runner_gets_its_graceful_signal_too() {
         ]);
     running.wait_for_file("ready");
     let runner = running.runner();
-    wait_for("a stopped runner", || {
+    eventually("a stopped runner", || {
         status_field(runner, "State").filter(|state| state.starts_with('T'))
     });
     running.signal(Signal::SIGTERM);
