@@ -5,7 +5,6 @@
 
 mod contract;
 mod fake;
-#[path = "../init/namespace.rs"]
-#[allow(dead_code, reason = "shared with the tests of the init")]
-mod namespace;
 mod thief;
+
+const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");

@@ -38,7 +38,7 @@ const THIEF: &str = r#"
 fn a_thief_in_the_tasks_place_finds_nothing() {
     let ended = Circleci::new().task(THIEF).run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("\nfound: \n"), "{said}");
     assert!(!ended.stderr.contains(TOKEN) && !ended.stdout.contains(TOKEN));
     assert!(!ended.stderr.contains("execute-only"), "{}", ended.stderr);
@@ -49,14 +49,14 @@ fn a_runner_that_keeps_its_configuration_open_leaves_nothing_to_find_either() {
     let circleci = Circleci::new().task(THIEF);
     std::fs::write(circleci.file("keep-open"), "").unwrap();
     let ended = circleci.run();
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("\nfound: \n"), "{said}");
 }
 
 #[test]
 fn the_same_thief_finds_a_runner_that_can_be_read_and_the_log_warns_of_it() {
     let ended = Circleci::new().program_mode(0o555).task(THIEF).run();
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("/mem ") && said.contains("/fd "), "{said}");
     assert!(
         ended.stderr.contains("make it execute-only"),

@@ -30,7 +30,7 @@ fn a_retryable_end_and_a_refreshed_configuration_are_started_again() {
     let report = ended.report();
     assert_eq!(report["reason"], "completed");
     assert_eq!(report["runner"]["starts"], 4);
-    assert_eq!(count(&ended.scene, "argv: run"), 4);
+    assert_eq!(count(&ended.fixture, "argv: run"), 4);
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn a_runner_that_never_had_a_job_is_removed_where_there_is_a_token_for_it() {
             "{}",
             ended.stderr
         );
-        assert_eq!(count(&ended.scene, "argv: remove token"), 1);
-        assert!(!ended.scene.path("github/registered").exists());
+        assert_eq!(count(&ended.fixture, "argv: remove token"), 1);
+        assert!(!ended.fixture.path("github/registered").exists());
     }
 }
 

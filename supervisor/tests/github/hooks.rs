@@ -48,9 +48,9 @@ fn the_users_hooks_are_called_in_turn() {
         .set("GITHUB__HOOK_COMPLETED", &completed)
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let said = crate::fake::log(&ended.scene);
+    let said = crate::fake::log(&ended.fixture);
     assert!(said.contains("started build\njob\n"), "{said}");
-    assert_eq!(count(&ended.scene, "completed"), 2, "{said}");
+    assert_eq!(count(&ended.fixture, "completed"), 2, "{said}");
     assert!(ended.report()["job"]["completed_at"].is_string());
 }
 
@@ -65,7 +65,7 @@ fn a_users_hook_that_fails_fails_the_job() {
         "{}",
         ended.stderr
     );
-    assert_eq!(count(&ended.scene, "job\n"), 0);
+    assert_eq!(count(&ended.fixture, "job\n"), 0);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_hook_that_cannot_be_called_is_told_before_a_job_is_taken() {
     assert_eq!(ended.code(), 78, "{}", ended.stderr);
     let message = ended.report()["message"].to_string();
     assert!(message.contains("chmod +x"), "{message}");
-    assert_eq!(count(&ended.scene, "argv"), 0);
+    assert_eq!(count(&ended.fixture, "argv"), 0);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_hook_that_was_set_for_the_runner_itself_is_called_too() {
         github.file("")
     );
     let ended = github.set("RUNNER__ENV", &variables).run();
-    assert_eq!(count(&ended.scene, "own"), 1, "{}", ended.stderr);
+    assert_eq!(count(&ended.fixture, "own"), 1, "{}", ended.stderr);
     assert!(ended.report()["job"]["started_at"].is_string());
 }
 

@@ -6,9 +6,8 @@
 mod ends;
 mod fake;
 mod hooks;
-#[path = "../init/namespace.rs"]
-#[allow(dead_code, reason = "shared with the tests of the init")]
-mod namespace;
 mod signals;
 mod start;
 mod tokens;
+
+const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");

@@ -11,7 +11,7 @@ fn refused(github: Github, part: &str) {
         report["message"].as_str().unwrap().contains(part),
         "{report}"
     );
-    assert_eq!(count(&ended.scene, "argv"), 0);
+    assert_eq!(count(&ended.fixture, "argv"), 0);
 }
 
 #[test]
