@@ -37,11 +37,11 @@ build() {
     APIS="$TARGET_DIRECTORY/$TRIPLE/release/examples/apis"
 }
 
-# Sets GITHUB and KUBECONFIG; the stand-ins end with their input.
+# Sets GITHUB and KUBECONFIG; the fakes end with their input.
 start_apis() {
     local kubernetes
-    coproc STANDINS { exec "$APIS" "$LATENCY"; }
-    read -r GITHUB kubernetes <&"${STANDINS[0]}" || die 70 "the stand-ins did not start."
+    coproc FAKES { exec "$APIS" "$LATENCY"; }
+    read -r GITHUB kubernetes <&"${FAKES[0]}" || die 70 "the fakes did not start."
     cat >"$SCENE/kubeconfig" <<YAML
 apiVersion: v1
 kind: Config
@@ -58,12 +58,12 @@ launch() {
 }
 
 launches() {
-    local seconds kibibytes requests started input=${STANDINS[1]} asked="$SCENE/asked"
+    local seconds kibibytes requests started input=${FAKES[1]} asked="$SCENE/asked"
     launch launch --flavor github --repo octo/cat --github-url "$GITHUB" --id bench --count "$JOBS" >"$SCENE/launched" ||
         die 70 "the launches failed: $(tail -n 3 "$SCENE/launched")"
     read -r seconds kibibytes <"$SCENE/time"
     exec {input}>&-
-    cat <&"${STANDINS[0]}" >"$asked"
+    cat <&"${FAKES[0]}" >"$asked"
     read -r _ requests started <"$asked"
     ((started == JOBS)) || die 70 "$started of $JOBS jobs were started."
     row "launches a second" "$(jq -n "$JOBS / $seconds | floor")" ">= $RATE" "$JOBS / $seconds >= $RATE"

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Job, Pod, podman, wait_for};
+use support::{Job, Pod, podman};
+use test_support::eventually;
 
 use crate::BASE;
 
@@ -39,7 +40,7 @@ fn a_builder_that_dies_says_so_and_comes_back_with_what_was_committed() {
         "{}",
         done.said
     );
-    wait_for("the builder to be back", || {
+    eventually("the builder to be back", || {
         (pod.job("buildah version").code == 0).then_some(())
     });
     let done = pod.build("FROM localhost/kept\nRUN true", "--pull=never");

@@ -1,6 +1,7 @@
 //! Between client and builder: streams, signals, exit codes, turns, and a client that vanishes.
 
-use support::{Pod, wait_for};
+use support::Pod;
+use test_support::eventually;
 
 use crate::{BASE, open, pod, until_open};
 
@@ -73,7 +74,7 @@ fn sleeping(seconds: u32, then: &str) -> support::Done {
 
 fn assert_gone(seconds: u32) {
     let mark = format!("sleep {seconds}");
-    wait_for("the RUN step to be gone", || {
+    eventually("the RUN step to be gone", || {
         let running =
             pod().builder("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done");
         assert!(running.said.contains("serve-builds"), "{}", running.said);
@@ -147,9 +148,9 @@ END
     let sizes =
         || pod().builder("for t in /dev/pts/[0-9]*; do stty -F $t size; done 2>/dev/null; true");
     let has = |size: &str| sizes().said.lines().any(|line| line == size).then_some(());
-    wait_for("the terminal", || has("33 77"));
+    eventually("the terminal", || has("33 77"));
     assert_eq!(pod().job("touch ../terminal/resize").code, 0);
-    wait_for("its new size", || has("44 88"));
+    eventually("its new size", || has("44 88"));
     let released = pod().job(&format!(
         "{}; until [ ! -e ../terminal ]; do sleep 0.05; done; kill $listener",
         open(7703)

@@ -1,6 +1,7 @@
 //! The builder with the rights of other pods: root of a pod's own user namespace, and one that may do more.
 
-use support::{Pair, podman, root, wait_for};
+use support::{Pair, podman, root};
+use test_support::eventually;
 
 /// Two steps, the second of which runs a program of the image, with a file that only the job's user may read.
 const BUILD: &str = r#"
@@ -86,11 +87,11 @@ fn where_a_runtime_can_start_containers_steps_are_isolated_by_one() {
     };
     std::thread::scope(|scope| {
         let job = scope.spawn(|| pair.job(&killed));
-        wait_for("the step and its child", || (sleepers() >= 2).then_some(()));
+        eventually("the step and its child", || (sleepers() >= 2).then_some(()));
         std::fs::write(pair.path("workspace").join("work/asleep"), "").unwrap();
         drop(job.join());
     });
-    wait_for("all of it to be gone", || (sleepers() == 0).then_some(()));
+    eventually("all of it to be gone", || (sleepers() == 0).then_some(()));
     assert_ends(&pair, "oci");
 }
 

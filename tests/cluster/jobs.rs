@@ -4,8 +4,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use test_support::eventually_or;
 
-use crate::kubectl::{NODE, Namespace, get, kubectl, node_has_the_profile, setting, wait_for};
+use crate::kubectl::{NODE, Namespace, get, kubectl, node_has_the_profile, setting};
 use crate::overlay::{apply, names, objects};
 
 /// Builds an image from nothing, runs a program in it, and leaves a mess.
@@ -40,7 +41,7 @@ fn ended(namespace: &Namespace) -> Value {
         let job = job(namespace);
         condition(&job, "Complete").or_else(|| condition(&job, "Failed"))
     };
-    wait_for("the Job's end", ask, || namespace.describe())
+    eventually_or("the Job's end", ask, || namespace.describe())
 }
 
 fn pod(namespace: &Namespace) -> Value {
@@ -227,7 +228,7 @@ fn vanishes(namespace: &Namespace, claims: usize) {
         let left = namespace.get(&["jobs,pods,persistentvolumeclaims"]);
         (left["items"] == json!([])).then_some(())
     };
-    wait_for("the Job and its claims to be gone", gone, || {
+    eventually_or("the Job and its claims to be gone", gone, || {
         namespace.describe()
     });
 }
@@ -255,7 +256,7 @@ fn a_drained_node_leaves_its_own_reason() {
         let log = namespace.kubectl(&["logs", "job/runner", "--ignore-errors"], "");
         log.contains("it runs").then_some(())
     };
-    wait_for("the job", runs, || namespace.describe());
+    eventually_or("the job", runs, || namespace.describe());
     let name = pod(&namespace)["spec"]["nodeName"]
         .as_str()
         .unwrap()

@@ -1,7 +1,6 @@
 //! Calls of kubectl, and the set-up that all tests share.
 
 use std::sync::{LazyLock, RwLock};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::manifests::{kustomize_own, run_tool};
@@ -29,26 +28,6 @@ pub(crate) fn attempt(arguments: &[&str], input: &str) -> Result<String, String>
 pub(crate) fn get(arguments: &[&str]) -> Value {
     let command = [&["get", "--output=json"], arguments].concat();
     serde_json::from_str(&kubectl(&command, "")).unwrap()
-}
-
-/// Asks until there is an answer. Images are there and nothing is downloaded: what takes three minutes has failed.
-pub(crate) fn wait_for<T>(
-    what: &str,
-    mut ask: impl FnMut() -> Option<T>,
-    state: impl Fn() -> String,
-) -> T {
-    let end = Instant::now() + Duration::from_secs(180);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(
-            Instant::now() < end,
-            "waited in vain for {what}: {}",
-            state()
-        );
-        std::thread::sleep(Duration::from_millis(250));
-    }
 }
 
 /// A setting of whoever runs this.

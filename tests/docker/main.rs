@@ -1,11 +1,12 @@
 //! `docker` command lines of a job, carried out by its builder against a real registry.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod lab;
+mod fixture;
 
-use lab::{Lab, Program, REGISTRY};
+use fixture::{Fixture, Program, REGISTRY};
 use serde_json::Value;
-use support::{root, wait_for};
+use support::root;
+use test_support::eventually;
 
 const SMALL: &str =
     "FROM scratch\nARG WHO\nLABEL who=$WHO\nCOPY file /file\nHEALTHCHECK CMD /file\n";
@@ -18,7 +19,7 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_flag_that_is_emitted_exists_in_the_runner_images_buildah() {
-    let lab = Lab::start("flags");
+    let fixture = Fixture::start("flags");
     let list = std::fs::read_to_string(root().join("crates/docker-cli/src/buildah.flags")).unwrap();
     let mut help = std::collections::BTreeMap::new();
     let mut looked_at = 0;
@@ -28,7 +29,7 @@ fn every_flag_that_is_emitted_exists_in_the_runner_images_buildah() {
             let mut words = vec!["buildah"];
             words.extend(verb.split(' '));
             words.push("--help");
-            lab.inside(&words).stdout
+            fixture.inside(&words).stdout
         });
         let known = text.lines().any(|line| {
             let flags = line.split_whitespace().take(2);
@@ -42,14 +43,14 @@ fn every_flag_that_is_emitted_exists_in_the_runner_images_buildah() {
 
 #[test]
 fn an_image_is_built_pushed_described_and_removed() {
-    let lab = Lab::start("one");
-    let context = lab.context("one", SMALL);
-    let (iid, metadata) = (lab.path("iid.txt"), lab.path("metadata.json"));
+    let fixture = Fixture::start("one");
+    let context = fixture.context("one", SMALL);
+    let (iid, metadata) = (fixture.path("iid.txt"), fixture.path("metadata.json"));
     let (name, again) = (
         format!("{REGISTRY}/team/app:1"),
         format!("{REGISTRY}/team/app:2"),
     );
-    lab.docker(&[
+    fixture.docker(&[
         "buildx",
         "build",
         "--build-arg",
@@ -65,59 +66,71 @@ fn an_image_is_built_pushed_described_and_removed() {
         "--push",
         &context,
     ]);
-    let id = lab.read("iid.txt");
-    let metadata = json(&lab.read("metadata.json"));
+    let id = fixture.read("iid.txt");
+    let metadata = json(&fixture.read("metadata.json"));
     assert_eq!(metadata["containerimage.config.digest"], id.trim());
     assert_eq!(
         metadata["containerimage.digest"],
-        lab.digest("team/app", "1")
+        fixture.digest("team/app", "1")
     );
-    assert_eq!(lab.digest("team/app", "1"), lab.digest("team/app", "2"));
+    assert_eq!(
+        fixture.digest("team/app", "1"),
+        fixture.digest("team/app", "2")
+    );
     assert_eq!(metadata["image.name"], format!("{name},{again}"));
 
     assert_eq!(
-        lab.docker(&["inspect", "-f", "{{.Id}} {{.Config.Labels.who}}", &name]),
+        fixture.docker(&["inspect", "-f", "{{.Id}} {{.Config.Labels.who}}", &name]),
         format!("{} me\n", id.trim())
     );
     assert_eq!(
-        json(&lab.docker(&["inspect", &name]))[0]["Config"]["Healthcheck"]["Test"][1],
+        json(&fixture.docker(&["inspect", &name]))[0]["Config"]["Healthcheck"]["Test"][1],
         "/file"
     );
     assert_eq!(
-        lab.docker(&["images", "-q", "--no-trunc", &name]).trim(),
+        fixture
+            .docker(&["images", "-q", "--no-trunc", &name])
+            .trim(),
         id.trim()
     );
-    assert_eq!(lab.docker(&["images", "-q", "nothing-of-this-name"]), "");
-    let pushed = lab.docker(&["push", &name]);
+    assert_eq!(
+        fixture.docker(&["images", "-q", "nothing-of-this-name"]),
+        ""
+    );
+    let pushed = fixture.docker(&["push", &name]);
     assert_eq!(
         pushed.lines().last().unwrap(),
-        format!("1: digest: {}", lab.digest("team/app", "1"))
+        format!("1: digest: {}", fixture.digest("team/app", "1"))
     );
     assert_eq!(
-        lab.run(Program::Podman, &["image", "exists", &name]).code,
+        fixture
+            .run(Program::Podman, &["image", "exists", &name])
+            .code,
         0
     );
-    lab.docker(&["rmi", &name, &again]);
+    fixture.docker(&["rmi", &name, &again]);
     assert_eq!(
-        lab.run(Program::Podman, &["image", "exists", &name]).code,
+        fixture
+            .run(Program::Podman, &["image", "exists", &name])
+            .code,
         1
     );
-    lab.docker(&["pull", "--quiet", &name]);
+    fixture.docker(&["pull", "--quiet", &name]);
     assert_eq!(
-        lab.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", &name]),
+        fixture.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", &name]),
         format!("{name}\n")
     );
-    let inspected = json(&lab.docker(&["buildx", "imagetools", "inspect", "--raw", &name]));
+    let inspected = json(&fixture.docker(&["buildx", "imagetools", "inspect", "--raw", &name]));
     assert_eq!(inspected["config"]["digest"], id.trim());
 }
 
 #[test]
 fn several_platforms_become_a_list_that_can_be_pushed_again() {
-    let lab = Lab::start("many");
-    let context = lab.context("many", SMALL);
-    let metadata = lab.path("metadata.json");
+    let fixture = Fixture::start("many");
+    let context = fixture.context("many", SMALL);
+    let metadata = fixture.path("metadata.json");
     let name = format!("{REGISTRY}/team/many:1");
-    lab.docker(&[
+    fixture.docker(&[
         "build",
         "--platform",
         BOTH,
@@ -128,11 +141,11 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
         "--push",
         &context,
     ]);
-    let metadata = json(&lab.read("metadata.json"));
-    let first = lab.digest("team/many", "1");
+    let metadata = json(&fixture.read("metadata.json"));
+    let first = fixture.digest("team/many", "1");
     assert_eq!(metadata["containerimage.digest"], first);
     let platforms = |name: &str| {
-        let list = json(&lab.docker(&["manifest", "inspect", name]));
+        let list = json(&fixture.docker(&["manifest", "inspect", name]));
         let all = list["manifests"].as_array().unwrap().iter();
         let names = all.map(|one| one["platform"]["architecture"].as_str().unwrap().to_owned());
         let mut names: Vec<_> = names.collect();
@@ -142,40 +155,40 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
     let both = ["amd64", "arm64"];
     assert_eq!(platforms(&name), both);
     // A second build replaces the list, and does not add to it.
-    lab.docker(&["build", "--platform", BOTH, "-t", &name, &context]);
+    fixture.docker(&["build", "--platform", BOTH, "-t", &name, &context]);
     assert_eq!(platforms(&name), both);
     // Buildah itself forgets this error, and ends with 0.
     let nowhere = "localhost:1/team/many:1";
-    lab.docker(&["tag", &name, nowhere]);
-    let pushed = lab.run(Program::Docker, &["push", nowhere]);
+    fixture.docker(&["tag", &name, nowhere]);
+    let pushed = fixture.run(Program::Docker, &["push", nowhere]);
     assert_ne!(pushed.code, 0);
     assert!(
         pushed.stderr.contains("connection refused"),
         "{}",
         pushed.stderr
     );
-    lab.docker(&["rmi", nowhere]);
+    fixture.docker(&["rmi", nowhere]);
     let other = format!("{REGISTRY}/team/many:2");
-    lab.docker(&["tag", &name, &other]);
-    lab.docker(&["push", &other]);
-    lab.docker(&["rmi", &name, &other]);
+    fixture.docker(&["tag", &name, &other]);
+    fixture.docker(&["push", &other]);
+    fixture.docker(&["rmi", &name, &other]);
     assert_eq!(platforms(&other), both);
     let third = format!("{REGISTRY}/team/many:3");
-    lab.docker(&["buildx", "imagetools", "create", "-t", &third, &other]);
+    fixture.docker(&["buildx", "imagetools", "create", "-t", &third, &other]);
     assert_eq!(platforms(&third), both);
     // Those of other calls go with them.
-    wait_for("names that calls made for themselves to be gone", || {
-        let images = lab.docker(&["images"]);
+    eventually("names that calls made for themselves to be gone", || {
+        let images = fixture.docker(&["images"]);
         (!images.contains("localhost/docker-")).then_some(())
     });
 }
 
 #[test]
 fn secrets_archives_and_standard_streams() {
-    let lab = Lab::start("secret");
-    let context = lab.context("secret", "FROM scratch\nCOPY file /file\n");
-    let archive = lab.path("saved.tar");
-    let id = lab.docker(&[
+    let fixture = Fixture::start("secret");
+    let context = fixture.context("secret", "FROM scratch\nCOPY file /file\n");
+    let archive = fixture.path("saved.tar");
+    let id = fixture.docker(&[
         "build",
         "-q",
         "-t",
@@ -185,16 +198,19 @@ fn secrets_archives_and_standard_streams() {
         &context,
     ]);
     assert!(id.starts_with("sha256:") && id.len() == 72, "{id}");
-    lab.docker(&["save", "-o", archive.to_str().unwrap(), "app:v1"]);
-    lab.docker(&["rmi", "app:v1"]);
-    let loaded = lab.docker(&["load", "-i", archive.to_str().unwrap()]);
+    fixture.docker(&["save", "-o", archive.to_str().unwrap(), "app:v1"]);
+    fixture.docker(&["rmi", "app:v1"]);
+    let loaded = fixture.docker(&["load", "-i", archive.to_str().unwrap()]);
     assert!(loaded.starts_with("Loaded image from "), "{loaded}");
-    assert_eq!(lab.docker(&["images", "-q", "--no-trunc", "app:v1"]), id);
-    let files = lab.path("files");
-    lab.docker(&["build", "-o", files.to_str().unwrap(), &context]);
-    assert_eq!(lab.read("files/file"), "secret");
-    let layout = lab.path("layout.tar");
-    lab.docker(&[
+    assert_eq!(
+        fixture.docker(&["images", "-q", "--no-trunc", "app:v1"]),
+        id
+    );
+    let files = fixture.path("files");
+    fixture.docker(&["build", "-o", files.to_str().unwrap(), &context]);
+    assert_eq!(fixture.read("files/file"), "secret");
+    let layout = fixture.path("layout.tar");
+    fixture.docker(&[
         "buildx",
         "build",
         "--output",
@@ -202,21 +218,24 @@ fn secrets_archives_and_standard_streams() {
         &context,
     ]);
     assert!(
-        lab.inside(&["tar", "-tf", layout.to_str().unwrap()])
+        fixture
+            .inside(&["tar", "-tf", layout.to_str().unwrap()])
             .stdout
             .contains("index.json")
     );
     assert!(
-        lab.docker(&["version", "--format", "{{.Server.Version}}"])
+        fixture
+            .docker(&["version", "--format", "{{.Server.Version}}"])
             .starts_with("1.")
     );
     assert_eq!(
-        lab.docker(&["info", "--format", "{{.OSType}} {{.Images}}"])
+        fixture
+            .docker(&["info", "--format", "{{.OSType}} {{.Images}}"])
             .split(' ')
             .next(),
         Some("linux")
     );
-    let failed = lab.run(Program::Docker, &["build", "-f", "/nowhere", &context]);
+    let failed = fixture.run(Program::Docker, &["build", "-f", "/nowhere", &context]);
     assert_ne!(failed.code, 0);
     assert!(failed.stderr.contains("/nowhere"), "{}", failed.stderr);
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::{root, single_image, supervisor};
+use support::{podman_command, root, security_flags, single_image, supervisor};
 use tempfile::TempDir;
 
 /// The workspace of a pod with the profile rootless, and of the script for local runs.
@@ -213,17 +213,16 @@ impl State {
 
     /// Runs the supervisor in this state.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        // If the kernel kills a container for its memory, conmon writes a file into the working directory.
-        let script = "source scripts/lib.sh; engine_options; cd \"$1\"; engine run --rm --env LANG=C.UTF-8 \
-            \"${SECURITY_FLAGS[@]}\" \"${@:2}\"";
         let binary = format!(
             "--volume={}:/usr/local/bin/supervisor:ro",
             supervisor().display()
         );
         let image = single_image();
-        let mut command = Command::new("bash");
-        command.args(["-c", script, "bash"]);
-        command.arg(self.directory.path()).arg(&binary);
+        let mut command = podman_command();
+        command
+            .args(["run", "--rm", "--env", "LANG=C.UTF-8"])
+            .args(security_flags())
+            .arg(&binary);
         command.args(
             self.workspace
                 .iter()
@@ -254,7 +253,8 @@ impl State {
                 ]);
             }
         }
-        command.args(arguments).current_dir(root());
+        // If the kernel kills a container for its memory, conmon writes a file into the working directory.
+        command.args(arguments).current_dir(self.directory.path());
         command.output().unwrap()
     }
 

@@ -112,7 +112,7 @@ fn a_hundred_clients_that_say_nothing() {
         "let closed = 0; for (let i = 0; i < 100; i++) open().on('close', () => { if (++closed == 36) { console.log('so many are refused'); process.exit(); } });",
     );
     assert_eq!(done.said, "so many are refused\n");
-    support::wait_for("the builder to be free again", || {
+    test_support::eventually("the builder to be free again", || {
         (pod.job("buildah version").code == 0).then_some(())
     });
 }

@@ -1,9 +1,8 @@
 //! Runs a pod as the kubelet does: init containers one after the other, sidecars among them, and at last the others.
 
 use serde_json::{Value, json};
-use support::{
-    builder_image, image_with, podman, runner_image, single_image, start_image, wait_for,
-};
+use support::{builder_image, image_with, podman, runner_image, single_image, start_image};
+use test_support::eventually;
 
 use crate::rights::Rights;
 use crate::volumes::{Secrets, Volumes};
@@ -147,7 +146,7 @@ impl Pod {
         let name = format!("{}-{}", self.name, container["name"].as_str().unwrap());
         self.sidecars.push(name.clone());
         let probe = words(&container["startupProbe"]["exec"]["command"]);
-        wait_for("the start-up probe", || {
+        eventually("the start-up probe", || {
             let mut command = vec!["exec", &name];
             command.extend(probe.iter().map(String::as_str));
             podman(&command).status.success().then_some(())

@@ -11,7 +11,7 @@ use crate::site::{Site, said, sha256, shell};
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdee";
 
 fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_standin-circleci-runner"))
+    PathBuf::from(env!("CARGO_BIN_EXE_fake-circleci-runner"))
 }
 
 /// A package of the real layout: usr/bin/circleci-runner, a unit, a configuration.
@@ -21,7 +21,7 @@ fn package(site: &Site, architecture: &str) -> PathBuf {
     let file = site.file(&path);
     let script = r#"
         mkdir -p "$1/DEBIAN" "$1/usr/bin" "$1/etc/circleci-runner" "$1/usr/lib/systemd/system"
-        printf 'Package: circleci-runner\nVersion: 9.9.9-1\nArchitecture: %s\nMaintainer: tests\nDescription: stand-in\n' "$(basename "$1")" >"$1/DEBIAN/control"
+        printf 'Package: circleci-runner\nVersion: 9.9.9-1\nArchitecture: %s\nMaintainer: tests\nDescription: fake\n' "$(basename "$1")" >"$1/DEBIAN/control"
         install -m 0755 "$2" "$1/usr/bin/circleci-runner"
         touch "$1/etc/circleci-runner/circleci-runner-config.yaml" "$1/usr/lib/systemd/system/circleci-runner.service"
         dpkg-deb --root-owner-group -Zgzip -z1 --build "$1" "$3" >/dev/null
@@ -58,7 +58,7 @@ fn built(site: &Site, variables: &[(&str, &str)]) -> Built {
 
 fn pod(image: &Built) -> Pod {
     Pod::new(&image.0)
-        .set("RUNNER__ENV", "{STANDIN_CIRCLECI=\"/vendor\"}")
+        .set("RUNNER__ENV", "{FAKE_CIRCLECI=\"/vendor\"}")
         .secret("resource_class_token", TOKEN)
         .vendor("token", TOKEN)
 }

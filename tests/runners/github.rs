@@ -14,8 +14,8 @@ const REMOVE: &str = "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7";
 
 /// Publishes a release as GitHub does: the archives, and the release's notes with their digests.
 fn publish(site: &Site, digest_in_notes: impl Fn(&str) -> String) {
-    let standin = root().join("tests/standins/actions-runner");
-    let listener = PathBuf::from(env!("CARGO_BIN_EXE_standin-runner-listener"));
+    let runner = root().join("tests/fakes/actions-runner");
+    let listener = PathBuf::from(env!("CARGO_BIN_EXE_fake-runner-listener"));
     let mut notes = String::new();
     let mut assets = Vec::new();
     for architecture in ["x64", "arm64"] {
@@ -24,7 +24,7 @@ fn publish(site: &Site, digest_in_notes: impl Fn(&str) -> String) {
         // The vendor's archives hold ./bin, ./externals and the scripts, of a user of their own, writable for the group.
         shell(
             "cp -rT \"$1\" \"$2\"; install -m 0755 \"$4\" \"$2/bin/Runner.Listener\"; touch \"$2\"/{config,run,env,safe_sleep}.sh; chmod -R g+w \"$2\"; chown -R 1001:127 \"$2\"; tar -C \"$2\" -czf \"$3\" .",
-            &[&standin, &site.scratch(architecture), &archive, &listener],
+            &[&runner, &site.scratch(architecture), &archive, &listener],
         );
         let sha = sha256(&archive);
         notes += &format!(
@@ -58,7 +58,7 @@ fn jit_configuration() -> String {
 }
 
 fn pod(image: &Built) -> Pod {
-    Pod::new(&image.0).set("RUNNER__ENV", "{STANDIN_GITHUB=\"/vendor\"}")
+    Pod::new(&image.0).set("RUNNER__ENV", "{FAKE_GITHUB=\"/vendor\"}")
 }
 
 #[test]

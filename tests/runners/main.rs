@@ -1,5 +1,5 @@
 //! The images of the CI vendors' runners: pinned, downloaded, verified, built, and run with the rights of a pod under the
-//! restricted standard. A local HTTP server stands in for the vendors' sites, the stand-ins for their programs.
+//! restricted standard. A local HTTP server takes the place of the vendors' sites, and fakes that of their programs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod certificates;

@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use test_support::eventually_or;
 
-use crate::{Image, podman, root, supervisor, wait_for};
+use crate::{Image, podman, root, supervisor};
 
 /// A job to run.
 pub struct Job {
@@ -172,13 +173,7 @@ impl Running {
 
     /// Waits until a text was printed.
     pub fn wait_for_text(&mut self, text: &str) {
-        for _ in 0..5 {
-            let found = wait_for_up_to_a_minute(|| self.log().contains(text));
-            if found {
-                return;
-            }
-        }
-        panic!("waited in vain for {text:?}: {}", self.log());
+        eventually_or(text, || self.log().contains(text), || self.log());
     }
 
     /// The script's end.
@@ -196,15 +191,6 @@ impl Running {
             name: self.name,
         }
     }
-}
-
-fn wait_for_up_to_a_minute(mut done: impl FnMut() -> bool) -> bool {
-    let mut rounds = 0;
-    wait_for("", || {
-        rounds += 1;
-        (done() || rounds > 1000).then_some(())
-    });
-    done()
 }
 
 /// A job that is over.

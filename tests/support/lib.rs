@@ -3,6 +3,7 @@
 //! Needs root, podman and the images, which `scripts/test.sh` provides. Helpers panic on errors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod engine;
 mod image;
 mod job;
 pub mod manifests;
@@ -10,6 +11,7 @@ mod pair;
 mod pod;
 mod registry;
 
+pub use engine::{image_with, podman, podman_command, security_flags};
 pub use image::Image;
 pub use job::{Ended, Job, Running};
 pub use pair::Pair;
@@ -17,8 +19,7 @@ pub use pod::{Done, Pod};
 pub use registry::Registry;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::process::Output;
 
 /// The repository's root.
 #[must_use]
@@ -41,23 +42,6 @@ pub fn supervisor() -> PathBuf {
     let path = std::env::var_os("CI_CD_AGENTS_BINARY")
         .expect("CI_CD_AGENTS_BINARY is not set: run these tests with scripts/test.sh");
     PathBuf::from(path)
-}
-
-/// podman with the flags that it needs on this machine, as the scripts find them.
-#[must_use]
-pub fn podman(arguments: &[&str]) -> Output {
-    engine("\"$@\"", arguments)
-}
-
-/// `what` is how bash passes the arguments on to podman.
-fn engine(what: &str, arguments: &[&str]) -> Output {
-    let script = format!("source scripts/lib.sh; engine_options; engine {what}");
-    let output = Command::new("bash")
-        .args(["-c", &script, "bash"])
-        .args(arguments)
-        .current_dir(root())
-        .output();
-    output.unwrap()
 }
 
 /// The runner image that `scripts/test.sh` built.
@@ -121,31 +105,6 @@ pub fn start_image(image: &str, flags: &[&str], arguments: &[&str]) -> Output {
         flags,
         arguments,
     )
-}
-
-/// Starts a container as `how` says, with what every container needs on this machine.
-#[must_use]
-pub fn image_with(how: &[&str], image: &str, flags: &[&str], arguments: &[&str]) -> Output {
-    let mut command = how.to_vec();
-    command.extend(flags);
-    command.push(image);
-    command.extend(arguments);
-    engine(
-        "\"$1\" \"${LIMIT_FLAGS[@]}\" \"${SECURITY_FLAGS[@]}\" \"${@:2}\"",
-        &command,
-    )
-}
-
-/// Asks until there is an answer; a minute later the test has failed.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Waits until what a step has said is taken. Under chroot isolation, Buildah 1.39 does not wait for its own copying of a

@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use test_support::eventually;
 
-use crate::{Done, builder_image, podman, run_image, runner_image, start_image, wait_for};
+use crate::{Done, builder_image, podman, run_image, runner_image, start_image};
 
 /// Two containers and their volumes.
 pub struct Pair {
@@ -101,7 +102,7 @@ impl Pair {
         let output = start_image(&builder_image(), &all, &["serve-builds"]);
         assert!(output.status.success(), "{output:?}");
         let socket = pair.path("socket").join("socket");
-        wait_for("the builder's socket", || socket.exists().then_some(()));
+        eventually("the builder's socket", || socket.exists().then_some(()));
         pair
     }
 

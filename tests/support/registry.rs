@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+use test_support::eventually;
 
-use crate::{podman, wait_for};
+use crate::podman;
 
 /// It ends when it is dropped.
 pub struct Registry {
@@ -45,7 +46,7 @@ impl Registry {
             port,
             _directory: directory,
         };
-        wait_for("the registry", || {
+        eventually("the registry", || {
             let asked = registry.curl("", &["--write-out", "%{http_code}"]);
             asked.ends_with("401").then_some(())
         });

@@ -1,8 +1,10 @@
 //! A launch that is killed at any step, followed by the same command: one job runs in the end.
 
+use test_support::eventually;
+
 use crate::fakes::kube::{PodBehavior, report};
 use crate::fakes::server::{Fault, Server};
-use crate::fixture::{Fixture, kill, wait_until};
+use crate::fixture::{Fixture, kill};
 
 /// Holds back the request of this number, counted from now.
 fn hold(server: &Server, number: usize, fault: Fault) {
@@ -28,7 +30,7 @@ fn killed_at(fixture: &Fixture, step: Step, fault: &Fault) {
     let before = server.held();
     hold(server, number, fault.clone());
     let mut child = fixture.spawn(&["--id", "a"]);
-    wait_until("the step", || server.held() > before);
+    eventually("the step", || server.held() > before);
     kill(&mut child);
     server.clear_faults();
 }
@@ -93,7 +95,7 @@ fn a_launch_killed_twice_can_be_repeated() {
 fn a_job_continues_if_its_launcher_is_killed() {
     let fixture = Fixture::new();
     let mut child = fixture.spawn(&["--id", "a", "--wait"]);
-    wait_until("the start", || fixture.apis.kube.starts().len() == 1);
+    eventually("the start", || fixture.apis.kube.starts().len() == 1);
     kill(&mut child);
     fixture.apis.kube.finish("runner-a", 7, &report(7));
     assert_eq!(fixture.launch(&["--id", "a", "--wait"]).code, Some(7));

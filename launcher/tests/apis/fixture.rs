@@ -1,7 +1,6 @@
 //! The launcher's program, with fakes of the APIs that it uses.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -117,18 +116,6 @@ pub fn wait_for(child: Child) -> CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-/// Waits for a condition that remains true once it is true. The time limit only ends a failed test.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "{what}: it did not happen"
-        );
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

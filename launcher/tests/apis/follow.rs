@@ -4,17 +4,18 @@ use std::io::{BufRead, BufReader};
 use std::process::Child;
 
 use nix::sys::signal::Signal;
+use test_support::eventually;
 
 use crate::fakes::kube::{Kube, report};
 use crate::fakes::server::Fault;
-use crate::fixture::{Fixture, send_signal, wait_for, wait_until};
+use crate::fixture::{Fixture, send_signal, wait_for};
 
 const JOB: &str = "runner-a";
 
 /// Starts a launch that waits, and returns once its job is started.
 fn waiting(fixture: &Fixture, arguments: &[&str]) -> Child {
     let child = fixture.spawn(&[&["--id", "a", "--wait"], arguments].concat());
-    wait_until("the start", || fixture.apis.kube.starts().len() == 1);
+    eventually("the start", || fixture.apis.kube.starts().len() == 1);
     child
 }
 
@@ -109,7 +110,7 @@ fn events_of_an_earlier_job_are_ignored() {
     assert_eq!(wait_for(child).code, Some(69));
     // Kubernetes keeps the event for an hour. In the meantime an administrator corrects the namespace.
     let child = fixture.spawn(&["--id", "a", "--wait"]);
-    wait_until("the second start", || fixture.apis.kube.starts().len() == 2);
+    eventually("the second start", || fixture.apis.kube.starts().len() == 2);
     fixture.apis.kube.run(JOB);
     fixture.apis.kube.finish(JOB, 0, &report(0));
     let ran = wait_for(child);
@@ -184,10 +185,10 @@ fn a_job_deleted_between_two_watches_has_ended() {
     let child = waiting(&fixture, &[]);
     let reads = || fixture.apis.kube_server.count("GET ");
     // Three lists and three watches.
-    wait_until("the watches", || reads() == 6);
+    eventually("the watches", || reads() == 6);
     reject_reads(&fixture);
     fixture.apis.kube.expire_watches();
-    wait_until("another attempt", || reads() > 6);
+    eventually("another attempt", || reads() > 6);
     fixture.apis.kube.delete("jobs", JOB);
     fixture.apis.kube_server.clear_faults();
     assert_eq!(wait_for(child).code, Some(70));
@@ -231,7 +232,7 @@ fn logs_are_complete_if_connections_break() {
         .kube
         .log(JOB, "builder", "2027-01-15T08:00:00Z", "built");
     fixture.apis.kube.run(JOB);
-    wait_until("the breaks", || fixture.apis.kube_server.count("/log") >= 9);
+    eventually("the breaks", || fixture.apis.kube_server.count("/log") >= 9);
     fixture
         .apis
         .kube
@@ -278,7 +279,7 @@ fn only_a_terminal_gets_a_log_without_control_characters() {
         }
         let mut child = command.spawn().unwrap();
         drop((command, pty.slave));
-        wait_until("the start", || fixture.apis.kube.starts().len() == 1);
+        eventually("the start", || fixture.apis.kube.starts().len() == 1);
         fixture
             .apis
             .kube

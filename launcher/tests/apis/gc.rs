@@ -1,10 +1,11 @@
 //! `launcher gc` finds the leftovers of a crashed launcher, and removes them with --delete.
 
 use serde_json::json;
+use test_support::eventually;
 
 use crate::fakes::kube::NAMESPACE;
 use crate::fakes::server::Fault;
-use crate::fixture::{Fixture, kill, wait_until};
+use crate::fixture::{Fixture, kill};
 
 const LABELS: &str = "ci-cd-agents-launcher";
 
@@ -15,7 +16,7 @@ fn crashed(fixture: &Fixture) {
     apis.kube_server
         .fail_next("secrets", vec![Fault::HoldBefore]);
     let mut child = fixture.spawn(&["--id", "half"]);
-    wait_until("the Secret", || apis.kube_server.held() == 1);
+    eventually("the Secret", || apis.kube_server.held() == 1);
     kill(&mut child);
     apis.kube_server.clear_faults();
     apis.kube.update("jobs", "runner-half", |job| {

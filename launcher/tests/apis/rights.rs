@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use serde_json::Value;
+use test_support::eventually;
 
 use crate::fakes::kube::{PodBehavior, Right, report};
 use crate::fakes::server::Fault;
-use crate::fixture::{Fixture, wait_until};
+use crate::fixture::Fixture;
 
 /// Lists the rights of a Role in k8s/rbac.
 fn rights(role: &str) -> Vec<Right> {
@@ -51,7 +52,7 @@ fn completes(rights: &[Right]) -> bool {
     let child = fixture.spawn(&["--id", "a", "--wait", "--logs"]);
     let mut child = Some(child);
     // The job starts, or the command exits because a right is missing.
-    wait_until("start or end", || {
+    eventually("start or end", || {
         fixture.apis.kube.starts().len() == 1
             || child.as_mut().unwrap().try_wait().unwrap().is_some()
     });
@@ -65,7 +66,7 @@ fn completes(rights: &[Right]) -> bool {
             .apis
             .kube
             .event("Pod", "runner-a-x7k2p", "FailedMount", "a problem");
-        wait_until("log or end", || {
+        eventually("log or end", || {
             fixture.apis.kube_server.count("/log") > 0
                 || child.as_mut().unwrap().try_wait().unwrap().is_some()
         });
@@ -101,7 +102,7 @@ fn resumes(rights: &[Right], runner_gone: bool) -> bool {
         .kube_server
         .fail_next("secrets", vec![Fault::HoldAfter]);
     let mut child = fixture.spawn(&["--id", "a"]);
-    wait_until("the Secret", || fixture.apis.kube_server.held() == 1);
+    eventually("the Secret", || fixture.apis.kube_server.held() == 1);
     crate::fixture::kill(&mut child);
     fixture.apis.kube_server.clear_faults();
     if runner_gone {
@@ -123,7 +124,7 @@ fn collects(rights: &[Right]) -> bool {
         .kube_server
         .fail_next("secrets", vec![Fault::HoldBefore]);
     let mut child = fixture.spawn(&["--id", "half"]);
-    wait_until("the Secret", || fixture.apis.kube_server.held() == 1);
+    eventually("the Secret", || fixture.apis.kube_server.held() == 1);
     crate::fixture::kill(&mut child);
     fixture.apis.kube_server.clear_faults();
     fixture.apis.kube.update("jobs", "runner-half", |job| {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::fakes::{self, FakeApis};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -13,6 +12,7 @@ use kube::api::{
 };
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use test_support::Patience;
 
 /// A patch for pods that no node can take.
 const NOWHERE: &str = "spec: {template: {spec: {nodeSelector: {ci-cd-agents/none: here}}}}";
@@ -177,7 +177,7 @@ impl Fixture {
         let pods: Api<Pod> = self.api();
         let parameters =
             ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
-        wait_until("the pod", async || {
+        eventually("the pod", async || {
             pods.list(&parameters)
                 .await
                 .unwrap()
@@ -214,17 +214,16 @@ fn now() -> String {
     fakes::kube_store::now()
 }
 
-/// Waits for a result that remains once it is there. The time limit only ends a failed test.
-pub async fn wait_until<T>(what: &str, mut find: impl AsyncFnMut() -> Option<T>) -> T {
-    let start = Instant::now();
+/// The same as [`test_support::eventually`], for attempts that are requests.
+pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut patience = Patience::default();
     loop {
-        if let Some(found) = find().await {
-            return found;
+        if let Some(value) = attempt().await {
+            return value;
         }
-        assert!(
-            start.elapsed() < Duration::from_secs(120),
-            "{what}: it did not happen"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let Some(pause) = patience.pause() else {
+            panic!("waited in vain for {what}");
+        };
+        tokio::time::sleep(pause).await;
     }
 }

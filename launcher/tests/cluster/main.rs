@@ -17,7 +17,7 @@ mod fixture;
 
 use std::io::BufRead as _;
 
-use fixture::{Fixture, launch, wait_until};
+use fixture::{Fixture, eventually, launch};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::api::{Api, DeleteParams, PostParams};
@@ -185,7 +185,7 @@ impl Fixture {
         self.apis.github_server.clear_faults();
         assert_eq!(failed.status.code(), Some(78), "{failed:?}");
         let jobs: Api<Job> = self.api();
-        wait_until("the Job's removal", async || {
+        eventually("the Job's removal", async || {
             jobs.get_opt("runner-fails")
                 .await
                 .unwrap()
@@ -201,7 +201,7 @@ impl Fixture {
             .await
             .unwrap();
         let secrets: Api<Secret> = self.api();
-        wait_until("the Secret's removal", async || {
+        eventually("the Secret's removal", async || {
             secrets
                 .get_opt("runner-twice")
                 .await

@@ -2,17 +2,17 @@
 
 use nix::sys::signal::Signal;
 
-use crate::standin::{Circleci, TOKEN, log, wait_for_log};
+use crate::fake::{Circleci, TOKEN, log, wait_for_log};
 
 #[test]
 fn one_task_is_done_and_the_runner_is_over() {
     let ended = Circleci::new().task("echo done; exit 1").run();
-    assert_eq!(ended.code(), 0, "{}\n{}", ended.stderr, log(&ended.scene));
+    assert_eq!(ended.code(), 0, "{}\n{}", ended.stderr, log(&ended.fixture));
     let report = ended.report();
     assert_eq!(report["reason"], "completed");
     assert!(report["job"]["started_at"].is_string(), "{report}");
-    let said = log(&ended.scene);
-    let configuration = ended.scene.path("run/circleci.yaml");
+    let said = log(&ended.fixture);
+    let configuration = ended.fixture.path("run/circleci.yaml");
     let expected = format!("argv: machine --config {}\n", configuration.display());
     assert!(said.starts_with(&expected), "{said}");
     // The name keeps to the characters that are allowed.
@@ -27,8 +27,8 @@ fn one_task_is_done_and_the_runner_is_over() {
 fn the_configuration_is_gone_before_the_task_starts() {
     let running = Circleci::new().start();
     wait_for_log(&running, "claiming");
-    let path = running.scene.path("run/circleci.yaml");
-    crate::namespace::wait_for("the end of the configuration", || {
+    let path = running.fixture.path("run/circleci.yaml");
+    test_support::eventually("the end of the configuration", || {
         (!path.exists()).then_some(())
     });
     running.signal(Signal::SIGTERM);
@@ -38,20 +38,20 @@ fn the_configuration_is_gone_before_the_task_starts() {
 #[test]
 fn the_first_sigterm_drains_and_the_task_goes_on_to_its_end() {
     let task = r#"
-        trap 'echo "task: SIGTERM" >>"$STANDIN_CIRCLECI/log"' TERM
-        echo "in the task" >>"$STANDIN_CIRCLECI/log"
-        until [ -e "$STANDIN_CIRCLECI/may-end" ]; do sleep 0.02; done
+        trap 'echo "task: SIGTERM" >>"$FAKE_CIRCLECI/log"' TERM
+        echo "in the task" >>"$FAKE_CIRCLECI/log"
+        until [ -e "$FAKE_CIRCLECI/may-end" ]; do sleep 0.02; done
     "#;
     let running = Circleci::new().task(task).start();
     wait_for_log(&running, "in the task");
     running.signal(Signal::SIGTERM);
     wait_for_log(&running, "signal 15");
-    std::fs::write(running.scene.path("circleci/may-end"), "").unwrap();
+    std::fs::write(running.fixture.path("circleci/may-end"), "").unwrap();
     let ended = running.wait();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "completed");
     assert_eq!(ended.report()["job"]["drained"], true);
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(
         !said.contains("task: SIGTERM") && !said.contains("task cancelled"),
         "{said}"
@@ -59,8 +59,8 @@ fn the_first_sigterm_drains_and_the_task_goes_on_to_its_end() {
 }
 
 const LONG: &str = r#"
-    trap 'echo "task: SIGTERM" >>"$STANDIN_CIRCLECI/log"; exit 1' TERM
-    echo "in the task" >>"$STANDIN_CIRCLECI/log"
+    trap 'echo "task: SIGTERM" >>"$FAKE_CIRCLECI/log"; exit 1' TERM
+    echo "in the task" >>"$FAKE_CIRCLECI/log"
     while :; do sleep 0.02; done
 "#;
 
@@ -72,7 +72,7 @@ fn when_the_grace_is_used_up_a_second_sigterm_cancels_the_task() {
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "terminated");
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert_eq!(said.matches("signal 15").count(), 2, "{said}");
     assert_eq!(said.matches("task: SIGTERM").count(), 1, "{said}");
 }
@@ -86,24 +86,24 @@ fn a_second_sigterm_to_us_cancels_at_once() {
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
-    assert!(log(&ended.scene).contains("task cancelled"));
+    assert!(log(&ended.fixture).contains("task cancelled"));
 }
 
 #[test]
 fn sighup_is_passed_on_to_the_runner_alone() {
     let task = r#"
-        trap 'echo "task: SIGHUP" >>"$STANDIN_CIRCLECI/log"' HUP
-        echo "in the task" >>"$STANDIN_CIRCLECI/log"
-        until [ -e "$STANDIN_CIRCLECI/may-end" ]; do sleep 0.02; done
+        trap 'echo "task: SIGHUP" >>"$FAKE_CIRCLECI/log"' HUP
+        echo "in the task" >>"$FAKE_CIRCLECI/log"
+        until [ -e "$FAKE_CIRCLECI/may-end" ]; do sleep 0.02; done
     "#;
     let running = Circleci::new().task(task).start();
     wait_for_log(&running, "in the task");
     running.signal(Signal::SIGHUP);
     wait_for_log(&running, "signal 1\n");
-    std::fs::write(running.scene.path("circleci/may-end"), "").unwrap();
+    std::fs::write(running.fixture.path("circleci/may-end"), "").unwrap();
     let ended = running.wait();
     assert_eq!(ended.report()["reason"], "completed", "{}", ended.stderr);
-    assert!(!log(&ended.scene).contains("task: SIGHUP"));
+    assert!(!log(&ended.fixture).contains("task: SIGHUP"));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn an_idle_runner_ends_at_once() {
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "terminated");
     assert_eq!(ended.report()["job"], serde_json::Value::Null);
-    assert!(log(&ended.scene).contains("ended idle"));
+    assert!(log(&ended.fixture).contains("ended idle"));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn the_vendors_own_limit_and_unsafe_retries_are_handed_over() {
         .set("CIRCLECI__ENABLE_UNSAFE_RETRIES", "true")
         .task(LONG)
         .run();
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("unsafe_retries=true"), "{said}");
     assert!(said.contains("task cancelled"), "{said}");
     assert_eq!(ended.report()["reason"], "completed");
@@ -142,10 +142,10 @@ fn the_vendors_own_limit_and_unsafe_retries_are_handed_over() {
 fn a_command_prefix_of_the_users_stands_in_front_of_the_task() {
     let ended = Circleci::new()
         .set("CIRCLECI__COMMAND_PREFIX", "[env, PREFIX=mine]")
-        .task("echo \"prefix $PREFIX\" >>\"$STANDIN_CIRCLECI/log\"")
+        .task("echo \"prefix $PREFIX\" >>\"$FAKE_CIRCLECI/log\"")
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    assert!(log(&ended.scene).contains("prefix mine"));
+    assert!(log(&ended.fixture).contains("prefix mine"));
     assert!(ended.report()["job"]["started_at"].is_string());
 }
 
@@ -170,6 +170,6 @@ fn a_token_of_the_wrong_kind_starts_nothing() {
         assert_eq!(ended.code(), 77, "{}", ended.stderr);
         let message = ended.report()["message"].to_string();
         assert!(message.contains(part), "{message}");
-        assert_eq!(log(&ended.scene), "");
+        assert_eq!(log(&ended.fixture), "");
     }
 }

@@ -1,11 +1,10 @@
 //! The contract of CircleCI's machine runner 3, row by row, in real PID namespaces.
 //!
-//! `tests/standins/circleci_runner.rs` stands in for CircleCI's program and names its sources.
+//! `tests/fakes/src/circleci_runner.rs` takes the place of CircleCI's program and names its sources.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod contract;
-#[path = "../init/namespace.rs"]
-#[allow(dead_code, reason = "shared with the tests of the init")]
-mod namespace;
-mod standin;
+mod fake;
 mod thief;
+
+const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");

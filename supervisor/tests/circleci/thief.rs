@@ -1,6 +1,6 @@
 //! A task that looks for the runner's long-lived token, as the same user.
 
-use crate::standin::{Circleci, TOKEN, log};
+use crate::fake::{Circleci, TOKEN, log};
 
 /// Looks everywhere that the same uid may look. The needle comes as two halves, so that the search does not find itself.
 const THIEF: &str = r#"
@@ -31,14 +31,14 @@ const THIEF: &str = r#"
     for d in /proc/self/fd/*; do
         case $(readlink "$d") in /dev/null|pipe:*|/proc/*|*/task.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
     done
-    echo "found: $found" >>"$STANDIN_CIRCLECI/log"
+    echo "found: $found" >>"$FAKE_CIRCLECI/log"
 "#;
 
 #[test]
 fn a_thief_in_the_tasks_place_finds_nothing() {
     let ended = Circleci::new().task(THIEF).run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("\nfound: \n"), "{said}");
     assert!(!ended.stderr.contains(TOKEN) && !ended.stdout.contains(TOKEN));
     assert!(!ended.stderr.contains("execute-only"), "{}", ended.stderr);
@@ -49,14 +49,14 @@ fn a_runner_that_keeps_its_configuration_open_leaves_nothing_to_find_either() {
     let circleci = Circleci::new().task(THIEF);
     std::fs::write(circleci.file("keep-open"), "").unwrap();
     let ended = circleci.run();
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("\nfound: \n"), "{said}");
 }
 
 #[test]
 fn the_same_thief_finds_a_runner_that_can_be_read_and_the_log_warns_of_it() {
     let ended = Circleci::new().program_mode(0o555).task(THIEF).run();
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(said.contains("/mem ") && said.contains("/fd "), "{said}");
     assert!(
         ended.stderr.contains("make it execute-only"),

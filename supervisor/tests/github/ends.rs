@@ -1,6 +1,6 @@
 //! The runner's exit codes: each its reason, its own code or another start.
 
-use crate::standin::{Github, count};
+use crate::fake::{Github, count};
 
 #[test]
 fn each_exit_code_has_its_reason_and_is_the_containers() {
@@ -30,7 +30,7 @@ fn a_retryable_end_and_a_refreshed_configuration_are_started_again() {
     let report = ended.report();
     assert_eq!(report["reason"], "completed");
     assert_eq!(report["runner"]["starts"], 4);
-    assert_eq!(count(&ended.scene, "argv: run"), 4);
+    assert_eq!(count(&ended.fixture, "argv: run"), 4);
 }
 
 #[test]
@@ -96,10 +96,8 @@ fn the_idle_time_does_not_count_once_the_job_has_begun() {
 #[test]
 fn a_runner_that_never_had_a_job_is_removed_where_there_is_a_token_for_it() {
     for github in [Github::jit(), Github::registration()] {
-        let running = github
-            .secret("remove_token", crate::standin::REMOVE)
-            .start();
-        crate::standin::wait_for_log(&running, "listening");
+        let running = github.secret("remove_token", crate::fake::REMOVE).start();
+        crate::fake::wait_for_log(&running, "listening");
         running.signal(nix::sys::signal::Signal::SIGTERM);
         let ended = running.wait();
         assert_eq!(
@@ -108,15 +106,15 @@ fn a_runner_that_never_had_a_job_is_removed_where_there_is_a_token_for_it() {
             "{}",
             ended.stderr
         );
-        assert_eq!(count(&ended.scene, "argv: remove token"), 1);
-        assert!(!ended.scene.path("github/registered").exists());
+        assert_eq!(count(&ended.fixture, "argv: remove token"), 1);
+        assert!(!ended.fixture.path("github/registered").exists());
     }
 }
 
 #[test]
 fn the_removal_does_not_change_how_the_runner_ended() {
     let ended = Github::jit()
-        .secret("remove_token", crate::standin::REMOVE)
+        .secret("remove_token", crate::fake::REMOVE)
         .exits(&[5])
         .run();
     assert_eq!(ended.code(), 5, "{}", ended.stderr);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::standin::{Github, count};
+use crate::fake::{Github, count};
 
 #[test]
 fn when_the_job_began_and_how_it_ended_is_in_log_and_report() {
@@ -32,31 +32,31 @@ fn hook(github: &Github, name: &str, script: &str) -> String {
 
 #[test]
 fn the_users_hooks_are_called_in_turn() {
-    let github = Github::jit().job("echo job >>\"$STANDIN_GITHUB/log\"");
+    let github = Github::jit().job("echo job >>\"$FAKE_GITHUB/log\"");
     let started = hook(
         &github,
         "started.sh",
-        "echo \"started $GITHUB_JOB\" >>\"$STANDIN_GITHUB/log\"",
+        "echo \"started $GITHUB_JOB\" >>\"$FAKE_GITHUB/log\"",
     );
     let completed = hook(
         &github,
         "completed.sh",
-        "echo completed >>\"$STANDIN_GITHUB/log\"",
+        "echo completed >>\"$FAKE_GITHUB/log\"",
     );
     let ended = github
         .set("GITHUB__HOOK_STARTED", &started)
         .set("GITHUB__HOOK_COMPLETED", &completed)
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let said = crate::standin::log(&ended.scene);
+    let said = crate::fake::log(&ended.fixture);
     assert!(said.contains("started build\njob\n"), "{said}");
-    assert_eq!(count(&ended.scene, "completed"), 2, "{said}");
+    assert_eq!(count(&ended.fixture, "completed"), 2, "{said}");
     assert!(ended.report()["job"]["completed_at"].is_string());
 }
 
 #[test]
 fn a_users_hook_that_fails_fails_the_job() {
-    let github = Github::jit().job("echo job >>\"$STANDIN_GITHUB/log\"");
+    let github = Github::jit().job("echo job >>\"$FAKE_GITHUB/log\"");
     let started = hook(&github, "started.sh", "false\necho not reached");
     let ended = github.set("GITHUB__HOOK_STARTED", &started).run();
     assert_eq!(
@@ -65,7 +65,7 @@ fn a_users_hook_that_fails_fails_the_job() {
         "{}",
         ended.stderr
     );
-    assert_eq!(count(&ended.scene, "job\n"), 0);
+    assert_eq!(count(&ended.fixture, "job\n"), 0);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_hook_that_cannot_be_called_is_told_before_a_job_is_taken() {
     assert_eq!(ended.code(), 78, "{}", ended.stderr);
     let message = ended.report()["message"].to_string();
     assert!(message.contains("chmod +x"), "{message}");
-    assert_eq!(count(&ended.scene, "argv"), 0);
+    assert_eq!(count(&ended.fixture, "argv"), 0);
 }
 
 #[test]
@@ -92,13 +92,13 @@ fn nonsense_in_the_hooks_fifo_fills_no_log() {
 #[test]
 fn a_hook_that_was_set_for_the_runner_itself_is_called_too() {
     let github = Github::jit().job("true");
-    let own = hook(&github, "own.sh", "echo own >>\"$STANDIN_GITHUB/log\"");
+    let own = hook(&github, "own.sh", "echo own >>\"$FAKE_GITHUB/log\"");
     let variables = format!(
-        "{{STANDIN_GITHUB={:?},ACTIONS_RUNNER_HOOK_JOB_STARTED={own:?}}}",
+        "{{FAKE_GITHUB={:?},ACTIONS_RUNNER_HOOK_JOB_STARTED={own:?}}}",
         github.file("")
     );
     let ended = github.set("RUNNER__ENV", &variables).run();
-    assert_eq!(count(&ended.scene, "own"), 1, "{}", ended.stderr);
+    assert_eq!(count(&ended.fixture, "own"), 1, "{}", ended.stderr);
     assert!(ended.report()["job"]["started_at"].is_string());
 }
 

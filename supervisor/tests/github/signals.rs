@@ -3,20 +3,21 @@
 //! `tests/github_runner` checks the same with the real runner's timing.
 
 use nix::sys::signal::Signal;
+use test_support::eventually;
+use test_support::procfs::{children, status_field};
 
-use crate::namespace::{children, status_field, wait_for};
-use crate::standin::{Github, allow, count, log, wait_for_log};
+use crate::fake::{Github, allow, count, log, wait_for_log};
 
 /// A job that says that it is there and goes on until it may end.
 const JOB: &str = r#"
-    touch "$STANDIN_GITHUB/in-job"
-    echo "in the job" >>"$STANDIN_GITHUB/log"
-    until [ -e "$STANDIN_GITHUB/may-end" ]; do sleep 0.02; done
+    touch "$FAKE_GITHUB/in-job"
+    echo "in the job" >>"$FAKE_GITHUB/log"
+    until [ -e "$FAKE_GITHUB/may-end" ]; do sleep 0.02; done
 "#;
 /// The same, but nothing ends it before a signal does.
 const LONG: &str = r#"
-    trap 'echo "the step was ended" >>"$STANDIN_GITHUB/log"; exit 1' TERM
-    echo "in the job" >>"$STANDIN_GITHUB/log"
+    trap 'echo "the step was ended" >>"$FAKE_GITHUB/log"; exit 1' TERM
+    echo "in the job" >>"$FAKE_GITHUB/log"
     while :; do sleep 0.02; done
 "#;
 
@@ -32,7 +33,7 @@ fn a_job_under_way_goes_on_to_its_own_end_after_sigterm() {
     let running = Github::jit().job(JOB).start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
-    wait_for("the drain", || {
+    eventually("the drain", || {
         // Time in which a signal would have been sent.
         std::thread::sleep(std::time::Duration::from_millis(500));
         Some(())
@@ -44,7 +45,7 @@ fn a_job_under_way_goes_on_to_its_own_end_after_sigterm() {
     assert_eq!(report["reason"], "completed");
     assert_eq!(report["job"]["result"], "succeeded");
     assert_eq!(report["job"]["drained"], true);
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert!(
         !said.contains("SIGINT") && !said.contains("SIGTERM"),
         "{said}"
@@ -69,7 +70,7 @@ fn when_the_grace_is_used_up_the_step_ends_and_the_job_goes_on_to_its_end() {
     assert_eq!(report["job"]["result"], "failed");
     assert_eq!(report["job"]["ended_by"], "terminated");
     assert_eq!(report["registration"], "used");
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     assert_order(
         &said,
         &[
@@ -91,26 +92,27 @@ fn a_second_sigterm_ends_the_step_at_once() {
     running.signal(Signal::SIGTERM);
     // Until the first has been read, a second one is the same.
     let pending = || status_field(running.supervisor(), "ShdPnd");
-    wait_for("the first to be read", || {
+    eventually("the first to be read", || {
         (pending()? == "0000000000000000").then_some(())
     });
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     assert_eq!(
-        count(&ended.scene, "the step was ended"),
+        count(&ended.fixture, "the step was ended"),
         1,
         "{}{}",
-        log(&ended.scene),
+        log(&ended.fixture),
         ended.stderr
     );
-    assert_eq!(count(&ended.scene, "reported: 102"), 1);
-    assert_eq!(count(&ended.scene, ": SIG"), 0);
+    assert_eq!(count(&ended.fixture, "reported: 102"), 1);
+    assert_eq!(count(&ended.fixture, ": SIG"), 0);
 }
 
 #[test]
 fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
-    let stubborn = "trap '' INT TERM; echo 'in the job' >>\"$STANDIN_GITHUB/log\"; while :; do sleep 0.02; done";
+    let stubborn =
+        "trap '' INT TERM; echo 'in the job' >>\"$FAKE_GITHUB/log\"; while :; do sleep 0.02; done";
     let running = Github::jit()
         .set("GRACE", "200ms")
         .set("GITHUB__STEP_GRACE", "300ms")
@@ -124,8 +126,8 @@ fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
         &ended.stderr,
         &["act 1", "act 2: SIGTERM", "act 3: SIGKILL"],
     );
-    assert_eq!(count(&ended.scene, "always() steps run"), 1);
-    assert_eq!(count(&ended.scene, "reported: 102"), 1);
+    assert_eq!(count(&ended.fixture, "always() steps run"), 1);
+    assert_eq!(count(&ended.fixture, "reported: 102"), 1);
     ended.assert_workspace_is_empty();
 }
 
@@ -136,12 +138,12 @@ fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_
         .set("GITHUB__STEP_GRACE", "100ms")
         .set("TERMINATION_GRACE_PERIOD", "16s")
         .set("WIPE__RESERVE", "11s")
-        .job("echo 'in the job' >>\"$STANDIN_GITHUB/log\"");
+        .job("echo 'in the job' >>\"$FAKE_GITHUB/log\"");
     std::fs::write(github.file("report-hangs"), "").unwrap();
     let running = github.start();
     wait_for_log(&running, "always() steps run");
     // The completed hook, and what it says to PID 1.
-    wait_for("the hook", || {
+    eventually("the hook", || {
         let steps = children(running.runner()).first().map(|worker| {
             children(*worker).into_iter().any(|step| {
                 let name = std::fs::read_to_string(format!("/proc/{step}/comm"));
@@ -161,14 +163,14 @@ fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_
         &ended.stderr,
         &["act 1", "act 4: the steps are done", "act 5"],
     );
-    assert_eq!(count(&ended.scene, ": SIG"), 0);
+    assert_eq!(count(&ended.fixture, ": SIG"), 0);
     ended.assert_workspace_is_empty();
 }
 
 #[test]
 fn an_idle_runner_is_told_at_once_and_removed() {
     let running = Github::jit()
-        .secret("remove_token", crate::standin::REMOVE)
+        .secret("remove_token", crate::fake::REMOVE)
         .start();
     wait_for_log(&running, "listening");
     running.signal(Signal::SIGTERM);
@@ -176,7 +178,7 @@ fn an_idle_runner_is_told_at_once_and_removed() {
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "terminated");
     assert_eq!(ended.report()["registration"], "removed");
-    assert_eq!(count(&ended.scene, "listener: SIGINT"), 1);
+    assert_eq!(count(&ended.fixture, "listener: SIGINT"), 1);
     assert!(!ended.stderr.contains("act 2"), "{}", ended.stderr);
 }
 
@@ -193,10 +195,10 @@ fn a_runner_that_takes_a_job_in_that_very_moment_has_the_time_of_one() {
     wait_for_log(&running, "listening");
     running.signal(Signal::SIGTERM);
     wait_for_log(&running, "listener: SIGINT");
-    std::fs::write(running.scene.path("github/job.sh"), slow).unwrap();
+    std::fs::write(running.fixture.path("github/job.sh"), slow).unwrap();
     let ended = running.wait();
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     // Its end takes longer than the grace, and was waited for.
     assert!(said.contains("reported: 102"), "{said}\n{}", ended.stderr);
     assert_eq!(ended.report()["job"]["result"], "failed");
@@ -224,13 +226,13 @@ fn the_jobs_own_maximum_ends_it() {
     assert_eq!(ended.report()["reason"], "deadline", "{}", ended.stderr);
     assert_eq!(ended.report()["job"]["ended_by"], "deadline");
     assert_eq!(
-        count(&ended.scene, "the step was ended"),
+        count(&ended.fixture, "the step was ended"),
         1,
         "{}{}",
-        log(&ended.scene),
+        log(&ended.fixture),
         ended.stderr
     );
-    assert_eq!(count(&ended.scene, "reported: 102"), 1);
+    assert_eq!(count(&ended.fixture, "reported: 102"), 1);
 }
 
 #[test]

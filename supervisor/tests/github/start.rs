@@ -1,12 +1,13 @@
 //! Registration, start, and the location of the runner's files.
 
-use crate::namespace::{PTRACE, wait_for};
-use crate::standin::{Github, REGISTRATION, count, jit_configuration, log};
+use test_support::{PTRACE, eventually};
+
+use crate::fake::{Github, REGISTRATION, count, jit_configuration, log};
 
 #[test]
 fn a_jit_configuration_is_all_that_a_job_needs() {
     let ended = Github::jit()
-        .job("echo done >\"$STANDIN_GITHUB/result\"")
+        .job("echo done >\"$FAKE_GITHUB/result\"")
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let report = ended.report();
@@ -15,9 +16,9 @@ fn a_jit_configuration_is_all_that_a_job_needs() {
     assert_eq!(report["runner"]["exit_code"], 100);
     assert_eq!(report["runner"]["starts"], 1);
     assert_eq!(report["registration"], "used");
-    assert!(ended.scene.path("github/result").exists());
-    assert!(log(&ended.scene).starts_with("argv: run jitconfig\n"));
-    assert!(!ended.scene.path("github/registered").exists());
+    assert!(ended.fixture.path("github/result").exists());
+    assert!(log(&ended.fixture).starts_with("argv: run jitconfig\n"));
+    assert!(!ended.fixture.path("github/registered").exists());
     ended.assert_workspace_is_empty();
 }
 
@@ -29,12 +30,12 @@ fn a_registration_token_registers_an_ephemeral_runner_and_then_runs_it() {
         .job("true");
     let ended = github.run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let said = log(&ended.scene);
+    let said = log(&ended.fixture);
     let expected = "registered: name=pod-1 labels=gpu,large group=trusted url=https://github.com/owner/repository \
         flags=disableupdate ephemeral replace unattended ";
     assert!(said.contains(expected), "{said}");
     assert!(said.contains("\nargv: run \n"), "{said}");
-    let work = ended.scene.path("workspace/work");
+    let work = ended.fixture.path("workspace/work");
     assert!(
         said.contains(&format!("listening: work={}", work.display())),
         "{said}"
@@ -57,22 +58,22 @@ fn a_registration_that_is_refused_has_its_own_reason() {
             .unwrap()
             .contains("could not be registered")
     );
-    assert_eq!(count(&ended.scene, "argv: run"), 0);
+    assert_eq!(count(&ended.fixture, "argv: run"), 0);
     assert_eq!(report["registration"], serde_json::Value::Null);
 }
 
 #[test]
 fn the_runners_root_is_on_the_volume_and_the_images_files_stay_as_they_are() {
     let running = Github::jit().start();
-    let root = running.scene.path("workspace/runner");
-    wait_for("the runner's settings", || {
+    let root = running.fixture.path("workspace/runner");
+    eventually("the runner's settings", || {
         root.join(".runner").exists().then_some(())
     });
     assert!(root.join("bin/Runner.Listener").is_file());
     assert!(!root.join("bin").is_symlink());
     assert!(root.join("externals").is_symlink());
-    assert!(!running.scene.path("image/.runner").exists());
-    assert!(!running.scene.path("image/_diag").exists());
+    assert!(!running.fixture.path("image/.runner").exists());
+    assert!(!running.fixture.path("image/_diag").exists());
     running.signal(nix::sys::signal::Signal::SIGTERM);
     running.wait().assert_workspace_is_empty();
 }
@@ -81,7 +82,7 @@ fn the_runners_root_is_on_the_volume_and_the_images_files_stay_as_they_are() {
 fn no_token_is_in_the_jobs_reach() {
     // The registration token's process is gone when the job starts; what the job sees is looked at from inside of it.
     let script = r#"
-        needle=$(cat "$STANDIN_GITHUB/registration-token")
+        needle=$(cat "$FAKE_GITHUB/registration-token")
         found=
         for p in /proc/[0-9]*; do
             for f in cmdline environ; do
@@ -92,16 +93,16 @@ fn no_token_is_in_the_jobs_reach() {
         if grep -rsqF -- "$needle" /tmp/*/workspace /tmp/*/run "$HOME/.."; then found+="files "; fi
         if [ "$(ulimit -c)" != 0 ]; then found+="core "; fi
         for d in /proc/self/fd/*; do
-            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$STANDIN_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
+            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$FAKE_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
         done
-        echo "found: $found" >"$STANDIN_GITHUB/found"
+        echo "found: $found" >"$FAKE_GITHUB/found"
     "#;
     let ended = Github::registration()
         .secret("remove_token", "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7")
         .job(script)
         .run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    let found = std::fs::read_to_string(ended.fixture.path("github/found")).unwrap();
     assert_eq!(found, "found: \n");
     assert!(!ended.stderr.contains(REGISTRATION) && !ended.stdout.contains(REGISTRATION));
 }
@@ -135,19 +136,19 @@ fn thief(needle: &str) -> String {
         if env | grep -qE '^(SUPERVISOR_|ACTIONS_RUNNER_INPUT_)'; then found+="environment "; fi
         found+=$(grep -rslF -- "$needle" "$HOME/.." "$TMPDIR" "$XDG_RUNTIME_DIR" /dev/shm || true)
         for d in /proc/self/fd/*; do
-            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$STANDIN_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
+            case $(readlink "$d") in /dev/null|pipe:*|/proc/*|"$FAKE_GITHUB"/job.sh|'') ;; *) found+="$(readlink "$d") " ;; esac
         done
-        echo "seen: $seen found: $found" >"$STANDIN_GITHUB/found"
+        echo "seen: $seen found: $found" >"$FAKE_GITHUB/found"
     "#
     )
 }
 
 #[test]
 fn what_the_engine_left_open_ends_with_the_supervisor() {
-    let job = "ls -l /proc/self/fd >\"$STANDIN_GITHUB/found\"; grep core /proc/self/limits >>\"$STANDIN_GITHUB/found\"";
+    let job = "ls -l /proc/self/fd >\"$FAKE_GITHUB/found\"; grep core /proc/self/limits >>\"$FAKE_GITHUB/found\"";
     let ended = Github::jit().prelude("exec 9</etc").job(job).run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    let found = std::fs::read_to_string(ended.fixture.path("github/found")).unwrap();
     assert!(!found.contains("/etc"), "{found}");
     // Neither to a file nor through a pipe: 0 would be no limit for that.
     let limit = found.lines().find(|line| line.contains("core file size"));
@@ -159,7 +160,7 @@ fn what_the_engine_left_open_ends_with_the_supervisor() {
 fn a_jit_configuration_is_out_of_the_jobs_reach() {
     let ended = Github::jit().job(&thief(&jit_configuration())).run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
-    let found = std::fs::read_to_string(ended.scene.path("github/found")).unwrap();
+    let found = std::fs::read_to_string(ended.fixture.path("github/found")).unwrap();
     assert_eq!(found, "seen: supervisor Runner.Listener  found: \n");
     assert!(!ended.stderr.contains(&jit_configuration()));
 }

@@ -1,6 +1,6 @@
 //! Wrong tokens are reported before anything starts.
 
-use crate::standin::{Github, REGISTRATION, count, jit_configuration};
+use crate::fake::{Github, REGISTRATION, count, jit_configuration};
 
 fn refused(github: Github, part: &str) {
     let ended = github.run();
@@ -11,7 +11,7 @@ fn refused(github: Github, part: &str) {
         report["message"].as_str().unwrap().contains(part),
         "{report}"
     );
-    assert_eq!(count(&ended.scene, "argv"), 0);
+    assert_eq!(count(&ended.fixture, "argv"), 0);
 }
 
 #[test]

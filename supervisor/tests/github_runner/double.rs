@@ -19,7 +19,7 @@ static ENDED: Condvar = Condvar::new();
 
 /// The directory of the double's sources, its service and its trial.
 pub(crate) fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/standins/github-runner")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes/github-runner")
 }
 
 /// What all cases of this program share: the double and the supervisor, where user 1000 reaches them.

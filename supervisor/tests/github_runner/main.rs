@@ -1,6 +1,6 @@
 //! The end of a GitHub job, with a double of GitHub's runner that has the timing and the output of the real one.
 //!
-//! `tests/standins/github-runner` has the double, its service, and the results of the real runner.
+//! `tests/fakes/github-runner` has the double, its service, and the results of the real runner.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod default_settings;

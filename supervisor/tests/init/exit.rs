@@ -1,11 +1,13 @@
 //! The exit code is the runner's, and the report names its source.
 
-use crate::namespace::Scene;
+use test_support::Fixture;
+
+use crate::SUPERVISOR;
 
 #[test]
 fn the_code_is_the_runners() {
     for code in [0, 1, 3, 70, 75, 78, 127, 128, 255] {
-        let ended = Scene::new().shell(&format!("exit {code}"));
+        let ended = Fixture::new(SUPERVISOR).shell(&format!("exit {code}"));
         assert_eq!(ended.code(), code, "{}", ended.stderr);
         let report = ended.report();
         assert_eq!(report["runner"]["exit_code"], code);
@@ -24,7 +26,7 @@ fn a_signal_is_128_and_its_number() {
         ("PIPE", 13),
         ("RTMIN", 34),
     ] {
-        let ended = Scene::new().shell(&format!("kill -{name} $$"));
+        let ended = Fixture::new(SUPERVISOR).shell(&format!("kill -{name} $$"));
         assert_eq!(ended.code(), 128 + number, "{name}");
         let report = ended.report();
         assert_eq!(report["runner"]["signal"], number);
@@ -34,7 +36,7 @@ fn a_signal_is_128_and_its_number() {
 
 #[test]
 fn a_runner_that_is_not_there_is_127() {
-    let ended = Scene::new().run(&["no-such-program"]);
+    let ended = Fixture::new(SUPERVISOR).run(&["no-such-program"]);
     assert_eq!(ended.code(), 127);
     let report = ended.report();
     assert_eq!(report["reason"], "cannot_start");
@@ -46,7 +48,7 @@ fn a_runner_that_is_not_there_is_127() {
 
 #[test]
 fn a_runner_that_cannot_be_executed_is_126() {
-    let ended = Scene::new().run(&["/etc/passwd"]);
+    let ended = Fixture::new(SUPERVISOR).run(&["/etc/passwd"]);
     assert_eq!(ended.code(), 126);
     let message = ended.report()["message"].to_string();
     assert!(
@@ -57,12 +59,12 @@ fn a_runner_that_cannot_be_executed_is_126() {
 
 #[test]
 fn a_script_without_its_interpreter_is_127_and_says_what_is_missing() {
-    let scene = Scene::new();
-    let script = scene.path("script");
+    let fixture = Fixture::new(SUPERVISOR);
+    let script = fixture.path("script");
     std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&script, mode).unwrap();
-    let ended = scene.run(&[script.to_str().unwrap()]);
+    let ended = fixture.run(&[script.to_str().unwrap()]);
     assert_eq!(ended.code(), 127);
     let message = ended.report()["message"].to_string();
     assert!(message.contains("its interpreter"), "{message}");
@@ -70,10 +72,10 @@ fn a_script_without_its_interpreter_is_127_and_says_what_is_missing() {
 
 #[test]
 fn a_configuration_that_is_wrong_is_78_and_starts_nothing() {
-    let scene = Scene::new().env("SUPERVISOR_GRACE", "soon");
-    scene.owned_directory("out");
-    let file = scene.path("out/must-not-be-there");
-    let ended = scene.run(&["touch", file.to_str().unwrap()]);
+    let fixture = Fixture::new(SUPERVISOR).env("SUPERVISOR_GRACE", "soon");
+    fixture.owned_directory("out");
+    let file = fixture.path("out/must-not-be-there");
+    let ended = fixture.run(&["touch", file.to_str().unwrap()]);
     assert_eq!(ended.code(), 78);
     let report = ended.report();
     assert_eq!(report["reason"], "config");

@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod exit;
-mod namespace;
 mod no_target;
 mod not_pid_1;
 mod nothing_skipped;
@@ -15,3 +14,5 @@ mod signals;
 mod survivors;
 mod terminal;
 mod termination;
+
+const SUPERVISOR: &str = env!("CARGO_BIN_EXE_supervisor");

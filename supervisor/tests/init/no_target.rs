@@ -1,17 +1,19 @@
 //! PID 1 is no target: the job has the same uid, and still cannot read it, trace it, stop it or kill it.
 
 use nix::sys::signal::Signal;
+use test_support::procfs::status_field;
+use test_support::{Fixture, PTRACE};
 
-use crate::namespace::{PTRACE, Scene, status_field};
+use crate::SUPERVISOR;
 
 const TOKEN: &str = "token-4711-do-not-leak";
 
-fn scene() -> Scene {
-    let scene = Scene::new().env("SUPERVISOR_SECRETS__REQUIRED", "token");
-    let secrets = scene.path("secrets");
+fn fixture() -> Fixture {
+    let fixture = Fixture::new(SUPERVISOR).env("SUPERVISOR_SECRETS__REQUIRED", "token");
+    let secrets = fixture.path("secrets");
     std::fs::create_dir(&secrets).unwrap();
     std::fs::write(secrets.join("token"), TOKEN).unwrap();
-    scene
+    fixture
 }
 
 #[test]
@@ -25,7 +27,7 @@ fn memory_environment_descriptors_and_maps_are_closed() {
         ls /proc/1/map_files >/dev/null 2>&1 && echo OPEN map_files
         true
     ";
-    let ended = scene().shell(script);
+    let ended = fixture().shell(script);
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     // proc_pid_io(5) and stat(5) tell counts, not contents.
     let open: Vec<&str> = ended
@@ -54,7 +56,7 @@ fn ptrace_and_process_vm_readv_are_refused() {
         print "tried\n";
         "#
     );
-    let ended = scene().run(&["perl", "-e", &script]);
+    let ended = fixture().run(&["perl", "-e", &script]);
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert!(ended.stdout.starts_with("tried\n"), "{}", ended.stdout);
 }
@@ -70,7 +72,7 @@ fn nor_can_a_job_of_root_trace_it_or_read_its_environment() {
         print "tried\n";
         "#
     );
-    let ended = scene().root().run(&["perl", "-e", &script]);
+    let ended = fixture().root().run(&["perl", "-e", &script]);
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert!(ended.stdout.starts_with("tried\n"), "{}", ended.stdout);
 }
@@ -87,21 +89,21 @@ fn no_signal_of_the_jobs_stops_or_ends_it() {
         sleep 0.3
         kill -0 1 && exit 6
     ";
-    let ended = scene().shell(script);
+    let ended = fixture().shell(script);
     assert_eq!(ended.code(), 6, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
 }
 
 #[test]
 fn the_token_is_nowhere_but_where_it_was_asked_for() {
-    let ended = scene().shell(
+    let ended = fixture().shell(
         "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; env; grep -rs . \"$PWD\" \"$HOME\" \"$XDG_RUNTIME_DIR\"; true",
     );
     assert_eq!(ended.code(), 0);
     assert!(!ended.stdout.contains(TOKEN), "{}", ended.stdout);
     assert!(!ended.stderr.contains(TOKEN), "{}", ended.stderr);
 
-    let ended = scene()
+    let ended = fixture()
         .env("SUPERVISOR_SECRETS__ENVIRONMENT", "{API_TOKEN=\"token\"}")
         .shell("[ \"$API_TOKEN\" = token-4711-do-not-leak ] && exit 8");
     assert_eq!(ended.code(), 8, "{}", ended.stderr);
@@ -110,7 +112,7 @@ fn the_token_is_nowhere_but_where_it_was_asked_for() {
 #[test]
 fn environment_and_the_jobs_command_are_overwritten_in_our_own_pages() {
     // Root outside sees what a debugger or a core file would.
-    let inheriting = Scene::new().env("SUPERVISOR_RUNNER__INHERIT", "API_TOKEN");
+    let inheriting = Fixture::new(SUPERVISOR).env("SUPERVISOR_RUNNER__INHERIT", "API_TOKEN");
     let running = inheriting.env("API_TOKEN", TOKEN).start(&[
         "bash",
         "-c",
@@ -133,7 +135,7 @@ fn environment_and_the_jobs_command_are_overwritten_in_our_own_pages() {
 
 #[test]
 fn no_handler_of_ours_can_be_run_by_a_forged_signal() {
-    let running = Scene::new().start(&["bash", "-c", "touch ready; sleep 1000"]);
+    let running = Fixture::new(SUPERVISOR).start(&["bash", "-c", "touch ready; sleep 1000"]);
     running.wait_for_file("ready");
     let caught = status_field(running.supervisor(), "SigCgt").unwrap();
     // The C library's own 32 and 33 apart.
@@ -146,7 +148,7 @@ fn no_handler_of_ours_can_be_run_by_a_forged_signal() {
 #[test]
 fn a_lowered_limit_of_descriptors_takes_nothing_from_the_runner() {
     // The watch goes on: the job's own code, its deadline and its signals still count.
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .flags(&["--deadline", "1s", "--grace", "100ms"])
         .shell("prlimit --pid 1 --nofile=0:0; exec sleep 1000");
     assert_eq!(ended.code(), 143, "{}", ended.stderr);

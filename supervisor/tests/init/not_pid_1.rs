@@ -1,8 +1,10 @@
 //! Under another init it is a child subreaper, and behaves the same.
 
 use nix::sys::signal::{Signal, kill};
+use test_support::procfs::status_field;
+use test_support::{Fixture, eventually};
 
-use crate::namespace::{Scene, status_field, wait_for};
+use crate::SUPERVISOR;
 
 #[test]
 fn orphans_are_reaped_and_survivors_ended() {
@@ -14,7 +16,7 @@ fn orphans_are_reaped_and_survivors_ended() {
         until set -- /proc/[0-9]*; [ $# = 4 ]; do read -rt 0.02 -u 3; done
         exit 7
     ";
-    let ended = Scene::new().not_pid_1().shell(script);
+    let ended = Fixture::new(SUPERVISOR).not_pid_1().shell(script);
     assert_eq!(ended.code(), 7, "{}", ended.stderr);
     let runner = &ended.report()["runner"];
     assert!(
@@ -27,7 +29,7 @@ fn orphans_are_reaped_and_survivors_ended() {
 
 #[test]
 fn a_stop_from_the_terminal_stops_the_runner_and_us() {
-    let running = Scene::new().not_pid_1().start(&[
+    let running = Fixture::new(SUPERVISOR).not_pid_1().start(&[
         "bash",
         "-c",
         "touch ready; until [ -e end ]; do sleep 0.02; done",
@@ -36,7 +38,7 @@ fn a_stop_from_the_terminal_stops_the_runner_and_us() {
     let (supervisor, runner) = (running.supervisor(), running.runner());
     running.signal(Signal::SIGTSTP);
     for pid in [supervisor, runner] {
-        wait_for("a stopped process", || {
+        eventually("a stopped process", || {
             status_field(pid, "State").filter(|state| state.starts_with('T'))
         });
     }
@@ -47,8 +49,8 @@ fn a_stop_from_the_terminal_stops_the_runner_and_us() {
 
 #[test]
 fn it_ends_with_its_parent_if_asked_to() {
-    let scene = Scene::new();
-    let report = scene.path("report.json");
+    let fixture = Fixture::new(SUPERVISOR);
+    let report = fixture.path("report.json");
     std::fs::write(&report, "").unwrap();
     nix::unistd::chown(&report, Some(1000.into()), None).unwrap();
     // The parent is not PID 1, whose end would take everyone along; that one waits for the report.
@@ -56,7 +58,7 @@ fn it_ends_with_its_parent_if_asked_to() {
         r#"keep() {{ "$@"; until [ -s '{}' ]; do sleep 0.02; done; }}; keep bash -c '"$@"; exit $?' bash \"#,
         report.display()
     );
-    let running = scene.not_pid_1().flags(&["-p"]).prelude(&parent).start(&[
+    let running = fixture.not_pid_1().flags(&["-p"]).prelude(&parent).start(&[
         "bash",
         "-c",
         "trap 'exit 0' TERM; touch ready; while :; do sleep 0.05; done",

@@ -5,8 +5,10 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
+use test_support::procfs::status_field;
+use test_support::{Fixture, eventually};
 
-use crate::namespace::{Scene, wait_for};
+use crate::SUPERVISOR;
 
 /// A pipe that takes nothing more.
 fn full_pipe() -> (OwnedFd, OwnedFd) {
@@ -21,7 +23,7 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
 #[test]
 fn a_sigterm_before_the_job_starts_nothing_and_reports() {
     // Sent while it is blocked, so that it waits for the supervisor from its first instruction on.
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .prelude(r#"exec env --block-signal=TERM bash -c 'kill -TERM $$; "$@"' bash \"#)
         .shell("touch must-not-run; sleep 1000");
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
@@ -34,9 +36,9 @@ fn a_sigterm_before_the_job_starts_nothing_and_reports() {
 #[test]
 fn a_panic_in_any_step_still_wipes_and_reports() {
     for step in ["preflight", "storage", "secrets", "runner"] {
-        let scene = Scene::new().env("TEST_PANIC_IN_STEP", step);
-        std::fs::write(scene.path("workspace/old"), "left").unwrap();
-        let ended = scene.shell("exit 0");
+        let fixture = Fixture::new(SUPERVISOR).env("TEST_PANIC_IN_STEP", step);
+        std::fs::write(fixture.path("workspace/old"), "left").unwrap();
+        let ended = fixture.shell("exit 0");
         assert_eq!(ended.code(), 71, "{step}: {}", ended.stderr);
         let report = ended.report();
         assert_eq!(report["reason"], "internal");
@@ -46,7 +48,7 @@ fn a_panic_in_any_step_still_wipes_and_reports() {
         ended.assert_workspace_is_empty();
     }
     // In the wipe itself something may be left, and that is said.
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .env("TEST_PANIC_IN_STEP", "wipe")
         .shell("exit 0");
     assert_eq!(ended.code(), 75, "{}", ended.stderr);
@@ -55,7 +57,7 @@ fn a_panic_in_any_step_still_wipes_and_reports() {
 
 #[test]
 fn after_a_sigkill_the_next_start_wipes_what_it_finds_and_says_so() {
-    let running = Scene::new().start(&[
+    let running = Fixture::new(SUPERVISOR).start(&[
         "bash",
         "-c",
         "mkdir -p a/b; echo x >a/b/c; touch ready; sleep 1000",
@@ -63,9 +65,9 @@ fn after_a_sigkill_the_next_start_wipes_what_it_finds_and_says_so() {
     running.wait_for_file("ready");
     running.signal(Signal::SIGKILL);
     let ended = running.wait();
-    assert!(ended.scene.path("workspace/work/a/b/c").exists());
+    assert!(ended.fixture.path("workspace/work/a/b/c").exists());
 
-    let again = ended.scene.shell("ls -A; exit 2");
+    let again = ended.fixture.shell("ls -A; exit 2");
     assert_eq!(again.code(), 2);
     let report = again.report();
     // An empty line stands before the report, in case that the job's last one was not ended.
@@ -81,12 +83,12 @@ fn after_a_sigkill_the_next_start_wipes_what_it_finds_and_says_so() {
 
 #[test]
 fn no_job_starts_among_what_cannot_be_wiped() {
-    let scene = Scene::new();
-    let file = scene.path("workspace/work/old/file");
+    let fixture = Fixture::new(SUPERVISOR);
+    let file = fixture.path("workspace/work/old/file");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     // Of root, in a directory of root: not ours to remove.
     std::fs::write(&file, "earlier job").unwrap();
-    let ended = scene.shell("echo started");
+    let ended = fixture.shell("echo started");
     assert_eq!(ended.code(), 70, "{}", ended.stderr);
     assert!(!ended.stdout.contains("started"), "{}", ended.stdout);
     let report = ended.report();
@@ -97,36 +99,44 @@ fn no_job_starts_among_what_cannot_be_wiped() {
 
 #[test]
 fn a_wrong_configuration_is_reported_where_it_was_asked_for() {
-    let ended = Scene::new().env("SUPERVISOR_GRACE", "soon").shell("true");
+    let ended = Fixture::new(SUPERVISOR)
+        .env("SUPERVISOR_GRACE", "soon")
+        .shell("true");
     assert_eq!(ended.code(), 78);
     assert_eq!(ended.report()["reason"], "config");
 }
 
 #[test]
 fn a_runner_that_closes_its_stdio_is_waited_for() {
-    let ended = Scene::new().shell("exec <&- >&- 2>&-; sleep 0.2; exit 11");
+    let ended = Fixture::new(SUPERVISOR).shell("exec <&- >&- 2>&-; sleep 0.2; exit 11");
     assert_eq!(ended.code(), 11);
     assert_eq!(ended.report()["runner"]["exit_code"], 11);
 }
 
 #[test]
 fn a_runner_that_executes_itself_anew_is_the_same_runner() {
-    let ended = Scene::new().shell("exec bash -c 'exec bash -c \"exit 12\"'");
+    let ended = Fixture::new(SUPERVISOR).shell("exec bash -c 'exec bash -c \"exit 12\"'");
     assert_eq!(ended.code(), 12);
 }
 
 #[test]
 fn a_full_disk_or_a_closed_stdout_changes_no_exit_code() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let ended = Scene::new().stdout(full.into()).shell("exit 13");
+    let ended = Fixture::new(SUPERVISOR)
+        .stdout(full.into())
+        .shell("exit 13");
     assert_eq!(ended.code(), 13, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
 
-    let ended = Scene::new().prelude("exec >&-").shell("exit 14");
+    let ended = Fixture::new(SUPERVISOR)
+        .prelude("exec >&-")
+        .shell("exit 14");
     assert_eq!(ended.code(), 14, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
 
-    let ended = Scene::new().prelude("exec >&- 2>&- <&-").shell("exit 15");
+    let ended = Fixture::new(SUPERVISOR)
+        .prelude("exec >&- 2>&- <&-")
+        .shell("exit 15");
     assert_eq!(ended.code(), 15);
     ended.assert_workspace_is_empty();
 }
@@ -138,7 +148,7 @@ fn a_stderr_that_is_full_or_broken_disturbs_nobody() {
         "exec 2> >(true); sleep 0.1",
         "exec 2>&-",
     ] {
-        let ended = Scene::new()
+        let ended = Fixture::new(SUPERVISOR)
             .prelude(prelude)
             .flags(&["--log-level", "debug"])
             .shell("exit 16");
@@ -151,7 +161,7 @@ fn a_stderr_that_is_full_or_broken_disturbs_nobody() {
 #[test]
 fn a_panic_is_told_to_nobody_who_does_not_read() {
     let (reader, writer) = full_pipe();
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .env("TEST_PANIC_IN_STEP", "runner")
         .stderr(writer.into())
         .shell("exit 0");
@@ -163,7 +173,7 @@ fn a_panic_is_told_to_nobody_who_does_not_read() {
 
 #[test]
 fn the_report_has_a_line_of_its_own() {
-    let ended = Scene::new().run(&["printf", "no end"]);
+    let ended = Fixture::new(SUPERVISOR).run(&["printf", "no end"]);
     assert!(ended.stdout.starts_with("no end\n"), "{}", ended.stdout);
     let report = ended.report();
     let steps = report["steps"].as_array().unwrap().iter();
@@ -176,7 +186,9 @@ fn the_report_has_a_line_of_its_own() {
 #[test]
 fn a_stdout_that_nobody_reads_holds_up_neither_wipe_nor_end() {
     let (reader, writer) = full_pipe();
-    let ended = Scene::new().stdout(writer.into()).shell("exit 17");
+    let ended = Fixture::new(SUPERVISOR)
+        .stdout(writer.into())
+        .shell("exit 17");
     assert_eq!(ended.code(), 17, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
     drop(reader);
@@ -184,23 +196,23 @@ fn a_stdout_that_nobody_reads_holds_up_neither_wipe_nor_end() {
 
 #[test]
 fn a_report_file_that_became_a_fifo_is_not_waited_for() {
-    let scene = Scene::new();
-    let file = scene.path("report.json");
+    let fixture = Fixture::new(SUPERVISOR);
+    let file = fixture.path("report.json");
     nix::unistd::mkfifo(&file, nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
     nix::unistd::chown(&file, Some(1000.into()), None).unwrap();
-    let ended = scene.shell("exit 18");
+    let ended = fixture.shell("exit 18");
     assert_eq!(ended.code(), 18, "{}", ended.stderr);
     assert_eq!(ended.report()["runner"]["exit_code"], 18);
 }
 
 #[test]
 fn the_kubelets_file_gets_the_report_within_its_limit() {
-    let scene = Scene::new();
-    let file = scene.path("report.json");
+    let fixture = Fixture::new(SUPERVISOR);
+    let file = fixture.path("report.json");
     std::fs::write(&file, "").unwrap();
     nix::unistd::chown(&file, Some(1000.into()), Some(1000.into())).unwrap();
-    let ended = scene.shell("exit 0");
-    let text = std::fs::read_to_string(ended.scene.path("report.json")).unwrap();
+    let ended = fixture.shell("exit 0");
+    let text = std::fs::read_to_string(ended.fixture.path("report.json")).unwrap();
     assert!(text.len() <= 4096);
     let short: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(short["schema"], "ci-cd-agents.report/v1");
@@ -209,10 +221,10 @@ fn the_kubelets_file_gets_the_report_within_its_limit() {
 
 #[test]
 fn an_idle_supervisor_makes_no_system_call_and_has_one_thread() {
-    let running = Scene::new().start(&["bash", "-c", "touch ready; exec sleep 1000"]);
+    let running = Fixture::new(SUPERVISOR).start(&["bash", "-c", "touch ready; exec sleep 1000"]);
     running.wait_for_file("ready");
     let supervisor = running.supervisor();
-    wait_for("an idle supervisor", || {
+    eventually("an idle supervisor", || {
         let wchan = std::fs::read_to_string(format!("/proc/{supervisor}/syscall")).ok()?;
         let poll = if cfg!(target_arch = "x86_64") {
             "7"
@@ -223,15 +235,11 @@ fn an_idle_supervisor_makes_no_system_call_and_has_one_thread() {
         (wchan.split(' ').next()? == poll).then_some(())
     });
     // `strace -c -p` says the same, but may not be installed: a process that never runs makes no system call.
-    let switches =
-        || crate::namespace::status_field(supervisor, "voluntary_ctxt_switches").unwrap();
+    let switches = || status_field(supervisor, "voluntary_ctxt_switches").unwrap();
     let before = switches();
     std::thread::sleep(std::time::Duration::from_secs(10));
     assert_eq!(switches(), before, "it woke up while it had nothing to do");
-    assert_eq!(
-        crate::namespace::status_field(supervisor, "Threads").unwrap(),
-        "1"
-    );
+    assert_eq!(status_field(supervisor, "Threads").unwrap(), "1");
     running.signal(Signal::SIGTERM);
     assert_eq!(running.wait().code(), 143);
 }
@@ -241,7 +249,7 @@ fn without_memory_the_wipe_and_the_report_come_from_the_reserve() {
     // Whatever process of our user likes may set PID 1's limits, here to what it has already.
     let script = "mkdir -p d/e; touch d/e/{1..500}; ln -s d l;
         prlimit --pid 1 --as=4096:4096 --data=4096:4096 --stack=4096:4096 || exit 1; exit 22";
-    let ended = Scene::new().shell(script);
+    let ended = Fixture::new(SUPERVISOR).shell(script);
     assert_eq!(ended.code(), 22, "{}", ended.stderr);
     assert_eq!(ended.report()["runner"]["exit_code"], 22);
     ended.assert_workspace_is_empty();
@@ -256,7 +264,7 @@ fn a_start_without_memory_starts_no_job_and_reports() {
     job.extend([argument.as_str(); 15]);
     let code = |kibibytes: u32| {
         let prelude = format!(r#"ulimit -v {kibibytes}; exec setarch -R bash -c '"$@"' bash \"#);
-        Scene::new().prelude(&prelude).run(&job).code()
+        Fixture::new(SUPERVISOR).prelude(&prelude).run(&job).code()
     };
     let codes = (0..400).map(|step| code(20_000 + step * 250));
     let codes: Vec<i32> = codes.scan(false, until(23)).collect();

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::namespace::{SUPERVISOR, Scene, children, status_field};
+use test_support::Fixture;
+use test_support::procfs::{children, status_field};
+
+use crate::SUPERVISOR;
 
 /// `cargo test` of the whole workspace builds it beside the tests; of this package alone it does not.
 fn orphans() -> String {
@@ -27,21 +30,21 @@ fn orphans() -> String {
 #[test]
 fn fifty_thousand_double_forked_orphans_leave_no_zombie() {
     // Read through a descriptor: the build directory may be closed to uid 1000.
-    let scene = Scene::new().stdin(std::fs::File::open(orphans()).unwrap().into());
-    let running = scene.start(&[
+    let fixture = Fixture::new(SUPERVISOR).stdin(std::fs::File::open(orphans()).unwrap().into());
+    let running = fixture.start(&[
         "bash",
         "-c",
         "/proc/self/fd/0 50000; touch done; until [ -e go ]; do sleep 0.05; done; exit 7",
     ]);
     running.wait_for_file("done");
     let supervisor = running.supervisor();
-    crate::namespace::wait_for("all orphans", || {
+    test_support::eventually("all orphans", || {
         let zombies = children(supervisor).into_iter().filter(|child| {
             status_field(*child, "State").is_some_and(|state| state.starts_with('Z'))
         });
         (zombies.count() == 0).then_some(())
     });
-    std::fs::write(running.scene.path("workspace/work/go"), "").unwrap();
+    std::fs::write(running.fixture.path("workspace/work/go"), "").unwrap();
     let ended = running.wait();
     assert_eq!(ended.code(), 7, "{}", ended.stderr);
     assert_eq!(ended.report()["runner"]["reaped_orphans"], 50_000);
@@ -51,13 +54,15 @@ fn fifty_thousand_double_forked_orphans_leave_no_zombie() {
 fn the_runners_status_is_not_lost_when_it_ends_in_the_crowd() {
     for code in 1..6 {
         let script = format!("for i in $(seq 50); do (true &) & done; exit {code}");
-        let ended = Scene::new().shell(&script);
+        let ended = Fixture::new(SUPERVISOR).shell(&script);
         assert_eq!(ended.code(), code, "{}", ended.stderr);
     }
 }
 
 #[test]
 fn an_inherited_sigchld_that_is_ignored_loses_no_status() {
-    let ended = Scene::new().prelude("trap '' CHLD").shell("exit 9");
+    let ended = Fixture::new(SUPERVISOR)
+        .prelude("trap '' CHLD")
+        .shell("exit 9");
     assert_eq!(ended.code(), 9, "{}", ended.stderr);
 }

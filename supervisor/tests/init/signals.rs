@@ -3,8 +3,10 @@
 // nix has no names for real-time signals.
 use linux::libc_ext::kill;
 use nix::sys::signal::Signal;
+use test_support::procfs::status_field;
+use test_support::{Fixture, Running, eventually};
 
-use crate::namespace::{Scene, status_field, wait_for};
+use crate::SUPERVISOR;
 
 /// Notes each signal by number in the file `got`; the end is asked for by the file `end`.
 const LISTENER: &str = r#"
@@ -19,15 +21,15 @@ const LISTENER: &str = r#"
     exit 0
 "#;
 
-fn got(running: &crate::namespace::Running) -> Vec<String> {
-    let path = running.scene.path("workspace/work/got");
+fn got(running: &Running) -> Vec<String> {
+    let path = running.fixture.path("workspace/work/got");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn each_reaches_the_runner_with_its_own_number() {
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "20s"])
         .start(&["bash", "-c", LISTENER]);
     running.wait_for_file("ready");
@@ -42,7 +44,7 @@ fn each_reaches_the_runner_with_its_own_number() {
     {
         assert_eq!(kill(supervisor.as_raw(), number), Ok(()), "{number}");
         expected.push(number.to_string());
-        wait_for(&format!("signal {number}"), || {
+        eventually(&format!("signal {number}"), || {
             (got(&running) == expected).then_some(())
         });
     }
@@ -59,7 +61,7 @@ fn the_whole_group_gets_them() {
         # The loop's status may be that of a sleep that the signal ended.
         exit 0
     "#;
-    let running = Scene::new().start(&["bash", "-c", script]);
+    let running = Fixture::new(SUPERVISOR).start(&["bash", "-c", script]);
     running.wait_for_file("child-ready");
     running.signal(Signal::SIGUSR1);
     running.wait_for_file("child-got");
@@ -70,7 +72,7 @@ fn the_whole_group_gets_them() {
 
 #[test]
 fn the_runner_starts_with_default_dispositions_and_an_empty_mask() {
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .prelude("trap '' PIPE USR1 INT TERM HUP RTMIN+3")
         .run(&["cat", "/proc/self/status"]);
     assert_eq!(ended.code(), 0);
@@ -90,7 +92,7 @@ fn the_runner_starts_with_default_dispositions_and_an_empty_mask() {
 #[test]
 fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
     for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
-        let running = Scene::new().start(&[
+        let running = Fixture::new(SUPERVISOR).start(&[
             "bash",
             "-c",
             "touch ready; until [ -e end ]; do sleep 0.02; done",
@@ -98,7 +100,7 @@ fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
         running.wait_for_file("ready");
         let (supervisor, runner) = (running.supervisor(), running.runner());
         running.signal(signal);
-        wait_for("a stopped runner", || {
+        eventually("a stopped runner", || {
             status_field(runner, "State").filter(|state| state.starts_with('T'))
         });
         assert!(!status_field(supervisor, "State").unwrap().starts_with('T'));
@@ -110,7 +112,7 @@ fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
 
 #[test]
 fn a_thousand_sigterms_in_a_second_leave_the_runner_its_time() {
-    let running = Scene::new().start(&[
+    let running = Fixture::new(SUPERVISOR).start(&[
         "bash",
         "-c",
         "trap 'sleep 0.3; exit 5' TERM; touch ready; while :; do sleep 0.02; done",
@@ -129,7 +131,7 @@ fn a_thousand_sigterms_in_a_second_leave_the_runner_its_time() {
 #[test]
 fn a_burst_of_sigterms_brings_no_more_than_one_act_forward() {
     // As fast as a second has hundreds, for longer than an act has to work.
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "500s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
         .start(&[
@@ -152,7 +154,7 @@ fn a_burst_of_sigterms_brings_no_more_than_one_act_forward() {
 #[test]
 fn one_that_came_before_the_runner_reaches_it() {
     // Sent while it is blocked, so that it waits for the supervisor from its first instruction on.
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .prelude(r#"exec env --block-signal=USR1 bash -c 'kill -USR1 $$; "$@"' bash \"#)
         .run(&["sleep", "1000"]);
     assert_eq!(
@@ -173,7 +175,7 @@ fn real_time_signals_queue_and_none_is_lost() {
         sigsuspend(POSIX::SigSet->new) until $n >= 100; exit 21;
     "#;
     // One a time, because Perl calls its handler once for all that wait.
-    let running = Scene::new().start(&["perl", "-e", script]);
+    let running = Fixture::new(SUPERVISOR).start(&["perl", "-e", script]);
     running.wait_for_file("ready");
     let supervisor = running.supervisor().as_raw();
     for _ in 0..100 {

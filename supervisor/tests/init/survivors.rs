@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::namespace::Scene;
+use test_support::Fixture;
+
+use crate::SUPERVISOR;
 
 #[test]
 fn sessions_groups_and_deaf_processes_end_before_the_wipe() {
@@ -16,7 +18,7 @@ fn sessions_groups_and_deaf_processes_end_before_the_wipe() {
         until [ "$(wc -l <there)" = 4 ] && grep -q 'T (stopped)' "/proc/$!/status"; do sleep 0.02; done 2>/dev/null
         exit 0
     "#;
-    let ended = Scene::new().shell(script);
+    let ended = Fixture::new(SUPERVISOR).shell(script);
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let report = ended.report();
     let survivors = report["runner"]["survivors"].as_array().unwrap();
@@ -49,7 +51,7 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
         done
         exit 3
     ";
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .env("BOMB", &group)
         .prelude(limit)
         .shell(script);
@@ -62,15 +64,18 @@ fn a_fork_bomb_does_not_outlive_its_runner() {
 
 #[test]
 fn survivors_get_sigterm_before_sigkill() {
-    let scene = Scene::new();
-    scene.owned_directory("out");
-    let out = scene.path("out/terminated").to_string_lossy().into_owned();
+    let fixture = Fixture::new(SUPERVISOR);
+    fixture.owned_directory("out");
+    let out = fixture
+        .path("out/terminated")
+        .to_string_lossy()
+        .into_owned();
     let script = r#"
         setsid bash -c 'trap "touch $OUT; exit" TERM; touch ready; while :; do sleep 0.02; done' &
         until [ -e ready ]; do sleep 0.02; done
     "#;
     let variables = format!("{{OUT={out:?}}}");
-    let ended = scene
+    let ended = fixture
         .env("SUPERVISOR_RUNNER__ENV", &variables)
         .shell(script);
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
@@ -79,7 +84,7 @@ fn survivors_get_sigterm_before_sigkill() {
 
 #[test]
 fn without_proc_they_are_ended_and_called_unknown() {
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .prelude("mount -t tmpfs none /proc")
         .shell("setsid sleep 1000 & exit 4");
     assert_eq!(ended.code(), 4, "{}", ended.stderr);
@@ -99,7 +104,7 @@ fn without_proc_they_are_ended_and_called_unknown() {
 #[test]
 fn whom_we_may_not_signal_is_named() {
     // Started by root before the supervisor gave root up: a process that uid 1000 cannot end.
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .prelude("sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done")
         .shell("exit 0");
     let unkillable = ended.report()["runner"]["unkillable"].to_string();

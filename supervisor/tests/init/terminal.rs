@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use tempfile::TempDir;
 
-use crate::namespace::SUPERVISOR;
+use crate::SUPERVISOR;
 
 /// What was typed and printed on a pseudo-terminal.
 struct Session {

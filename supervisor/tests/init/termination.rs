@@ -1,8 +1,10 @@
 //! The three acts: the graceful signal, SIGTERM after `grace`, SIGKILL in time for wipe and report.
 
 use nix::sys::signal::{Signal, kill};
+use test_support::procfs::status_field;
+use test_support::{Ended, Fixture, PTRACE, eventually};
 
-use crate::namespace::{Ended, PTRACE, Scene, status_field, wait_for};
+use crate::SUPERVISOR;
 
 const STUBBORN: &str = "trap '' TERM INT; touch ready; while :; do sleep 0.05; done";
 
@@ -18,7 +20,7 @@ fn acts(ended: &Ended) -> Vec<&str> {
 
 #[test]
 fn a_polite_runner_ends_in_the_first_act_with_its_own_code() {
-    let running = Scene::new().start(&[
+    let running = Fixture::new(SUPERVISOR).start(&[
         "bash",
         "-c",
         "trap 'exit 4' TERM; touch ready; while :; do sleep 0.05; done",
@@ -34,7 +36,7 @@ fn a_polite_runner_ends_in_the_first_act_with_its_own_code() {
 
 #[test]
 fn an_unhandled_sigterm_is_143() {
-    let running = Scene::new().start(&["bash", "-c", "touch ready; sleep 1000"]);
+    let running = Fixture::new(SUPERVISOR).start(&["bash", "-c", "touch ready; sleep 1000"]);
     running.wait_for_file("ready");
     running.signal(Signal::SIGTERM);
     assert_eq!(running.wait().code(), 143);
@@ -42,7 +44,7 @@ fn an_unhandled_sigterm_is_143() {
 
 #[test]
 fn a_stubborn_runner_is_killed_and_the_workspace_is_wiped_all_the_same() {
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "100ms"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "5s")
         .env("SUPERVISOR_WIPE__RESERVE", "4500ms")
@@ -58,7 +60,7 @@ fn a_stubborn_runner_is_killed_and_the_workspace_is_wiped_all_the_same() {
 
 #[test]
 fn a_second_sigterm_brings_the_next_act_forward() {
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "500s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
         .start(&["bash", "-c", STUBBORN]);
@@ -66,7 +68,7 @@ fn a_second_sigterm_brings_the_next_act_forward() {
     let supervisor = running.supervisor();
     // Each act has a second to work; without the hurry SIGKILL would come after a quarter of an hour. What comes sooner
     // after another is the same request.
-    wait_for("the end", || {
+    eventually("the end", || {
         let _ = kill(supervisor, Signal::SIGTERM);
         std::thread::sleep(std::time::Duration::from_millis(1100));
         let state = status_field(supervisor, "State");
@@ -81,7 +83,7 @@ fn a_second_sigterm_brings_the_next_act_forward() {
 
 #[test]
 fn the_deadline_starts_the_same_acts_with_its_own_reason() {
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .flags(&["--deadline", "300ms"])
         .shell("sleep 1000");
     assert_eq!(ended.code(), 143);
@@ -93,7 +95,7 @@ fn the_deadline_starts_the_same_acts_with_its_own_reason() {
 #[test]
 fn a_deadline_leaves_the_wipe_its_own_time() {
     // The deadline is our own: no SIGKILL from the kubelet follows it.
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "100ms", "--deadline", "1s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "3s")
         .env("SUPERVISOR_WIPE__RESERVE", "1s")
@@ -107,7 +109,7 @@ fn a_deadline_leaves_the_wipe_its_own_time() {
 
 #[test]
 fn a_deadline_beyond_the_clocks_end_is_none() {
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .flags(&["--deadline", "18446744073709551615s"])
         .shell("exit 3");
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
@@ -120,7 +122,9 @@ fn a_flood_of_signals_hides_neither_the_clock_nor_the_end() {
         for i in 1 2 3 4; do setsid perl -e 'kill USR1 => 1 while 1' & done
         exec sleep 1000
     ";
-    let ended = Scene::new().flags(&["--deadline", "1s"]).shell(flood);
+    let ended = Fixture::new(SUPERVISOR)
+        .flags(&["--deadline", "1s"])
+        .shell(flood);
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "deadline");
     ended.assert_workspace_is_empty();
@@ -139,7 +143,7 @@ fn a_runner_that_leaves_its_group_is_no_less_the_runner() {
         open(my $f, ">", "ready"); close $f;
         sleep 1000 while 1;
     "#;
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "100ms"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "5s")
         .env("SUPERVISOR_WIPE__RESERVE", "4500ms")
@@ -170,7 +174,7 @@ fn a_runner_whose_end_a_tracer_keeps_is_over_all_the_same() {
         exit($byte eq "x" ? 7 : 8);
         "#
     );
-    let ended = Scene::new()
+    let ended = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "100ms", "--deadline", "2s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "5s")
         .env("SUPERVISOR_WIPE__RESERVE", "4500ms")
@@ -186,7 +190,7 @@ fn a_runner_whose_end_a_tracer_keeps_is_over_all_the_same() {
 
 #[test]
 fn the_second_act_wakes_a_runner_that_stopped_itself() {
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "1s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "600s")
         .start(&[
@@ -202,7 +206,7 @@ fn the_second_act_wakes_a_runner_that_stopped_itself() {
 
 #[test]
 fn a_stopped_runner_gets_its_graceful_signal_too() {
-    let running = Scene::new()
+    let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "500s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
         .start(&[
@@ -212,7 +216,7 @@ fn a_stopped_runner_gets_its_graceful_signal_too() {
         ]);
     running.wait_for_file("ready");
     let runner = running.runner();
-    wait_for("a stopped runner", || {
+    eventually("a stopped runner", || {
         status_field(runner, "State").filter(|state| state.starts_with('T'))
     });
     running.signal(Signal::SIGTERM);

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::fs::{XattrFlags, listxattr, setxattr};
+use test_support::eventually;
 
 use crate::fixture::{Fixture, User};
 use crate::process::{Finished, finish, start};
-use crate::run::{PodRun, pod_run, report, wait_until};
+use crate::run::{PodRun, pod_run, report};
 
 fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
@@ -70,7 +71,7 @@ fn run_hiding_in_root(fixture: &Fixture, hide: impl FnOnce(&Path), end: &str) ->
         until [ -e "$place/go" ]; do sleep 0.01; done; {end}"#
     );
     let child = pod_run(fixture, User::Runner, "").start(&job);
-    wait_until(|| fixture.path("ready").exists());
+    eventually("the job", || fixture.path("ready").exists());
     hide(&fixture.workspace());
     fixture.file("go", "");
     finish(child)
@@ -124,7 +125,7 @@ fn run_removes_a_killed_runs_attribute_before_the_job() {
     set_attribute(&fixture.workspace());
     let job = r#": >"$place/ready"; until [ -e "$place/go" ]; do sleep 0.01; done"#;
     let child = pod_run(&fixture, User::Runner, "").start(job);
-    wait_until(|| fixture.path("ready").exists());
+    eventually("the job", || fixture.path("ready").exists());
     let found = count_attributes(&fixture.workspace());
     fixture.file("go", "");
     assert_eq!(finish(child).code, Some(0));

@@ -11,7 +11,6 @@ mod deep;
 mod file_types;
 mod fixture;
 mod hidden;
-mod hostile_tree;
 mod leftovers;
 mod memory;
 mod modes;

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use test_support::hostile_tree;
+
 use crate::fixture::{Fixture, USERS};
-use crate::hostile_tree;
 
 const SEEDS: u64 = 24;
 

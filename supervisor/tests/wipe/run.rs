@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use test_support::eventually;
 
 use crate::fixture::{Fixture, User};
 use crate::process::{Finished, OpenBlocker, finish, start};
@@ -213,7 +214,7 @@ fn sigterm_during_the_wipe_shortens_it() {
         until [ -e ../go ]; do sleep 0.01; done";
     let unshare = pod_run.start(job);
     let made = fixture.path("workspace/made");
-    wait_until(|| made.exists());
+    eventually("the renamed directory", || made.exists());
     let blocker = OpenBlocker::new(&made);
     let supervisor = child_of(Pid::from_raw(i32::try_from(unshare.id()).unwrap()));
     fixture.file("workspace/go", "");
@@ -228,14 +229,6 @@ fn sigterm_during_the_wipe_shortens_it() {
     );
     assert_eq!(ended.code, Some(75));
     assert!(fs::read_dir(&made).unwrap().count() > 0);
-}
-
-pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(std::time::Instant::now() < end, "waited in vain");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn child_of(pid: Pid) -> Pid {

@@ -3,9 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
+use test_support::eventually;
+
 use crate::fixture::{Fixture, User};
 use crate::process::{Finished, OpenBlocker, finish, run, start};
-use crate::run::wait_until;
 
 const DROP: &str =
     "setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --ambient-caps=-all";
@@ -107,7 +108,7 @@ fn wipe_holding_child(flags: &str, time: Duration) -> Finished {
         .env("workspace", fixture.workspace())
         .env("supervisor", fixture.supervisor());
     let child = start(command);
-    wait_until(|| fixture.path("ready").exists());
+    eventually("the job", || fixture.path("ready").exists());
     let blocker = OpenBlocker::new(&fixture.path("workspace/theirs"));
     fixture.file("go", "");
     blocker.hold(time, || {});

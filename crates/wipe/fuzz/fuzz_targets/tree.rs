@@ -1,12 +1,8 @@
 //! Makes a hostile tree from any bytes. The wipe must remove it and leave a canary beside it unchanged.
 #![no_main]
 
-// Some functions are for the tests only.
-#[allow(dead_code)]
-#[path = "../../../../supervisor/tests/wipe/hostile_tree.rs"]
-mod hostile_tree;
-
 use libfuzzer_sys::fuzz_target;
+use test_support::hostile_tree;
 use wipe::WipeCommand;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use support::{supervisor, wait_for};
+use support::supervisor;
+use test_support::eventually;
 
 #[test]
 fn the_binary_is_static_and_small() {
@@ -77,8 +78,8 @@ fn idle(program: &Path) -> Memory {
         .spawn()
         .unwrap();
     let pid = child.id();
-    wait_for("the runner", || runs_its_job(pid).then_some(()));
-    wait_for("the supervisor to wait", || waits(pid).then_some(()));
+    eventually("the runner", || runs_its_job(pid).then_some(()));
+    eventually("the supervisor to wait", || waits(pid).then_some(()));
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     Command::new("kill").arg(pid.to_string()).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));

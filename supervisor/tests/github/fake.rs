@@ -1,17 +1,19 @@
-//! A directory in the role of GitHub, the stand-in for its runner, and the log of both.
+//! A directory in the role of GitHub, the fake for its runner, and the log of both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::namespace::{Ended, Running, Scene};
+use test_support::{Ended, Fixture, Running};
+
+use crate::SUPERVISOR;
 
 pub(crate) const REGISTRATION: &str = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
 pub(crate) const REMOVE: &str = "BBCG4KHAEY4Q6QNFYMOE7UT7GDXP7";
 
-/// A scene of the flavor `github`.
+/// A fixture of the flavor `github`.
 pub(crate) struct Github {
-    scene: Scene,
+    fixture: Fixture,
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -19,7 +21,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.unwrap().success(), "{}", from.display());
 }
 
-/// The compiled stand-in: cargo builds examples along with the tests.
+/// The compiled fake: cargo builds examples along with the tests.
 fn listener() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let built = tests.parent().unwrap().parent().unwrap();
@@ -54,20 +56,17 @@ impl Github {
     }
 
     pub(crate) fn empty() -> Self {
-        let scene = Scene::new().flavor("github");
-        scene.owned_directory("github");
-        scene.owned_directory("secrets");
-        let standin = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../tests/standins/actions-runner"
-        );
-        copy(Path::new(standin), &scene.path("image"));
-        fs::copy(listener(), scene.path("image/bin/Runner.Listener")).unwrap();
-        fs::write(scene.path("github/registration-token"), REGISTRATION).unwrap();
-        fs::write(scene.path("github/remove-token"), REMOVE).unwrap();
-        let variables = format!("{{STANDIN_GITHUB={:?}}}", scene.path("github"));
-        let image = scene.path("image").to_string_lossy().into_owned();
-        let github = Self { scene };
+        let fixture = Fixture::new(SUPERVISOR).flavor("github");
+        fixture.owned_directory("github");
+        fixture.owned_directory("secrets");
+        let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fakes/actions-runner");
+        copy(Path::new(fake), &fixture.path("image"));
+        fs::copy(listener(), fixture.path("image/bin/Runner.Listener")).unwrap();
+        fs::write(fixture.path("github/registration-token"), REGISTRATION).unwrap();
+        fs::write(fixture.path("github/remove-token"), REMOVE).unwrap();
+        let variables = format!("{{FAKE_GITHUB={:?}}}", fixture.path("github"));
+        let image = fixture.path("image").to_string_lossy().into_owned();
+        let github = Self { fixture };
         github
             .set("RUNNER__ENV", &variables)
             .set("GITHUB__DIRECTORY", &image)
@@ -78,24 +77,24 @@ impl Github {
 
     /// A setting; a later one wins.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        self.scene = self.scene.setting(key, value);
+        self.fixture = self.fixture.setting(key, value);
         self
     }
 
     pub(crate) fn secret(self, key: &str, value: &str) -> Self {
-        self.scene.secret(key, value);
+        self.fixture.secret(key, value);
         self
     }
 
     /// Shell commands before the supervisor starts, in the same process.
     pub(crate) fn prelude(mut self, commands: &str) -> Self {
-        self.scene = self.scene.prelude(commands);
+        self.fixture = self.fixture.prelude(commands);
         self
     }
 
     /// A file of the directory that plays GitHub.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.scene.path("github").join(name)
+        self.fixture.path("github").join(name)
     }
 
     /// The job that waits for this runner.
@@ -115,7 +114,7 @@ impl Github {
     }
 
     pub(crate) fn start(self) -> Running {
-        self.scene.start(&[])
+        self.fixture.start(&[])
     }
 
     pub(crate) fn run(self) -> Ended {
@@ -123,24 +122,24 @@ impl Github {
     }
 }
 
-/// What the stand-in noted.
-pub(crate) fn log(scene: &Scene) -> String {
-    fs::read_to_string(scene.path("github/log")).unwrap_or_default()
+/// What the fake noted.
+pub(crate) fn log(fixture: &Fixture) -> String {
+    fs::read_to_string(fixture.path("github/log")).unwrap_or_default()
 }
 
-/// Waits until the stand-in has noted it.
+/// Waits until the fake has noted it.
 pub(crate) fn wait_for_log(running: &Running, text: &str) {
     running.wait_for_text("github/log", text);
 }
 
 /// Makes a file where the job looks for it.
 pub(crate) fn allow(running: &Running, name: &str) {
-    fs::write(running.scene.path("github").join(name), "").unwrap();
+    fs::write(running.fixture.path("github").join(name), "").unwrap();
 }
 
-/// How often the stand-in noted it.
-pub(crate) fn count(scene: &Scene, text: &str) -> usize {
-    log(scene)
+/// How often the fake noted it.
+pub(crate) fn count(fixture: &Fixture, text: &str) -> usize {
+    log(fixture)
         .lines()
         .filter(|line| line.contains(text))
         .count()

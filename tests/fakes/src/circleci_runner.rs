@@ -1,12 +1,11 @@
-//! A stand-in for CircleCI's machine runner 3, with its published contract and without CircleCI. Each rule names its source: a
+//! A fake of CircleCI's machine runner 3, with its published contract and without CircleCI. Each rule names its source: a
 //! section of the "Machine runner 3 configuration reference" (circleci.com/docs), or a release.
 //!
-//! CircleCI itself is a directory, `$STANDIN_CIRCLECI`:
+//! CircleCI itself is a directory, `$FAKE_CIRCLECI`:
 //!   token     the resource class's token
 //!   task.sh   the task; the runner waits until it exists
 //!   keep-open the runner keeps its configuration open: the reference does not say when it closes it
 //!   log       one line for each event
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -25,7 +24,7 @@ use serde_json::Value;
 const BRIEF: Duration = Duration::from_secs(2);
 
 fn circleci(name: &str) -> PathBuf {
-    PathBuf::from(std::env::var("STANDIN_CIRCLECI").expect("STANDIN_CIRCLECI")).join(name)
+    PathBuf::from(std::env::var("FAKE_CIRCLECI").expect("FAKE_CIRCLECI")).join(name)
 }
 
 fn note(text: &str) {
@@ -106,7 +105,7 @@ fn check(settings: &Settings) {
     // runner.mode: continuous by default.
     let mode = settings.text("runner.mode", "CIRCLECI_RUNNER_MODE");
     if mode.as_deref() != Some("single-task") {
-        fail("this stand-in knows single-task only");
+        fail("this fake knows single-task only");
     }
     let retries = settings.text(
         "runner.enable_unsafe_retries",
@@ -165,7 +164,20 @@ fn start_task(settings: &Settings) -> Child {
 /// 3.1.13: "SIGHUP now triggers a graceful shutdown rather than killing the runner".
 const SIGNALS: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
 
-fn main() {
+/// runner.cleanup_working_directory
+fn clean_up(settings: &Settings) {
+    let clean_up = settings.text(
+        "runner.cleanup_working_directory",
+        "CIRCLECI_RUNNER_CLEANUP_WORK_DIR",
+    );
+    if clean_up.as_deref() == Some("true") {
+        let directory = settings.text("runner.working_directory", "CIRCLECI_RUNNER_WORK_DIR");
+        let _ = std::fs::remove_dir_all(directory.unwrap());
+    }
+}
+
+/// Runs the program. It reads its command line and its environment, and ends the process.
+pub fn main() {
     let signals = SigSet::from_iter(SIGNALS);
     signals.thread_block().unwrap();
     let fd =
@@ -216,21 +228,7 @@ fn main() {
         }
         if let Some(status) = child.try_wait().unwrap() {
             note(&format!("task ended: {status}"));
-            // runner.cleanup_working_directory
-            if settings
-                .text(
-                    "runner.cleanup_working_directory",
-                    "CIRCLECI_RUNNER_CLEANUP_WORK_DIR",
-                )
-                .as_deref()
-                == Some("true")
-            {
-                let _ = std::fs::remove_dir_all(
-                    settings
-                        .text("runner.working_directory", "CIRCLECI_RUNNER_WORK_DIR")
-                        .unwrap(),
-                );
-            }
+            clean_up(&settings);
             // runner.mode: single-task ends "upon completion of a job", whatever its result.
             exit(0);
         }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use support::{Job, podman, root, supervisor, wait_for};
+use support::{Job, podman, root, supervisor};
+use test_support::eventually;
 
 #[test]
 fn a_second_start_installs_and_builds_nothing() {
@@ -107,7 +108,7 @@ fn a_long_command_ends_with_the_script_and_all_it_started() {
             .output();
         !found.unwrap().stdout.is_empty()
     };
-    wait_for("the command", || sleeps().then_some(()));
+    eventually("the command", || sleeps().then_some(()));
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")
@@ -245,7 +246,7 @@ impl Registry {
             .stderr(log)
             .spawn()
             .unwrap();
-        let address = wait_for("the registry", || {
+        let address = eventually("the registry", || {
             let log = std::fs::read_to_string(&path).unwrap();
             let port = log.split("listening on 127.0.0.1:").nth(1)?;
             let port: String = port.chars().take_while(char::is_ascii_digit).collect();

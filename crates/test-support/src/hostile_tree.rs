@@ -51,7 +51,7 @@ impl Choices<'_> {
 }
 
 /// Carries out the operations in `root`. Ignores those that the kernel refuses.
-pub(crate) fn build(root: &Path, canary: &Path, bytes: &[u8]) {
+pub fn build(root: &Path, canary: &Path, bytes: &[u8]) {
     let mut choices = Choices(bytes);
     // The directories made so far, beneath `root`. Some are moved or replaced later.
     let mut made = vec![PathBuf::new()];
@@ -177,7 +177,7 @@ fn rename(
 }
 
 /// Returns pseudo-random bytes, which are the same for the same seed (splitmix64).
-pub(crate) fn bytes(seed: u64, count: usize) -> Vec<u8> {
+pub fn bytes(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed;
     let numbers = std::iter::from_fn(|| {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

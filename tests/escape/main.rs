@@ -1,15 +1,13 @@
 //! A hostile job and a hostile Containerfile, in the real containers: each test makes one attempt, which must fail.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod escape {
-    pub(super) mod command_line;
-    pub(super) mod containerfile;
-    pub(super) mod context;
-    pub(super) mod disk;
-    pub(super) mod pushes;
-    pub(super) mod run_steps;
-    pub(super) mod socket;
-}
+mod command_line;
+mod containerfile;
+mod context;
+mod disk;
+mod pushes;
+mod run_steps;
+mod socket;
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -22,7 +22,7 @@ pub(crate) enum Program {
 }
 
 /// The pod that all tests share, and a directory in its workspace that they do not.
-pub(crate) struct Lab {
+pub(crate) struct Fixture {
     pod: Arc<Pod>,
     directory: PathBuf,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-impl Lab {
+impl Fixture {
     pub(crate) fn start(name: &str) -> Self {
         let pod = Pod::shared(&[], r#"{"auths":{}}"#);
         let directory = PathBuf::from("/workspace/work").join(name);
