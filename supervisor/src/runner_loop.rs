@@ -17,6 +17,7 @@ use init::terminal::Terminal;
 use init::terminate::{Cause, Phase, Times};
 use linux::memory_trim;
 use linux::poll::{self, Interest};
+use linux::termination_request::TerminationRequest;
 use report::Reason;
 
 /// The end of the runner: of its last process, and of all processes together.
@@ -26,8 +27,6 @@ pub struct RunnerEnd {
     pub ended: Ended,
     /// Why we ended it, if we did.
     pub cause: Option<Cause>,
-    /// When the first request to end arrived.
-    pub asked_at: Option<Instant>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
     /// Processes started.
@@ -38,7 +37,7 @@ pub struct RunnerEnd {
     pub terminal: Option<Terminal>,
 }
 
-/// Starts and watches the runner's processes until its flavor reports the end.
+/// Starts and watches the runner's processes until its flavor reports the end. Records the arrival of a request to end.
 ///
 /// # Errors
 /// [`Failure`] if a process cannot be started or watched.
@@ -46,12 +45,12 @@ pub fn run(
     config: &Config,
     runner: &mut dyn Runner,
     signals: &Signals,
+    termination: &TerminationRequest,
 ) -> Result<RunnerEnd, Failure> {
     let began = Instant::now();
     let mut end = RunnerEnd {
         ended: Ended::Exited(0),
         cause: None,
-        asked_at: None,
         orphans: 0,
         starts: 0,
         verdict: Verdict::of_code(0),
@@ -59,16 +58,19 @@ pub fn run(
     };
     loop {
         let start = runner.start()?;
-        let limits = limits(config, runner, began, end.asked_at);
+        let limits = limits(config, runner, began, termination.elapsed());
         let (watched, terminal) = run_process(config, start, limits, runner, signals)?;
         end.terminal = terminal;
+        if let Some(at) = watched.requested_at {
+            termination.record(at);
+        }
         end.note(&watched, runner.tidies());
         let mut next = runner.ended(&watched);
         if let Next::Again(pause) = next {
             // Processes that this one left must not run beside the next one.
             end.orphans += survivors::end_all(None).orphans;
             if sleep(pause, signals)? {
-                end.asked_at.get_or_insert_with(Instant::now);
+                termination.record(Instant::now());
                 end.cause = end.cause.or(Some(Cause::Asked));
                 next = runner.interrupted();
             }
@@ -88,7 +90,6 @@ impl RunnerEnd {
     fn note(&mut self, watched: &Watched, tidies: bool) {
         self.starts += 1;
         self.orphans += watched.orphans;
-        self.asked_at = self.asked_at.or(watched.asked_at);
         if self.cause.is_none() && !tidies {
             self.ended = watched.ended;
             // A job that was allowed to go on ended by itself.
@@ -97,24 +98,18 @@ impl RunnerEnd {
     }
 }
 
-/// Returns the limits of the next process, within those of the whole run.
-fn limits(
-    config: &Config,
-    runner: &dyn Runner,
-    began: Instant,
-    asked_at: Option<Instant>,
-) -> Limits {
-    let asked = asked_at.map_or(Duration::ZERO, |at| at.elapsed());
+/// Returns the limits of the next process, within those of the whole run. `requested` is the time since the request to end.
+fn limits(config: &Config, runner: &dyn Runner, began: Instant, requested: Duration) -> Limits {
     let left = config
         .deadline
         .map(|deadline| deadline.saturating_sub(began.elapsed()));
     Limits {
         times: Times {
-            grace: config.grace.saturating_sub(asked),
+            grace: config.grace.saturating_sub(requested),
             step_grace: runner
                 .worker()
                 .map_or(Duration::ZERO, |worker| worker.step_grace),
-            kill_after: config.kill_after().saturating_sub(asked),
+            kill_after: config.kill_after().saturating_sub(requested),
         },
         deadline: [left, runner.limit()].into_iter().flatten().min(),
         idle_timeout: runner.idle_timeout(),

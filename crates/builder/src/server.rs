@@ -22,6 +22,7 @@ use init::signals::Signals;
 use init::{is_pid_1, survivors};
 use linux::process;
 use report::{Reason, Report, Step};
+use wipe::WipePlan;
 
 /// How serving ended.
 #[derive(Debug)]
@@ -108,14 +109,8 @@ fn end(
 
 fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
     let began = Instant::now();
-    let wiped = wipe::empty(&wipe::WipeRequest {
-        paths: roots,
-        files_first: &[],
-        budget: settings.wipe_budget,
-        deadline: &|| None,
-        before: None,
-    })
-    .report;
+    let plan = WipePlan::new(roots, &[], settings.wipe_budget, None);
+    let wiped = wipe::empty(&plan).report;
     report.add_duration(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {

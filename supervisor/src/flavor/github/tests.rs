@@ -28,7 +28,7 @@ fn over_by(cause: Cause, github: &mut Github) -> Option<Reason> {
         phase: Some(terminate::Phase::Ask),
         interrupted: false,
         worker: None,
-        asked_at: None,
+        requested_at: None,
         orphans: 0,
     };
     match github.ended(&watched) {
