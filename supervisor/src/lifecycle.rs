@@ -102,17 +102,18 @@ impl<'a> Run<'a> {
         self.wipe_plan.pin_roots();
         let found = self.step(Step::Preflight, || Ok(doctor::preflight(config)?))?;
         let storage = self.step(Step::Storage, || {
-            workspace::prepare(config).map_err(storage::StorageError::from)?;
-            Ok(storage::prepare(config, found)?)
+            workspace::prepare(&config.workspace).map_err(storage::StorageError::from)?;
+            Ok(storage::prepare(&storage::Settings::of_job(config), found)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
         let (environment, secrets) = self.step(Step::Secrets, || {
             let mut environment = storage.environment;
-            let secrets = secrets::read(config)?;
-            if let Some(path) = secrets::write_authfile(&secrets, &RuntimeDir::of(config))? {
+            let secrets = secrets::read(&config.secrets)?;
+            let runtime = RuntimeDir::new(&config.runtime_directory);
+            if let Some(path) = secrets::write_authfile(&secrets, &runtime)? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            secrets::mark_taken(&RuntimeDir::of(config));
+            secrets::mark_taken(&runtime);
             Ok((environment, secrets))
         })?;
         let mut runner = None;

@@ -46,7 +46,7 @@ pub(super) fn trusted(config: &Config) -> Result<Vec<(&'static str, OsString)>, 
     })?;
     let system = (SYSTEM.iter()).find_map(|path| std::fs::read_to_string(path).ok());
     let together = format!("{}\n{own}", system.unwrap_or_default().trim_end());
-    let file = RuntimeDir::of(config)
+    let file = RuntimeDir::new(&config.runtime_directory)
         .file("certificates.pem", together.as_bytes())
         .map_err(SecretsError::from)?;
     Ok(VARIABLES

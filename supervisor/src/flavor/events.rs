@@ -41,7 +41,7 @@ pub(super) struct Events {
 impl Events {
     /// Makes the fifo.
     pub(super) fn open(config: &Config) -> Result<Self, FlavorError> {
-        let directory = RuntimeDir::of(config).directory("hooks");
+        let directory = RuntimeDir::new(&config.runtime_directory).directory("hooks");
         let path = directory.map_err(SecretsError::from)?.join("events");
         let fifo = make(&path).map_err(|source| {
             SecretsError::from(WorkspaceError::RuntimeDir {
@@ -76,7 +76,8 @@ impl Events {
         for (file, event) in HOOKS {
             let own = user_hooks::own(event, config, environment);
             let text = script(event, &self.path, own.as_deref());
-            let written = RuntimeDir::of(config).file(&format!("hooks/{file}"), text.as_bytes());
+            let written = RuntimeDir::new(&config.runtime_directory)
+                .file(&format!("hooks/{file}"), text.as_bytes());
             let path = written.map_err(SecretsError::from)?;
             set(environment, user_hooks::variable(event), path.into());
         }

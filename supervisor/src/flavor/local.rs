@@ -96,7 +96,7 @@ fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, Flavor
     let _ = serde_json::to_writer(&mut *content, &values);
     let pipe = pipe_secret(&content)?;
     // act takes the format from the file's name.
-    RuntimeDir::of(config)
+    RuntimeDir::new(&config.runtime_directory)
         .link(SECRETS_FILE, "/proc/self/fd/0")
         .map_err(crate::secrets::SecretsError::from)?;
     Ok(Some(pipe.0))

@@ -18,7 +18,7 @@ pub(super) fn termination_request(grace_period: Duration) -> TerminationRequest 
 /// Returns the plan of this run's wipes.
 pub(super) fn plan<'a>(config: &Config, termination: &'a TerminationRequest) -> WipePlan<'a> {
     WipePlan::new(
-        &workspace::wiped(config),
+        &workspace::wiped(&config.workspace, &config.runtime_directory),
         &[config.workspace.home()],
         config.wipe.budget,
         Some(termination),

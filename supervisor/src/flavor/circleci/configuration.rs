@@ -78,7 +78,7 @@ impl Configuration {
         command_prefix: Vec<String>,
     ) -> Result<Self, FlavorError> {
         let content = content(config, token, command_prefix);
-        let file = RuntimeDir::of(config).file(FILE, &content);
+        let file = RuntimeDir::new(&config.runtime_directory).file(FILE, &content);
         let path = file.map_err(SecretsError::from)?;
         let reading = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
             .and_then(|inotify| {
