@@ -118,11 +118,17 @@ impl<'a> Run<'a> {
         })?;
         let mut runner = None;
         let termination = self.termination;
+        let of_loop = runner_loop::Settings {
+            flavor: config.flavor.name(),
+            grace: config.grace,
+            kill_after: config.kill_after(),
+            deadline: config.deadline,
+        };
         let end = self.step(Step::Runner, || {
             let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
             // The runner has its own copy. Overwrite ours, which the job could read in /proc.
             proc_scrub::overwrite_environment_and_command();
-            runner_loop::run(config, prepared.as_mut(), &signals, termination)
+            runner_loop::run(of_loop, prepared.as_mut(), &signals, termination)
         });
         if let Some(runner) = runner {
             self.report.job = runner.job();

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
-use crate::config::Config;
 use crate::flavor::{Next, Runner, Verdict};
 use crate::outcome::Failure;
 use init::reap::{self, Ended};
@@ -19,6 +18,19 @@ use linux::memory_trim;
 use linux::poll::{self, Interest};
 use linux::termination_request::TerminationRequest;
 use report::Reason;
+
+/// The rules for all processes of a runner.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The flavor's name, for the log.
+    pub flavor: &'static str,
+    /// The time between the graceful signal and SIGTERM.
+    pub grace: Duration,
+    /// The time between the request to end and SIGKILL.
+    pub kill_after: Duration,
+    /// The longest time that the job may take.
+    pub deadline: Option<Duration>,
+}
 
 /// The end of the runner: of its last process, and of all processes together.
 #[derive(Debug)]
@@ -42,7 +54,7 @@ pub struct RunnerEnd {
 /// # Errors
 /// [`Failure`] if a process cannot be started or watched.
 pub fn run(
-    config: &Config,
+    settings: Settings,
     runner: &mut dyn Runner,
     signals: &Signals,
     termination: &TerminationRequest,
@@ -58,8 +70,8 @@ pub fn run(
     };
     loop {
         let start = runner.start()?;
-        let limits = limits(config, runner, began, termination.elapsed());
-        let (watched, terminal) = run_process(config, start, limits, runner, signals)?;
+        let limits = limits(settings, runner, began, termination.elapsed());
+        let (watched, terminal) = run_process(settings.flavor, start, limits, runner, signals)?;
         end.terminal = terminal;
         if let Some(at) = watched.requested_at {
             termination.record(at);
@@ -99,17 +111,17 @@ impl RunnerEnd {
 }
 
 /// Returns the limits of the next process, within those of the whole run. `requested` is the time since the request to end.
-fn limits(config: &Config, runner: &dyn Runner, began: Instant, requested: Duration) -> Limits {
-    let left = config
+fn limits(settings: Settings, runner: &dyn Runner, began: Instant, requested: Duration) -> Limits {
+    let left = settings
         .deadline
         .map(|deadline| deadline.saturating_sub(began.elapsed()));
     Limits {
         times: Times {
-            grace: config.grace.saturating_sub(requested),
+            grace: settings.grace.saturating_sub(requested),
             step_grace: runner
                 .worker()
                 .map_or(Duration::ZERO, |worker| worker.step_grace),
-            kill_after: config.kill_after().saturating_sub(requested),
+            kill_after: settings.kill_after.saturating_sub(requested),
         },
         deadline: [left, runner.limit()].into_iter().flatten().min(),
         idle_timeout: runner.idle_timeout(),
@@ -124,10 +136,10 @@ struct Limits {
 }
 
 fn run_process(
-    config: &Config,
+    flavor: &'static str,
     start: Start,
     limits: Limits,
-    flavor: &mut dyn Runner,
+    guide: &mut dyn Runner,
     signals: &Signals,
 ) -> Result<(Watched, Option<Terminal>), Failure> {
     let manner = start.manner;
@@ -135,7 +147,7 @@ fn run_process(
     let terminal = Terminal::find();
     let runner = spawn(start, terminal.as_ref())?;
     info!(
-        flavor = config.flavor.name(),
+        flavor,
         pid = runner.as_raw(),
         program = %program.to_string_lossy(),
         "the runner started"
@@ -148,7 +160,7 @@ fn run_process(
         idle_timeout: limits.idle_timeout,
     };
     memory_trim::trim();
-    let watched = watch.until_end(signals, flavor, terminal.as_ref());
+    let watched = watch.until_end(signals, guide, terminal.as_ref());
     if let Some(terminal) = &terminal {
         terminal.take_back();
     }

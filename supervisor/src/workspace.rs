@@ -95,6 +95,11 @@ impl RuntimeDir {
         }
     }
 
+    /// Returns its own path.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Returns the path of an entry, whether or not it exists.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
