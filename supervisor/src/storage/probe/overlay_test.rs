@@ -198,10 +198,5 @@ fn has_subordinate_ids() -> bool {
 }
 
 fn refusal<T>(call: &str, result: std::io::Result<T>) -> Result<T, ProbeResult> {
-    result.map_err(|error| {
-        let errno = error
-            .raw_os_error()
-            .map_or(Errno::UnknownErrno, Errno::from_raw);
-        ProbeResult::refused(call, errno)
-    })
+    result.map_err(|error| ProbeResult::refused(call, error))
 }
