@@ -7,6 +7,7 @@ mod codes;
 mod console;
 mod credentials;
 mod outcome;
+mod prerequisites;
 mod processes;
 mod root;
 mod worker;
@@ -28,7 +29,6 @@ use super::environment::Environment;
 use super::error::FlavorError;
 use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
-use super::user_hooks::UserHooks;
 use crate::config::{Config, Github as Settings, Workspace};
 use crate::secrets::Store;
 use crate::workspace::RuntimeDir;
@@ -81,25 +81,7 @@ enum Phase {
 
 /// Program and tokens, without starting anything.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorError> {
-    require(config, secrets, &Environment::new()).map(drop)
-}
-
-/// Checks what the runner needs, and removes its credentials from the staged secrets.
-fn require(
-    config: &Config,
-    secrets: &mut Store,
-    environment: &Environment,
-) -> Result<Credentials, FlavorError> {
-    let settings = &config.github;
-    let url = settings.url.as_deref();
-    let credentials = Credentials::from_store(url, &config.secrets.directory, secrets)?;
-    root::require(&settings.directory)?;
-    let hooks = UserHooks {
-        github: settings,
-        env: &config.runner.env,
-    };
-    hooks.require(environment)?;
-    Ok(credentials)
+    prerequisites::require(config, secrets, &Environment::new()).map(drop)
 }
 
 impl Github {
@@ -126,7 +108,7 @@ impl Github {
         environment: Environment,
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
-        let credentials = require(config, &mut secrets, &environment)?;
+        let credentials = prerequisites::require(config, &mut secrets, &environment)?;
         linux::process::isolate_from_children();
         let jit = credentials.is_jit();
         Ok(Self {
