@@ -21,7 +21,7 @@ use report::Reason;
 
 /// The rules for all processes of a runner.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The flavor's name, for the log.
     pub flavor: &'static str,
     /// The time between the graceful signal and SIGTERM.
@@ -34,7 +34,7 @@ pub struct Settings {
 
 /// The end of the runner: of its last process, and of all processes together.
 #[derive(Debug)]
-pub struct RunnerEnd {
+pub(crate) struct RunnerEnd {
     /// How the last process that mattered ended.
     pub ended: Ended,
     /// Why we ended it, if we did.
@@ -53,7 +53,7 @@ pub struct RunnerEnd {
 ///
 /// # Errors
 /// [`Failure`] if a process cannot be started or watched.
-pub fn run(
+pub(crate) fn run(
     settings: Settings,
     runner: &mut dyn Runner,
     signals: &Signals,

@@ -125,7 +125,7 @@ mod tests {
     fn pinned_root_is_emptied_after_its_path_has_changed() {
         let outside = with_files();
         let root = outside.path().join("directory");
-        let plan = WipePlan::new(&[root.clone()], &[], BUDGET, None);
+        let plan = WipePlan::new(std::slice::from_ref(&root), &[], BUDGET, None);
         plan.pin_roots();
         let moved = outside.path().join("moved");
         std::fs::rename(&root, &moved).unwrap();
