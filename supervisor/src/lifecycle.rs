@@ -37,7 +37,7 @@ use wipe::{WipeOutcome, WipePlan};
 pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
     let termination = wiping::termination_request(config.termination_grace_period);
     let plan = wiping::plan(config, &termination);
-    let mut run = Run::new(config, &termination, &plan);
+    let mut run = JobRun::new(config, &termination, &plan);
     let outcome =
         guarded(|| run.job(signals)).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
@@ -59,7 +59,7 @@ pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
 }
 
 /// The state of one run.
-struct Run<'a> {
+struct JobRun<'a> {
     config: &'a Config,
     report: Report,
     step: Step,
@@ -70,7 +70,7 @@ struct Run<'a> {
     faults: fault_injection::FaultInjection,
 }
 
-impl<'a> Run<'a> {
+impl<'a> JobRun<'a> {
     fn new(
         config: &'a Config,
         termination: &'a TerminationRequest,

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
+use linux::filesystem::{FsType, fs_type};
 use linux::probe::{self, ProbeResult};
 use linux::{idmap, userns};
 
@@ -109,7 +109,7 @@ impl Layers {
     fn wait_for_fuse(&self, server: &mut Child) -> Result<(), ProbeResult> {
         let end = Instant::now() + MOUNT_TIMEOUT;
         while Instant::now() < end {
-            if statfs(&self.merged).is_ok_and(|found| found.filesystem_type() == FUSE_SUPER_MAGIC) {
+            if fs_type(&self.merged) == Ok(FsType::FUSE) {
                 return Ok(());
             }
             if let Some(status) = refusal("wait(fuse-overlayfs)", server.try_wait())? {
