@@ -13,6 +13,8 @@ mod credentials;
 mod environment;
 mod error;
 mod event_loop;
+#[cfg(test)]
+mod fixture;
 mod flags;
 mod isolation;
 mod listener;

@@ -14,7 +14,7 @@ use super::isolation::IsolationChoice;
 use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
 use super::semaphore::Semaphore;
-use super::session::isolation_probe;
+use super::session::{execute, isolation_probe};
 use super::settings::Settings;
 use super::state::Builder;
 use super::{builder_uid, environment, event_loop, isolation, workspace_lock};
@@ -23,6 +23,7 @@ use init::signals::Signals;
 use init::{is_pid_1, survivors};
 use linux::process;
 use report::{Reason, Report, Step};
+use wipe::WipePlan;
 
 /// How serving ended.
 #[derive(Debug)]
@@ -94,6 +95,16 @@ fn end(
             "could not be killed"
         );
     }
+    wipe_after(settings, served, deadline, report)
+}
+
+/// Wipes the builder's own files. After SIGTERM it also wipes the job's, if the job has ended at `deadline`.
+fn wipe_after(
+    settings: &Settings,
+    served: Result<(), ServeError>,
+    deadline: Instant,
+    report: &mut Report,
+) -> Result<(), ServeError> {
     let mut roots = vec![settings.runtime_directory.clone(), settings.volume.clone()];
     if let Err(error) = served {
         wipe_all(settings, &roots, report);
@@ -141,14 +152,8 @@ fn lock_workspace(settings: &Settings, deadline: Instant) -> JobState {
 
 fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
     let began = Instant::now();
-    let wiped = wipe::empty(&wipe::WipeRequest {
-        paths: roots,
-        files_first: &[],
-        budget: settings.wipe_budget,
-        deadline: &|| None,
-        before: None,
-    })
-    .report;
+    let plan = WipePlan::new(roots, &[], settings.wipe_budget, None);
+    let wiped = wipe::empty(&plan).report;
     report.add_duration(Step::Wipe, began.elapsed());
     report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {
@@ -189,6 +194,97 @@ fn prepare(
         clients: AtomicUsize::new(0),
         isolation: IsolationChoice::new(isolation::probe_own_proc()),
         probe: isolation_probe::run,
+        execute: execute::run,
         settings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn filled(change: impl FnOnce(&mut Settings)) -> Fixture {
+        let fixture = Fixture::with(change);
+        for side in ["runtime", "volume", "workspace"] {
+            std::fs::write(fixture.path(side).join("file"), "left").unwrap();
+        }
+        fixture
+    }
+
+    fn is_empty(path: &Path) -> bool {
+        std::fs::read_dir(path).unwrap().next().is_none()
+    }
+
+    #[test]
+    fn sigterm_wipes_the_builders_files_and_the_jobs() {
+        let also = tempfile::tempdir().unwrap();
+        std::fs::write(also.path().join("file"), "left").unwrap();
+        let fixture = filled(|settings| settings.also_wipe = vec![also.path().to_owned()]);
+        let mut report = Report::new(Some("builder"));
+        wipe_after(
+            &fixture.builder.settings,
+            Ok(()),
+            Instant::now(),
+            &mut report,
+        )
+        .unwrap();
+        for side in ["runtime", "volume", "workspace"] {
+            assert!(is_empty(&fixture.path(side)), "{side}");
+        }
+        assert!(is_empty(also.path()));
+        assert_eq!((report.reason, report.exit_code), (Reason::Completed, 0));
+        assert_eq!(report.message.as_deref(), Some("ended by SIGTERM"));
+        assert_eq!(report.wiped.unwrap().leftover_count, 0);
+    }
+
+    #[test]
+    fn sigterm_spares_the_files_of_a_living_job() {
+        let fixture = filled(|_| {});
+        let lock = workspace_lock::WorkspaceLock::hold(&fixture.path("workspace")).unwrap();
+        let mut report = Report::new(Some("builder"));
+        let settings = &fixture.builder.settings;
+        wipe_after(settings, Ok(()), Instant::now(), &mut report).unwrap();
+        assert!(is_empty(&fixture.path("runtime")) && is_empty(&fixture.path("volume")));
+        assert!(fixture.path("workspace/file").exists());
+        let message = report.message.unwrap();
+        assert!(message.contains("its workspace was not wiped"), "{message}");
+        drop(lock);
+    }
+
+    #[test]
+    fn error_of_the_builder_spares_the_files_of_the_job() {
+        let fixture = filled(|_| {});
+        let mut report = Report::new(Some("builder"));
+        let error = ServeError::kernel("poll")(nix::errno::Errno::EIO);
+        let error = wipe_after(
+            &fixture.builder.settings,
+            Err(error),
+            Instant::now(),
+            &mut report,
+        )
+        .unwrap_err();
+        assert_eq!(error.what, "poll");
+        assert!(is_empty(&fixture.path("runtime")) && is_empty(&fixture.path("volume")));
+        assert!(fixture.path("workspace/file").exists());
+        assert_eq!(report.message, None);
+    }
+
+    #[test]
+    fn leftovers_change_reason_and_exit_code() {
+        let fixture = filled(|settings| settings.wipe_budget = Duration::ZERO);
+        let mut report = Report::new(Some("builder"));
+        wipe_after(
+            &fixture.builder.settings,
+            Ok(()),
+            Instant::now(),
+            &mut report,
+        )
+        .unwrap();
+        let code = report::exit::WIPE;
+        assert_eq!((report.reason, report.exit_code), (Reason::Leftovers, code));
+        assert!(report.wiped.unwrap().leftover_count > 0);
+    }
 }
