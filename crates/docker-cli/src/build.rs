@@ -188,6 +188,8 @@ fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, planner:
     if layers {
         line.push("--layers".to_owned());
     }
+    // A step that fails would leave its working container, and `buildah rmi` would find its image in use.
+    line.push("--force-rm".to_owned());
     for flag in ["cache-from", "cache-to"] {
         for record in parsed.values(flag) {
             match inputs::cache_repository(record) {

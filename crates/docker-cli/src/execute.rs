@@ -120,6 +120,7 @@ fn execute(
     let mut executor = Executor {
         buildah,
         stdout,
+        stderr,
         captured: Vec::new(),
     };
     let result = executor.run_steps(&plan.steps);
@@ -134,7 +135,7 @@ fn execute(
 fn needs_scratch(step: &Step) -> bool {
     match step {
         Step::Print { to, .. } => to.is_some(),
-        Step::Exit(_) => false,
+        Step::Exit(_) | Step::Notice(_) => false,
         _ => true,
     }
 }
@@ -152,6 +153,7 @@ fn create_private(path: &Path) -> io::Result<fs::File> {
 struct Executor<'a> {
     buildah: &'a mut dyn Buildah,
     stdout: &'a mut dyn Write,
+    stderr: &'a mut dyn Write,
     /// The standard output of the commands since the last [`Step::Print`].
     captured: Vec<String>,
 }
@@ -170,14 +172,12 @@ impl Executor<'_> {
     fn run_step(&mut self, step: &Step) -> Result<Option<u8>, ExecuteError> {
         match step {
             Step::Run(command) => {
-                let exited = self.run(command)?;
-                let stdout = String::from_utf8_lossy(&exited.stdout);
-                self.captured.push(stdout.into_owned());
-                return Ok(Some(exited.code).filter(|code| *code != 0));
+                let code = self.capture(command)?;
+                return Ok(Some(code).filter(|code| *code != 0));
             }
             Step::PushList { push, digest } => return self.push_list(push, digest),
             Step::Try(command) => {
-                let code = self.run(command)?.code;
+                let code = self.capture(command)?;
                 return Ok(Some(code).filter(|code| *code > SIGNALLED));
             }
             Step::If {
@@ -191,6 +191,9 @@ impl Executor<'_> {
                     return Ok(Some(code));
                 }
                 return self.run_steps(if code == 0 { then } else { otherwise });
+            }
+            Step::Notice(line) => {
+                let _ = writeln!(self.stderr, "{line}");
             }
             Step::Exit(code) => return Ok(Some(*code)),
             Step::WriteSecret { path, content } => create_private(path)
@@ -213,6 +216,14 @@ impl Executor<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Runs a command and keeps its standard output. Returns the exit code.
+    fn capture(&mut self, command: &Command) -> Result<u8, ExecuteError> {
+        let exited = self.run(command)?;
+        let stdout = String::from_utf8_lossy(&exited.stdout);
+        self.captured.push(stdout.into_owned());
+        Ok(exited.code)
     }
 
     fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, ExecuteError> {

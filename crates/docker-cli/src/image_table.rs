@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::output::{ImageTable, OutputError};
-use super::reference;
 use super::template::Template;
+use super::{reference, size};
 
 /// Returns the name as Docker prints it, without the registries `docker.io` and `localhost`.
 pub(super) fn familiar(name: &str) -> &str {
@@ -59,7 +59,7 @@ fn row(image: &Value, name: Option<&str>, table: &ImageTable) -> Value {
         "Digest": image["digest"],
         "CreatedSince": image["createdat"],
         "CreatedAt": image["createdatraw"],
-        "Size": image["size"],
+        "Size": size::from_buildah(image["size"].as_str().unwrap_or_default()),
     })
 }
 
@@ -83,7 +83,7 @@ impl ImageTable {
                 )
             }
             Some("json") => "{{json .}}".to_owned(),
-            Some(format) => format.replace("\\t", "\t").replace("\\n", "\n"),
+            Some(format) => unescape(format),
         };
         let (table, template) = match columns.strip_prefix("table") {
             Some(rest) => (true, rest.trim_start()),
@@ -108,7 +108,12 @@ impl ImageTable {
     }
 }
 
-/// Aligns the columns of lines with tabs. Three blanks separate two columns.
+/// Replaces `\t` and `\n` of a shell's argument, as Docker does.
+pub(super) fn unescape(format: &str) -> String {
+    format.replace("\\t", "\t").replace("\\n", "\n")
+}
+
+/// Aligns the columns of lines with tabs. A column has three blanks at its end and at least ten letters, as Docker's.
 pub(super) fn align_columns(lines: &[String]) -> String {
     let cells: Vec<Vec<&str>> = lines
         .iter()
@@ -125,9 +130,8 @@ pub(super) fn align_columns(lines: &[String]) -> String {
         let padded = line
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        let line: Vec<_> = padded.collect();
-        text += line.join("   ").trim_end();
+            .map(|(cell, width)| format!("{cell:0$}", (width + 3).max(10)));
+        text += padded.collect::<String>().trim_end();
         text.push('\n');
     }
     text
@@ -157,10 +161,10 @@ mod tests {
     fn images_are_printed_in_dockers_form() {
         assert_eq!(
             list(None, None, false),
-            "REPOSITORY   TAG      IMAGE ID       CREATED      SIZE\n\
-             user/app     latest   0123456789ab   2 days ago   3.89 KB\n\
-             app          v1       0123456789ab   2 days ago   3.89 KB\n\
-             <none>       <none>   fedcba987654   now          1 KB\n"
+            "REPOSITORY   TAG       IMAGE ID       CREATED      SIZE\n\
+             user/app     latest    0123456789ab   2 days ago   3.89kB\n\
+             app          v1        0123456789ab   2 days ago   3.89kB\n\
+             <none>       <none>    fedcba987654   now          1kB\n"
         );
         assert_eq!(list(None, Some("app"), true), "0123456789ab\n");
         assert_eq!(list(None, Some("app:v2"), true), "");

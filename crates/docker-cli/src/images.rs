@@ -1,8 +1,8 @@
-//! `docker images`, `inspect`, `tag`, `rmi`, `save`, `load` and `prune`.
+//! `docker images`, `inspect`, `tag`, `rmi`, `save` and `load`.
 
 use super::arguments::{Parsed, passed};
 use super::error::TranslateError;
-use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::{ImageTable, Output};
 use super::plan::{Command, Stdout, Step};
 use super::planner::{Planner, text};
@@ -54,17 +54,6 @@ pub(super) const VERBS: &[Verb] = &[
         effect: "`buildah pull` from a docker-archive or oci-archive",
         translation: Translation::Steps(load),
     },
-    Verb {
-        names: &[
-            "image prune",
-            "system prune",
-            "builder prune",
-            "buildx prune",
-        ],
-        flags: &[PRUNE],
-        effect: "`buildah rmi --prune`, which keeps images with a name and removes the images of lists; `buildah rmi --all` with --all for images",
-        translation: Translation::Steps(prune),
-    },
 ];
 
 const IMAGES: &[Flag] = &[
@@ -110,7 +99,11 @@ pub(super) const INSPECT: &[Flag] = &[
 ];
 
 const REMOVE: &[Flag] = &[
-    switch("force", Some('f'), FlagPolicy::Passed),
+    switch(
+        "force",
+        Some('f'),
+        FlagPolicy::Handled("--force; an image that does not exist is a line on stderr"),
+    ),
     switch(
         "no-prune",
         None,
@@ -136,36 +129,6 @@ const LOAD: &[Flag] = &[
     ),
     value("platform", None, ONE_PLATFORM),
     switch("quiet", Some('q'), FlagPolicy::Passed),
-];
-
-const PRUNE_ALL: FlagPolicy = FlagPolicy::NotAvailable(
-    "Buildah removes all unused images, or no image",
-    "the command without this flag",
-);
-const PRUNE: &[Flag] = &[
-    switch(
-        "all",
-        Some('a'),
-        FlagPolicy::Handled("--all for images; a build cache is always removed completely"),
-    ),
-    value("filter", None, PRUNE_ALL),
-    switch(
-        "force",
-        Some('f'),
-        FlagPolicy::Implied("there is no prompt"),
-    ),
-    value("keep-storage", None, PRUNE_ALL),
-    value("max-used-space", None, PRUNE_ALL),
-    value("min-free-space", None, PRUNE_ALL),
-    value("reserved-space", None, PRUNE_ALL),
-    value("timeout", None, NO_EFFECT),
-    switch(
-        "verbose",
-        None,
-        FlagPolicy::Implied("removed images are always printed"),
-    ),
-    switch("volumes", None, FlagPolicy::Implied("there are no volumes")),
-    value("builder", None, ONE_BUILDER),
 ];
 
 fn images(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
@@ -232,22 +195,29 @@ fn tag(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError>
 }
 
 fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    if parsed.positional.is_empty() {
+    let force = parsed.on("force");
+    if parsed.positional.is_empty() && !force {
         return Err(planner.usage("expected an image's name"));
     }
     // `buildah rmi` takes the name of a list for the name of an image in it.
     for name in &parsed.positional {
-        let line = ["rmi".to_owned()].into_iter().chain(passed(parsed));
+        let line = ["rmi"].into_iter().chain(force.then_some("--force"));
+        let line = line.chain([name.as_str()]);
+        let image = Step::Run(Command::new(line, Stdout::Inherited));
+        let list = Command::new(["manifest", "rm", name], Stdout::Inherited);
+        let exists = Command::new(["inspect", "--type=image", name], Stdout::Dropped);
+        let otherwise = match force {
+            true => Step::If {
+                test: exists,
+                then: vec![image],
+                otherwise: vec![planner.note(&format!("no such image: {name}"))],
+            },
+            false => image,
+        };
         planner.step(Step::If {
             test: Command::new(["manifest", "exists", name], Stdout::Dropped),
-            then: vec![Step::Run(Command::new(
-                ["manifest", "rm", name],
-                Stdout::Inherited,
-            ))],
-            otherwise: vec![Step::Run(Command::new(
-                line.chain([name.clone()]),
-                Stdout::Inherited,
-            ))],
+            then: vec![Step::Run(list)],
+            otherwise: vec![otherwise],
         });
     }
     Ok(())
@@ -301,17 +271,5 @@ fn load(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
         then: vec![Step::Print { output, to: None }],
         otherwise: vec![Step::Run(pull("oci-archive", Stdout::Inherited))],
     });
-    Ok(())
-}
-
-fn prune(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    let images =
-        planner.command.ends_with("image prune") || planner.command.ends_with("system prune");
-    let which = if parsed.on("all") && images {
-        "--all"
-    } else {
-        "--prune"
-    };
-    planner.run(["rmi", which]);
     Ok(())
 }

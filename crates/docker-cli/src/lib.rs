@@ -8,6 +8,8 @@
 mod arguments;
 mod build;
 mod buildx;
+mod cleanup;
+mod containers;
 mod csv_fields;
 mod error;
 pub mod execute;
@@ -26,6 +28,7 @@ mod podman;
 mod reference;
 mod registry;
 mod render;
+mod size;
 mod system;
 mod template;
 mod translate;

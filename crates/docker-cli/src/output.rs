@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::cleanup::Pruned;
 use super::template::{Template, TemplateError};
 
 /// A text for standard output or a file. [`Output::text`] renders it.
@@ -38,6 +39,13 @@ pub(crate) enum Output {
     Images(ImageTable),
     /// `docker inspect`, from two commands' output for each image: `buildah inspect` and `buildah images --json`.
     Inspect {
+        /// The value of `--format`.
+        format: Option<String>,
+    },
+    /// The report of a prune, from `buildah images --json` and `buildah rmi`. Both are left out if nothing was to be removed.
+    Pruned(Pruned),
+    /// `docker system df`, from `buildah images --json`.
+    Usage {
         /// The value of `--format`.
         format: Option<String>,
     },

@@ -55,7 +55,7 @@ pub struct Command {
 pub(crate) enum Step {
     /// Runs Buildah.
     Run(Command),
-    /// Runs Buildah and ignores its exit code.
+    /// Runs Buildah and ignores its exit code, unless a signal ended it.
     Try(Command),
     /// Chooses the next steps by the exit code of a command.
     If {
@@ -74,6 +74,8 @@ pub(crate) enum Step {
         /// The file for the digest.
         digest: PathBuf,
     },
+    /// Prints a line on standard error.
+    Notice(String),
     /// Ends the plan with this exit code.
     Exit(u8),
     /// Writes a file of mode 0600 in the scratch directory.

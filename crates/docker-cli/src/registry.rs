@@ -33,7 +33,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["logout"],
         flags: &[],
-        effect: "`buildah logout`",
+        effect: "`buildah logout`; without a login, a line on stderr",
         translation: Translation::Steps(logout),
     },
 ];
@@ -164,10 +164,27 @@ pub(super) fn login(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), Tr
     Ok(())
 }
 
+/// Removes a login. Without a login there is nothing to do, as with Docker.
+fn forget(server: &str, planner: &mut Planner<'_>) {
+    let registry = reference::registry(server);
+    let shown = match registry {
+        "docker.io" => "https://index.docker.io/v1/",
+        registry => registry,
+    };
+    let said = format!("Removing login credentials for {shown}\n");
+    planner.print_text(said);
+    let none = format!("there is no login for {registry}");
+    planner.step(Step::If {
+        test: Command::new(["logout", registry], Stdout::Dropped),
+        then: Vec::new(),
+        otherwise: vec![planner.note(&none)],
+    });
+}
+
 fn logout(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     match parsed.positional.as_slice() {
-        [] => planner.run(["logout", reference::registry("")]),
-        [server] => planner.run(["logout", reference::registry(server)]),
+        [] => forget("", planner),
+        [server] => forget(server, planner),
         _ => return Err(planner.usage("expected at most one registry")),
     }
     Ok(())

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::image_table::{familiar, rows};
 use super::output::{Output, OutputError, render_objects};
-use super::{reference, system};
+use super::{cleanup, reference, system};
 
 impl Output {
     /// Returns the text. `captured` has the standard output of each command since the last print, empty ones left out.
@@ -23,6 +23,11 @@ impl Output {
             }
             Self::Images(table) => table.render(&rows(last, table)?),
             Self::Inspect { format } => inspect(format.as_deref(), captured),
+            Self::Pruned(form) => form.render(captured),
+            Self::Usage { format } => {
+                let images = serde_json::from_str(last)?;
+                cleanup::render_usage(&images, format.as_deref())
+            }
             Self::Version { format } => {
                 let version: Value = serde_json::from_str(last)?;
                 system::render_version(&version, format.as_deref())

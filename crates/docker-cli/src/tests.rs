@@ -15,6 +15,7 @@ use translate::GLOBAL;
 
 mod actions;
 mod builds;
+mod cleanup;
 mod page;
 mod verbs;
 
@@ -147,6 +148,7 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::Notice(line) => vec![format!("note {line}")],
         Step::Exit(code) => vec![format!("exit {code}")],
         Step::WriteSecret { path, .. } => vec![format!("write {}", path.display())],
         Step::SaveStdin { path } => vec![format!("save stdin to {}", path.display())],

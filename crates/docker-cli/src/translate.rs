@@ -9,7 +9,8 @@ use super::plan::Plan;
 use super::planner::{JobContext, Planner};
 use super::verbs::{Program, Translation, Verb, find_by_name};
 use super::{
-    build, buildx, help, images, imagetools, manifest, podman, registry, system, unsupported,
+    build, buildx, cleanup, containers, help, images, imagetools, manifest, podman, registry,
+    system, unsupported,
 };
 
 const NO_DAEMON: &str = "there is no Docker daemon to connect to";
@@ -101,11 +102,18 @@ impl Program {
                 buildx::VERBS,
                 registry::VERBS,
                 images::VERBS,
+                cleanup::VERBS,
+                containers::VERBS,
                 manifest::VERBS,
                 imagetools::VERBS,
                 system::VERBS,
             ],
-            Self::Podman => vec![podman::SAME_VERBS, podman::VERBS],
+            Self::Podman => vec![
+                podman::SAME_VERBS,
+                podman::VERBS,
+                cleanup::VERBS,
+                containers::VERBS,
+            ],
         }
     }
 }

@@ -15,11 +15,9 @@ fn login_action() {
         steps("docker login --password-stdin --username octo ''").len(),
         1
     );
-    assert_eq!(steps("docker logout ghcr.io"), ["logout ghcr.io"]);
-    assert_eq!(
-        steps("docker logout https://index.docker.io/v1/"),
-        ["logout docker.io"]
-    );
+    let logout = |server: &str| steps(&format!("docker logout {server}"))[1].clone();
+    assert_eq!(logout("ghcr.io"), "if logout ghcr.io");
+    assert_eq!(logout("https://index.docker.io/v1/"), "if logout docker.io");
 }
 
 #[test]
@@ -101,7 +99,7 @@ fn build_push_action_with_a_path() {
             &format!(
                 "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
                  --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src={TEMP}/tmp-1 \
-                 --file=./Containerfile --layers --format=oci --iidfile=/s/X/1-iid --tag=ghcr.io/o/app:1 \
+                 --file=./Containerfile --layers --force-rm --format=oci --iidfile=/s/X/1-iid --tag=ghcr.io/o/app:1 \
                  --tag=ghcr.io/o/app:latest ."
             ),
             "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
@@ -130,7 +128,7 @@ fn build_push_action_with_its_own_context() {
         [
             "fetch https://github.com/o/r.git 0123abcd to /s/X/1-git",
             &format!(
-                "build --secret=id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --layers --format=docker \
+                "build --secret=id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --layers --force-rm --format=docker \
                  --file=/s/X/1-git/sub/docker/Dockerfile --iidfile=/s/X/2-iid --tag=user/app:1 /s/X/1-git/sub"
             ),
             &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
@@ -158,7 +156,7 @@ fn build_push_action_with_several_platforms() {
         steps(&line),
         [
             &format!(
-                "build --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
+                "build --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
             ),
             &format!("tag {list} user/app:1 user/app:2"),
             &format!("images --json --no-trunc --filter=reference={list}"),

@@ -9,7 +9,12 @@ fn build(flags: &str) -> String {
         .iter()
         .find(|line| line.starts_with("build "))
         .unwrap();
-    let usual = [" --iidfile=", " --layers", " --format=docker"];
+    let usual = [
+        " --iidfile=",
+        " --layers",
+        " --force-rm",
+        " --format=docker",
+    ];
     let line = line.split(' ').filter(|word| {
         !usual
             .iter()
@@ -22,7 +27,7 @@ fn build(flags: &str) -> String {
 fn a_plain_build() {
     assert_eq!(
         steps("docker build -t app ."),
-        ["build --layers --format=docker --iidfile=/s/X/1-iid --tag=app ."]
+        ["build --layers --force-rm --format=docker --iidfile=/s/X/1-iid --tag=app ."]
     );
     for name in ["buildx build", "buildx b", "image build", "builder build"] {
         assert_eq!(
