@@ -6,11 +6,13 @@ mod inputs;
 use std::path::Path;
 
 use super::arguments::{Parsed, passed};
+use super::digests::Remembered;
 use super::error::TranslateError;
 use super::export::{BuildResult, Exports, Mode};
 use super::output::Output;
 use super::plan::{Command, Stdout, Step};
 use super::planner::{Planner, text};
+use super::reference;
 use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[Verb {
@@ -95,6 +97,9 @@ fn run(
         name_list(parsed, result, &iid, planner);
     }
     exports.send(result, &digest, planner)?;
+    if exports.pushes() {
+        remember(result, &iid, &digest, planner);
+    }
     if let Some(path) = parsed.last("iidfile") {
         planner.step(Step::CopyOut {
             from: iid.clone(),
@@ -118,6 +123,16 @@ fn run(
         planner.step(Step::Try(Command::new(remove, Stdout::Dropped)));
     }
     Ok(())
+}
+
+fn remember(result: &BuildResult, iid: &Path, digest: &Path, planner: &mut Planner<'_>) {
+    for name in &result.names {
+        planner.step(Step::Remember(Remembered::Built {
+            name: reference::full(name),
+            iid: iid.to_owned(),
+            digest: digest.to_owned(),
+        }));
+    }
 }
 
 impl BuildResult {

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::arguments::Parsed;
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
-use super::image_table::{align_columns, familiar};
-use super::output::{Output, OutputError, render_objects};
+use super::image_table::align_columns;
+use super::output::{Output, OutputError, Pruned, render_objects};
 use super::plan::{Command, Stdout, Step};
 use super::planner::Planner;
+use super::reference::familiar;
 use super::size;
 use super::verbs::{Translation, Verb};
 
@@ -98,15 +99,6 @@ const USAGE: &[Flag] = &[
         FlagPolicy::Ignored("`docker images` prints the size of each image"),
     ),
 ];
-
-/// What a prune removed, or which of Docker's forms its report has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pruned {
-    /// `Total reclaimed space: SIZE`.
-    Images,
-    /// `Total: SIZE`, as buildx prints it.
-    Cache,
-}
 
 fn prune(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     let form = match planner.command.ends_with("buildx prune") {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::digests::{self, Digests, Remembered};
 use super::output::OutputError;
 use super::plan::{Command, Plan, Step};
 use super::planner::JobContext;
@@ -12,6 +13,8 @@ use super::translate::translate;
 use super::verbs::Program;
 
 mod fetch;
+#[cfg(test)]
+mod tests;
 
 use fetch::FetchError;
 
@@ -76,7 +79,13 @@ pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) ->
     };
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
     let result = match translate(program, arguments, job) {
-        Ok(plan) => execute(&plan, &scratch, buildah, &mut stdout, &mut stderr),
+        Ok(plan) => {
+            let files = Files {
+                scratch: &scratch,
+                digests: digests::file(variable("HOME").as_deref()),
+            };
+            execute(&plan, &files, buildah, &mut stdout, &mut stderr)
+        }
         Err(error) => {
             let _ = writeln!(stderr, "{error}");
             return EXIT_ERROR;
@@ -96,15 +105,24 @@ fn scratch() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// The files of one call.
+struct Files<'a> {
+    /// The scratch directory, which need not exist yet.
+    scratch: &'a Path,
+    /// The file with the digests of registries.
+    digests: Option<PathBuf>,
+}
+
 /// Runs all steps of a plan, and removes the scratch directory at the end. Returns the exit code of the first step that
 /// failed, or 0.
 fn execute(
     plan: &Plan,
-    scratch: &Path,
+    files: &Files<'_>,
     buildah: &mut dyn Buildah,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> Result<u8, ExecuteError> {
+    let scratch = files.scratch;
     for notice in &plan.notices {
         // Standard error may be closed. The plan runs then too.
         let _ = writeln!(stderr, "{notice}");
@@ -121,6 +139,7 @@ fn execute(
         buildah,
         stdout,
         stderr,
+        digests: files.digests.clone(),
         captured: Vec::new(),
     };
     let result = executor.run_steps(&plan.steps);
@@ -154,6 +173,8 @@ struct Executor<'a> {
     buildah: &'a mut dyn Buildah,
     stdout: &'a mut dyn Write,
     stderr: &'a mut dyn Write,
+    /// The file with the digests of registries.
+    digests: Option<PathBuf>,
     /// The standard output of the commands since the last [`Step::Print`].
     captured: Vec<String>,
 }
@@ -192,6 +213,7 @@ impl Executor<'_> {
                 }
                 return self.run_steps(if code == 0 { then } else { otherwise });
             }
+            Step::Remember(image) => self.remember(image),
             Step::Notice(line) => {
                 let _ = writeln!(self.stderr, "{line}");
             }
@@ -208,7 +230,8 @@ impl Executor<'_> {
             Step::Print { output, to } => {
                 let captured: Vec<String> = self.captured.drain(..).collect();
                 let captured = captured.into_iter().filter(|text| !text.is_empty());
-                let text = output.text(&captured.collect::<Vec<_>>())?;
+                let known = Digests::read(self.digests.as_deref());
+                let text = output.text(&captured.collect::<Vec<_>>(), &known)?;
                 match to {
                     Some(to) => fs::write(to, text).map_err(file_error(to))?,
                     None => self.print(text.as_bytes())?,
@@ -224,6 +247,20 @@ impl Executor<'_> {
         let stdout = String::from_utf8_lossy(&exited.stdout);
         self.captured.push(stdout.into_owned());
         Ok(exited.code)
+    }
+
+    /// Keeps a digest. Without it the image shows no digest, and the command has done its work all the same.
+    fn remember(&mut self, image: &Remembered) {
+        let captured = self.captured.last().map_or("", String::as_str);
+        if let Some(file) = &self.digests
+            && let Err(error) = digests::remember(file, image, captured)
+        {
+            let _ = writeln!(
+                self.stderr,
+                "{}: {error}; the image shows no digest",
+                file.display()
+            );
+        }
     }
 
     fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, ExecuteError> {

@@ -7,7 +7,6 @@ use super::output::{ImageTable, Output};
 use super::plan::{Command, Stdout, Step};
 use super::planner::{Planner, text};
 use super::reference;
-use super::template::Template;
 use super::verbs::{Translation, Verb};
 
 const FORMAT: FlagPolicy =
@@ -58,7 +57,13 @@ pub(super) const VERBS: &[Verb] = &[
 
 const IMAGES: &[Flag] = &[
     switch("all", Some('a'), FlagPolicy::Passed),
-    switch("digests", None, FlagPolicy::Handled("adds a column")),
+    switch(
+        "digests",
+        None,
+        FlagPolicy::Handled(
+            "adds a column with the digests of this job's pushes and pulls; otherwise `<none>`",
+        ),
+    ),
     value("filter", Some('f'), FlagPolicy::Passed),
     value("format", None, FORMAT),
     switch("no-trunc", None, FlagPolicy::Handled("prints the whole ID")),
@@ -82,7 +87,7 @@ pub(super) const INSPECT: &[Flag] = &[
         "format",
         Some('f'),
         FlagPolicy::Handled(
-            "Go's template over Docker's fields, without RepoDigests, because Buildah does not keep the digest of a push",
+            "Go's template over Docker's fields; RepoDigests has the digests of this job's pushes and pulls",
         ),
     ),
     value("platform", None, ONE_PLATFORM),
@@ -170,13 +175,6 @@ pub(super) fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), 
         ));
     }
     let format = parsed.last("format").filter(|format| !format.is_empty());
-    if format.is_some_and(|format| Template::uses_field(format, "RepoDigests")) {
-        return Err(planner.not_available(
-            "--format with RepoDigests",
-            "Buildah does not keep the digest of a push",
-            "the last line of docker push, or docker buildx build --metadata-file",
-        ));
-    }
     for name in &parsed.positional {
         planner.capture(["inspect", "--type=image", name]);
         planner.capture(["images", "--json", "--no-trunc", name]);

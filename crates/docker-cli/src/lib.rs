@@ -11,6 +11,8 @@ mod buildx;
 mod cleanup;
 mod containers;
 mod csv_fields;
+mod digests;
+mod docker_image;
 mod error;
 pub mod execute;
 mod export;

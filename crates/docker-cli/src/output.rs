@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::cleanup::Pruned;
 use super::template::{Template, TemplateError};
 
 /// A text for standard output or a file. [`Output::text`] renders it.
@@ -59,6 +58,15 @@ pub(crate) enum Output {
         /// The value of `--format`.
         format: Option<String>,
     },
+}
+
+/// Which of Docker's forms the report of a prune has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pruned {
+    /// `Total reclaimed space: SIZE`.
+    Images,
+    /// `Total: SIZE`, as buildx prints it.
+    Cache,
 }
 
 /// Why an [`Output`] cannot be rendered.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secret::Secret;
 
+use super::digests::Remembered;
 use super::git::GitSource;
 use super::output::Output;
 
@@ -74,6 +75,8 @@ pub(crate) enum Step {
         /// The file for the digest.
         digest: PathBuf,
     },
+    /// Keeps the digest that a registry gave to an image.
+    Remember(Remembered),
     /// Prints a line on standard error.
     Notice(String),
     /// Ends the plan with this exit code.

@@ -45,6 +45,16 @@ pub(super) fn has_tag_or_digest(name: &str) -> bool {
     name.tag.is_some() || name.digest.is_some()
 }
 
+/// Returns the name as Docker prints it, without the registries `docker.io` and `localhost`.
+pub(super) fn familiar(name: &str) -> &str {
+    for prefix in ["localhost/", "docker.io/library/", "docker.io/"] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            return rest;
+        }
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use secret::Secret;
 
 use super::arguments::{Parsed, passed};
+use super::digests::Remembered;
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::Output;
@@ -100,6 +101,13 @@ fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
             Command::new(line, Stdout::Inherited).with_digest(&digest),
         )],
     });
+    // This finds the image's ID. The image is pushed whatever it says.
+    let listed = ["images", "--json", "--no-trunc", name];
+    planner.step(Step::Try(Command::new(listed, Stdout::Captured)));
+    planner.step(Step::Remember(Remembered::Pushed {
+        name: reference::full(name),
+        digest: digest.clone(),
+    }));
     if parsed.on("quiet") {
         planner.print_text(format!("{}\n", reference::full(name)));
     } else {
@@ -126,9 +134,16 @@ fn pull(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
     let source = format!("docker://{source}");
     if parsed.on("quiet") {
         planner.capture(line.chain([source]));
-        planner.print_text(format!("{}\n", reference::full(name)));
     } else {
         planner.run(line.chain([source]));
+    }
+    if !parsed.on("all-tags") {
+        let listed = ["images", "--json", "--no-trunc", &full];
+        planner.step(Step::Try(Command::new(listed, Stdout::Captured)));
+        planner.step(Step::Remember(Remembered::Pulled { name: full }));
+    }
+    if parsed.on("quiet") {
+        planner.print_text(format!("{}\n", reference::full(name)));
     }
     Ok(())
 }

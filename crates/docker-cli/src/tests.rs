@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::digests::Remembered;
 use super::error::TranslateError;
 use super::output::Output;
 use super::plan::{Plan, Step};
@@ -148,6 +149,11 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::Remember(image) => vec![match image {
+            Remembered::Pulled { name } => format!("remember pulled {name}"),
+            Remembered::Pushed { name, .. } => format!("remember pushed {name}"),
+            Remembered::Built { name, .. } => format!("remember built {name}"),
+        }],
         Step::Notice(line) => vec![format!("note {line}")],
         Step::Exit(code) => vec![format!("exit {code}")],
         Step::WriteSecret { path, .. } => vec![format!("write {}", path.display())],

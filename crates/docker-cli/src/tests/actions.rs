@@ -104,6 +104,8 @@ fn build_push_action_with_a_path() {
             ),
             "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
             "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
+            "remember built ghcr.io/o/app:1",
+            "remember built ghcr.io/o/app:latest",
             &format!("copy /s/X/1-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
         ]
@@ -167,6 +169,8 @@ fn build_push_action_with_several_platforms() {
             &format!(
                 "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:2"
             ),
+            "remember built docker.io/user/app:1",
+            "remember built docker.io/user/app:2",
             &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
             &format!("try manifest rm {list}"),
@@ -204,7 +208,11 @@ fn build_push_action_with_attestations() {
 fn setup_qemu_action() {
     assert_eq!(
         steps("docker pull docker.io/tonistiigi/binfmt:latest"),
-        ["pull --policy=always docker://docker.io/tonistiigi/binfmt:latest"]
+        [
+            "pull --policy=always docker://docker.io/tonistiigi/binfmt:latest",
+            "try images --json --no-trunc docker.io/tonistiigi/binfmt:latest",
+            "remember pulled docker.io/tonistiigi/binfmt:latest",
+        ]
     );
     let text =
         refusal("docker run --rm --privileged docker.io/tonistiigi/binfmt:latest --install all");

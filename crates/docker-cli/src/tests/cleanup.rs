@@ -5,11 +5,11 @@ use super::*;
 /// Returns the exit code of a plan whose commands all succeed, without running it.
 fn exit_code(line: &str) -> u8 {
     let plan = call(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    let codes = plan.steps.iter().filter_map(|step| match step {
+    let mut codes = plan.steps.iter().filter_map(|step| match step {
         Step::Exit(code) => Some(*code),
         _ => None,
     });
-    codes.last().unwrap_or(0)
+    codes.next_back().unwrap_or(0)
 }
 
 #[test]
