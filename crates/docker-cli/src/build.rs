@@ -56,11 +56,13 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
     }
     let mode = Mode::of(&platforms);
     let image = match names.first() {
-        Some(name) if mode == Mode::Single => name.clone(),
-        _ => planner.scratch_image(),
+        _ if mode == Mode::List => planner.scratch_image(),
+        Some(name) => name.clone(),
+        None => String::new(),
     };
     let result = BuildResult {
         image,
+        iid: planner.scratch("iid"),
         names,
         mode,
         oci,
@@ -77,7 +79,7 @@ fn run(
     exports: &Exports,
     planner: &mut Planner<'_>,
 ) -> Result<(), TranslateError> {
-    let iid = planner.scratch("iid");
+    let iid = result.iid.clone();
     let digest = planner.scratch("digest");
     let quiet = parsed.on("quiet") || matches!(parsed.last("progress"), Some("quiet" | "none"));
     // The exported files may go to standard output. Nothing else may go there then.
@@ -85,7 +87,7 @@ fn run(
     if quiet {
         line.push("--quiet".to_owned());
     }
-    line.extend(result.flags(&iid, exports.sends_image()));
+    line.extend(result.flags());
     line.push(context);
     let stdout = if prints_id {
         Stdout::Captured
@@ -137,15 +139,12 @@ fn remember(result: &BuildResult, iid: &Path, digest: &Path, planner: &mut Plann
 
 impl BuildResult {
     /// Returns the flags of `buildah build` that name the result.
-    fn flags(&self, iid: &Path, sends_image: bool) -> Vec<String> {
+    fn flags(&self) -> Vec<String> {
         match self.mode {
             Mode::List => vec![format!("--manifest={}", self.image)],
             Mode::Single => {
-                let mut flags = vec![format!("--iidfile={}", text(iid))];
+                let mut flags = vec![format!("--iidfile={}", text(&self.iid))];
                 flags.extend(self.names.iter().map(|name| format!("--tag={name}")));
-                if self.names.is_empty() && sends_image {
-                    flags.push(format!("--tag={}", self.image));
-                }
                 flags
             }
         }

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 
 use super::digests::{self, Digests, Remembered};
 use super::output::OutputError;
-use super::plan::{Command, Plan, Step};
+use super::plan::{Command, Plan, SavedImage, Step};
 use super::planner::JobContext;
 use super::translate::translate;
 use super::verbs::Program;
 
+mod archive;
 mod fetch;
+mod load;
+mod tar;
 #[cfg(test)]
 mod tests;
 
@@ -169,6 +172,24 @@ fn create_private(path: &Path) -> io::Result<fs::File> {
     options.write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Copies a file of the job, or makes a hard link to it on the same file system. A pipe is read to its end.
+fn copy_in(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = fs::File::open(from)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    // The builder opens the link with the rights of the job's file. Not every file system has links.
+    if metadata.is_file()
+        && fs::canonicalize(from)
+            .and_then(|from| fs::hard_link(from, to))
+            .is_ok()
+    {
+        return Ok(());
+    }
+    io::copy(&mut file, &mut create_private(to)?).map(drop)
+}
+
 struct Executor<'a> {
     buildah: &'a mut dyn Buildah,
     stdout: &'a mut dyn Write,
@@ -213,6 +234,18 @@ impl Executor<'_> {
                 }
                 return self.run_steps(if code == 0 { then } else { otherwise });
             }
+            Step::RunOnId { iid, command } => {
+                let id = fs::read_to_string(iid).map_err(file_error(iid))?;
+                let mut command = command.clone();
+                let at = command.arguments.len().saturating_sub(2);
+                id.trim().clone_into(&mut command.arguments[at]);
+                let code = self.capture(&command)?;
+                return Ok(Some(code).filter(|code| *code != 0));
+            }
+            Step::Save { images, to } => self.save(images, to.as_deref())?,
+            Step::Unpack { from, to } => archive::unpack(from, to).map_err(file_error(to))?,
+            Step::Load(load) => return self.load(load),
+            Step::CopyIn { from, to } => copy_in(from, to).map_err(file_error(from))?,
             Step::Remember(image) => self.remember(image),
             Step::Notice(line) => {
                 let _ = writeln!(self.stderr, "{line}");
@@ -297,6 +330,15 @@ impl Executor<'_> {
             None => (io::copy(&mut file, self.stdout), from),
         };
         copied.map(drop).map_err(file_error(target))
+    }
+
+    fn save(&mut self, images: &[SavedImage], to: Option<&Path>) -> Result<(), ExecuteError> {
+        let written = match to {
+            Some(to) => fs::File::create(to)
+                .and_then(|file| archive::join(images, &mut io::BufWriter::new(file))),
+            None => archive::join(images, self.stdout),
+        };
+        written.map_err(file_error(to.unwrap_or(Path::new("standard output"))))
     }
 
     fn print(&mut self, text: &[u8]) -> Result<(), ExecuteError> {

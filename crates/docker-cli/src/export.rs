@@ -1,13 +1,13 @@
 //! The destinations of a build's result: `--output`, `--push` and `--load`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pflag::parse_bool;
 
 use super::arguments::Parsed;
 use super::csv_fields::CsvFields;
 use super::error::TranslateError;
-use super::plan::{Command, Stdout, Step};
+use super::plan::{Command, SavedImage, Stdout, Step};
 use super::planner::{Planner, text};
 use super::reference;
 
@@ -31,8 +31,10 @@ impl Mode {
 
 /// The result of a build in Buildah's storage.
 pub(super) struct BuildResult {
-    /// The name that the next steps use.
+    /// The name that the next steps use. An image without a name has its ID in `iid`.
     pub(super) image: String,
+    /// The file with the image's ID.
+    pub(super) iid: PathBuf,
     /// All names that the user requested.
     pub(super) names: Vec<String>,
     pub(super) mode: Mode,
@@ -54,7 +56,7 @@ pub(super) struct PushOptions {
 pub(super) enum Export {
     /// The registries of all tags.
     Registry(PushOptions),
-    /// An archive or a layout: transport, path and options.
+    /// An archive or a layout: its kind, path and options.
     Image(&'static str, String, PushOptions),
     /// The files of the last stage: the value of `buildah build --output`.
     Files(String),
@@ -69,6 +71,8 @@ pub(super) struct Exports {
     pub(super) names: Vec<String>,
 }
 
+/// An OCI layout in a directory. The client unpacks an archive, because Buildah would write only beneath its own paths.
+const LAYOUT: &str = "oci";
 const TO_REGISTRY: &str = "Buildah pushes an image under a tag";
 const INSTEAD_OF_DIGEST: &str = "a tag for each platform (tags: …-amd64, no push-by-digest), and docker buildx imagetools create";
 
@@ -139,7 +143,7 @@ impl Exports {
             "docker" if destination.is_none() => Export::Storage,
             "docker" => Export::Image("docker-archive", path("docker")?, options),
             "oci" if fields.get("tar").and_then(parse_bool) == Some(false) => {
-                Export::Image("oci", path("oci")?, options)
+                Export::Image(LAYOUT, path("oci")?, options)
             }
             "oci" => Export::Image("oci-archive", path("oci")?, options),
             kind @ ("local" | "tar") => {
@@ -169,12 +173,6 @@ impl Exports {
     /// Returns whether the files go to standard output.
     pub(super) fn files_to_stdout(&self) -> bool {
         self.files().is_some_and(|files| files.ends_with("dest=-"))
-    }
-
-    /// Returns whether the image itself leaves Buildah's storage.
-    pub(super) fn sends_image(&self) -> bool {
-        let sends = |export: &Export| matches!(export, Export::Registry(_) | Export::Image(..));
-        self.list.iter().any(sends)
     }
 
     pub(super) fn oci(&self) -> bool {
@@ -228,19 +226,13 @@ fn send_to_path(
             "type=oci, or one --platform",
         ));
     }
-    let name = result.names.first().map(|name| match transport {
-        "docker-archive" => reference::full(name),
-        _ => reference::tag(name).to_owned(),
-    });
-    let suffix = name.map(|name| format!(":{name}")).unwrap_or_default();
-    if transport == "oci" {
-        let target = format!("oci:{path}{suffix}");
-        let digest = planner.scratch("digest");
-        planner.step(options.push(result, &digest, &target, Stdout::Inherited));
-        return Ok(());
-    }
     let archive = planner.scratch("image.tar");
-    let target = format!("{transport}:{}{suffix}", text(&archive));
+    let docker = transport == "docker-archive";
+    let target = match result.names.first().filter(|_| !docker) {
+        Some(name) => format!("oci-archive:{}:{}", text(&archive), reference::tag(name)),
+        None if docker => format!("docker-archive:{}", text(&archive)),
+        None => format!("oci-archive:{}", text(&archive)),
+    };
     let stdout = if path == "-" {
         Stdout::Captured
     } else {
@@ -248,9 +240,24 @@ fn send_to_path(
     };
     let digest = planner.scratch("digest");
     planner.step(options.push(result, &digest, &target, stdout));
-    planner.step(Step::CopyOut {
-        from: archive,
-        to: (path != "-").then(|| path.into()),
+    let to = (path != "-").then(|| path.into());
+    planner.step(if docker {
+        let names = result.names.iter().map(|name| reference::full(name));
+        let names = names.map(|name| reference::familiar(&name).to_owned());
+        Step::Save {
+            images: vec![SavedImage {
+                archive,
+                names: names.collect(),
+            }],
+            to,
+        }
+    } else if transport == LAYOUT {
+        Step::Unpack {
+            from: archive,
+            to: path.into(),
+        }
+    } else {
+        Step::CopyOut { from: archive, to }
     });
     Ok(())
 }
@@ -267,7 +274,14 @@ impl PushOptions {
             .into_iter()
             .chain(self.flags.iter().cloned());
         let line = line.chain([result.image.clone(), target.to_owned()]);
-        Step::Run(Command::new(line, stdout).with_digest(digest))
+        let command = Command::new(line, stdout).with_digest(digest);
+        match result.names.is_empty() {
+            true => Step::RunOnId {
+                iid: result.iid.clone(),
+                command,
+            },
+            false => Step::Run(command),
+        }
     }
 }
 

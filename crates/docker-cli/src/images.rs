@@ -1,17 +1,16 @@
-//! `docker images`, `inspect`, `tag`, `rmi`, `save` and `load`.
+//! `docker images`, `inspect`, `tag` and `rmi`.
 
 use super::arguments::{Parsed, passed};
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::{ImageTable, Output};
 use super::plan::{Command, Stdout, Step};
-use super::planner::{Planner, text};
-use super::reference;
+use super::planner::Planner;
 use super::verbs::{Translation, Verb};
 
 const FORMAT: FlagPolicy =
     FlagPolicy::Handled("Go's template over Docker's fields, which are made from Buildah's output");
-const ONE_PLATFORM: FlagPolicy = FlagPolicy::NotAvailable(
+pub(super) const ONE_PLATFORM: FlagPolicy = FlagPolicy::NotAvailable(
     "Buildah's storage holds one platform under a name",
     "one name for each platform",
 );
@@ -40,18 +39,6 @@ pub(super) const VERBS: &[Verb] = &[
         flags: &[REMOVE],
         effect: "`buildah rmi`, or `buildah manifest rm` for a list",
         translation: Translation::Steps(remove),
-    },
-    Verb {
-        names: &["save", "image save"],
-        flags: &[SAVE],
-        effect: "`buildah push` to a docker-archive",
-        translation: Translation::Steps(save),
-    },
-    Verb {
-        names: &["load", "image load"],
-        flags: &[LOAD],
-        effect: "`buildah pull` from a docker-archive or oci-archive",
-        translation: Translation::Steps(load),
     },
 ];
 
@@ -115,25 +102,6 @@ const REMOVE: &[Flag] = &[
         FlagPolicy::Ignored("Buildah also removes parents that no other image needs"),
     ),
     value("platform", None, ONE_PLATFORM),
-];
-
-const SAVE: &[Flag] = &[
-    value(
-        "output",
-        Some('o'),
-        FlagPolicy::Handled("the archive; the default is standard output"),
-    ),
-    value("platform", None, ONE_PLATFORM),
-];
-
-const LOAD: &[Flag] = &[
-    value(
-        "input",
-        Some('i'),
-        FlagPolicy::Handled("the archive; the default is standard input"),
-    ),
-    value("platform", None, ONE_PLATFORM),
-    switch("quiet", Some('q'), FlagPolicy::Passed),
 ];
 
 fn images(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
@@ -218,56 +186,5 @@ fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
             otherwise: vec![otherwise],
         });
     }
-    Ok(())
-}
-
-/// Writes the archive in the scratch directory first, because the builder may not see the requested path.
-fn save(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    let [image] = parsed.positional.as_slice() else {
-        return Err(planner.not_available(
-            "of several images",
-            "an archive of Buildah's holds one image",
-            "docker save for each",
-        ));
-    };
-    let archive = planner.scratch("image.tar");
-    let target = format!(
-        "docker-archive:{}:{}",
-        text(&archive),
-        reference::full(image)
-    );
-    planner.step(Step::Run(Command::new(
-        ["push", "--quiet", image, &target],
-        Stdout::Captured,
-    )));
-    planner.step(Step::CopyOut {
-        from: archive,
-        to: parsed.last("output").map(Into::into),
-    });
-    Ok(())
-}
-
-fn load(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    if !parsed.positional.is_empty() {
-        return Err(planner.usage("expected no argument"));
-    }
-    let archive = match parsed.last("input") {
-        Some(path) => path.to_owned(),
-        None => {
-            let file = planner.scratch("image.tar");
-            planner.step(Step::SaveStdin { path: file.clone() });
-            text(&file)
-        }
-    };
-    let pull = |transport: &str, stdout| {
-        let line = ["pull".to_owned()].into_iter().chain(passed(parsed));
-        Command::new(line.chain([format!("{transport}:{archive}")]), stdout)
-    };
-    let output = Output::Text(format!("Loaded image from {archive}\n"));
-    planner.step(Step::If {
-        test: pull("docker-archive", Stdout::Dropped),
-        then: vec![Step::Print { output, to: None }],
-        otherwise: vec![Step::Run(pull("oci-archive", Stdout::Inherited))],
-    });
     Ok(())
 }

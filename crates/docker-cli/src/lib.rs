@@ -5,6 +5,7 @@
 //!
 //! Each verb and each flag is data. The tables of docs/docker-commands.md are generated from it.
 
+mod archives;
 mod arguments;
 mod build;
 mod buildx;

@@ -75,6 +75,36 @@ pub(crate) enum Step {
         /// The file for the digest.
         digest: PathBuf,
     },
+    /// Runs Buildah on the image whose ID a file has: the ID takes the place of the last argument but one.
+    RunOnId {
+        /// The file with the ID.
+        iid: PathBuf,
+        /// The command.
+        command: Command,
+    },
+    /// Writes one archive of Docker's form from archives of Buildah's.
+    Save {
+        /// The images.
+        images: Vec<SavedImage>,
+        /// The target. `None` is standard output.
+        to: Option<PathBuf>,
+    },
+    /// Unpacks an OCI layout into a directory.
+    Unpack {
+        /// The archive in the scratch directory.
+        from: PathBuf,
+        /// The directory.
+        to: PathBuf,
+    },
+    /// Loads the images of an archive, and prints their names.
+    Load(Load),
+    /// Makes a copy of a file of the job in the scratch directory, because the builder may not see the file.
+    CopyIn {
+        /// The file, as the user wrote it.
+        from: PathBuf,
+        /// The new file in the scratch directory.
+        to: PathBuf,
+    },
     /// Keeps the digest that a registry gave to an image.
     Remember(Remembered),
     /// Prints a line on standard error.
@@ -114,6 +144,24 @@ pub(crate) enum Step {
         /// The file for it. `None` is standard output.
         to: Option<PathBuf>,
     },
+}
+
+/// An archive of Buildah's with one image, and the names that the image gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SavedImage {
+    /// The file in the scratch directory.
+    pub(crate) archive: PathBuf,
+    /// The names as Docker prints them.
+    pub(crate) names: Vec<String>,
+}
+
+/// A load of images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// The archive in the scratch directory.
+    pub(crate) archive: PathBuf,
+    /// Whether names are printed complete, as Podman does.
+    pub(crate) complete_names: bool,
 }
 
 /// The result of a translation.

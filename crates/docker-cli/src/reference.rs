@@ -7,6 +7,14 @@ pub(super) fn full(name: &str) -> String {
     Name::split(name).complete()
 }
 
+/// Returns the complete name of an image in Buildah's storage: a name without a registry has `localhost`.
+pub(super) fn local(name: &str) -> String {
+    match Name::split(name).registry {
+        Some(_) => full(name),
+        None => full(&format!("localhost/{name}")),
+    }
+}
+
 /// Returns the complete name with the transport `docker://`. A name that has the transport stays as it is.
 pub(super) fn remote(name: &str) -> String {
     if name.starts_with("docker://") {
@@ -73,6 +81,8 @@ mod tests {
             assert_eq!(full(name), whole);
         }
         assert_eq!(remote("docker://a/b"), "docker://a/b");
+        assert_eq!(local("a"), "localhost/a:latest");
+        assert_eq!(local("ghcr.io/o/a:1"), "ghcr.io/o/a:1");
     }
 
     #[test]

@@ -97,7 +97,9 @@ fn commands(steps: &[Step]) -> Vec<Command> {
     let mut all = Vec::new();
     for step in steps {
         match step {
-            Step::Run(command) | Step::Try(command) => all.push(command.clone()),
+            Step::Run(command) | Step::Try(command) | Step::RunOnId { command, .. } => {
+                all.push(command.clone());
+            }
             Step::PushList { push, digest } => all.push(push.with_digest(digest)),
             Step::If {
                 test,
@@ -148,6 +150,19 @@ fn shown(step: &Step) -> Vec<String> {
                     .map(|line| format!("  {line}")),
             );
             lines
+        }
+        Step::RunOnId { command, .. } => vec![format!("with id {}", line(command))],
+        Step::Save { images, to } => {
+            let names: Vec<_> = images.iter().map(|image| image.names.join(",")).collect();
+            let to = to.as_deref().unwrap_or(Path::new("stdout"));
+            vec![format!("save [{}] to {}", names.join("] ["), to.display())]
+        }
+        Step::Unpack { from, to } => {
+            vec![format!("unpack {} to {}", from.display(), to.display())]
+        }
+        Step::Load(load) => vec![format!("load {}", load.archive.display())],
+        Step::CopyIn { from, to } => {
+            vec![format!("copy in {} to {}", from.display(), to.display())]
         }
         Step::Remember(image) => vec![match image {
             Remembered::Pulled { name } => format!("remember pulled {name}"),
@@ -203,7 +218,7 @@ fn refusal(line: &str) -> String {
 fn every_passed_flag_exists_in_buildah_and_is_listed_once() {
     let emitted = |name: &str| match name {
         "push" | "image push" => vec!["push", "manifest push"],
-        "pull" | "image pull" | "load" => vec!["pull"],
+        "pull" | "image pull" => vec!["pull"],
         "build" => vec!["build"],
         "images" => vec!["images"],
         "rmi" => vec!["rmi"],

@@ -9,8 +9,8 @@ use super::plan::Plan;
 use super::planner::{JobContext, Planner};
 use super::verbs::{Program, Translation, Verb, find_by_name};
 use super::{
-    build, buildx, cleanup, containers, help, images, imagetools, manifest, podman, registry,
-    system, unsupported,
+    archives, build, buildx, cleanup, containers, help, images, imagetools, manifest, podman,
+    registry, system, unsupported,
 };
 
 const NO_DAEMON: &str = "there is no Docker daemon to connect to";
@@ -102,6 +102,7 @@ impl Program {
                 buildx::VERBS,
                 registry::VERBS,
                 images::VERBS,
+                archives::VERBS,
                 cleanup::VERBS,
                 containers::VERBS,
                 manifest::VERBS,
@@ -111,6 +112,7 @@ impl Program {
             Self::Podman => vec![
                 podman::SAME_VERBS,
                 podman::VERBS,
+                archives::PODMAN_VERBS,
                 cleanup::VERBS,
                 containers::VERBS,
             ],

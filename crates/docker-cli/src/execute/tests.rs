@@ -162,3 +162,62 @@ fn a_digest_is_shown_after_the_push_and_is_the_registrys() {
         )
     );
 }
+
+/// Writes an archive as Buildah does it.
+fn write_archive(path: &str, config: &str, names: &str) {
+    let mut archive = fs::File::create(path).unwrap();
+    tar::write(config, b"{}", &mut archive).unwrap();
+    let manifest = format!(r#"[{{"Config":"{config}","RepoTags":{names},"Layers":[]}}]"#);
+    tar::write("manifest.json", manifest.as_bytes(), &mut archive).unwrap();
+    tar::finish(&mut archive).unwrap();
+}
+
+#[test]
+fn what_is_saved_is_loaded_under_dockers_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let saved = directory.path().join("two.tar");
+    let as_buildah = |command: &Command| {
+        let target = command.arguments.last().unwrap();
+        if let Some(path) = target
+            .strip_prefix("docker-archive:")
+            .filter(|_| command.arguments[0] == "push")
+        {
+            let config = command.arguments[2].replace(':', "");
+            write_archive(
+                path,
+                &config,
+                r#"["docker.io/library/a:1","localhost/a:1"]"#,
+            );
+        }
+    };
+    let line = ["save", "-o", saved.to_str().unwrap(), "a:1", "r:5000/b:2"];
+    let done = docker(directory.path(), &line, &[], &as_buildah);
+    assert_eq!(
+        (done.code, done.stdout.as_str()),
+        (0, ""),
+        "{}",
+        done.stderr
+    );
+    let ids = [("pull", 0, "ab12\n")];
+    let line = ["load", "-i", saved.to_str().unwrap()];
+    let done = docker(directory.path(), &line, &ids, &nothing);
+    assert_eq!(done.stdout, "Loaded image: a:1\nLoaded image: r:5000/b:2\n");
+    let scratch = directory.path().join("scratch/1-image.tar");
+    let pull = |index: usize| format!("pull --quiet docker-archive:{}:@{index}", scratch.display());
+    assert_eq!(done.lines, [pull(0), pull(1)]);
+    assert!(!scratch.exists() && saved.exists());
+
+    write_archive(saved.to_str().unwrap(), "c", "null");
+    let done = docker(directory.path(), &line, &ids, &nothing);
+    assert_eq!(done.stdout, "Loaded image ID: sha256:ab12\n");
+    let failing = [("pull", 125, "")];
+    assert_eq!(
+        docker(directory.path(), &line, &failing, &nothing).code,
+        125
+    );
+    fs::remove_file(&saved).unwrap();
+    let done = docker(directory.path(), &line, &ids, &nothing);
+    assert_eq!(done.code, 125);
+    let expected = format!("{}: No such file", saved.display());
+    assert!(done.stderr.contains(&expected), "{}", done.stderr);
+}

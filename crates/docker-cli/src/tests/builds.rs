@@ -169,14 +169,32 @@ fn a_result_goes_to_every_destination() {
     assert_eq!(
         send("-o type=docker,dest=-"),
         [
-            "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar:docker.io/library/app:1",
-            "copy /s/X/3-image.tar to stdout"
+            "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar",
+            "save [app:1] to stdout"
         ]
     );
     assert_eq!(
         send("-o type=oci,tar=false,dest=layout"),
-        ["push --digestfile=/s/X/3-digest app:1 oci:layout:1"]
+        [
+            "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
+            "unpack /s/X/3-image.tar to layout"
+        ]
     );
+    // Without a name the image has its ID alone, and `docker images` shows no name of the client's.
+    for (kind, transport, end) in [
+        ("docker", "docker-archive", "save [] to a.tar"),
+        ("oci", "oci-archive", "copy /s/X/3-image.tar to a.tar"),
+    ] {
+        assert_eq!(
+            steps(&format!("docker build -o type={kind},dest=a.tar ."))[..],
+            [
+                "build --layers --force-rm --format=FORMAT --iidfile=/s/X/1-iid ."
+                    .replace("FORMAT", if kind == "oci" { "oci" } else { "docker" }),
+                format!("with id push --digestfile=/s/X/4-digest  {transport}:/s/X/3-image.tar"),
+                end.to_owned(),
+            ]
+        );
+    }
     assert_eq!(build("-o out ."), "build --output=type=local,dest=out .");
     assert_eq!(build("-o - ."), "build --output=type=tar,dest=- .");
     assert_eq!(

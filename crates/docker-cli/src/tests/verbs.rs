@@ -54,28 +54,38 @@ fn images_and_registries() {
         (
             "docker save -o a.tar app:1",
             vec![
-                "push --quiet app:1 docker-archive:/s/X/1-image.tar:docker.io/library/app:1",
-                "copy /s/X/1-image.tar to a.tar",
+                "push --quiet app:1 docker-archive:/s/X/1-image.tar",
+                "save [app:1] to a.tar",
             ],
         ),
         (
-            "docker load -i a.tar",
+            "docker save app ghcr.io/o/b:2 0123456789ab docker.io/library/c:1 localhost/d",
             vec![
-                "if pull docker-archive:a.tar",
-                "  print Loaded image from a.tar",
-                "else",
-                "  pull oci-archive:a.tar",
+                "push --quiet app docker-archive:/s/X/1-image.tar",
+                "push --quiet ghcr.io/o/b:2 docker-archive:/s/X/2-image.tar",
+                "push --quiet 0123456789ab docker-archive:/s/X/3-image.tar",
+                "push --quiet docker.io/library/c:1 docker-archive:/s/X/4-image.tar",
+                "push --quiet localhost/d docker-archive:/s/X/5-image.tar",
+                "save [app:latest] [ghcr.io/o/b:2] [] [c:1] [d:latest] to stdout",
             ],
         ),
         (
-            "docker load",
+            "podman save --format docker-archive -m -q -o a.tar app:1",
             vec![
-                "save stdin to /s/X/1-image.tar",
-                "if pull docker-archive:/s/X/1-image.tar",
-                "  print Loaded image from /s/X/1-image.tar",
-                "else",
-                "  pull oci-archive:/s/X/1-image.tar",
+                "push --quiet app:1 docker-archive:/s/X/1-image.tar",
+                "save [localhost/app:1] to a.tar",
             ],
+        ),
+        (
+            "docker load -qi /tmp/a.tar",
+            vec![
+                "copy in /tmp/a.tar to /s/X/1-image.tar",
+                "load /s/X/1-image.tar",
+            ],
+        ),
+        (
+            "podman load",
+            vec!["save stdin to /s/X/1-image.tar", "load /s/X/1-image.tar"],
         ),
         (
             "docker login -u octo -p hunter2",
