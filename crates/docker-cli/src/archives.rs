@@ -152,6 +152,7 @@ fn load(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
         Some(path) if path != "-" => Step::CopyIn {
             from: path.into(),
             to,
+            what: format!("{} --input", planner.command),
         },
         _ => Step::SaveStdin { path: to },
     });

@@ -2,6 +2,7 @@
 
 mod flags;
 mod inputs;
+mod secrets;
 
 use std::path::Path;
 

@@ -63,6 +63,16 @@ enum ExecuteError {
         /// The system's error.
         source: io::Error,
     },
+    /// A file that the command line names could not be read.
+    #[error("{what}: cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The flag that names it.
+        what: String,
+        /// The file, as the user wrote it.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -245,7 +255,13 @@ impl Executor<'_> {
             Step::Save { images, to } => self.save(images, to.as_deref())?,
             Step::Unpack { from, to } => archive::unpack(from, to).map_err(file_error(to))?,
             Step::Load(load) => return self.load(load),
-            Step::CopyIn { from, to } => copy_in(from, to).map_err(file_error(from))?,
+            Step::CopyIn { from, to, what } => {
+                copy_in(from, to).map_err(|source| ExecuteError::Unreadable {
+                    what: what.clone(),
+                    path: from.clone(),
+                    source,
+                })?;
+            }
             Step::Remember(image) => self.remember(image),
             Step::Notice(line) => {
                 let _ = writeln!(self.stderr, "{line}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pflag::parse_bool;
 
 use super::arguments::Parsed;
+use super::buildkit;
 use super::csv_fields::CsvFields;
 use super::error::TranslateError;
 use super::plan::{Command, SavedImage, Stdout, Step};
@@ -69,6 +70,8 @@ pub(super) enum Export {
 pub(super) struct Exports {
     pub(super) list: Vec<Export>,
     pub(super) names: Vec<String>,
+    /// Whether files get the time of SOURCE_DATE_EPOCH, as with `rewrite-timestamp`.
+    has_epoch: bool,
 }
 
 /// An OCI layout in a directory. The client unpacks an archive, because Buildah would write only beneath its own paths.
@@ -81,7 +84,10 @@ impl Exports {
         parsed: &Parsed,
         planner: &mut Planner<'_>,
     ) -> Result<Self, TranslateError> {
-        let mut exports = Self::default();
+        let mut exports = Self {
+            has_epoch: buildkit::epoch(parsed, planner)?.is_some(),
+            ..Self::default()
+        };
         for record in parsed.values("output") {
             exports.add(record, planner)?;
         }
@@ -129,7 +135,7 @@ impl Exports {
                     .map(str::to_owned),
             );
         }
-        let options = push_options(&fields, planner)?;
+        let options = push_options(&fields, self.has_epoch, planner)?;
         let path = |kind: &str| {
             let what = format!("--output type={kind} needs dest=PATH");
             destination
@@ -287,6 +293,7 @@ impl PushOptions {
 
 fn push_options(
     fields: &CsvFields,
+    has_epoch: bool,
     planner: &mut Planner<'_>,
 ) -> Result<PushOptions, TranslateError> {
     let mut options = PushOptions::default();
@@ -314,6 +321,7 @@ fn push_options(
             }
             "type" | "name" | "push" | "dest" | "dst" | "destination" | "output" | "tar"
             | "push-by-digest" => continue,
+            "rewrite-timestamp" if parse_bool(value) == Some(false) || has_epoch => continue,
             key => {
                 planner.notice(&format!(
                     "--output {key}={value} is left out: Buildah has no such option"

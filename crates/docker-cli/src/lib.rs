@@ -8,6 +8,7 @@
 mod archives;
 mod arguments;
 mod build;
+mod buildkit;
 mod buildx;
 mod cleanup;
 mod containers;

@@ -104,6 +104,8 @@ pub(crate) enum Step {
         from: PathBuf,
         /// The new file in the scratch directory.
         to: PathBuf,
+        /// What names the file, for the error: `docker load --input`.
+        what: String,
     },
     /// Keeps the digest that a registry gave to an image.
     Remember(Remembered),

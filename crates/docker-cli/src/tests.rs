@@ -38,6 +38,7 @@ fn words(line: &str) -> Vec<String> {
 fn variable(name: &str) -> Option<String> {
     let value = match name {
         "TOKEN" => "hunter2",
+        "EMPTY" => "",
         "SSH_AUTH_SOCK" => "/workspace/agent",
         _ => return None,
     };
@@ -45,6 +46,14 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn call(line: &str) -> Result<Plan, TranslateError> {
+    call_with(line, &variable)
+}
+
+/// Translates a line of a job with these variables.
+fn call_with(
+    line: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, TranslateError> {
     let words = words(line);
     let (program, arguments) = words.split_first().unwrap();
     let program = match program.as_str() {
@@ -53,7 +62,7 @@ fn call(line: &str) -> Result<Plan, TranslateError> {
     };
     let call = JobContext {
         scratch: Path::new("/s/X"),
-        variable: &variable,
+        variable,
     };
     let plan = translate(program, arguments, call)?;
     for command in commands(&plan.steps) {
@@ -161,7 +170,7 @@ fn shown(step: &Step) -> Vec<String> {
             vec![format!("unpack {} to {}", from.display(), to.display())]
         }
         Step::Load(load) => vec![format!("load {}", load.archive.display())],
-        Step::CopyIn { from, to } => {
+        Step::CopyIn { from, to, .. } => {
             vec![format!("copy in {} to {}", from.display(), to.display())]
         }
         Step::Remember(image) => vec![match image {

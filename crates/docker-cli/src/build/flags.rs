@@ -37,7 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "build-arg",
         None,
         FlagPolicy::Handled(
-            "--build-arg; a name without a value gets the value of the job's variable",
+            "--build-arg; a name without a value gets the value of the job's variable. SOURCE_DATE_EPOCH, also as variable, becomes --timestamp; the other arguments of BuildKit are left out with a line on stderr",
         ),
     ),
     value(
@@ -141,7 +141,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "secret",
         None,
         FlagPolicy::Handled(
-            "--secret; a secret from a variable becomes a file, because the builder does not have the job's variables",
+            "--secret, of a file in the call's own directory: a copy of the named file, which may be anywhere in the job, or the value of the variable; a variable that is not set is an empty secret",
         ),
     ),
     value("shm-size", None, FlagPolicy::Passed),

@@ -96,17 +96,16 @@ fn build_push_action_with_a_path() {
     assert_eq!(
         steps(&line),
         [
-            &format!(
-                "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
-                 --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src={TEMP}/tmp-1 \
-                 --file=./Containerfile --layers --force-rm --format=oci --iidfile=/s/X/1-iid --tag=ghcr.io/o/app:1 \
-                 --tag=ghcr.io/o/app:latest ."
-            ),
-            "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
-            "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
+            &format!("copy in {TEMP}/tmp-1 to /s/X/1-secret"),
+            "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
+                 --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src=/s/X/1-secret \
+                 --file=./Containerfile --layers --force-rm --format=oci --iidfile=/s/X/2-iid --tag=ghcr.io/o/app:1 \
+                 --tag=ghcr.io/o/app:latest .",
+            "push --digestfile=/s/X/3-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
+            "push --digestfile=/s/X/3-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
             "remember built ghcr.io/o/app:1",
             "remember built ghcr.io/o/app:latest",
-            &format!("copy /s/X/1-iid to {TEMP}/iid.txt"),
+            &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
         ]
     );
@@ -128,17 +127,16 @@ fn build_push_action_with_its_own_context() {
     assert_eq!(
         steps(&line),
         [
-            "fetch https://github.com/o/r.git 0123abcd to /s/X/1-git",
-            &format!(
-                "build --secret=id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --layers --force-rm --format=docker \
-                 --file=/s/X/1-git/sub/docker/Dockerfile --iidfile=/s/X/2-iid --tag=user/app:1 /s/X/1-git/sub"
-            ),
-            &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
+            &format!("copy in {TEMP}/tmp-2 to /s/X/1-secret"),
+            "fetch https://github.com/o/r.git 0123abcd to /s/X/2-git",
+            "build --secret=id=GIT_AUTH_TOKEN.github.com,src=/s/X/1-secret --layers --force-rm --format=docker \
+             --file=/s/X/2-git/sub/docker/Dockerfile --iidfile=/s/X/3-iid --tag=user/app:1 /s/X/2-git/sub",
+            &format!("copy /s/X/3-iid to {TEMP}/iid.txt"),
             &format!("metadata to {TEMP}/metadata.json"),
         ]
     );
     let plan = call(&line).unwrap();
-    let Step::Fetch { source, .. } = &plan.steps[0] else {
+    let Step::Fetch { source, .. } = &plan.steps[1] else {
         panic!("{plan:?}");
     };
     assert_eq!(
