@@ -1,5 +1,6 @@
 //! `docker build` and `docker buildx build`.
 
+mod attestations;
 mod flags;
 mod inputs;
 mod secrets;
@@ -34,6 +35,7 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
         return Err(planner.usage("expected one context: a directory, an address, or -"));
     };
     inputs::check_available(parsed, planner)?;
+    attestations::notices(parsed, planner)?;
     let exports = Exports::parse(parsed, planner)?;
     let mut names: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
     if names.is_empty() {

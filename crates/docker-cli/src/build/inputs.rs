@@ -1,7 +1,5 @@
 //! The inputs of a build: context, files, arguments, secrets and cache.
 
-use pflag::parse_bool;
-
 use super::super::arguments::Parsed;
 use super::super::buildkit;
 use super::super::csv_fields::CsvFields;
@@ -12,28 +10,11 @@ use super::super::planner::{Planner, text};
 use super::super::reference;
 use super::secrets;
 
-const ATTEST_LATER: &str =
-    "actions/attest-build-provenance, anchore/sbom-action or cosign on the pushed digest";
-
-/// Rejects the values of `--attest`, `--provenance`, `--sbom`, `--call` and `--allow` that Buildah cannot fulfill.
+/// Rejects the values of `--call` and `--allow` that Buildah cannot fulfill.
 pub(super) fn check_available(
     parsed: &Parsed,
     planner: &Planner<'_>,
 ) -> Result<(), TranslateError> {
-    for flag in ["attest", "provenance", "sbom"] {
-        for record in parsed.values(flag) {
-            let fields = CsvFields::parse(record);
-            let mut keys = fields.0.iter().map(|(key, _)| key);
-            let off = keys.any(|key| parse_bool(key) == Some(false));
-            if !off && fields.get("disabled").and_then(parse_bool) != Some(true) {
-                return Err(planner.not_available(
-                    &format!("--{flag}={record}"),
-                    "Buildah writes no attestations",
-                    ATTEST_LATER,
-                ));
-            }
-        }
-    }
     if let Some(call) = parsed
         .last("call")
         .filter(|call| !matches!(*call, "" | "build"))

@@ -178,28 +178,50 @@ fn build_push_action_with_several_platforms() {
 
 #[test]
 fn build_push_action_with_attestations() {
-    for attest in [
-        "type=provenance,mode=max,builder-id=https://github.com/o/r/actions/runs/1/attempts/1",
-        "type=sbom,disabled=false",
+    let plain = steps("docker buildx build -t a:1 --push .");
+    for (flags, kind) in [
+        (
+            "--attest type=provenance,mode=max,builder-id=https://github.com/o/r/actions/runs/1/attempts/1",
+            "provenance",
+        ),
+        ("--attest type=sbom,disabled=false", "sbom"),
+        ("--provenance", "provenance"),
+        ("--provenance=true", "provenance"),
+        ("--provenance mode=min", "provenance"),
+        ("--provenance=mode=max,version=v1", "provenance"),
+        ("--sbom=true", "sbom"),
+        ("--sbom generator=docker/scout-sbom-indexer", "sbom"),
     ] {
-        let text = refusal(&format!("docker buildx build --attest {attest} ."));
-        assert!(
-            text.contains("Buildah writes no attestations; use actions/attest-build-provenance"),
-            "{text}"
-        );
+        let flags = if flags == "--provenance" {
+            "--provenance="
+        } else {
+            flags
+        };
+        let line = format!("docker buildx build -t a:1 {flags} --push .");
+        let notices = notices(&line);
+        assert_eq!(notices.len(), 1, "{line}");
+        let expected = format!("no {kind} attestation is made, because Buildah writes none; use ");
+        assert!(notices[0].contains(&expected), "{notices:?}");
+        assert_eq!(steps(&line), plain, "{line}");
     }
-    for none in ["type=provenance,false", "type=provenance,disabled=true"] {
-        // The toolkit turns the first into the second.
-        assert_eq!(
-            steps(&format!("docker buildx build --attest {none} .")).len(),
-            1,
+    for none in [
+        "--attest type=provenance,false",
+        // The toolkit turns the one above into this.
+        "--attest type=provenance,disabled=true",
+        "--provenance=false --sbom false",
+    ] {
+        assert!(
+            notices(&format!("docker build {none} .")).is_empty(),
             "{none}"
         );
     }
-    assert_eq!(
-        steps("docker build --provenance=false --sbom false .").len(),
-        1
-    );
+    for odd in ["type=odd", "mode=max"] {
+        let text = refusal(&format!("docker build --attest {odd} ."));
+        assert!(
+            text.contains("expected type=provenance or type=sbom"),
+            "{text}"
+        );
+    }
 }
 
 #[test]
