@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::digests::{self, Digests, Remembered};
 use super::output::OutputError;
-use super::plan::{Command, Plan, SavedImage, Step};
+use super::plan::{Command, Plan, Push, SavedImage, Step};
 use super::planner::JobContext;
+use super::registry;
 use super::translate::translate;
 use super::verbs::Program;
 
@@ -244,6 +245,7 @@ impl Executor<'_> {
                 }
                 return self.run_steps(if code == 0 { then } else { otherwise });
             }
+            Step::PushAll { repository, push } => return self.push_all(repository, push),
             Step::RunOnId { iid, command } => {
                 let id = fs::read_to_string(iid).map_err(file_error(iid))?;
                 let mut command = command.clone();
@@ -310,6 +312,32 @@ impl Executor<'_> {
                 file.display()
             );
         }
+    }
+
+    fn push_all(&mut self, repository: &str, push: &Push) -> Result<Option<u8>, ExecuteError> {
+        let list = Command::new(
+            ["images", "--json", "--no-trunc"],
+            super::plan::Stdout::Captured,
+        );
+        let listed = self.run(&list)?;
+        if listed.code != 0 {
+            return Ok(Some(listed.code));
+        }
+        let images = serde_json::from_slice(&listed.stdout).map_err(OutputError::from)?;
+        let names = registry::tags(&images, repository);
+        if names.is_empty() {
+            let _ = writeln!(
+                self.stderr,
+                "An image does not exist locally with the tag: {repository}"
+            );
+            return Ok(Some(1));
+        }
+        for name in names {
+            if let Some(code) = self.run_steps(&push.steps(&name))? {
+                return Ok(Some(code));
+            }
+        }
+        Ok(None)
     }
 
     fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, ExecuteError> {

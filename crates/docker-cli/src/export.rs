@@ -271,14 +271,15 @@ fn send_to_path(
 impl PushOptions {
     /// Returns the push of an image or of a list. A list has the media types of its images.
     fn push(&self, result: &BuildResult, digest: &Path, target: &str, stdout: Stdout) -> Step {
+        let mut flags = self.flags.clone();
+        if target.starts_with("docker://") {
+            flags.extend(reference::plain_http([target]));
+        }
         if result.mode == Mode::List {
-            let mut flags = self.flags.clone();
             flags.extend((!result.oci).then(|| "--format=v2s2".to_owned()));
             return Step::push_list(&flags, &result.image, target, digest, stdout);
         }
-        let line = ["push".to_owned()]
-            .into_iter()
-            .chain(self.flags.iter().cloned());
+        let line = ["push".to_owned()].into_iter().chain(flags);
         let line = line.chain([result.image.clone(), target.to_owned()]);
         let command = Command::new(line, stdout).with_digest(digest);
         match result.names.is_empty() {

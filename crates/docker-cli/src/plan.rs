@@ -75,6 +75,13 @@ pub(crate) enum Step {
         /// The file for the digest.
         digest: PathBuf,
     },
+    /// Pushes all tags of a repository in Buildah's storage.
+    PushAll {
+        /// The repository as the user wrote it.
+        repository: String,
+        /// The push of each.
+        push: Push,
+    },
     /// Runs Buildah on the image whose ID a file has: the ID takes the place of the last argument but one.
     RunOnId {
         /// The file with the ID.
@@ -155,6 +162,17 @@ pub(crate) struct SavedImage {
     pub(crate) archive: PathBuf,
     /// The names as Docker prints them.
     pub(crate) names: Vec<String>,
+}
+
+/// The options of `docker push`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Push {
+    /// Flags of Buildah.
+    pub(crate) flags: Vec<String>,
+    /// Whether only the name is printed.
+    pub(crate) quiet: bool,
+    /// The file for the digest.
+    pub(crate) digest: PathBuf,
 }
 
 /// A load of images.

@@ -160,6 +160,7 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::PushAll { repository, .. } => vec![format!("push all of {repository}")],
         Step::RunOnId { command, .. } => vec![format!("with id {}", line(command))],
         Step::Save { images, to } => {
             let names: Vec<_> = images.iter().map(|image| image.names.join(",")).collect();

@@ -155,6 +155,9 @@ pub(crate) fn translate(
         if let Some(root) = globals.last("root") {
             return podman::separate_storage(root, rest, planner);
         }
+        if words.is_empty() && word == "help" {
+            return translate_help(program, after, job);
+        }
         words = format!("{words} {word}").trim_start().to_owned();
         planner.command = format!("{} {words}", program.name());
         rest = after;
@@ -174,6 +177,19 @@ pub(crate) fn translate(
             return Err(planner.usage("unknown command"));
         }
     }
+}
+
+/// Translates `docker help COMMAND` as `docker COMMAND --help`.
+fn translate_help(
+    program: Program,
+    command: &[String],
+    job: JobContext<'_>,
+) -> Result<Plan, TranslateError> {
+    let words = command
+        .iter()
+        .filter(|word| *word != "help" && !word.starts_with('-'));
+    let words: Vec<String> = words.cloned().chain(["--help".to_owned()]).collect();
+    translate(program, &words, job)
 }
 
 fn translate_verb(

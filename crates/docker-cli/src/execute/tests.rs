@@ -221,3 +221,45 @@ fn what_is_saved_is_loaded_under_dockers_names() {
     let expected = format!("{}: No such file", saved.display());
     assert!(done.stderr.contains(&expected), "{}", done.stderr);
 }
+
+#[test]
+fn all_tags_of_a_repository_are_pushed() {
+    let directory = tempfile::tempdir().unwrap();
+    let listed = r#"[{"id":"sha256:ab","names":["r.example/o/app:2","r.example/o/app:1","r.example/o/apple:1"]},
+        {"id":"sha256:cd","names":["r.example/o/app@sha256:ef","r.example/o/app:3"]},{"id":"sha256:ef","names":null}]"#;
+    let answers = [("manifest exists", 1, ""), ("images", 0, listed)];
+    let line = ["push", "-aq", "r.example/o/app"];
+    let done = docker(directory.path(), &line, &answers, &nothing);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let pushed: Vec<&str> = done
+        .lines
+        .iter()
+        .filter_map(|line| line.rsplit_once(" docker://"))
+        .map(|(_, target)| target)
+        .collect();
+    assert_eq!(
+        pushed,
+        [
+            "r.example/o/app:1",
+            "r.example/o/app:2",
+            "r.example/o/app:3"
+        ]
+    );
+    assert_eq!(done.stdout.lines().count(), 3);
+    let done = docker(
+        directory.path(),
+        &["push", "-a", "other"],
+        &answers,
+        &nothing,
+    );
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stderr
+            .contains("does not exist locally with the tag: other")
+    );
+    let failing = [("push", 125, ""), answers[0], answers[1]];
+    assert_eq!(
+        docker(directory.path(), &line, &failing, &nothing).code,
+        125
+    );
+}

@@ -29,6 +29,31 @@ fn images_and_registries() {
             "docker pull -a alpine",
             vec!["pull --policy=always --all-tags docker://docker.io/library/alpine"],
         ),
+        (
+            "docker push -a -q r.example/o/app",
+            vec!["push all of r.example/o/app"],
+        ),
+        // Docker takes plain HTTP from a loopback registry.
+        (
+            "docker push localhost:5000/a",
+            vec![
+                "if manifest exists localhost:5000/a",
+                "  manifest push --digestfile=/s/X/1-digest --all --tls-verify=false localhost:5000/a docker://localhost:5000/a:latest",
+                "else",
+                "  push --digestfile=/s/X/1-digest --tls-verify=false localhost:5000/a docker://localhost:5000/a:latest",
+                "try images --json --no-trunc localhost:5000/a",
+                "remember pushed localhost:5000/a:latest",
+                "print latest: digest",
+            ],
+        ),
+        (
+            "docker pull 127.1.2.3:5000/a:1",
+            vec![
+                "pull --policy=always --tls-verify=false docker://127.1.2.3:5000/a:1",
+                "try images --json --no-trunc 127.1.2.3:5000/a:1",
+                "remember pulled 127.1.2.3:5000/a:1",
+            ],
+        ),
         ("docker tag a b:2", vec!["tag a b:2"]),
         (
             "docker rmi a",
@@ -148,6 +173,42 @@ fn lists_of_images() {
                 "  inspect --type=image --format={{.Manifest}} docker.io/library/l:latest",
             ],
         ),
+        (
+            "docker manifest create localhost:1/l localhost:1/a",
+            vec![
+                "manifest create --all --tls-verify=false localhost:1/l docker://localhost:1/a:latest",
+            ],
+        ),
+        (
+            "docker manifest create localhost:1/l ghcr.io/o/a",
+            vec!["manifest create --all localhost:1/l docker://ghcr.io/o/a:latest"],
+        ),
+        (
+            "docker manifest push localhost:1/l",
+            vec![
+                "manifest push --digestfile=/s/X/1-digest --all --tls-verify=false localhost:1/l docker://localhost:1/l:latest",
+                "print file",
+            ],
+        ),
+        // Renovate writes tag and digest.
+        (
+            "docker buildx imagetools create -t localhost:1/a:2 localhost:1/a:1@sha256:aa",
+            vec![
+                "manifest create --all --tls-verify=false localhost/docker-x-1:latest docker://localhost:1/a@sha256:aa",
+                "manifest push --digestfile=/s/X/2-digest --all --tls-verify=false localhost/docker-x-1:latest docker://localhost:1/a:2",
+                "try manifest rm localhost/docker-x-1:latest",
+            ],
+        ),
+        (
+            "docker buildx imagetools inspect localhost:1/a",
+            vec![
+                "if manifest inspect --tls-verify=false localhost:1/a:latest",
+                "  manifest inspect --tls-verify=false localhost:1/a:latest",
+                "else",
+                "  pull --quiet --policy=always --tls-verify=false docker://localhost:1/a:latest",
+                "  inspect --type=image --format={{.Manifest}} localhost:1/a:latest",
+            ],
+        ),
         ("docker manifest rm l", vec!["manifest rm l"]),
         (
             "docker buildx imagetools inspect --raw ghcr.io/o/a:1",
@@ -204,6 +265,7 @@ fn unsupported_commands_are_rejected_in_one_sentence() {
         ("docker nope", "docker nope: unknown command"),
         ("docker buildx nope", "docker buildx nope: unknown command"),
         ("docker push --nope x", "docker push: unknown flag --nope"),
+        ("docker push -a x:1", "tag can't be used with --all-tags/-a"),
     ] {
         let text = refusal(line);
         assert!(
@@ -220,5 +282,18 @@ fn versions_and_help() {
     assert!(steps("docker -v")[0].starts_with("print Docker version 29."));
     assert!(steps("docker")[0].contains("docker buildx build"));
     assert!(steps("docker build --help")[0].contains("-t, --tag VALUE"));
+    for (help, same) in [
+        ("docker help", "docker"),
+        ("docker help build", "docker build --help"),
+        (
+            "docker help buildx imagetools create",
+            "docker buildx imagetools create --help",
+        ),
+        ("docker help image", "docker image"),
+        ("podman help push", "podman push --help"),
+    ] {
+        assert_eq!(steps(help), steps(same), "{help}");
+    }
+    assert!(refusal("docker help run").contains("docker run is not available"));
     assert!(steps("docker manifest")[0].contains("docker manifest push"));
 }
