@@ -6,6 +6,7 @@ use super::arguments::Parsed;
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, switch, value};
 use super::image_table::{align_columns, unescape};
+use super::plan::Step;
 use super::planner::Planner;
 use super::template::Template;
 use super::verbs::{Translation, Verb};
@@ -54,7 +55,7 @@ pub(super) const VERBS: &[Verb] = &[
             "network remove",
         ],
         flags: &[REMOVE],
-        effect: "a line on stderr; the exit code is 0 with --force, and 1 without it, as with Docker",
+        effect: "the end of a container of `docker create`; for any other name a line on stderr, with exit code 0 with --force and 1 without it, as with Docker",
         translation: Translation::Steps(remove),
     },
 ];
@@ -220,12 +221,18 @@ fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
     }
     if parsed.positional.is_empty() {
         planner.notice("nothing to remove");
+    } else if kind == "container" {
+        planner.step(Step::RemoveContainers {
+            names: parsed.positional.clone(),
+            force: parsed.on("force"),
+        });
+        return Ok(());
     }
     for name in &parsed.positional {
         planner.notice(&format!("no such {kind}: {name}; {NONE}"));
     }
     if !parsed.on("force") {
-        planner.step(super::plan::Step::Exit(1));
+        planner.step(Step::Exit(1));
     }
     Ok(())
 }

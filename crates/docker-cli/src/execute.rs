@@ -5,17 +5,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::created;
 use super::digests::{self, Digests, Remembered};
 use super::output::OutputError;
-use super::plan::{Command, Plan, Push, SavedImage, Step};
+use super::plan::{Command, Plan, SavedImage, Step};
 use super::planner::JobContext;
-use super::registry;
 use super::translate::translate;
 use super::verbs::Program;
 
 mod archive;
+mod containers;
 mod fetch;
 mod load;
+mod push;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -97,6 +99,7 @@ pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) ->
             let files = Files {
                 scratch: &scratch,
                 digests: digests::file(variable("HOME").as_deref()),
+                containers: created::directory(variable("HOME").as_deref()),
             };
             execute(&plan, &files, buildah, &mut stdout, &mut stderr)
         }
@@ -125,6 +128,8 @@ struct Files<'a> {
     scratch: &'a Path,
     /// The file with the digests of registries.
     digests: Option<PathBuf>,
+    /// The directory with the containers of `docker create`.
+    containers: Option<PathBuf>,
 }
 
 /// Runs all steps of a plan, and removes the scratch directory at the end. Returns the exit code of the first step that
@@ -154,6 +159,7 @@ fn execute(
         stdout,
         stderr,
         digests: files.digests.clone(),
+        containers: files.containers.clone(),
         captured: Vec::new(),
     };
     let result = executor.run_steps(&plan.steps);
@@ -168,7 +174,10 @@ fn execute(
 fn needs_scratch(step: &Step) -> bool {
     match step {
         Step::Print { to, .. } => to.is_some(),
-        Step::Exit(_) | Step::Notice(_) => false,
+        Step::Exit(_)
+        | Step::Notice(_)
+        | Step::CreateContainer { .. }
+        | Step::RemoveContainers { .. } => false,
         _ => true,
     }
 }
@@ -207,6 +216,8 @@ struct Executor<'a> {
     stderr: &'a mut dyn Write,
     /// The file with the digests of registries.
     digests: Option<PathBuf>,
+    /// The directory with the containers of `docker create`.
+    containers: Option<PathBuf>,
     /// The standard output of the commands since the last [`Step::Print`].
     captured: Vec<String>,
 }
@@ -244,6 +255,13 @@ impl Executor<'_> {
                     return Ok(Some(code));
                 }
                 return self.run_steps(if code == 0 { then } else { otherwise });
+            }
+            Step::CreateContainer { image, name } => {
+                return self.create_container(image, name.as_deref());
+            }
+            Step::CopyFiles(copy) => return self.copy_files(copy),
+            Step::RemoveContainers { names, force } => {
+                return self.remove_containers(names, *force);
             }
             Step::PushAll { repository, push } => return self.push_all(repository, push),
             Step::RunOnId { iid, command } => {
@@ -312,46 +330,6 @@ impl Executor<'_> {
                 file.display()
             );
         }
-    }
-
-    fn push_all(&mut self, repository: &str, push: &Push) -> Result<Option<u8>, ExecuteError> {
-        let list = Command::new(
-            ["images", "--json", "--no-trunc"],
-            super::plan::Stdout::Captured,
-        );
-        let listed = self.run(&list)?;
-        if listed.code != 0 {
-            return Ok(Some(listed.code));
-        }
-        let images = serde_json::from_slice(&listed.stdout).map_err(OutputError::from)?;
-        let names = registry::tags(&images, repository);
-        if names.is_empty() {
-            let _ = writeln!(
-                self.stderr,
-                "An image does not exist locally with the tag: {repository}"
-            );
-            return Ok(Some(1));
-        }
-        for name in names {
-            if let Some(code) = self.run_steps(&push.steps(&name))? {
-                return Ok(Some(code));
-            }
-        }
-        Ok(None)
-    }
-
-    fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, ExecuteError> {
-        let written = || fs::read_to_string(digest).is_ok_and(|text| !text.trim().is_empty());
-        for command in [&push.with_digest(digest), push, &push.with_digest(digest)] {
-            let code = self.run(command)?.code;
-            if code != 0 {
-                return Ok(Some(code));
-            }
-            if written() {
-                return Ok(None);
-            }
-        }
-        Err(file_error(digest)(io::ErrorKind::UnexpectedEof.into()))
     }
 
     fn run(&mut self, command: &Command) -> Result<Exited, ExecuteError> {

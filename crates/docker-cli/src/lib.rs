@@ -12,6 +12,7 @@ mod buildkit;
 mod buildx;
 mod cleanup;
 mod containers;
+mod created;
 mod csv_fields;
 mod digests;
 mod docker_image;

@@ -75,6 +75,22 @@ pub(crate) enum Step {
         /// The file for the digest.
         digest: PathBuf,
     },
+    /// Gives an image the ID of a container, and prints it.
+    CreateContainer {
+        /// The image.
+        image: String,
+        /// Another name.
+        name: Option<String>,
+    },
+    /// Copies files of a container's image.
+    CopyFiles(CopyOfFiles),
+    /// Removes containers of `docker create`.
+    RemoveContainers {
+        /// Names or IDs.
+        names: Vec<String>,
+        /// Whether a missing container is no error.
+        force: bool,
+    },
     /// Pushes all tags of a repository in Buildah's storage.
     PushAll {
         /// The repository as the user wrote it.
@@ -162,6 +178,19 @@ pub(crate) struct SavedImage {
     pub(crate) archive: PathBuf,
     /// The names as Docker prints them.
     pub(crate) names: Vec<String>,
+}
+
+/// A copy of files of an image to the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CopyOfFiles {
+    /// The name or the ID of the container.
+    pub(crate) container: String,
+    /// The path in the image.
+    pub(crate) path: String,
+    /// The target, or `-` for an archive on standard output.
+    pub(crate) to: String,
+    /// A new directory in the scratch directory.
+    pub(crate) directory: PathBuf,
 }
 
 /// The options of `docker push`.

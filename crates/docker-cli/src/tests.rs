@@ -160,6 +160,14 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::CreateContainer { image, .. } => vec![format!("create {image}")],
+        Step::CopyFiles(copy) => vec![format!(
+            "copy {}:{} to {}",
+            copy.container, copy.path, copy.to
+        )],
+        Step::RemoveContainers { names, force } => {
+            vec![format!("remove {} {force}", names.join(" "))]
+        }
         Step::PushAll { repository, .. } => vec![format!("push all of {repository}")],
         Step::RunOnId { command, .. } => vec![format!("with id {}", line(command))],
         Step::Save { images, to } => {

@@ -9,8 +9,8 @@ use super::plan::Plan;
 use super::planner::{JobContext, Planner};
 use super::verbs::{Program, Translation, Verb, find_by_name};
 use super::{
-    archives, build, buildx, cleanup, containers, help, images, imagetools, manifest, podman,
-    registry, system, unsupported,
+    archives, build, buildx, cleanup, containers, created, help, images, imagetools, manifest,
+    podman, registry, system, unsupported,
 };
 
 const NO_DAEMON: &str = "there is no Docker daemon to connect to";
@@ -105,6 +105,7 @@ impl Program {
                 archives::VERBS,
                 cleanup::VERBS,
                 containers::VERBS,
+                created::VERBS,
                 manifest::VERBS,
                 imagetools::VERBS,
                 system::VERBS,
@@ -115,6 +116,7 @@ impl Program {
                 archives::PODMAN_VERBS,
                 cleanup::VERBS,
                 containers::VERBS,
+                created::VERBS,
             ],
         }
     }
@@ -197,8 +199,9 @@ fn translate_verb(
     rest: &[String],
     mut planner: Planner<'_>,
 ) -> Result<Plan, TranslateError> {
-    let translate = match verb.translation {
-        Translation::Steps(translate) => translate,
+    let (translate, stop) = match verb.translation {
+        Translation::Steps(translate) => (translate, StopAt::End),
+        Translation::Command(translate) => (translate, StopAt::FirstPositional),
         Translation::Verbatim(words) => {
             let words = words.iter().map(|&word| word.to_owned());
             planner.run_verbatim(words.chain(rest.iter().cloned()));
@@ -207,7 +210,7 @@ fn translate_verb(
     };
     let mut flags = vec![COMMON];
     flags.extend(verb.flags);
-    let parsed = parse(&planner.command, &flags, rest, StopAt::End)?;
+    let parsed = parse(&planner.command, &flags, rest, stop)?;
     if parsed.on("help") {
         planner.print_text(help::flags(verb, &planner.command));
         return Ok(planner.plan);

@@ -59,6 +59,7 @@ pub(super) fn docker(
     let files = Files {
         scratch: &scratch,
         digests: digests::file(directory.to_str()),
+        containers: created::directory(directory.to_str()),
     };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let code = execute(&plan, &files, &mut buildah, &mut stdout, &mut stderr);

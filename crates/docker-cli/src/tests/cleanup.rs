@@ -77,7 +77,6 @@ fn what_does_not_exist_is_listed_and_removed() {
         "docker ps -a --format {{.Names}} --filter status=exited",
         "docker volume ls -qf dangling=true",
         "docker network prune -f",
-        "docker rm -fv a b",
         "docker rm -f",
         "docker stop -t 1 a",
         "docker kill a",
@@ -91,7 +90,9 @@ fn what_does_not_exist_is_listed_and_removed() {
         let buildah = commands(&call(line).unwrap().steps);
         assert!(buildah.is_empty(), "{line}: {buildah:?}");
     }
-    for line in ["docker rm a", "docker volume rm v", "docker network rm n"] {
+    assert_eq!(steps("docker rm -fv a b"), ["remove a b true"]);
+    assert_eq!(steps("docker container rm a"), ["remove a false"]);
+    for line in ["docker volume rm v", "docker network rm n"] {
         assert_eq!(exit_code(line), 1, "{line}");
     }
     assert!(refusal("docker ps --format {{.Nope}}").contains("requests the field Nope"));

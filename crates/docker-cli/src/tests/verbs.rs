@@ -144,6 +144,39 @@ fn images_and_registries() {
 }
 
 #[test]
+fn files_leave_an_image_without_a_process() {
+    assert_eq!(
+        steps("docker create --name c -e A=b --platform linux/amd64 localhost:1/app:1 sh -c true"),
+        [
+            "if inspect --type=image localhost:1/app:1",
+            "else",
+            "  pull --quiet --platform=linux/amd64 --tls-verify=false docker://localhost:1/app:1",
+            "create localhost:1/app:1",
+        ]
+    );
+    assert_eq!(
+        steps("docker create --pull always app")[0],
+        "pull --quiet docker://docker.io/library/app:latest"
+    );
+    assert_eq!(
+        steps("docker container create --pull=never app"),
+        ["create app"]
+    );
+    assert_eq!(steps("docker cp c:/a/b out"), ["copy c:/a/b to out"]);
+    assert_eq!(steps("docker cp -q c:a -"), ["copy c:a to -"]);
+    for (line, expected) in [
+        ("docker cp file c:/a", "into a container is not available"),
+        ("docker cp ./c:x c:/a", "into a container is not available"),
+        ("docker cp c:/a* x", "a pattern or a variable"),
+        ("docker create", "expected an image"),
+        ("docker create --privileged x", "unknown flag --privileged"),
+    ] {
+        let text = refusal(line);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn lists_of_images() {
     for (line, expected) in [
         (
