@@ -41,6 +41,8 @@ pub(crate) enum Output {
         /// The value of `--format`.
         format: Option<String>,
     },
+    /// `docker history`, from `buildah inspect`.
+    History(HistoryTable),
     /// The report of a prune, from `buildah images --json` and `buildah rmi`. Both are left out if nothing was to be removed.
     Pruned(Pruned),
     /// `docker system df`, from `buildah images --json`.
@@ -92,6 +94,15 @@ impl From<TemplateError> for OutputError {
     fn from(error: TemplateError) -> Self {
         Self::Template(error.to_string())
     }
+}
+
+/// The options of `docker history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HistoryTable {
+    pub(super) format: Option<String>,
+    pub(super) human: bool,
+    pub(super) no_trunc: bool,
+    pub(super) quiet: bool,
 }
 
 /// The options of `docker images`.

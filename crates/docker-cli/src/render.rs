@@ -26,6 +26,11 @@ impl Output {
             }
             Self::Images(table) => table.render(&rows(last, table, known)?),
             Self::Inspect { format } => inspect(format.as_deref(), captured, known),
+            Self::History(table) => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let now = now.map_or(0, |now| now.as_secs());
+                table.render(&serde_json::from_str(last)?, now)
+            }
             Self::Pruned(form) => form.render(captured),
             Self::Usage { format } => {
                 let images = serde_json::from_str(last)?;

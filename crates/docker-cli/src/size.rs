@@ -18,8 +18,20 @@ pub(super) fn bytes(size: &str) -> f64 {
     number.parse::<f64>().unwrap_or(0.0) * factor
 }
 
-/// Returns a number of bytes with at most four digits, as Go's `%.4g` does.
-pub(super) fn human(mut bytes: f64) -> String {
+/// Returns a number of bytes with at most four digits.
+pub(super) fn human(bytes: f64) -> String {
+    rounded(bytes, 4)
+}
+
+/// Returns a number of bytes with at most three digits, as in lists of images and layers.
+pub(super) fn human_of_three(bytes: u64) -> String {
+    // The digits that a float loses are not printed.
+    #[allow(clippy::cast_precision_loss)]
+    rounded(bytes as f64, 3)
+}
+
+/// Rounds as Go's `%.4g` does.
+fn rounded(mut bytes: f64, digits: usize) -> String {
     let mut unit = 0;
     while bytes >= 1000.0 && unit + 1 < UNITS.len() {
         bytes /= 1000.0;
@@ -30,7 +42,7 @@ pub(super) fn human(mut bytes: f64) -> String {
         10.0.. => 2,
         _ => 1,
     };
-    let number = format!("{bytes:.*}", 4 - whole);
+    let number = format!("{bytes:.*}", digits - whole);
     let number = match number.contains('.') {
         true => number.trim_end_matches('0').trim_end_matches('.'),
         false => &number,
@@ -53,6 +65,7 @@ mod tests {
             assert_eq!(human(bytes(buildah)), docker);
         }
         assert_eq!(human(0.0), "0B");
+        assert_eq!(human_of_three(2_048), "2.05kB");
         assert_eq!(human(2_001_500.0), "2.002MB");
         assert_eq!(human(999.0), "999B");
         assert_eq!(bytes("odd"), 0.0);

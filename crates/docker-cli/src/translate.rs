@@ -9,8 +9,8 @@ use super::plan::Plan;
 use super::planner::{JobContext, Planner};
 use super::verbs::{Program, Translation, Verb, find_by_name};
 use super::{
-    archives, build, buildx, cleanup, containers, created, help, images, imagetools, manifest,
-    podman, registry, system, unsupported,
+    archives, build, buildx, cleanup, containers, created, help, history, images, imagetools,
+    manifest, podman, registry, system, unsupported,
 };
 
 const NO_DAEMON: &str = "there is no Docker daemon to connect to";
@@ -103,6 +103,7 @@ impl Program {
                 registry::VERBS,
                 images::VERBS,
                 archives::VERBS,
+                history::VERBS,
                 cleanup::VERBS,
                 containers::VERBS,
                 created::VERBS,

@@ -96,11 +96,6 @@ pub(super) const VERBS: &[Unsupported] = &[
         instead: "the build's own output, and docker images",
     },
     Unsupported {
-        names: &["history", "image history"],
-        because: "Buildah does not print the history in Docker's form",
-        instead: "`buildah inspect --type image`, field History",
-    },
-    Unsupported {
         names: &[
             "import",
             "image import",

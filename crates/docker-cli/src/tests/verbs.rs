@@ -56,6 +56,10 @@ fn images_and_registries() {
         ),
         ("docker tag a b:2", vec!["tag a b:2"]),
         (
+            "docker history -q --no-trunc a",
+            vec!["inspect --type=image a", "print output"],
+        ),
+        (
             "docker rmi a",
             vec!["if manifest exists a", "  manifest rm a", "else", "  rmi a"],
         ),
