@@ -9,10 +9,12 @@ use std::str::Chars;
 use super::error::{MAX_BRACES, Problem};
 
 /// A here-document that begins after the line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Document {
     /// The line that ends it.
     pub(super) name: String,
+    /// Whether variables in it are replaced: its name has no quotes.
+    pub(super) expand: bool,
     /// Whether tabs before that line are ignored: `<<-`.
     pub(super) chomp: bool,
 }
@@ -43,8 +45,13 @@ fn document(word: &str) -> Result<Option<Document>, Problem> {
     }
     let mut words =
         Lexer::words(name, false, false).map_err(|_| Problem::HeredocName(word.to_owned()))?;
+    let raw = Lexer::words(name, true, true).unwrap_or_default();
     Ok(match (words.pop(), words.is_empty()) {
-        (Some(name), true) => Some(Document { name, chomp }),
+        (Some(word), true) => Some(Document {
+            expand: raw.first() == Some(&word),
+            name: word,
+            chomp,
+        }),
         _ => None,
     })
 }
