@@ -77,29 +77,31 @@ fn is_space(byte: u8) -> bool {
 
 /// Splits an ARG into words, and keeps their quotes and escapes.
 pub(super) fn split_quoted(rest: &str) -> Vec<String> {
+    let spans = word_spans(rest).into_iter();
+    spans.map(|span| rest[span].to_owned()).collect()
+}
+
+/// Returns the bytes of each of these words.
+pub(super) fn word_spans(rest: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
-    let (mut word, mut quote) = (String::new(), None);
-    let mut letters = rest.chars();
-    while let Some(letter) = letters.next() {
+    let (mut start, mut quote) = (None, None);
+    let mut letters = rest.char_indices();
+    while let Some((at, letter)) = letters.next() {
         match (letter, quote) {
             (letter, None) if letter.is_whitespace() => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
+                words.extend(start.take().map(|start| start..at));
                 continue;
             }
             ('\'' | '"', None) => quote = Some(letter),
             (letter, Some(open)) if letter == open => quote = None,
             _ => {}
         }
-        word.push(letter);
+        start.get_or_insert(at);
         if letter == '\\' && quote != Some('\'') {
-            word.extend(letters.next());
+            letters.next();
         }
     }
-    if !word.is_empty() {
-        words.push(word);
-    }
+    words.extend(start.map(|start| start..rest.len()));
     words
 }
 

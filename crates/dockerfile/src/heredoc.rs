@@ -30,6 +30,11 @@ pub(super) fn documents(line: &str) -> Result<Vec<Document>, Problem> {
     documents.collect()
 }
 
+/// Whether a command consists of a here-document only.
+pub(super) fn is_document(command: &str) -> bool {
+    document(command).is_ok_and(|document| document.is_some())
+}
+
 /// Reads `[0-9]*<<-?NAME`.
 fn document(word: &str) -> Result<Option<Document>, Problem> {
     let after = word.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -23,6 +23,8 @@ pub(super) struct Instruction {
     pub(super) trigger: bool,
     /// The bytes of the file that each flag takes, quotes included.
     pub(super) flag_spans: Vec<Range<usize>>,
+    /// Where the arguments begin in the file, with the first flag.
+    pub(super) arguments_at: usize,
     /// Where the rest begins in the joined line.
     rest_at: usize,
     /// Which bytes of the file the joined line consists of.
@@ -166,6 +168,7 @@ fn instruction(number: usize, line: &str, at: usize, pieces: Pieces) -> Instruct
         name: name.to_lowercase(),
         flag_spans: spans.collect(),
         flags: flags.into_iter().map(|(flag, _)| flag).collect(),
+        arguments_at: pieces.at(flags_at),
         rest_at: flags_at + end + blank,
         rest: rest.trim().to_owned(),
         trigger: false,
