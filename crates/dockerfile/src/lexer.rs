@@ -107,8 +107,8 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
             let documents = heredoc::documents(&whole).map_err(|problem| (index + 1, problem))?;
             let mut start = next_line(text, offset(last) + last.len());
             for document in documents {
-                let end = skip_heredoc(&document, &mut lines)
-                    .map_err(|problem| (index + 1, problem))?;
+                let end =
+                    skip_heredoc(&document, &mut lines).map_err(|problem| (index + 1, problem))?;
                 let span = start..offset(end);
                 start = next_line(text, span.end + end.len());
                 instruction.documents.push(Body { document, span });

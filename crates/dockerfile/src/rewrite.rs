@@ -188,7 +188,9 @@ impl<'a> Rewriter<'a> {
 
     /// The variables at this place.
     fn scope(&self) -> &Scope {
-        self.stages.last().map_or(&self.global, |stage| &stage.scope)
+        self.stages
+            .last()
+            .map_or(&self.global, |stage| &stage.scope)
     }
 
     fn scope_mut(&mut self) -> &mut Scope {
@@ -202,13 +204,18 @@ impl<'a> Rewriter<'a> {
     /// upper and lower case are alike, as in BuildKit.
     fn stage(&self, name: &str) -> Option<usize> {
         let earlier = self.stages.len().saturating_sub(1);
-        let number = name.parse().ok().filter(|at: &usize| at.to_string() == name);
+        let number = name
+            .parse()
+            .ok()
+            .filter(|at: &usize| at.to_string() == name);
         if let Some(at) = number.filter(|at| *at < earlier) {
             return Some(at);
         }
         let find = |alike: &dyn Fn(&str) -> bool| {
             let stages = &self.stages[..earlier];
-            stages.iter().rposition(|stage| stage.name.as_deref().is_some_and(alike))
+            stages
+                .iter()
+                .rposition(|stage| stage.name.as_deref().is_some_and(alike))
         };
         find(&|stage| stage == name).or_else(|| find(&|stage| stage.eq_ignore_ascii_case(name)))
     }
@@ -237,7 +244,10 @@ impl<'a> Rewriter<'a> {
         let expansion = words::expand(&instruction.rest, &self.global)?;
         self.edit(instruction, expansion.edits)?;
         let blank = super::expansion::is_blank;
-        let mut names = instruction.rest.split(blank).filter(|word| !word.is_empty());
+        let mut names = instruction
+            .rest
+            .split(blank)
+            .filter(|word| !word.is_empty());
         let written = names.next().unwrap_or_default();
         let image = words::expand(written, &self.global)?.value;
         let name = match (names.next(), names.next()) {
@@ -257,7 +267,8 @@ impl<'a> Rewriter<'a> {
         };
         if let Some(spelled) = image.as_deref().and_then(|image| self.respelled(image)) {
             if Some(written) == image.as_deref() {
-                self.edits.push((instruction.span(0..written.len()), spelled));
+                self.edits
+                    .push((instruction.span(0..written.len()), spelled));
             }
         }
         let (scope, image, posix) = {

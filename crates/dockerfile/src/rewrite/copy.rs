@@ -75,10 +75,7 @@ impl Rewriter<'_> {
             }
             "--chown" | "--chmod" | "--exclude" => Ok(None),
             "--checksum" if add => Ok(None),
-            _ => refuse(
-                "Buildah 1.39 does not know the flag here",
-                "remove it",
-            ),
+            _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
         }
     }
 

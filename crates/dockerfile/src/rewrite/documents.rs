@@ -8,7 +8,6 @@ use std::hash::Hasher;
 use super::super::error::MAX_BRACES;
 use super::scope::UNSET;
 
-
 /// Returns the text that Buildah expands to what BuildKit makes of `body`, in a COPY or an ADD. `None` if both read it alike.
 ///
 /// BuildKit removes a backslash and reads no quotes there. Buildah keeps backslashes, and replaces no variable in single

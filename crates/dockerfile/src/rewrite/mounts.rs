@@ -16,10 +16,7 @@ pub(super) struct Mount {
 }
 
 /// Rewrites the value of one `--mount`. `value` expands a text with variables, or returns `None` if one is unknown.
-pub(super) fn mount(
-    given: &str,
-    value: &dyn Fn(&str) -> Option<String>,
-) -> Result<Mount, Problem> {
+pub(super) fn mount(given: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<Mount, Problem> {
     // The security reading refuses quotes and backslashes.
     if given.contains(['\'', '"', '\\']) {
         return Ok(Mount::unchanged(given));
@@ -129,10 +126,19 @@ fn bind(
     parts.extend((!read_only).then(|| "rw".to_owned()));
     let text = parts.join(",");
     // `ro` alone is what Buildah does anyway.
-    let alike = fields.iter().filter(|field| !matches!(field.text.as_str(), "ro" | "readonly"));
+    let alike = fields
+        .iter()
+        .filter(|field| !matches!(field.text.as_str(), "ro" | "readonly"));
     let alike: Vec<&str> = alike.map(|field| field.text.as_str()).collect();
-    let text = if alike.join(",") == text { given.to_owned() } else { text };
-    Ok(Mount { from, ..Mount::changed(text) })
+    let text = if alike.join(",") == text {
+        given.to_owned()
+    } else {
+        text
+    };
+    Ok(Mount {
+        from,
+        ..Mount::changed(text)
+    })
 }
 
 /// Writes switches without a value: Buildah takes `ro`, and not `ro=true`.
@@ -175,13 +181,18 @@ fn secret(given: &str, fields: &[Field]) -> Result<Mount, Problem> {
     let id = id.or_else(|| target.map(base)).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| Problem::SecretName(given.to_owned()))?;
     let parts = |more: &[String], keys: &[&str]| {
-        let kept = fields.iter().filter(|field| keys.contains(&field.key.as_str()));
+        let kept = fields
+            .iter()
+            .filter(|field| keys.contains(&field.key.as_str()));
         let mut parts = vec!["type=secret".to_owned(), format!("id={id}")];
         parts.extend(more.iter().cloned());
         parts.extend(kept.map(|field| field.text.clone()));
         parts.join(",")
     };
-    let place: Vec<String> = target.map(|path| format!("target={path}")).into_iter().collect();
+    let place: Vec<String> = target
+        .map(|path| format!("target={path}"))
+        .into_iter()
+        .collect();
     let file = parts(&place, &["uid", "gid", "mode", "required"]);
     let Some(environment) = environment else {
         return Ok(Mount::changed(file));
@@ -193,7 +204,10 @@ fn secret(given: &str, fields: &[Field]) -> Result<Mount, Problem> {
     }
     // A file of its own, which every user of the step may read, as they may read the variable.
     let path = format!("/run/secrets/.{variable}");
-    let own = parts(&[format!("target={path}"), "mode=0444".to_owned()], &["required"]);
+    let own = parts(
+        &[format!("target={path}"), "mode=0444".to_owned()],
+        &["required"],
+    );
     Ok(Mount {
         before: Some(format!(
             "if test -e {path}; then {variable}=\"$(cat {path} && printf x)\"; {variable}=\"${{{variable}%x}}\"; export {variable}; fi; "
@@ -208,5 +222,7 @@ fn secret(given: &str, fields: &[Field]) -> Result<Mount, Problem> {
 fn is_variable(name: &str) -> bool {
     let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     name.bytes().next().as_ref().is_some_and(first)
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -71,11 +71,10 @@ fn ends(parts: &[Part], value: &[char], longest: bool) -> Option<usize> {
             let before = at.checked_sub(1);
             next[at] = match part {
                 Part::Any => {
-                    reached[at] || before.is_some_and(|before| next[before] && value[before] != '\n')
+                    reached[at]
+                        || before.is_some_and(|before| next[before] && value[before] != '\n')
                 }
-                Part::One => {
-                    before.is_some_and(|before| reached[before] && value[before] != '\n')
-                }
+                Part::One => before.is_some_and(|before| reached[before] && value[before] != '\n'),
                 Part::Letter(letter) => {
                     before.is_some_and(|before| reached[before] && value[before] == *letter)
                 }
@@ -99,7 +98,11 @@ fn replace(value: &[char], parts: &[Part], all: bool, replacement: &str) -> Opti
     let mut result = String::new();
     let (mut at, mut done) = (0, false);
     while at < value.len() {
-        let end = if done { None } else { ends(parts, &value[at..], true) };
+        let end = if done {
+            None
+        } else {
+            ends(parts, &value[at..], true)
+        };
         if let Some(length) = end {
             result += replacement;
             at += length;

@@ -59,10 +59,9 @@ impl Rewriter<'_> {
                 "write one of these",
             ),
             ("--security", "sandbox") => Ok(Some(String::new())),
-            ("--security", _) => refuse(
-                "no flag weakens the sandbox of a job's build",
-                "remove it",
-            ),
+            ("--security", _) => {
+                refuse("no flag weakens the sandbox of a job's build", "remove it")
+            }
             _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
         }
     }
@@ -80,10 +79,13 @@ impl Rewriter<'_> {
             let stage = self.stage(from).filter(|_| !context);
             flags.stage |= stage.is_some_and(|stage| !self.stages[stage].image);
             if let Some(spelled) = self.respelled(from) {
-                let parts = mount.text.split(',').map(|part| match part.strip_prefix("from=") {
-                    Some(_) => format!("from={spelled}"),
-                    None => part.to_owned(),
-                });
+                let parts = mount
+                    .text
+                    .split(',')
+                    .map(|part| match part.strip_prefix("from=") {
+                        Some(_) => format!("from={spelled}"),
+                        None => part.to_owned(),
+                    });
                 mount.text = parts.collect::<Vec<_>>().join(",");
             }
         }
@@ -104,7 +106,12 @@ impl Rewriter<'_> {
     }
 
     /// Rewrites the command: a script in a here-document, and secrets in variables.
-    fn command(&mut self, text: &str, instruction: &Instruction, before: &str) -> Result<(), Problem> {
+    fn command(
+        &mut self,
+        text: &str,
+        instruction: &Instruction,
+        before: &str,
+    ) -> Result<(), Problem> {
         let posix = self.stages.last().is_some_and(|stage| stage.posix);
         let whole = heredoc::is_document(&instruction.rest);
         if let ([document], true) = (instruction.documents.as_slice(), whole) {

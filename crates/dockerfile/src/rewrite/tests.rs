@@ -37,7 +37,10 @@ fn rewritten(text: &str) -> Result<Rewritten, String> {
 /// Rewrites lines of a stage on an image.
 fn lines(lines: &str) -> String {
     let head = "FROM a.example/base AS one\nRUN true\nFROM a.example/base\n";
-    let text = rewritten(&format!("{head}{lines}")).unwrap().texts.remove(0);
+    let text = rewritten(&format!("{head}{lines}"))
+        .unwrap()
+        .texts
+        .remove(0);
     text.strip_prefix(head).unwrap().to_owned()
 }
 
@@ -63,14 +66,20 @@ fn a_here_document_is_part_of_a_steps_identity() {
     let one = lines("RUN <<EOF\none\nEOF\n");
     let two = lines("RUN <<EOF\ntwo\nEOF\n");
     let mark = "RUN --mount=type=secret,id=ci-cd-agents.identity.";
-    assert!(one.starts_with(mark) && one.ends_with(" <<EOF\none\nEOF\n"), "{one}");
+    assert!(
+        one.starts_with(mark) && one.ends_with(" <<EOF\none\nEOF\n"),
+        "{one}"
+    );
     assert_ne!(one.lines().next(), two.lines().next());
     let both = lines("RUN --mount=target=/x cat <<A 3<<-'B' \\\n >x\n1\nA\n\t2\n\tB\nRUN b\n");
     assert!(both.starts_with(mark), "{both}");
     let tail = " --mount=type=bind,target=/x cat <<A 3<<-'B' \\\n >x\n1\nA\n\t2\n\tB\nRUN b\n";
     assert!(both.ends_with(tail), "{both}");
     let dashes = lines("RUN -- <<EOF\none\nEOF\n");
-    assert!(dashes.starts_with(mark) && dashes.contains(" -- <<EOF"), "{dashes}");
+    assert!(
+        dashes.starts_with(mark) && dashes.contains(" -- <<EOF"),
+        "{dashes}"
+    );
 }
 
 #[test]
@@ -78,7 +87,13 @@ fn a_script_runs_by_its_own_interpreter() {
     let command = |text: &str| {
         let text = lines(text);
         let line = text.lines().next().unwrap();
-        line.split_once("identity.").unwrap().1.split_once(' ').unwrap().1.to_owned()
+        line.split_once("identity.")
+            .unwrap()
+            .1
+            .split_once(' ')
+            .unwrap()
+            .1
+            .to_owned()
     };
     let bash = command("RUN <<EOF\n#!/usr/bin/env bash\necho\nEOF\n");
     assert_eq!(bash, "exec /usr/bin/env bash /dev/fd/3 3<<'EOF'");
@@ -94,7 +109,12 @@ fn a_script_runs_by_its_own_interpreter() {
 fn mounts_have_the_form_that_buildah_reads() {
     let mount = |given: &str| {
         let text = lines(&format!("ARG DIR\nARG SUB=s\nRUN --mount={given} true"));
-        let line = text.lines().last().unwrap().strip_prefix("RUN --mount=").unwrap();
+        let line = text
+            .lines()
+            .last()
+            .unwrap()
+            .strip_prefix("RUN --mount=")
+            .unwrap();
         line.strip_suffix(" true").unwrap().to_owned()
     };
     for (given, wanted) in [
@@ -104,12 +124,24 @@ fn mounts_have_the_form_that_buildah_reads() {
         ("type=bind,target=.,rw=true", "type=bind,target=.,rw"),
         ("type=bind,target=.,ro=true", "type=bind,target=."),
         ("type=bind,target=.,readonly=false", "type=bind,target=.,rw"),
-        ("type=bind,source=${DIR}/$SUB,target=/x", "type=bind,source=data/s,target=/x"),
+        (
+            "type=bind,source=${DIR}/$SUB,target=/x",
+            "type=bind,source=data/s,target=/x",
+        ),
         ("type=Bind,Target=/x", "type=bind,target=/x"),
-        ("type=cache,target=$HOME/x,ro=true", "type=cache,target=$HOME/x,ro"),
+        (
+            "type=cache,target=$HOME/x,ro=true",
+            "type=cache,target=$HOME/x,ro",
+        ),
         ("type=cache,target=/x,readonly=0", "type=cache,target=/x"),
-        ("type=secret,target=/root/.npmrc", "type=secret,id=.npmrc,target=/root/.npmrc"),
-        ("type=secret,source=tok,dst=/y,mode=0400", "type=secret,id=tok,target=/y,mode=0400"),
+        (
+            "type=secret,target=/root/.npmrc",
+            "type=secret,id=.npmrc,target=/root/.npmrc",
+        ),
+        (
+            "type=secret,source=tok,dst=/y,mode=0400",
+            "type=secret,id=tok,target=/y,mode=0400",
+        ),
         ("type=ssh", "type=ssh"),
     ] {
         assert_eq!(mount(given), wanted, "{given}");
@@ -124,11 +156,15 @@ fn a_secret_in_a_variable_is_read_by_the_shell() {
     let read = "if test -e /run/secrets/.TOK; then TOK=\"$(cat /run/secrets/.TOK && printf x)\"; TOK=\"${TOK%x}\"; export TOK; fi; ";
     assert_eq!(
         lines("RUN --mount=type=secret,id=tok,env=TOK \\\n  test \"$TOK\""),
-        format!("RUN --mount=type=secret,id=tok,target=/run/secrets/.TOK,mode=0444 \\\n  {read}test \"$TOK\"")
+        format!(
+            "RUN --mount=type=secret,id=tok,target=/run/secrets/.TOK,mode=0444 \\\n  {read}test \"$TOK\""
+        )
     );
     assert_eq!(
         lines("RUN --mount=type=secret,id=tok,env=TOK,target=/x,required true"),
-        format!("RUN --mount=type=secret,id=tok,target=/x,required --mount=type=secret,id=tok,target=/run/secrets/.TOK,mode=0444,required {read}true")
+        format!(
+            "RUN --mount=type=secret,id=tok,target=/x,required --mount=type=secret,id=tok,target=/run/secrets/.TOK,mode=0444,required {read}true"
+        )
     );
     for step in [
         "RUN --mount=type=secret,id=tok,env=TOK [\"x\"]",
@@ -137,21 +173,36 @@ fn a_secret_in_a_variable_is_read_by_the_shell() {
     ] {
         assert!(refused(step).contains("secrets in files only"), "{step}");
     }
-    assert!(refused("RUN --mount=type=secret,id=tok,env=A$(x) true").contains("name of a variable"));
+    assert!(
+        refused("RUN --mount=type=secret,id=tok,env=A$(x) true").contains("name of a variable")
+    );
 }
 
 #[test]
 fn files_of_a_stage_keep_a_step_out_of_the_cache() {
     let marked = "RUN --mount=type=secret,id=ci-cd-agents.identity.nonce --mount=type=bind,from=one,target=/x true";
-    assert_eq!(lines("RUN --mount=type=bind,from=one,target=/x true"), marked);
-    assert_eq!(lines("RUN --mount=type=bind,from=ONE,target=/x true"), marked);
+    assert_eq!(
+        lines("RUN --mount=type=bind,from=one,target=/x true"),
+        marked
+    );
+    assert_eq!(
+        lines("RUN --mount=type=bind,from=ONE,target=/x true"),
+        marked
+    );
     // An image, and a stage that is one, does not change.
     let image = "RUN --mount=type=bind,from=a.example/uv,target=/x true";
     assert_eq!(lines(image), image);
-    let text = format!("FROM a.example/uv AS uv\nFROM uv\n{}", image.replace("a.example/uv", "0"));
+    let text = format!(
+        "FROM a.example/uv AS uv\nFROM uv\n{}",
+        image.replace("a.example/uv", "0")
+    );
     assert_eq!(rewritten(&text).unwrap().texts, [text]);
     let build = build_options();
-    let options = RewriteOptions { build: &build, network_none: false, nonce: None };
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: None,
+    };
     let text = "FROM scratch AS a\nCOPY x /\nFROM a.example/base\nRUN --mount=type=bind,from=a,target=/x true";
     let found = rewrite(&[text.to_owned()], options).unwrap();
     assert!(found.uncached && found.texts == [text]);
@@ -168,7 +219,11 @@ fn names_of_stages_are_alike_in_either_case() {
 fn here_documents_of_copy_have_buildkits_quotes_and_escapes() {
     let body = |given: &str| {
         let text = lines(&format!("COPY <<EOF /x\n{given}\nEOF\n"));
-        text.strip_prefix("COPY <<EOF /x\n").unwrap().strip_suffix("\nEOF\n").unwrap().to_owned()
+        text.strip_prefix("COPY <<EOF /x\n")
+            .unwrap()
+            .strip_suffix("\nEOF\n")
+            .unwrap()
+            .to_owned()
     };
     for (given, wanted) in [
         ("try \\$uri $V", "try ${_:-\\$}uri $V"),
@@ -184,8 +239,14 @@ fn here_documents_of_copy_have_buildkits_quotes_and_escapes() {
 
 #[test]
 fn flags_of_copy() {
-    assert_eq!(lines("COPY --link --chown=1 a b\nADD --link=true a b"), "COPY  --chown=1 a b\nADD  a b");
-    assert_eq!(lines("COPY \\\n  --link \\\n  --parents=false a b"), "COPY \\\n   \\\n   a b");
+    assert_eq!(
+        lines("COPY --link --chown=1 a b\nADD --link=true a b"),
+        "COPY  --chown=1 a b\nADD  a b"
+    );
+    assert_eq!(
+        lines("COPY \\\n  --link \\\n  --parents=false a b"),
+        "COPY \\\n   \\\n   a b"
+    );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
         ("COPY --chmod=+x a b", "modes as numbers only"),
@@ -193,14 +254,20 @@ fn flags_of_copy() {
         ("ADD --keep-git-dir a b", "check it out"),
         ("ADD --unpack a b", "unpacks the archives"),
         ("COPY --what a b", "does not know"),
-        ("ADD https://a.example/r.git#v1 /x", "fetches no Git repository"),
+        (
+            "ADD https://a.example/r.git#v1 /x",
+            "fetches no Git repository",
+        ),
         ("ADD git@a.example:r /x", "fetches no Git repository"),
         ("RUN --network=none true", "the pod's network"),
         ("RUN --security=insecure true", "the sandbox"),
         ("RUN --device=x true", "does not know"),
     ] {
         let refused = refused(text);
-        assert!(refused.starts_with("Containerfile, line 2: ") && refused.contains(because), "{refused}");
+        assert!(
+            refused.starts_with("Containerfile, line 2: ") && refused.contains(because),
+            "{refused}"
+        );
     }
     assert_eq!(lines("RUN --security=sandbox true"), "RUN  true");
 }
@@ -208,22 +275,32 @@ fn flags_of_copy() {
 #[test]
 fn predefined_arguments_take_a_default() {
     let text = "ARG BUILDPLATFORM=linux/amd64\nFROM --platform=$BUILDPLATFORM a.example/base\nARG TARGETPLATFORM=linux/amd64";
-    let wanted = "ARG BUILDPLATFORM\nFROM --platform=$BUILDPLATFORM a.example/base\nARG TARGETPLATFORM";
+    let wanted =
+        "ARG BUILDPLATFORM\nFROM --platform=$BUILDPLATFORM a.example/base\nARG TARGETPLATFORM";
     assert_eq!(rewritten(text).unwrap().texts, [wanted]);
     let found = rewritten("FROM a.example/base\nARG TARGETARCH=arm64").unwrap();
-    assert_eq!(found.build_args, [("TARGETARCH".to_owned(), "arm64".to_owned())].into());
+    assert_eq!(
+        found.build_args,
+        [("TARGETARCH".to_owned(), "arm64".to_owned())].into()
+    );
     for text in [
         "FROM a\nARG TARGETARCH=arm64\nFROM b\nARG TARGETARCH",
         "ARG BUILDPLATFORM=linux/s390x\nFROM a",
         "FROM a\nARG TARGETPLATFORM=linux/arm64",
     ] {
-        assert!(rewritten(text).unwrap_err().contains("default of its own"), "{text}");
+        assert!(
+            rewritten(text).unwrap_err().contains("default of its own"),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn ports_of_a_range_are_ports() {
-    assert_eq!(lines("EXPOSE 80 8000-8002/udp 1-$X"), "EXPOSE 80 8000/udp 8001/udp 8002/udp 1-$X");
+    assert_eq!(
+        lines("EXPOSE 80 8000-8002/udp 1-$X"),
+        "EXPOSE 80 8000/udp 8001/udp 8002/udp 1-$X"
+    );
 }
 
 /// PID 1 of the builder rewrites these files, so they must cost it neither memory nor time.
@@ -231,12 +308,19 @@ fn ports_of_a_range_are_ports() {
 fn bounds_memory_and_time() {
     let many = |line: &dyn Fn(usize) -> String| (0..900).map(line).collect::<String>();
     for text in [
-        format!("FROM a AS s0\n{}", many(&|at| format!("FROM s{at} AS s{}\nENV A{at}=$A{at}$B\n", at + 1))),
+        format!(
+            "FROM a AS s0\n{}",
+            many(&|at| format!("FROM s{at} AS s{}\nENV A{at}=$A{at}$B\n", at + 1))
+        ),
         format!("FROM a\nENV A=x\n{}", many(&|_| "ENV A=$A$A\n".to_owned())),
         format!("FROM a\nENV A={}\n", "${A:-".repeat(100_000)),
         format!("FROM a\nCOPY <<E /\n{}\nE\n", "${A:-".repeat(100_000)),
         format!("FROM a\nRUN {} true", "--mount=from=a ".repeat(10_000)),
-        format!("FROM a\nENV V={}\nENV W=${{V%{}}}", "a".repeat(1024), "*".repeat(128)),
+        format!(
+            "FROM a\nENV V={}\nENV W=${{V%{}}}",
+            "a".repeat(1024),
+            "*".repeat(128)
+        ),
     ] {
         let _ = rewritten(&text);
     }
@@ -244,7 +328,10 @@ fn bounds_memory_and_time() {
 
 #[test]
 fn places_within_characters_change_nothing() {
-    for text in ["FROM a\nRUN --mount=target=/x\u{a0}--mount=target=/y true", "FROM a\nCOPY --link\u{e9}\u{a0}x y"] {
+    for text in [
+        "FROM a\nRUN --mount=target=/x\u{a0}--mount=target=/y true",
+        "FROM a\nCOPY --link\u{e9}\u{a0}x y",
+    ] {
         let _ = rewritten(text);
     }
 }

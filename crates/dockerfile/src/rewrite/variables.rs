@@ -25,13 +25,15 @@ impl Rewriter<'_> {
             };
             if PREDEFINED.contains(&name.as_str()) {
                 let value = words::expand(default, self.scope())?.value;
-                self.edits.push((instruction.span(after_name), String::new()));
+                self.edits
+                    .push((instruction.span(after_name), String::new()));
                 self.predefined_arg(&name, given, value.unwrap_or_else(|| default.to_owned()))?;
                 continue;
             }
             if let Some(given) = given {
                 if default.contains('$') {
-                    self.edits.push((instruction.span(after_name), String::new()));
+                    self.edits
+                        .push((instruction.span(after_name), String::new()));
                 }
                 self.scope_mut().set_argument(&name, Some(given));
                 continue;

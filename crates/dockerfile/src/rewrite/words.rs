@@ -97,7 +97,11 @@ impl Reader<'_> {
         loop {
             let start = self.at;
             let Some(letter) = self.next() else {
-                return if stop.is_some() { Err(Malformed) } else { Ok(piece) };
+                return if stop.is_some() {
+                    Err(Malformed)
+                } else {
+                    Ok(piece)
+                };
             };
             match letter {
                 letter if Some(letter) == stop => return Ok(piece),

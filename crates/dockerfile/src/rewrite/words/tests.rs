@@ -41,7 +41,10 @@ fn substitutions_become_those_that_buildah_has() {
 #[test]
 fn values_are_known_only_if_all_their_variables_are() {
     let value = |text: &str| expand(text, &scope()).unwrap().value;
-    assert_eq!(value("a$E'b c'\"$V\"\\$").as_deref(), Some("ab cr.example/x:1$"));
+    assert_eq!(
+        value("a$E'b c'\"$V\"\\$").as_deref(),
+        Some("ab cr.example/x:1$")
+    );
     assert_eq!(value("${E:-${V%%/*}}").as_deref(), Some("r.example"));
     for unknown in ["$W", "$PATH", "${W:-d}", "${W:+s}", "it's"] {
         assert_eq!(value(unknown), None, "{unknown}");
