@@ -6,6 +6,7 @@
 mod error;
 mod expansion;
 mod heredoc;
+pub mod ignore;
 mod images;
 mod lexer;
 mod rewrite;

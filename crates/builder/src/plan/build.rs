@@ -3,6 +3,7 @@
 mod arguments;
 mod contexts;
 mod files;
+mod ignore;
 mod images;
 mod outputs;
 mod platforms;

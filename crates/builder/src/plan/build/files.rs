@@ -42,7 +42,7 @@ impl Planner<'_> {
             contents.push(content);
         }
         candidates.extend(self.ignore_files(|name| context.join(name)));
-        let ignore = self.ignore_file(parsed, candidates, resources)?;
+        let ignore = self.ignore_file(parsed, context, candidates, resources)?;
         Ok(Containerfiles {
             contents,
             ignore: FlagArgument::new("ignorefile", ignore),
@@ -100,6 +100,7 @@ impl Planner<'_> {
     fn ignore_file(
         &self,
         parsed: &Parsed,
+        context: &Path,
         candidates: Vec<PathBuf>,
         resources: &mut Resources<'_>,
     ) -> Result<String, Rejected> {
@@ -110,7 +111,11 @@ impl Planner<'_> {
         };
         let chosen = candidates.iter().find(|path| self.exists(path));
         match (chosen, given) {
-            (Some(path), _) => resources.copy_file("ignore", path),
+            (Some(path), _) => {
+                let content = self.workspace.read(path);
+                let content = content.map_err(|error| PathError::new(path, error))?;
+                resources.add_file("ignore", self.followed(content, context)?)
+            }
             (None, Some(path)) => Err(Rejected::NoIgnoreFile(path.to_owned())),
             (None, None) => resources.add_file("ignore", Vec::new()),
         }

@@ -92,3 +92,37 @@ fn docker_reads_its_own_files_only() {
         "own"
     );
 }
+
+#[test]
+fn buildah_enters_the_directories_of_files_that_are_taken_back() {
+    let fixture = Fixture::new("FROM scratch");
+    let root = fixture.directory.path();
+    std::fs::create_dir_all(root.join("c/src/deep")).unwrap();
+    std::fs::create_dir_all(root.join("c/node_modules/x")).unwrap();
+    for name in [
+        "Containerfile",
+        "root.go",
+        "src/deep/u.go",
+        "node_modules/x/x.js",
+    ] {
+        std::fs::write(root.join("c").join(name), "FROM scratch").unwrap();
+    }
+    std::os::unix::fs::symlink("src", root.join("c/link")).unwrap();
+    let ignored = |text: &str| {
+        std::fs::write(root.join("c/.dockerignore"), text).unwrap();
+        let build = fixture.plan("build c", &[]).unwrap();
+        String::from_utf8(file(&build, "ignore").unwrap().content.to_vec()).unwrap()
+    };
+    assert_eq!(
+        ignored("*\n!**/*.go\n"),
+        "*\n!**/*.go\n!src/deep/.ci-cd-agents.nothing\n"
+    );
+    assert_eq!(ignored("*\n!src/deep/u.go\n"), "*\n!src/deep/u.go\n");
+    for directory in 0..2001 {
+        let directory = root.join(format!("c/d{directory}"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("a.go"), "").unwrap();
+    }
+    std::fs::write(root.join("c/.dockerignore"), "*\n!**/*.go\n").unwrap();
+    fixture.refused("build c", "too many directories");
+}
