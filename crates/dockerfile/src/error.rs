@@ -11,6 +11,8 @@ pub(crate) const MAX_WORD: usize = 64 * 1024;
 pub(crate) const MAX_ARGS: usize = 1024 * 1024;
 /// The most stages, and the most images, of a build.
 pub(crate) const MAX_STAGES: usize = 1000;
+/// The most ports that all ranges of EXPOSE come to.
+pub(crate) const MAX_PORTS: usize = 65536;
 
 /// A Dockerfile that the builder refuses, with the line of the instruction.
 #[derive(Debug, Error)]
@@ -155,6 +157,9 @@ pub enum Problem {
         /// Its default.
         value: String,
     },
+    /// The ranges of EXPOSE are too large.
+    #[error("the ranges of EXPOSE come to more than {MAX_PORTS} ports")]
+    TooManyPorts,
     /// A text that has to change is no UTF-8.
     #[error("the file is not UTF-8; convert it, for example with iconv")]
     Encoding,

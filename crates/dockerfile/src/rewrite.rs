@@ -76,6 +76,7 @@ pub fn rewrite(
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
         let edits = std::mem::take(&mut rewriter.edits);
+        rewriter.file += 1;
         let encoding = || at((1, Problem::Encoding));
         rewritten.push(applied(text, edits).ok_or_else(encoding)?);
     }
@@ -113,6 +114,8 @@ struct Stage {
     image: bool,
     /// Whether its shell takes commands of POSIX.
     posix: bool,
+    /// Its first EXPOSE.
+    exposed: Option<variables::Exposed>,
 }
 
 struct Rewriter<'a> {
@@ -120,8 +123,12 @@ struct Rewriter<'a> {
     global: Scope,
     /// All stages so far, with the current one.
     stages: Vec<Stage>,
-    /// The changes of the current file.
+    /// The number of the current file.
+    file: usize,
+    /// Its changes.
     edits: Vec<Edit>,
+    /// The ports of all ranges so far.
+    ranges: usize,
     /// How the stages use each predefined variable: with a value of their own, or without.
     predefined: BTreeMap<String, Option<String>>,
     result: Rewritten,
@@ -138,7 +145,9 @@ impl<'a> Rewriter<'a> {
             options,
             global,
             stages: Vec::new(),
+            file: 0,
             edits: Vec::new(),
+            ranges: 0,
             predefined: BTreeMap::new(),
             result: Rewritten::default(),
         }
@@ -261,6 +270,7 @@ impl<'a> Rewriter<'a> {
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
             image: true,
             posix: true,
+            exposed: None,
         });
         let Some(base) = image.as_deref().and_then(|image| self.stage(image)) else {
             return Ok(());

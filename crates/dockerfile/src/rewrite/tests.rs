@@ -301,6 +301,15 @@ fn ports_of_a_range_are_ports() {
         lines("EXPOSE 80 8000-8002/udp 1-$X"),
         "EXPOSE 80 8000/udp 8001/udp 8002/udp 1-$X"
     );
+    let ranges = refused("EXPOSE 1-65535\nEXPOSE 1-65535");
+    assert!(
+        ranges.contains("line 3") && ranges.contains("ports"),
+        "{ranges}"
+    );
+    assert_eq!(
+        lines("EXPOSE 53 \\\n  80\nEXPOSE 53/tcp 53/udp 81\nEXPOSE 53/udp 1-1"),
+        "EXPOSE 53 \\\n  80 53/udp\nEXPOSE 53/tcp 53/udp 81\nEXPOSE 53/udp 1"
+    );
 }
 
 /// PID 1 of the builder rewrites these files, so they must cost it neither memory nor time.

@@ -1,6 +1,8 @@
 //! Rewrites ARG, ENV and EXPOSE.
 
-use super::super::error::Problem;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::error::{MAX_PORTS, Problem};
 use super::super::expansion;
 use super::super::lexer::Instruction;
 use super::words::{self, Edit};
@@ -130,20 +132,93 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// Reads EXPOSE. Buildah takes a range for one port.
+    /// Reads EXPOSE. Buildah takes a range for one port, and leaves out a port that another EXPOSE has with another protocol.
     pub(super) fn expose(&mut self, instruction: &Instruction) -> Result<(), Problem> {
         self.substitute(instruction)?;
-        for span in expansion::word_spans(&instruction.rest) {
-            if let Some(ports) = range(&instruction.rest[span.clone()]) {
-                self.edits.push((instruction.span(span), ports));
+        let rest = &instruction.rest;
+        let mut ports = Vec::new();
+        for span in expansion::word_spans(rest) {
+            if let Some(range) = range(&rest[span.clone()]) {
+                self.ranges += range.len();
+                if self.ranges > MAX_PORTS {
+                    return Err(Problem::TooManyPorts);
+                }
+                let text = range.join(" ");
+                self.edits.push((instruction.span(span), text));
+                ports.extend(range);
+            } else {
+                ports.push(rest[span].to_owned());
             }
+        }
+        let ports: Vec<Port> = ports.iter().filter_map(|port| Port::parse(port)).collect();
+        let end = instruction.span(0..rest.len()).end;
+        let (file, Some(stage)) = (self.file, self.stages.last_mut()) else {
+            return Ok(());
+        };
+        let Some(exposed) = stage
+            .exposed
+            .as_mut()
+            .filter(|exposed| exposed.file == file)
+        else {
+            let mut exposed = Exposed {
+                file,
+                end,
+                protocols: BTreeMap::new(),
+            };
+            ports.into_iter().for_each(|port| exposed.add(port));
+            stage.exposed = Some(exposed);
+            return Ok(());
+        };
+        for port in ports {
+            let protocols = exposed.protocols.get(&port.number);
+            if protocols.is_some_and(|protocols| !protocols.contains(&port.protocol)) {
+                let text = format!(" {}/{}", port.number, port.protocol);
+                self.edits.push((exposed.end..exposed.end, text));
+            }
+            exposed.add(port);
         }
         Ok(())
     }
 }
 
-/// Writes `8000-8002/tcp` as three ports. `None` if it is no range.
-fn range(word: &str) -> Option<String> {
+/// The first EXPOSE of a stage, and all ports so far.
+#[derive(Debug)]
+pub(super) struct Exposed {
+    /// The number of its file.
+    file: usize,
+    /// Where it ends.
+    end: usize,
+    protocols: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Exposed {
+    fn add(&mut self, port: Port) {
+        self.protocols
+            .entry(port.number)
+            .or_default()
+            .insert(port.protocol);
+    }
+}
+
+struct Port {
+    number: String,
+    protocol: String,
+}
+
+impl Port {
+    /// Parses `NUMBER[/PROTOCOL]`. `None` if it has a variable.
+    fn parse(port: &str) -> Option<Self> {
+        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+        let port = Self {
+            number: number.to_owned(),
+            protocol: protocol.to_owned(),
+        };
+        (!number.contains('$') && !protocol.contains('$')).then_some(port)
+    }
+}
+
+/// Returns `8000-8002/tcp` as three ports. `None` if it is no range.
+fn range(word: &str) -> Option<Vec<String>> {
     let (ports, protocol) = match word.split_once('/') {
         Some((ports, protocol)) => (ports, format!("/{protocol}")),
         None => (word, String::new()),
@@ -153,6 +228,9 @@ fn range(word: &str) -> Option<String> {
     if first > last || protocol.contains('$') {
         return None;
     }
-    let ports = (first..=last).map(|port| format!("{port}{protocol}"));
-    Some(ports.collect::<Vec<_>>().join(" "))
+    Some(
+        (first..=last)
+            .map(|port| format!("{port}{protocol}"))
+            .collect(),
+    )
 }
