@@ -49,13 +49,13 @@ impl Rewriter<'_> {
         };
         match name {
             // The flag is about the cache of BuildKit. The files are the same.
-            "--link" => Ok(Some(String::new())),
-            "--parents" if !on => Ok(Some(String::new())),
+            "--link" => Ok(Some("--link=false".to_owned())),
+            "--parents" if !on => Ok(Some("--parents=false".to_owned())),
             "--parents" => refuse(
                 "Buildah 1.39 cannot copy with parents",
                 "write one COPY for each directory",
             ),
-            "--keep-git-dir" if !on => Ok(Some(String::new())),
+            "--keep-git-dir" if !on => Ok(Some("--keep-git-dir=false".to_owned())),
             "--keep-git-dir" => refuse(
                 "the builder fetches no Git repository",
                 "check it out in the job and copy it",

@@ -58,7 +58,7 @@ impl Rewriter<'_> {
                 "the network of a step is default, host or none",
                 "write one of these",
             ),
-            ("--security", "sandbox") => Ok(Some(String::new())),
+            ("--security", "sandbox") => Ok(Some("--network=default".to_owned())),
             ("--security", _) => {
                 refuse("no flag weakens the sandbox of a job's build", "remove it")
             }

@@ -1,5 +1,7 @@
 //! A table of Dockerfiles, and what Buildah gets for each.
 
+mod generated;
+
 use super::*;
 
 /// The options that the tests use.
@@ -241,11 +243,11 @@ fn here_documents_of_copy_have_buildkits_quotes_and_escapes() {
 fn flags_of_copy() {
     assert_eq!(
         lines("COPY --link --chown=1 a b\nADD --link=true a b"),
-        "COPY  --chown=1 a b\nADD  a b"
+        "COPY --link=false --chown=1 a b\nADD --link=false a b"
     );
     assert_eq!(
         lines("COPY \\\n  --link \\\n  --parents=false a b"),
-        "COPY \\\n   \\\n   a b"
+        "COPY \\\n  --link=false \\\n  --parents=false a b"
     );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
@@ -269,7 +271,7 @@ fn flags_of_copy() {
             "{refused}"
         );
     }
-    assert_eq!(lines("RUN --security=sandbox true"), "RUN  true");
+    assert_eq!(lines("RUN --security=sandbox true"), "RUN --network=default true");
 }
 
 #[test]

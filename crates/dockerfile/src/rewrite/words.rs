@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::super::error::{MAX_BRACES, MAX_WORD, Problem};
 use super::patterns;
-use super::scope::{Scope, Variable};
+use super::scope::{Scope, UNSET, Variable};
 
 /// A change of a text: these bytes become this text.
 pub(super) type Edit = (Range<usize>, String);
@@ -294,7 +294,7 @@ fn defaulted(
             (with("+"), result)
         }
         // No build sets this variable.
-        (_, false) => (format!("${{_:-{text}}}"), value),
+        (_, false) => (format!("${{{UNSET}:-{text}}}"), value),
     }
 }
 
@@ -320,8 +320,11 @@ fn required(
     Ok((format!("${{{name}}}"), value))
 }
 
-/// Writes a value so that Buildah reads it as it is.
+/// Writes a value so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such a line.
 fn literal(value: &str, quoted: bool) -> String {
+    if value.is_empty() {
+        return format!("${{{UNSET}}}");
+    }
     let special = |letter: char| match letter {
         '"' | '$' | '\\' => true,
         '\'' => !quoted,

@@ -31,6 +31,7 @@ fn substitutions_become_those_that_buildah_has() {
         ("${W:-a ${W:-b}}", "${W:-a ${W:-b}}"),
         ("'${V%x}' \\${V%x}", "'${V%x}' \\${V%x}"),
         ("it's ${V%x}", "it's ${V%x}"),
+        ("\"${V%*}\"${V%%*}", "\"r.example/x:1\"${_}"),
         ("$", "$"),
     ] {
         assert_eq!(rewrite(text).unwrap(), wanted, "{text}");
