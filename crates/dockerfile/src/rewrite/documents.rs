@@ -65,11 +65,29 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads what follows a dollar sign. What it is must not depend on how the next character is written.
     fn dollar(&mut self, depth: usize) -> Option<()> {
-        self.text.push('$');
         if self.letters.next_if_eq(&'{').is_none() {
+            let next = self.letters.peek().copied();
+            if depth == 0 && matches!(next, Some('\\' | '\'' | '"')) {
+                self.literal('$');
+                return Some(());
+            }
+            self.text.push('$');
+            if next.is_some_and(|next| "@*#?-$!".contains(next)) {
+                self.text.extend(self.letters.next());
+                return Some(());
+            }
+            let word = |next: &char| next.is_alphanumeric() || *next == '_';
+            while let Some(letter) = self.letters.next_if(word) {
+                self.text.push(letter);
+            }
+            if depth == 0 && self.letters.peek() == Some(&'\\') {
+                self.text += &format!("${{{UNSET}}}");
+            }
             return Some(());
         }
+        self.text.push('$');
         if depth == MAX_BRACES {
             return None;
         }

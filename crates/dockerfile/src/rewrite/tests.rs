@@ -233,6 +233,7 @@ fn here_documents_of_copy_have_buildkits_quotes_and_escapes() {
         ("'balanced' \"too\"", "'balanced' \"too\""),
         ("'$V'", "${_:-\\'}$V${_:-\\'}"),
         ("a\\nb \\\\", "anb ${_:-\\\\}"),
+        ("$\\V $V\\a $$\\n", "${_:-\\$}V $V${_}a $$n"),
         ("${V:-it's \\$x} \\x", "${V:-it\\'s \\$x} x"),
     ] {
         assert_eq!(body(given), wanted, "{given}");
@@ -271,7 +272,10 @@ fn flags_of_copy() {
             "{refused}"
         );
     }
-    assert_eq!(lines("RUN --security=sandbox true"), "RUN --network=default true");
+    assert_eq!(
+        lines("RUN --security=sandbox true"),
+        "RUN --network=default true"
+    );
 }
 
 #[test]

@@ -153,6 +153,14 @@ impl Reader<'_> {
     /// Reads a variable after its dollar sign, which is at `start`.
     fn variable(&mut self, start: usize, quoted: bool, piece: &mut Piece) -> Result<(), Stop> {
         if self.peek() != Some('{') {
+            if self.parameter() {
+                // It is not set in BuildKit. Buildah does not know it, or only its first digit.
+                if self.depth == 0 {
+                    self.edits.push((start..self.at, NOTHING.to_owned()));
+                }
+                piece.push(NOTHING, Some(""));
+                return Ok(());
+            }
             let name = self.name();
             let value = match name.as_str() {
                 "" => Some("$".to_owned()),
@@ -167,8 +175,12 @@ impl Reader<'_> {
         }
         self.depth += 1;
         let edits = self.edits.len();
-        let (text, value) = self.braces(quoted)?;
+        let (mut text, value) = self.braces(quoted)?;
         self.depth -= 1;
+        // A name before it must not go on in the result.
+        if text.starts_with(is_word) && ends_with_name(&piece.text) {
+            text.insert_str(0, NOTHING);
+        }
         // The outermost change contains those within it.
         self.edits.truncate(edits);
         if self.depth == 0 && self.text[start..self.at] != text {
@@ -253,17 +265,37 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a name: a single digit, or letters, digits and `_`.
+    /// Reads a parameter of the shell: its number, or a sign such as in `$$`.
+    fn parameter(&mut self) -> bool {
+        let rest = &self.text[self.at..];
+        let digits = rest
+            .find(|letter: char| !letter.is_numeric())
+            .unwrap_or(rest.len());
+        let sign = usize::from(rest.starts_with(['@', '*', '#', '?', '-', '$', '!']));
+        self.at += digits + sign.min(usize::from(digits == 0));
+        digits + sign > 0
+    }
+
+    /// Reads a name: letters, digits and `_`.
     fn name(&mut self) -> String {
         let rest = &self.text[self.at..];
-        let word = |letter: char| letter.is_alphanumeric() || letter == '_';
-        let length = match rest.chars().next() {
-            Some(digit) if digit.is_ascii_digit() => 1,
-            _ => rest.find(|letter| !word(letter)).unwrap_or(rest.len()),
-        };
+        let length = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
         self.at += length;
         rest[..length].to_owned()
     }
+}
+
+/// What expands to an empty text.
+const NOTHING: &str = "${_}";
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// Whether a text ends with `$NAME`, without braces.
+fn ends_with_name(text: &str) -> bool {
+    let before = text.trim_end_matches(is_word);
+    before.len() < text.len() && before.ends_with('$') && !before.ends_with("\\$")
 }
 
 /// Writes `${NAME-word}`, `${NAME+word}` and their forms with a colon.
@@ -323,7 +355,7 @@ fn required(
 /// Writes a value so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such a line.
 fn literal(value: &str, quoted: bool) -> String {
     if value.is_empty() {
-        return format!("${{{UNSET}}}");
+        return NOTHING.to_owned();
     }
     let special = |letter: char| match letter {
         '"' | '$' | '\\' => true,

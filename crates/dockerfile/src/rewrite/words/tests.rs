@@ -32,6 +32,8 @@ fn substitutions_become_those_that_buildah_has() {
         ("'${V%x}' \\${V%x}", "'${V%x}' \\${V%x}"),
         ("it's ${V%x}", "it's ${V%x}"),
         ("\"${V%*}\"${V%%*}", "\"r.example/x:1\"${_}"),
+        ("$E${V##*/}-$E\"${V##*/}\"", "$E${_}x:1-$E\"x:1\""),
+        ("a$$E$1b$12$", "a${_}E${_}b${_}$"),
         ("$", "$"),
     ] {
         assert_eq!(rewrite(text).unwrap(), wanted, "{text}");
