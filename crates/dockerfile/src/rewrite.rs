@@ -275,11 +275,10 @@ impl<'a> Rewriter<'a> {
         let Some(base) = image.as_deref().and_then(|image| self.stage(image)) else {
             return Ok(());
         };
-        if let Some(spelled) = image.as_deref().and_then(|image| self.respelled(image)) {
-            if Some(written) == image.as_deref() {
-                self.edits
-                    .push((instruction.span(0..written.len()), spelled));
-            }
+        let spelled = image.as_deref().and_then(|image| self.respelled(image));
+        if let Some(spelled) = spelled.filter(|_| Some(written) == image.as_deref()) {
+            let span = instruction.span(0..written.len());
+            self.edits.push((span, spelled));
         }
         let (scope, image, posix) = {
             let base = &self.stages[base];

@@ -109,10 +109,10 @@ fn every_result_is_its_own_result() {
             }
             text += pick(&mut state, ENDS);
         }
-        let nonce = (next(&mut state) % 2 == 0).then_some("nonce");
+        let nonce = (next(&mut state).is_multiple_of(2)).then_some("nonce");
         let options = RewriteOptions {
             build: &build,
-            network_none: next(&mut state) % 2 == 0,
+            network_none: next(&mut state).is_multiple_of(2),
             nonce,
         };
         let Ok(first) = rewrite(std::slice::from_ref(&text), options) else {
