@@ -1,5 +1,7 @@
 //! Tests of whole command lines of a client.
 
+mod rewriting;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

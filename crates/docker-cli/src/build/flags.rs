@@ -85,7 +85,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "network",
         None,
         FlagPolicy::Handled(
-            "`default` and `host` mean the pod's network, which is always used; `none` is passed on",
+            "`default` and `host` mean the pod's network, which is always used; the builder refuses `none`, because it has no right to make another network",
         ),
     ),
     switch("no-cache", None, FlagPolicy::Passed),
