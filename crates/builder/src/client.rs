@@ -89,7 +89,7 @@ pub fn call(
         std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from);
     let stream =
         UnixStream::connect(&socket).map_err(|source| ClientError::Connect { socket, source })?;
-    let terminal = (streams.to_terminal).then(terminal_size).flatten();
+    let terminal = streams.to_terminal.then(terminal_size).flatten();
     let hello = serde_json::to_vec(&greeting(arguments, variables, terminal))
         .map_err(|error| here("greeting")(error.into()))?;
     if hello.len() > GREETING {
@@ -225,7 +225,10 @@ impl Conversation<'_> {
         let kind = read(&mut &self.stream, payload).map_err(|error| closed(error.to_string()))?;
         let kind = kind.ok_or_else(|| closed("without an exit code".to_owned()))?;
         let written = match kind {
-            Kind::Output => (self.output.write_all(payload)).and_then(|()| self.output.flush()),
+            Kind::Output => self
+                .output
+                .write_all(payload)
+                .and_then(|()| self.output.flush()),
             Kind::Error => self.errors.write_all(payload),
             Kind::Notice => self
                 .errors

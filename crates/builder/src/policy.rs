@@ -188,7 +188,9 @@ mod tests {
     fn tables() -> String {
         let mut text = section("Flags before the command", GLOBAL);
         for verb in VERBS {
-            let names: Vec<String> = (verb.names.iter())
+            let names: Vec<String> = verb
+                .names
+                .iter()
                 .map(|name| format!("`buildah {name}`"))
                 .collect();
             text += "\n";

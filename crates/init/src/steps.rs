@@ -277,7 +277,8 @@ fn children(all: &[Process], parent: i32) -> Vec<Process> {
 fn pipes(pid: i32, numbers: &[&str]) -> BTreeSet<OsString> {
     let directory = format!("/proc/{pid}/fd");
     // What cannot be read is not of our user, and so not the job's.
-    let links = (numbers.iter())
+    let links = numbers
+        .iter()
         .filter_map(|number| std::fs::read_link(Path::new(&directory).join(number)).ok());
     links
         .map(std::path::PathBuf::into_os_string)

@@ -252,7 +252,8 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// Whether the job has the time of its own, asked to end or not.
     fn drains(&self) -> bool {
-        (self.termination).is_none_or(|termination| termination.done() == Phase::Wait)
+        self.termination
+            .is_none_or(|termination| termination.done() == Phase::Wait)
     }
 
     fn clock(&mut self) {
@@ -292,8 +293,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             return [termination.due(), linger].into_iter().flatten().min();
         }
         // A deadline beyond the range of the clock never comes.
-        let deadline =
-            (self.watch.deadline).and_then(|deadline| self.started.checked_add(deadline));
+        let deadline = self
+            .watch
+            .deadline
+            .and_then(|deadline| self.started.checked_add(deadline));
         let (linger, unreachable) = (self.linger_due(), self.guide.unreachable_at());
         let due = [deadline, self.idle_due(), linger, unreachable];
         due.into_iter().flatten().min()

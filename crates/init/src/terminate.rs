@@ -16,8 +16,8 @@
 //! | [`Phase::EndSteps`] | after `grace`; at once for a deadline | SIGTERM to the steps that run, never to the runner or its worker; later steps are left alone |
 //! | [`Phase::KillSteps`] | `step_grace` later | SIGKILL to those of them that are left |
 //! | [`Phase::Interrupt`] | [`LAST_WORDS`] before SIGKILL | the graceful signal to the runner |
-//! | [`Phase::KillJob`] | [`KNOWN`] later, and again and again | SIGKILL to all that is the job's: the worker has no step to wait for, and says how the job ended |
-//! | [`Phase::KillWorker`] | instead of these two, if less than [`LEAST`] is left | SIGKILL to the worker alone: the runner says how the job ended |
+//! | [`Phase::KillJob`] | `KNOWN` later, and again and again | SIGKILL to all that is the job's: the worker has no step to wait for, and says how the job ended |
+//! | [`Phase::KillWorker`] | instead of these two, if less than `LEAST` is left | SIGKILL to the worker alone: the runner says how the job ended |
 //! | [`Phase::Kill`] | `wipe.reserve` before the end | SIGKILL to the group |
 //!
 //! A runner that was sent its graceful signal ends in silence when its worker is killed, and so it does at SIGTERM: neither
@@ -97,7 +97,7 @@ enum When {
     StepGrace,
     /// [`LAST_WORDS`] before [`When::End`].
     LastWords,
-    /// [`KNOWN`] after the phase before it.
+    /// `KNOWN` after the phase before it.
     Known,
     /// [`Times::kill_after`] after the beginning.
     End,

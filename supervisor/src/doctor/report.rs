@@ -17,7 +17,7 @@ pub(super) const SCHEMA: &str = "ci-cd-agents.doctor/v1";
 /// The results of one run of the doctor.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// Name and version of the schema: `ci-cd-agents.doctor/v1`.
     pub schema: &'static str,
     /// The supervisor's version.
     pub version: &'static str,

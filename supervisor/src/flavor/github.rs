@@ -100,7 +100,9 @@ impl Github {
     }
 
     fn facts(&self) -> Facts {
-        (self.console.as_ref()).map_or_else(Facts::default, Console::facts)
+        self.console
+            .as_ref()
+            .map_or_else(Facts::default, Console::facts)
     }
 
     pub(super) fn prepare(
@@ -296,7 +298,9 @@ impl Guide for Github {
 
     fn reports(&mut self) -> bool {
         self.look();
-        (self.job.as_ref()).is_some_and(|job| job.completed_at.is_some())
+        self.job
+            .as_ref()
+            .is_some_and(|job| job.completed_at.is_some())
     }
 }
 

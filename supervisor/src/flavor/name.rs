@@ -13,7 +13,8 @@ pub(super) fn of(set: Option<&str>, limit: usize) -> String {
         name.and_then(|name| name.into_string().ok())
     };
     let name = set.map(str::to_owned).or_else(pod).unwrap_or_default();
-    let name: Vec<char> = (name.chars())
+    let name: Vec<char> = name
+        .chars()
         .map(|character| if allowed(character) { character } else { '-' })
         .collect();
     let kept: String = name[name.len().saturating_sub(limit)..].iter().collect();

@@ -35,7 +35,8 @@ pub(super) fn blocking_leftovers(config: &Config, left: &[wipe::Leftover]) -> Op
         config.graph_root(),
     ];
     let is_own = |left: &&wipe::Leftover| own.iter().any(|own| left.path.starts_with(own));
-    let left: Vec<String> = (left.iter())
+    let left: Vec<String> = left
+        .iter()
         .filter(is_own)
         .filter(|left| !left.excused)
         .map(ToString::to_string)

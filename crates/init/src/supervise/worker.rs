@@ -59,12 +59,16 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     pub(super) fn worker_pid(&self) -> Option<Pid> {
-        (self.worker.as_ref()).map(|worker| Pid::from_raw(worker.process.pid))
+        self.worker
+            .as_ref()
+            .map(|worker| Pid::from_raw(worker.process.pid))
     }
 
     /// Whether there was a worker, and has ended.
     pub(super) fn worker_is_over(&self) -> bool {
-        (self.worker.as_ref()).is_some_and(|worker| worker.over_since.is_some())
+        self.worker
+            .as_ref()
+            .is_some_and(|worker| worker.over_since.is_some())
     }
 
     /// Whether the job goes on although its runner has ended: the worker needs it no more, and reports the job itself.
@@ -74,7 +78,9 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             return false;
         }
         self.find_worker();
-        let alone = (self.worker.as_ref())
+        let alone = self
+            .worker
+            .as_ref()
             .is_some_and(|worker| worker.over_since.is_none() && worker.process.now().is_some());
         if alone && !std::mem::replace(&mut self.alone, true) {
             warn!("the runner has ended, and its job goes on without it");
