@@ -3,6 +3,7 @@
 
 mod dockerfiles;
 mod fixture;
+mod media_types;
 
 use fixture::{Fixture, Program, REGISTRY};
 use serde_json::Value;

@@ -46,8 +46,9 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
     line.extend(passed(parsed));
     line.extend(inputs::flags(parsed, context, planner)?);
     cache(parsed, &platforms, &mut line, planner);
-    // Docker's own format keeps HEALTHCHECK, SHELL and ONBUILD. Only OCI's format has annotations.
-    let oci = exports.oci() || parsed.last("annotation").is_some();
+    // Under OCI's format, Buildah ignores SHELL in the steps that follow. So a build has Docker's format, and a push changes
+    // the media types. Only OCI's format has annotations.
+    let oci = parsed.last("annotation").is_some();
     let format = if oci { "oci" } else { "docker" };
     line.push(format!("--format={format}"));
     if let Some(files) = exports.files() {

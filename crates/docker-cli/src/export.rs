@@ -39,7 +39,7 @@ pub(super) struct BuildResult {
     /// All names that the user requested.
     pub(super) names: Vec<String>,
     pub(super) mode: Mode,
-    /// Whether it has OCI's media types.
+    /// Whether it has OCI's media types in the storage.
     pub(super) oci: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct BuildResult {
 pub(super) struct PushOptions {
     /// Flags of `buildah push`.
     flags: Vec<String>,
-    /// Whether the result has OCI's media types.
+    /// Whether the user requested OCI's media types.
     oci: bool,
 }
 
@@ -135,7 +135,8 @@ impl Exports {
                     .map(str::to_owned),
             );
         }
-        let options = push_options(&fields, self.has_epoch, planner)?;
+        let mut options = push_options(&fields, self.has_epoch, planner)?;
+        options.oci |= fields.get("type") == Some("oci");
         let path = |kind: &str| {
             let what = format!("--output type={kind} needs dest=PATH");
             destination
@@ -179,14 +180,6 @@ impl Exports {
     /// Returns whether the files go to standard output.
     pub(super) fn files_to_stdout(&self) -> bool {
         self.files().is_some_and(|files| files.ends_with("dest=-"))
-    }
-
-    pub(super) fn oci(&self) -> bool {
-        self.list.iter().any(|export| match export {
-            Export::Registry(options) => options.oci,
-            Export::Image(transport, ..) => *transport != "docker-archive",
-            _ => false,
-        })
     }
 
     /// Adds the steps that send the result.
@@ -269,14 +262,18 @@ fn send_to_path(
 }
 
 impl PushOptions {
-    /// Returns the push of an image or of a list. A list has the media types of its images.
+    /// Returns the push of an image or of a list, with the media types that the user requested.
     fn push(&self, result: &BuildResult, digest: &Path, target: &str, stdout: Stdout) -> Step {
         let mut flags = self.flags.clone();
+        if self.oci {
+            flags.push("--format=oci".to_owned());
+        } else if result.mode == Mode::List && !result.oci {
+            flags.push("--format=v2s2".to_owned());
+        }
         if target.starts_with("docker://") {
             flags.extend(reference::plain_http([target]));
         }
         if result.mode == Mode::List {
-            flags.extend((!result.oci).then(|| "--format=v2s2".to_owned()));
             return Step::push_list(&flags, &result.image, target, digest, stdout);
         }
         let line = ["push".to_owned()].into_iter().chain(flags);

@@ -249,13 +249,13 @@ fn a_result_goes_to_every_destination() {
     assert_eq!(
         send("-o type=registry,compression=zstd,compression-level=3,force-compression=true"),
         [
-            "push --digestfile=/s/X/2-digest --compression-format=zstd --compression-level=3 --force-compression=true app:1 docker://docker.io/library/app:1"
+            "push --digestfile=/s/X/2-digest --compression-format=zstd --compression-level=3 --force-compression=true --format=oci app:1 docker://docker.io/library/app:1"
         ]
     );
     assert_eq!(
         send("-o type=oci,dest=/tmp/a.tar"),
         [
-            "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
+            "push --digestfile=/s/X/4-digest --format=oci app:1 oci-archive:/s/X/3-image.tar:1",
             "copy /s/X/3-image.tar to /tmp/a.tar"
         ]
     );
@@ -269,22 +269,26 @@ fn a_result_goes_to_every_destination() {
     assert_eq!(
         send("-o type=oci,tar=false,dest=layout"),
         [
-            "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
+            "push --digestfile=/s/X/4-digest --format=oci app:1 oci-archive:/s/X/3-image.tar:1",
             "unpack /s/X/3-image.tar to layout"
         ]
     );
     // Without a name the image has its ID alone, and `docker images` shows no name of the client's.
-    for (kind, transport, end) in [
-        ("docker", "docker-archive", "save [] to a.tar"),
-        ("oci", "oci-archive", "copy /s/X/3-image.tar to a.tar"),
+    for (kind, push, end) in [
+        ("docker", " docker-archive", "save [] to a.tar"),
+        (
+            "oci",
+            "--format=oci  oci-archive",
+            "copy /s/X/3-image.tar to a.tar",
+        ),
     ] {
         assert_eq!(
             steps(&format!("docker build -o type={kind},dest=a.tar ."))[..],
             [
-                "build --layers --force-rm --format=FORMAT --iidfile=/s/X/1-iid ."
-                    .replace("FORMAT", if kind == "oci" { "oci" } else { "docker" }),
-                format!("with id push --digestfile=/s/X/4-digest  {transport}:/s/X/3-image.tar"),
-                end.to_owned(),
+                // Steps run under Docker's format, whatever is sent.
+                "build --layers --force-rm --format=docker --iidfile=/s/X/1-iid .",
+                &format!("with id push --digestfile=/s/X/4-digest {push}:/s/X/3-image.tar"),
+                end,
             ]
         );
     }
