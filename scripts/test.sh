@@ -7,6 +7,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
 source "$ROOT/scripts/lib/kubernetes.sh"
 # shellcheck source=scripts/lib/prose.sh
 source "$ROOT/scripts/lib/prose.sh"
+# shellcheck source=scripts/lib/deny.sh
+source "$ROOT/scripts/lib/deny.sh"
 
 test_usage() {
     cat <<'HELP'
@@ -16,7 +18,8 @@ Lints, builds the images, and runs all tests: those of the code, of the supervis
 whole jobs in real containers with a real registry. Installs what it needs and is missing, saying what and why.
 Needs root or sudo. With FILTER only the tests with it in their names run.
 
-  --lint             only formatting, clippy, shellcheck, the words of sentences, and how crates and files depend on each other
+  --lint             only formatting, clippy, shellcheck, cargo-deny, the words of sentences, and how crates and files depend on
+                     each other
   --unit             only the tests that need no container image
   --end-to-end       only those that do
   --cluster          only those that need a Kubernetes cluster, and never otherwise: of one node, which is this machine and has
@@ -76,6 +79,7 @@ lint() {
     scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT"/images/common/*.sh "$ROOT/.ci/run" "$ROOT"/tests/fakes/actions-runner/bin/* "$ROOT"/tests/fakes/github-runner/*.sh "$ROOT"/tests/fakes/github-runner/*/*.sh)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     lint_prose "$ROOT"
+    check_dependencies
     logged toolchain_cargo fmt --all --check || die 1 "cargo fmt --check found something."
     logged toolchain_cargo clippy --workspace --all-targets --features end-to-end/cluster,end-to-end/structure --locked \
         --target "$TRIPLE" -- -D warnings || die 1 "clippy found something."

@@ -98,6 +98,18 @@ impl Workspace {
     pub fn temporary(&self) -> PathBuf {
         self.path.join("tmp")
     }
+
+    /// Returns the root directory of the vendor's runner.
+    #[must_use]
+    pub fn runner(&self) -> PathBuf {
+        self.path.join("runner")
+    }
+
+    /// Returns the default directory of Buildah's layers.
+    #[must_use]
+    pub fn storage(&self) -> PathBuf {
+        self.path.join("storage")
+    }
 }
 
 /// The checks before the job.
@@ -182,6 +194,17 @@ pub struct Builder {
     pub push: Push,
 }
 
+impl Builder {
+    /// Returns the directories on the builder's own volume.
+    #[must_use]
+    pub fn directories(&self) -> Workspace {
+        Workspace {
+            path: self.volume.clone(),
+            also_wipe: Vec::new(),
+        }
+    }
+}
+
 /// The names that may be pushed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,16 +251,7 @@ impl Config {
         self.storage
             .graph_root
             .clone()
-            .unwrap_or_else(|| self.workspace.path.join("storage"))
-    }
-
-    /// Returns the configuration of the builder's own storage and wipe: its volume replaces the workspace.
-    #[must_use]
-    pub fn of_builder(&self) -> Self {
-        let mut own = self.clone();
-        own.workspace.path = self.builder.volume.clone();
-        own.storage.graph_root = None;
-        own
+            .unwrap_or_else(|| self.workspace.storage())
     }
 
     /// Whether `path` is on the workspace's volume.

@@ -59,7 +59,7 @@ pub fn own_token(flavor: FlavorName) -> Option<&'static str> {
 /// # Errors
 /// [`FlavorError`] for the first that is missing or wrong.
 pub fn look(config: &Config) -> Result<(), FlavorError> {
-    let mut secrets = secrets::peek(config)?;
+    let mut secrets = secrets::peek(&config.secrets)?;
     match config.flavor {
         FlavorName::Github => github::look(config, &mut secrets),
         FlavorName::Circleci => circleci::look(config, &mut secrets).map(|_| ()),

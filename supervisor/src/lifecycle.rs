@@ -8,7 +8,6 @@ mod wiping;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -20,22 +19,26 @@ use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::runner_loop::{self, RunnerEnd};
 use crate::workspace::RuntimeDir;
 use crate::{doctor, flavor, publish, secrets, storage, workspace};
+use builder::WorkspaceLock;
 use init::is_pid_1;
 use init::reap::Ended;
 use init::signals::Signals;
 use init::survivors::{self, Survivors};
 use init::terminal::Terminal;
+use linux::termination_request::TerminationRequest;
 use linux::{emergency_alloc, proc_scrub, process};
 use report::exit;
 use report::{Reason, Report, RunnerReport, Step, WipeReport};
-use wiping::TerminationRequest;
+use wipe::{WipeOutcome, WipePlan};
 
 /// Runs one job and returns the exit code of this process.
 ///
 /// `signals` were blocked before anything else was done, so no signal that arrived since is lost.
 #[must_use]
 pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
-    let mut run = Run::new(config);
+    let termination = wiping::termination_request(config.termination_grace_period);
+    let plan = wiping::plan(config, &termination);
+    let mut run = JobRun::new(config, &termination, &plan);
     let outcome =
         guarded(|| run.job(signals)).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
@@ -57,28 +60,33 @@ pub fn refuse(error: &ConfigError, report_file: &Path) -> u8 {
 }
 
 /// The state of one run.
-struct Run<'a> {
+struct JobRun<'a> {
     config: &'a Config,
     report: Report,
     step: Step,
-    asked_at: Option<Instant>,
+    termination: &'a TerminationRequest,
+    wipe_plan: &'a WipePlan<'a>,
     terminal: Option<Terminal>,
-    signals: Option<Arc<Signals>>,
-    mounts: Option<wipe::MountSnapshot>,
+    /// Keeps the builder from wiping the workspace under the job.
+    workspace_lock: Option<WorkspaceLock>,
     #[cfg(debug_assertions)]
     faults: fault_injection::FaultInjection,
 }
 
-impl<'a> Run<'a> {
-    fn new(config: &'a Config) -> Self {
+impl<'a> JobRun<'a> {
+    fn new(
+        config: &'a Config,
+        termination: &'a TerminationRequest,
+        wipe_plan: &'a WipePlan<'a>,
+    ) -> Self {
         Self {
             config,
+            termination,
+            wipe_plan,
             report: Report::new(Some(config.flavor.name())),
             step: Step::Config,
-            asked_at: None,
             terminal: None,
-            signals: None,
-            mounts: None,
+            workspace_lock: None,
             #[cfg(debug_assertions)]
             faults: fault_injection::FaultInjection::from_environment(),
         }
@@ -88,34 +96,44 @@ impl<'a> Run<'a> {
     fn job(&mut self, signals: Result<Signals, Errno>) -> Result<Job, Failure> {
         let config = self.config;
         self.step = Step::Preflight;
-        let signals = Arc::new(signals.map_err(Failure::kernel("signals cannot be read"))?);
+        let signals = signals.map_err(Failure::kernel("signals cannot be read"))?;
         become_init(config)?;
-        self.signals = Some(Arc::clone(&signals));
+        self.workspace_lock = WorkspaceLock::hold(&config.workspace.path).ok();
         // The mounts of a fresh container belong to its pod. If we are not PID 1, an earlier run may have left some.
-        self.mounts = is_pid_1().then(|| wiping::mounted(config));
-        self.wipe_found(&signals)?;
-        self.mounts.get_or_insert_with(|| wiping::mounted(config));
-        let found = self.step(Step::Preflight, &signals, || Ok(doctor::preflight(config)?))?;
-        let storage = self.step(Step::Storage, &signals, || {
-            workspace::prepare(config).map_err(storage::StorageError::from)?;
-            Ok(storage::prepare(config, found)?)
+        if is_pid_1() {
+            self.wipe_plan.pin_roots();
+        }
+        self.wipe_found()?;
+        self.wipe_plan.pin_roots();
+        let found = self.step(Step::Preflight, || Ok(doctor::preflight(config)?))?;
+        let storage = self.step(Step::Storage, || {
+            workspace::prepare(&config.workspace).map_err(storage::StorageError::from)?;
+            Ok(storage::prepare(&storage::Settings::of_job(config), found)?)
         })?;
         self.report.storage_driver = Some(storage.driver.name().to_owned());
-        let (environment, secrets) = self.step(Step::Secrets, &signals, || {
+        let (environment, secrets) = self.step(Step::Secrets, || {
             let mut environment = storage.environment;
-            let secrets = secrets::read(config)?;
-            if let Some(path) = secrets::write_authfile(&secrets, &RuntimeDir::of(config))? {
+            let secrets = secrets::read(&config.secrets)?;
+            let runtime = RuntimeDir::new(&config.runtime_directory);
+            if let Some(path) = secrets::write_authfile(&secrets, &runtime)? {
                 environment.push(("REGISTRY_AUTH_FILE".into(), path.into()));
             }
-            secrets::mark_taken(&RuntimeDir::of(config));
+            secrets::mark_taken(&runtime);
             Ok((environment, secrets))
         })?;
         let mut runner = None;
-        let end = self.step(Step::Runner, &signals, || {
+        let termination = self.termination;
+        let of_loop = runner_loop::Settings {
+            flavor: config.flavor.name(),
+            grace: config.grace,
+            kill_after: config.kill_after(),
+            deadline: config.deadline,
+        };
+        let end = self.step(Step::Runner, || {
             let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
             // The runner has its own copy. Overwrite ours, which the job could read in /proc.
             proc_scrub::overwrite_environment_and_command();
-            runner_loop::run(config, prepared.as_mut(), &signals)
+            runner_loop::run(of_loop, prepared.as_mut(), &signals, termination)
         });
         if let Some(runner) = runner {
             self.report.job = runner.job();
@@ -130,14 +148,10 @@ impl<'a> Run<'a> {
     fn step<T>(
         &mut self,
         step: Step,
-        signals: &Signals,
         work: impl FnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.step = step;
-        if signals.terminated_early() {
-            self.asked_at.get_or_insert_with(Instant::now);
-        }
-        if self.asked_at.is_some() {
+        if self.termination.check() {
             return Err(Failure::Terminated);
         }
         let began = Instant::now();
@@ -158,17 +172,13 @@ impl<'a> Run<'a> {
     }
 
     /// Wipes what a killed run left. Fails if leftovers remain that this job would find.
-    fn wipe_found(&mut self, signals: &Signals) -> Result<(), Failure> {
-        let request = TerminationRequest::new(signals, None);
-        let (config, mounts) = (self.config, self.mounts.take());
-        let wipe::WipeOutcome {
+    fn wipe_found(&mut self) -> Result<(), Failure> {
+        let plan = self.wipe_plan;
+        let wiped = self.step(Step::Preflight, || Ok(wipe::empty_before_job(plan)))?;
+        let WipeOutcome {
             report: found,
             leftovers: left,
-        } = self.step(Step::Preflight, signals, || {
-            Ok(wiping::found(config, mounts.as_ref(), &request))
-        })?;
-        self.mounts = mounts;
-        self.asked_at = request.at();
+        } = wiped;
         if found.files + found.directories + found.leftover_count == 0 {
             return Ok(());
         }
@@ -178,13 +188,12 @@ impl<'a> Run<'a> {
             leftovers = found.leftover_count,
             "an earlier run left files in the workspace: wiped before the job"
         );
-        let blocking = wiping::blocking_leftovers(config, &left);
+        let blocking = wiping::blocking_leftovers(self.config, &left);
         self.report.found = Some(found);
         blocking.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
     }
 
     fn note_end(&mut self, end: RunnerEnd) -> Job {
-        self.asked_at = end.asked_at;
         self.terminal = end.terminal;
         let (exit_code, signal) = match end.ended {
             Ended::Exited(code) => (Some(code), None),
@@ -209,7 +218,7 @@ impl<'a> Run<'a> {
 
     /// Ends all other processes, so that none writes into the workspace during the wipe.
     fn end_survivors(&mut self) {
-        let remaining = (self.asked_at).map(|at| wiping::remaining_time(self.config, at));
+        let remaining = self.termination.remaining();
         let ended = guarded(|| survivors::end_all(remaining)).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");
             Survivors::default()
@@ -236,21 +245,10 @@ impl<'a> Run<'a> {
 
     fn wipe(&mut self) {
         let began = Instant::now();
-        let config = self.config;
-        let request = (self.signals.as_deref())
-            .map(|signals| TerminationRequest::new(signals, self.asked_at));
-        let asked_at = || {
-            request
-                .as_ref()
-                .map_or(self.asked_at, TerminationRequest::at)
-        };
-        let deadline = || asked_at().map(|at| wiping::remaining_time(config, at));
-        let budget = deadline().unwrap_or(config.wipe.budget);
-        let budget = budget.min(config.wipe.budget);
         let work = || {
             #[cfg(debug_assertions)]
             self.faults.panic_in(Step::Wipe);
-            wiping::all(config, budget, self.mounts.as_ref(), &deadline).report
+            wipe::empty(self.wipe_plan).report
         };
         let wiped = guarded(work).unwrap_or_else(|panic| {
             error!("a defect of the supervisor: {panic}");

@@ -12,7 +12,7 @@ use report::{Reason, Step};
 
 /// Why the job never ran to its end.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// SIGTERM came before the runner was started.
     #[error("asked to end before the job had started")]
     Terminated,
@@ -64,7 +64,7 @@ impl Failure {
 
 /// How the job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub(crate) struct Job {
     /// The runner's own end.
     pub ended: Ended,
     /// Why it had to end, if it had to.
@@ -75,7 +75,7 @@ pub struct Job {
 
 /// The end of the story.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Conclusion {
+pub(crate) struct Conclusion {
     /// Why it ended so.
     pub reason: Reason,
     /// The container's exit code.
@@ -90,7 +90,7 @@ pub struct Conclusion {
 ///
 /// Leftovers change the code only if the job succeeded: they never hide its own failure.
 #[must_use]
-pub fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> Conclusion {
+pub(crate) fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u64) -> Conclusion {
     let job = match outcome {
         Ok(job) => job,
         Err(failure) => return failed(step, failure),

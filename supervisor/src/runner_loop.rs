@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
-use crate::config::Config;
 use crate::flavor::{Next, Runner, Verdict};
 use crate::outcome::Failure;
 use init::reap::{self, Ended};
@@ -17,17 +16,29 @@ use init::terminal::Terminal;
 use init::terminate::{Cause, Phase, Times};
 use linux::memory_trim;
 use linux::poll::{self, Interest};
+use linux::termination_request::TerminationRequest;
 use report::Reason;
+
+/// The rules for all processes of a runner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// The flavor's name, for the log.
+    pub flavor: &'static str,
+    /// The time between the graceful signal and SIGTERM.
+    pub grace: Duration,
+    /// The time between the request to end and SIGKILL.
+    pub kill_after: Duration,
+    /// The longest time that the job may take.
+    pub deadline: Option<Duration>,
+}
 
 /// The end of the runner: of its last process, and of all processes together.
 #[derive(Debug)]
-pub struct RunnerEnd {
+pub(crate) struct RunnerEnd {
     /// How the last process that mattered ended.
     pub ended: Ended,
     /// Why we ended it, if we did.
     pub cause: Option<Cause>,
-    /// When the first request to end arrived.
-    pub asked_at: Option<Instant>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
     /// Processes started.
@@ -38,20 +49,20 @@ pub struct RunnerEnd {
     pub terminal: Option<Terminal>,
 }
 
-/// Starts and watches the runner's processes until its flavor reports the end.
+/// Starts and watches the runner's processes until its flavor reports the end. Records the arrival of a request to end.
 ///
 /// # Errors
 /// [`Failure`] if a process cannot be started or watched.
-pub fn run(
-    config: &Config,
+pub(crate) fn run(
+    settings: Settings,
     runner: &mut dyn Runner,
     signals: &Signals,
+    termination: &TerminationRequest,
 ) -> Result<RunnerEnd, Failure> {
     let began = Instant::now();
     let mut end = RunnerEnd {
         ended: Ended::Exited(0),
         cause: None,
-        asked_at: None,
         orphans: 0,
         starts: 0,
         verdict: Verdict::of_code(0),
@@ -59,16 +70,19 @@ pub fn run(
     };
     loop {
         let start = runner.start()?;
-        let limits = limits(config, runner, began, end.asked_at);
-        let (watched, terminal) = run_process(config, start, limits, runner, signals)?;
+        let limits = limits(settings, runner, began, termination.elapsed());
+        let (watched, terminal) = run_process(settings.flavor, start, limits, runner, signals)?;
         end.terminal = terminal;
+        if let Some(at) = watched.requested_at {
+            termination.record(at);
+        }
         end.note(&watched, runner.tidies());
         let mut next = runner.ended(&watched);
         if let Next::Again(pause) = next {
             // Processes that this one left must not run beside the next one.
             end.orphans += survivors::end_all(None).orphans;
             if sleep(pause, signals)? {
-                end.asked_at.get_or_insert_with(Instant::now);
+                termination.record(Instant::now());
                 end.cause = end.cause.or(Some(Cause::Asked));
                 next = runner.interrupted();
             }
@@ -88,7 +102,6 @@ impl RunnerEnd {
     fn note(&mut self, watched: &Watched, tidies: bool) {
         self.starts += 1;
         self.orphans += watched.orphans;
-        self.asked_at = self.asked_at.or(watched.asked_at);
         if self.cause.is_none() && !tidies {
             self.ended = watched.ended;
             // A job that was allowed to go on ended by itself.
@@ -97,24 +110,18 @@ impl RunnerEnd {
     }
 }
 
-/// Returns the limits of the next process, within those of the whole run.
-fn limits(
-    config: &Config,
-    runner: &dyn Runner,
-    began: Instant,
-    asked_at: Option<Instant>,
-) -> Limits {
-    let asked = asked_at.map_or(Duration::ZERO, |at| at.elapsed());
-    let left = config
+/// Returns the limits of the next process, within those of the whole run. `requested` is the time since the request to end.
+fn limits(settings: Settings, runner: &dyn Runner, began: Instant, requested: Duration) -> Limits {
+    let left = settings
         .deadline
         .map(|deadline| deadline.saturating_sub(began.elapsed()));
     Limits {
         times: Times {
-            grace: config.grace.saturating_sub(asked),
+            grace: settings.grace.saturating_sub(requested),
             step_grace: runner
                 .worker()
                 .map_or(Duration::ZERO, |worker| worker.step_grace),
-            kill_after: config.kill_after().saturating_sub(asked),
+            kill_after: settings.kill_after.saturating_sub(requested),
         },
         deadline: [left, runner.limit()].into_iter().flatten().min(),
         idle_timeout: runner.idle_timeout(),
@@ -129,10 +136,10 @@ struct Limits {
 }
 
 fn run_process(
-    config: &Config,
+    flavor: &'static str,
     start: Start,
     limits: Limits,
-    flavor: &mut dyn Runner,
+    guide: &mut dyn Runner,
     signals: &Signals,
 ) -> Result<(Watched, Option<Terminal>), Failure> {
     let manner = start.manner;
@@ -140,7 +147,7 @@ fn run_process(
     let terminal = Terminal::find();
     let runner = spawn(start, terminal.as_ref())?;
     info!(
-        flavor = config.flavor.name(),
+        flavor,
         pid = runner.as_raw(),
         program = %program.to_string_lossy(),
         "the runner started"
@@ -153,7 +160,7 @@ fn run_process(
         idle_timeout: limits.idle_timeout,
     };
     memory_trim::trim();
-    let watched = watch.until_end(signals, flavor, terminal.as_ref());
+    let watched = watch.until_end(signals, guide, terminal.as_ref());
     if let Some(terminal) = &terminal {
         terminal.take_back();
     }

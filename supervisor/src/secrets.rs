@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::config::Config;
 use crate::workspace::{RuntimeDir, WorkspaceError};
 
 /// A file in the runtime directory that exists as soon as a job has its secrets. Then their staged files are gone.
@@ -28,8 +27,8 @@ pub(crate) fn mark_taken(runtime: &RuntimeDir) {
 }
 
 /// Whether a job in this container has taken the staged secrets.
-pub(crate) fn are_taken(config: &Config) -> bool {
-    config.runtime_directory.join(TAKEN).exists()
+pub(crate) fn are_taken(runtime: &RuntimeDir) -> bool {
+    runtime.path(TAKEN).exists()
 }
 
 /// The part of a `.dockerconfigjson` that is parsed. Values are skipped.

@@ -2,7 +2,7 @@
 
 use tracing::error;
 
-use crate::config::{Config, Driver};
+use crate::config::{self, Config, Driver};
 use crate::outcome::{Failure, conclude};
 use crate::publish;
 use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
@@ -46,9 +46,10 @@ fn failed(failure: Failure, report: &mut Report) {
 /// Prepares and serves. Sets `driver` as soon as it is known, even if a later step fails.
 fn serve_until_terminated(config: &Config, driver: &mut Option<Driver>) -> Result<Served, Failure> {
     let signals = server::prepare_process(config.builder.client_uid)?;
-    let own = config.of_builder();
-    let runtime = RuntimeDir::of(config);
-    remove_policy_link(config);
+    let own = config.builder.directories();
+    let runtime = RuntimeDir::new(&config.runtime_directory);
+    // A killed builder has left the link. storage::prepare makes it again.
+    let _ = std::fs::remove_file(storage::policy_link(&own));
     let workspace = Workspace::open(&config.workspace.path).map_err(|source| {
         StorageError::from(WorkspaceError::Job {
             path: config.workspace.path.clone(),
@@ -58,29 +59,23 @@ fn serve_until_terminated(config: &Config, driver: &mut Option<Driver>) -> Resul
         })
     })?;
     workspace::prepare(&own).map_err(StorageError::from)?;
-    let prepared = storage::prepare(&own, None)?;
+    let of_storage = storage::Settings {
+        graph_root: own.storage(),
+        workspace: &own,
+        ..storage::Settings::of_job(config)
+    };
+    let prepared = storage::prepare(&of_storage, None)?;
     *driver = Some(prepared.driver);
     runtime
         .directory("containers")
         .map_err(StorageError::from)?;
-    let credentials = credentials(config)?;
-    let settings = settings(config, prepared);
+    let credentials = credentials(&config.secrets)?;
+    let settings = settings(config, &own, prepared);
     Ok(server::serve(settings, &signals, workspace, credentials))
 }
 
-/// Removes the link to the policy, which a killed builder has left. storage::prepare makes it again.
-fn remove_policy_link(config: &Config) {
-    let _ = std::fs::remove_file(
-        config
-            .of_builder()
-            .workspace
-            .home()
-            .join(".config/containers"),
-    );
-}
-
-fn credentials(config: &Config) -> Result<Credentials, SecretsError> {
-    let store = secrets::peek(config)?;
+fn credentials(settings: &config::Secrets) -> Result<Credentials, SecretsError> {
+    let store = secrets::peek(settings)?;
     let Some(secret) = store.get(DOCKER_CONFIG) else {
         return Ok(Credentials::default());
     };
@@ -88,8 +83,7 @@ fn credentials(config: &Config) -> Result<Credentials, SecretsError> {
         .map_err(|(line, column)| SecretsError::NotDockerConfig { line, column })
 }
 
-fn settings(config: &Config, prepared: storage::Prepared) -> Settings {
-    let own = config.of_builder();
+fn settings(config: &Config, own: &config::Workspace, prepared: storage::Prepared) -> Settings {
     Settings {
         socket: config.builder.socket.clone(),
         volume: config.builder.volume.clone(),
@@ -104,12 +98,13 @@ fn settings(config: &Config, prepared: storage::Prepared) -> Settings {
         push_allow: config.builder.push.allow.clone(),
         insecure_registries: config.storage.insecure_registries.clone(),
         termination_grace_period: config.termination_grace_period,
+        wipe_reserve: config.wipe.reserve,
         wipe_budget: config.wipe.budget,
         storage: Storage {
             driver: storage::driver_name(prepared.driver),
             mount_program: prepared.driver == Driver::FuseOverlayfs,
-            graph_root: own.graph_root(),
-            temporary: own.workspace.temporary(),
+            graph_root: own.storage(),
+            temporary: own.temporary(),
             environment: prepared.environment,
         },
     }
@@ -127,7 +122,7 @@ mod tests {
             driver: Driver::FuseOverlayfs,
             environment: Vec::new(),
         };
-        let settings = settings(&config, prepared);
+        let settings = settings(&config, &config.builder.directories(), prepared);
         assert_eq!(settings.workspace, Path::new("/workspace"));
         let storage = settings.storage;
         assert_eq!(storage.graph_root, Path::new("/var/lib/builder/storage"));

@@ -2,18 +2,20 @@
 
 mod files;
 pub mod probe;
+mod settings;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use crate::config::{Config, Driver};
-use crate::workspace::{RuntimeDir, WorkspaceError};
-pub(crate) use files::driver_name;
+use crate::config::Driver;
+use crate::workspace::WorkspaceError;
+pub(crate) use files::{driver_name, policy_link};
 use linux::filesystem;
 use linux::probe::{ProbeError, ProbeResult};
 use linux::process::Identity;
+pub(crate) use settings::Settings;
 
 /// There is no storage for builds.
 #[derive(Debug, thiserror::Error)]
@@ -55,33 +57,37 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// [`StorageError`] with the file, or with the reason why the configured driver does not work.
-pub(crate) fn prepare(config: &Config, probed: Option<Driver>) -> Result<Prepared, StorageError> {
-    if config.storage.driver == Driver::None {
+pub(crate) fn prepare(
+    settings: &Settings,
+    probed: Option<Driver>,
+) -> Result<Prepared, StorageError> {
+    if settings.driver == Driver::None {
         let environment = Vec::new();
         return Ok(Prepared {
             driver: Driver::None,
             environment,
         });
     }
-    let graph_root = config.graph_root();
-    std::fs::create_dir_all(&graph_root).map_err(|source| WorkspaceError::Job {
+    let graph_root = &settings.graph_root;
+    let volume = &settings.workspace.path;
+    std::fs::create_dir_all(graph_root).map_err(|source| WorkspaceError::Job {
         path: graph_root.clone(),
-        volume: config.workspace.path.clone(),
+        volume: volume.clone(),
         uid: Identity::filesystem().uid,
         source,
     })?;
-    if on_container_root(&graph_root) {
+    if on_container_root(graph_root) {
         return Err(StorageError::NoVolume {
-            graph_root,
-            volume: config.workspace.path.clone(),
+            graph_root: graph_root.clone(),
+            volume: volume.clone(),
         });
     }
     let driver = match probed {
         Some(driver) => driver,
-        None => choose(config.storage.driver, |driver| attempt(driver, &graph_root))?,
+        None => choose(settings.driver, |driver| attempt(driver, graph_root))?,
     };
     info!(driver = driver.name(), "storage");
-    let environment = files::write(config, driver, &RuntimeDir::of(config))?;
+    let environment = files::write(settings, driver)?;
     Ok(Prepared {
         driver,
         environment,

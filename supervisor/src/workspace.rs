@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::config::Config;
+use crate::config::Workspace;
 use linux::files::private_file;
 use linux::process::Identity;
 
@@ -50,8 +50,7 @@ pub enum WorkspaceError {
 ///
 /// # Errors
 /// [`WorkspaceError::Job`] with the directory.
-pub(crate) fn prepare(config: &Config) -> Result<(), WorkspaceError> {
-    let workspace = &config.workspace;
+pub(crate) fn prepare(workspace: &Workspace) -> Result<(), WorkspaceError> {
     for path in [workspace.work(), workspace.home(), workspace.temporary()] {
         make_directory(&path).map_err(|source| WorkspaceError::Job {
             volume: workspace.path.clone(),
@@ -70,10 +69,9 @@ const CREDENTIALS: [&str; 8] = [
 
 /// Returns the directories to wipe, most sensitive first: credentials and tokens, then sources, then scratch, caches and
 /// layers.
-pub(crate) fn wiped(config: &Config) -> Vec<PathBuf> {
-    let workspace = &config.workspace;
+pub(crate) fn wiped(workspace: &Workspace, runtime_directory: &Path) -> Vec<PathBuf> {
     let home = workspace.home();
-    let mut paths = vec![config.runtime_directory.clone()];
+    let mut paths = vec![runtime_directory.to_owned()];
     paths.extend(CREDENTIALS.iter().map(|name| home.join(name)));
     paths.push(workspace.work());
     paths.push(workspace.temporary());
@@ -90,11 +88,21 @@ pub(crate) struct RuntimeDir {
 }
 
 impl RuntimeDir {
-    /// Returns the runtime directory of a configuration. Makes nothing yet.
-    pub(crate) fn of(config: &Config) -> Self {
+    /// Returns the runtime directory at `root`. Makes nothing yet.
+    pub(crate) fn new(root: &Path) -> Self {
         Self {
-            root: config.runtime_directory.clone(),
+            root: root.to_owned(),
         }
+    }
+
+    /// Returns its own path.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the path of an entry, whether or not it exists.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     /// Makes a directory in it, mode 0700, and returns its path.
@@ -102,7 +110,7 @@ impl RuntimeDir {
     /// # Errors
     /// [`WorkspaceError::RuntimeDir`] with the directory.
     pub(crate) fn directory(&self, name: &str) -> Result<PathBuf, WorkspaceError> {
-        let path = self.root.join(name);
+        let path = self.path(name);
         let made = make_directory(&self.root).and_then(|()| make_directory(&path));
         made.map_err(|source| self.error(&path, source))?;
         Ok(path)
@@ -113,7 +121,7 @@ impl RuntimeDir {
     /// # Errors
     /// [`WorkspaceError::RuntimeDir`] with the file.
     pub(crate) fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf, WorkspaceError> {
-        let path = self.root.join(name);
+        let path = self.path(name);
         if let Some(parent) = path.parent() {
             make_directory(parent).map_err(|source| self.error(parent, source))?;
         }
@@ -128,7 +136,7 @@ impl RuntimeDir {
     /// # Errors
     /// [`WorkspaceError::RuntimeDir`] with the link.
     pub(crate) fn link(&self, name: &str, target: &str) -> Result<PathBuf, WorkspaceError> {
-        let path = self.root.join(name);
+        let path = self.path(name);
         let made = make_directory(&self.root)
             .and_then(|()| remove_if_present(&path))
             .and_then(|()| std::os::unix::fs::symlink(target, &path));
@@ -175,9 +183,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let outside = root.path().join("outside");
         std::fs::write(&outside, "untouched").unwrap();
-        let runtime = RuntimeDir {
-            root: root.path().join("run"),
-        };
+        let runtime = RuntimeDir::new(&root.path().join("run"));
         runtime.directory("containers").unwrap();
         std::os::unix::fs::symlink(&outside, root.path().join("run/containers/auth.json")).unwrap();
 
@@ -192,9 +198,11 @@ mod tests {
 
     #[test]
     fn error_names_path_and_remedy() {
-        let mut config = Config::default();
-        config.workspace.path = PathBuf::from("/proc/nowhere");
-        let text = prepare(&config).unwrap_err().to_string();
+        let workspace = Workspace {
+            path: PathBuf::from("/proc/nowhere"),
+            also_wipe: Vec::new(),
+        };
+        let text = prepare(&workspace).unwrap_err().to_string();
         assert!(
             text.contains("/proc/nowhere/work") && text.contains("fsGroup"),
             "{text}"
@@ -203,9 +211,11 @@ mod tests {
 
     #[test]
     fn wipe_order_is_credentials_sources_caches() {
-        let mut config = Config::default();
-        config.workspace.also_wipe = vec!["/dev/shm".into()];
-        let order = wiped(&config);
+        let workspace = Workspace {
+            path: PathBuf::from("/workspace"),
+            also_wipe: vec!["/dev/shm".into()],
+        };
+        let order = wiped(&workspace, Path::new("/run/supervisor"));
         let place = |path: &str| order.iter().position(|found| found == Path::new(path));
         let places = [
             "/run/supervisor",

@@ -73,3 +73,27 @@ fn files_with_subordinate_ids_in_the_workspace_are_wiped_too() {
     assert_eq!(report["reason"], "completed", "{report}");
     assert_eq!(report["wiped"]["leftover_count"], 0, "{report}");
 }
+
+#[test]
+fn sigterm_to_the_builder_leaves_a_living_job_its_files() {
+    let script = "cd /workspace/work; echo kept >file; echo ready; until [ -e go ]; do sleep 0.05; done; cat file";
+    let mut running = Job::shell(script).start();
+    running.wait_for_text("ready\n");
+    let builder = format!("{}-builder", running.name);
+    let killed = podman(&["kill", "--signal", "TERM", &builder]);
+    assert!(killed.status.success(), "{killed:?}");
+    wait_for("the builder's end", || {
+        let state = podman(&["inspect", "--format", "{{.State.Status}}", &builder]);
+        (state.stdout == b"exited\n").then_some(())
+    });
+    let go = podman(&["exec", &running.name, "touch", "/workspace/work/go"]);
+    assert!(go.status.success(), "{go:?}");
+    let ended = running.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.log);
+    assert!(ended.log.contains("kept\n"), "{}", ended.log);
+    ended.assert_nothing_is_left();
+    let report = ended.builder_report();
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("its workspace was not wiped"), "{report}");
+    assert_eq!(report["exit_code"], 0, "{report}");
+}

@@ -115,3 +115,34 @@ END
         done.said
     );
 }
+
+#[test]
+fn builds_at_the_same_time_exchange_no_files() {
+    let done = pod().job(
+        r#"
+        for i in 1 2 3 4; do
+            { echo 'FROM scratch'; for k in {1..30}; do printf 'COPY <<EOF /f%s\nbuild %s\nEOF\n' $k $i; done; } >Containerfile.$i
+        done
+        for i in 1 2 3 4; do buildah build --no-cache -f Containerfile.$i -o o$i . >log$i 2>&1 & jobs[i]=$!; done
+        for i in 1 2 3 4; do wait ${jobs[i]} || cat log$i; cat o$i/f* | sort | uniq -c; done
+        "#,
+    );
+    let lines: Vec<&str> = done.said.lines().map(str::trim).collect();
+    let expected = ["30 build 1", "30 build 2", "30 build 3", "30 build 4"];
+    assert_eq!(lines, expected, "{}", done.said);
+}
+
+#[test]
+fn builds_share_their_cache_mounts() {
+    let pod = pod();
+    let build = |text: &str| {
+        let step = format!("RUN --mount=type=cache,id=shared-by-builds,target=/mnt {text}");
+        pod.build(&format!("FROM {BASE}\n{step}"), "--no-cache")
+    };
+    let first = build("cp /bin/true /mnt/program");
+    assert_eq!(first.code, 0, "{}", first.said);
+    // A cache holds programs, for example those of cargo.
+    let second = build("/mnt/program && echo it runs");
+    assert_eq!(second.code, 0, "{}", second.said);
+    assert!(second.said.contains("it runs"), "{}", second.said);
+}

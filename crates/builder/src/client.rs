@@ -16,7 +16,7 @@ use init::signals::{Meaning, Signals};
 use report::exit;
 
 /// The variable with another path of the builder's socket.
-pub const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";
+const SOCKET_VARIABLE: &str = "BUILDER_SOCKET";
 const SOCKET: &str = "/run/builder/socket";
 
 /// Why the builder returned no exit code.

@@ -1,6 +1,6 @@
 //! Builds the environment of Buildah from the builder's settings.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
 use linux::process::Identity;
@@ -51,4 +51,11 @@ pub(super) fn for_buildah(settings: &Settings) -> Vec<(String, String)> {
     }));
     environment.extend(std::env::vars().filter(|(name, _)| INHERITED.contains(&name.as_str())));
     environment
+}
+
+/// Returns the directory of the cache mounts of RUN steps, relative to TMPDIR.
+///
+/// Source: `CacheParent` in `internal/volumes/volumes.go` of Buildah 1.39, with the rootless uid of [`for_buildah`].
+pub(super) fn cache_directory() -> PathBuf {
+    format!("buildah-cache-{}", Identity::filesystem().uid).into()
 }

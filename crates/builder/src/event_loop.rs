@@ -13,7 +13,7 @@ use super::error::ServeError;
 use super::listener;
 use super::state::Builder;
 use init::is_pid_1;
-use init::signals::{Meaning, Signals};
+use init::signals::{Meaning, Received, Signals};
 use linux::poll::{self, Interest};
 
 /// Whether clients are accepted.
@@ -43,14 +43,24 @@ pub(super) fn run(signals: &Signals, builder: &Arc<Builder>) -> Result<(), Serve
         if termination_requested(signals, builder)? {
             return Ok(());
         }
-        if !ready.last().copied().unwrap_or(false) {
-            continue;
+        if ready.last().copied().unwrap_or(false) {
+            admission = admission.go_on(builder)?;
         }
-        match &admission {
-            Admission::Open(socket) => accept_all(socket, builder)?,
-            Admission::Closed(_) => {
-                admission = Admission::Open(listener::listen(&builder.settings)?);
+    }
+}
+
+impl Admission {
+    /// Accepts the clients that wait, or opens the socket once the isolation is known.
+    fn go_on(self, builder: &Arc<Builder>) -> Result<Self, ServeError> {
+        match self {
+            Self::Open(socket) => {
+                accept_all(&socket, builder)?;
+                Ok(Self::Open(socket))
+            }
+            Self::Closed(_) => {
+                let socket = listener::listen(&builder.settings)?;
                 info!(socket = %builder.settings.socket.display(), "ready for builds");
+                Ok(Self::Open(socket))
             }
         }
     }
@@ -70,23 +80,41 @@ fn start_isolation_probe(builder: &Arc<Builder>) -> Result<OwnedFd, ServeError> 
     Ok(pipe)
 }
 
+/// What the builder does with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reaction {
+    Reap,
+    End,
+    /// A RUN step must not end the builder. The container runtime signals from outside.
+    Refuse,
+    Ignore,
+}
+
+fn reaction(received: Received, is_pid_1: bool) -> Reaction {
+    match received.meaning() {
+        Meaning::Child => Reaction::Reap,
+        Meaning::Terminate if is_pid_1 && !received.is_from_outside() => Reaction::Refuse,
+        Meaning::Terminate => Reaction::End,
+        Meaning::Suspend | Meaning::Resume | Meaning::Forward | Meaning::Ignore => Reaction::Ignore,
+    }
+}
+
 fn termination_requested(signals: &Signals, builder: &Builder) -> Result<bool, ServeError> {
     let mut child = false;
     while let Some(received) = signals
         .next()
         .map_err(ServeError::kernel("signals cannot be read"))?
     {
-        match received.meaning() {
-            Meaning::Child => child = true,
-            Meaning::Terminate if is_pid_1() && !received.is_from_outside() => {
-                // A RUN step must not end the builder. The container runtime signals from outside.
+        match reaction(received, is_pid_1()) {
+            Reaction::Reap => child = true,
+            Reaction::Refuse => {
                 warn!(
                     sender = received.sender,
                     "ignored {}: sent from inside the container",
                     received.number.name()
                 );
             }
-            Meaning::Terminate => {
+            Reaction::End => {
                 info!(
                     sender = received.sender,
                     "ending after {}",
@@ -94,7 +122,7 @@ fn termination_requested(signals: &Signals, builder: &Builder) -> Result<bool, S
                 );
                 return Ok(true);
             }
-            Meaning::Suspend | Meaning::Resume | Meaning::Forward | Meaning::Ignore => {}
+            Reaction::Ignore => {}
         }
     }
     if child {
@@ -120,5 +148,75 @@ fn accept_all(listener: &UnixListener, builder: &Arc<Builder>) -> Result<(), Ser
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Fixture, exit, next_frame};
+    use crate::isolation::Isolation;
+    use crate::protocol::{Kind, write};
+    use init::signals::Number;
+    use nix::sys::signal::Signal;
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
+
+    fn received(signal: Signal, sender: u32) -> Received {
+        Received {
+            number: Number(signal as i32),
+            sender,
+            code: 0,
+        }
+    }
+
+    #[test]
+    fn pid_1_ends_only_for_a_sigterm_from_outside_its_container() {
+        let outside = received(Signal::SIGTERM, 0);
+        let inside = received(Signal::SIGTERM, 7);
+        assert_eq!(reaction(outside, true), Reaction::End);
+        assert_eq!(reaction(inside, true), Reaction::Refuse);
+        assert_eq!(reaction(inside, false), Reaction::End);
+        assert_eq!(reaction(received(Signal::SIGCHLD, 7), true), Reaction::Reap);
+        assert_eq!(
+            reaction(received(Signal::SIGHUP, 0), true),
+            Reaction::Ignore
+        );
+    }
+
+    #[test]
+    fn socket_appears_only_when_the_isolation_is_known() {
+        let fixture = Fixture::new();
+        let probes = start_isolation_probe(&fixture.builder).unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        let socket = fixture.path("socket");
+        assert!(!socket.exists());
+        assert!(poll::wait(&probes, Interest::Read, Some(end)).unwrap());
+        assert_eq!(fixture.builder.isolation.known(), Some(Isolation::Chroot));
+        let admission = Admission::Closed(probes).go_on(&fixture.builder).unwrap();
+        assert!(matches!(admission, Admission::Open(_)) && socket.exists());
+    }
+
+    #[test]
+    fn all_clients_that_wait_are_served_in_one_turn() {
+        let fixture = Fixture::new();
+        let listener = listener::listen(&fixture.builder.settings).unwrap();
+        let connect = |_| {
+            let client = UnixStream::connect(fixture.path("socket")).unwrap();
+            client
+                .set_read_timeout(Some(Duration::from_secs(60)))
+                .unwrap();
+            client
+        };
+        let clients: Vec<UnixStream> = (0..3).map(connect).collect();
+        let admission = Admission::Open(listener).go_on(&fixture.builder).unwrap();
+        assert!(matches!(admission, Admission::Open(_)));
+        let hello = serde_json::to_vec(&fixture.hello("images")).unwrap();
+        for client in &clients {
+            write(&mut &*client, Kind::Hello, &hello).unwrap();
+            let frames: Vec<_> = std::iter::from_fn(|| next_frame(client)).collect();
+            assert_eq!(frames.last(), Some(&exit(0)));
+        }
+        assert_eq!(fixture.executed().len(), 3);
     }
 }

@@ -13,6 +13,8 @@ mod credentials;
 mod environment;
 mod error;
 mod event_loop;
+#[cfg(test)]
+mod fixture;
 mod flags;
 mod isolation;
 mod listener;
@@ -33,8 +35,10 @@ mod session;
 mod settings;
 mod state;
 mod variables;
+mod workspace_lock;
 
 pub use credentials::Credentials;
 pub use error::ServeError;
 pub use paths::Workspace;
 pub use settings::{Settings, Storage};
+pub use workspace_lock::WorkspaceLock;

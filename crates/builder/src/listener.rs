@@ -80,3 +80,94 @@ impl Drop for Slot {
         self.0.clients.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Fixture, exit, next_frame};
+    use crate::protocol::{Kind, write};
+    use std::io::Write;
+    use std::time::{Duration, Instant};
+
+    fn accept_one(fixture: &Fixture) -> UnixStream {
+        let (client, server) = UnixStream::pair().unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        accept(server, &fixture.builder);
+        client
+    }
+
+    fn is_refused(client: &UnixStream) -> bool {
+        next_frame(client).is_none()
+    }
+
+    /// Waits until the thread of a session has ended.
+    fn wait_until_no_client_is_left(builder: &Builder) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while builder.clients.load(Ordering::Relaxed) > 0 {
+            assert!(Instant::now() < end, "a client's slot was not freed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn socket_replaces_a_leftover_and_is_open_to_every_user() {
+        let fixture = Fixture::new();
+        std::fs::write(fixture.path("socket"), "of a killed builder").unwrap();
+        let listener = listen(&fixture.builder.settings).unwrap();
+        let mode = std::fs::metadata(fixture.path("socket"))
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o777, 0o666);
+        UnixStream::connect(fixture.path("socket")).unwrap();
+        listener.accept().unwrap();
+        let empty = listener.accept().unwrap_err();
+        assert_eq!(empty.kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn socket_in_a_missing_directory_is_an_error_that_names_the_setting() {
+        let fixture = Fixture::with(|settings| settings.socket.push("missing/socket"));
+        let error = listen(&fixture.builder.settings).unwrap_err();
+        assert!(error.what.contains("builder.socket"), "{error}");
+    }
+
+    #[test]
+    fn client_of_the_job_is_served_and_frees_its_slot() {
+        let fixture = Fixture::new();
+        let client = accept_one(&fixture);
+        assert_eq!(fixture.builder.clients.load(Ordering::Relaxed), 1);
+        let hello = serde_json::to_vec(&fixture.hello("images")).unwrap();
+        write(&mut &client, Kind::Hello, &hello).unwrap();
+        let frames: Vec<_> = std::iter::from_fn(|| next_frame(&client)).collect();
+        assert_eq!(frames.last(), Some(&exit(0)));
+        wait_until_no_client_is_left(&fixture.builder);
+    }
+
+    #[test]
+    fn client_of_another_user_is_refused() {
+        let other = nix::unistd::getuid().as_raw() + 1;
+        let fixture = Fixture::with(|settings| settings.client_uid = other);
+        let client = accept_one(&fixture);
+        assert!(is_refused(&client));
+        // Nothing reads the connection.
+        assert!((&client).write_all(b"x").is_err());
+        assert_eq!(fixture.builder.clients.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn client_is_refused_while_all_slots_are_taken() {
+        let fixture = Fixture::new();
+        let taken: Vec<_> = (0..CLIENTS)
+            .map(|_| Slot::take(&fixture.builder).unwrap())
+            .collect();
+        assert!(is_refused(&accept_one(&fixture)));
+        assert_eq!(fixture.builder.clients.load(Ordering::Relaxed), CLIENTS);
+        drop(taken);
+        let client = accept_one(&fixture);
+        assert_eq!(fixture.builder.clients.load(Ordering::Relaxed), 1);
+        drop(client);
+        wait_until_no_client_is_left(&fixture.builder);
+    }
+}

@@ -15,6 +15,8 @@ use super::paths::{SMALL_FILE, require_regular};
 
 /// The name of the parent directory of all operations.
 pub(super) const PARENT: &str = "operations";
+/// The name of an operation's TMPDIR, in its directory on the volume.
+pub(super) const TEMPORARY: &str = "tmp";
 
 /// The parent directories, in memory and on the builder's volume.
 #[derive(Debug)]
@@ -77,11 +79,13 @@ impl OperationDirs {
                 fd: open(parent, Path::new(&name))?,
             })
         };
-        Ok(OperationDir {
+        let directory = OperationDir {
             memory: half(&self.memory)?,
             disk: half(&self.disk)?,
-            name,
-        })
+            name: name.clone(),
+        };
+        mkdirat(&directory.disk.fd, TEMPORARY, Mode::RWXU)?;
+        Ok(directory)
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{Error, ErrorKind, Read, Result};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 
 /// The largest Containerfile, secret or other small file that is read, in bytes.
 pub(crate) const SMALL_FILE: u64 = 4 * 1024 * 1024;
@@ -86,6 +86,30 @@ impl Workspace {
         Ok(content)
     }
 
+    /// Lists at most `limit` entries of a directory, without `.` and `..`. It does not follow a symlink.
+    ///
+    /// # Errors
+    /// As openat2(2) and readdir(3).
+    pub(crate) fn list(&self, relative: &Path, limit: usize) -> Result<Vec<Entry>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = self.openat(relative, flags, Mode::empty())?;
+        let mut entries = Vec::new();
+        for entry in Dir::new(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entries.len() == limit {
+                break;
+            }
+            if !matches!(name.as_str(), "." | "..") {
+                // Some file systems have no types. A listing then shows what the entry is.
+                let directory =
+                    matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+                entries.push(Entry { name, directory });
+            }
+        }
+        Ok(entries)
+    }
+
     /// Creates a file, or opens it for writing and empties it. It does not follow a symlink.
     ///
     /// # Errors
@@ -150,6 +174,15 @@ impl Workspace {
         }
         Err(rustix::io::Errno::AGAIN.into())
     }
+}
+
+/// An entry of a directory.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Its name. Bytes that are not UTF-8 are replaced.
+    pub(crate) name: String,
+    /// Whether it is a directory.
+    pub(crate) directory: bool,
 }
 
 /// Rejects an open file that is not a regular file.

@@ -19,7 +19,8 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::SigSet;
 use nix::unistd::{Pid, setsid};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::SandboxError;
@@ -68,6 +69,10 @@ pub(crate) struct Spec {
     pub memory_path: PathBuf,
     /// Where Buildah sees the one on the volume.
     pub disk_path: PathBuf,
+    /// Buildah's TMPDIR. It lies on the volume.
+    pub temporary: PathBuf,
+    /// The directory of the cache mounts, relative to the TMPDIR of the builder. All builds share it.
+    pub shared_cache: Option<PathBuf>,
     /// Whether code of the job runs in it. Then a killer kills what is left at its end.
     pub has_killer: bool,
     /// Directories that are hidden by empty ones.
@@ -151,6 +156,8 @@ struct Visible<'a> {
     memory: OwnedFd,
     disk: OwnedFd,
     archive: Option<(OwnedFd, &'a Path)>,
+    temporary: OwnedFd,
+    shared_cache: Option<(OwnedFd, &'a Path)>,
 }
 
 impl<'a> Visible<'a> {
@@ -170,6 +177,9 @@ impl<'a> Visible<'a> {
             let file = open_operation(&spec.volume, file)?;
             Ok::<_, SandboxError>((file, path.as_path()))
         });
+        let shared_cache = spec.shared_cache.as_ref();
+        let shared_cache = shared_cache
+            .map(|name| open_shared(&spec.temporary, name).map(|file| (file, name.as_path())));
         Ok(Self {
             inputs: inputs?,
             containers: open(&spec.runtime.join("containers"))?,
@@ -177,6 +187,8 @@ impl<'a> Visible<'a> {
             memory: open_operation(&spec.runtime, name)?,
             disk: open_operation(&spec.volume, name)?,
             archive: archive.transpose()?,
+            temporary: open_operation(&spec.volume, &name.join(operation_dir::TEMPORARY))?,
+            shared_cache: shared_cache.transpose()?,
         })
     }
 }
@@ -202,6 +214,11 @@ fn prepare_mounts(spec: &Spec) -> Result<(), SandboxError> {
     bind_at(&visible.memory, &spec.memory_path)?;
     restrict(&spec.memory_path, DATA)?;
     bind_at(&visible.disk, &spec.disk_path)?;
+    // Buildah makes files with names of its own choice in TMPDIR, and two builds can choose the same.
+    bind_at(&visible.temporary, &spec.temporary)?;
+    if let Some((file, name)) = &visible.shared_cache {
+        bind_at(file, &spec.temporary.join(name))?;
+    }
     if let Some((file, path)) = &visible.archive {
         bind_at(file, path)?;
         restrict(path, READ_ONLY | DATA)?;
@@ -219,6 +236,18 @@ fn prepare_mounts(spec: &Spec) -> Result<(), SandboxError> {
 
 fn open(path: &Path) -> Result<OwnedFd, SandboxError> {
     openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(SandboxError::at(path))
+}
+
+/// Opens a directory in the builder's TMPDIR, and creates it if it is missing. It follows no symlink.
+fn open_shared(temporary: &Path, name: &Path) -> Result<OwnedFd, SandboxError> {
+    let at = |errno| SandboxError::at(&temporary.join(name))(errno);
+    let parent = open(temporary)?;
+    match mkdirat(&parent, name, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(at(errno)),
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(&parent, name, flags, Mode::empty()).map_err(at)
 }
 
 /// Opens a file or directory of an operation beneath `parent`, without following symlinks.

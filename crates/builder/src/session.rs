@@ -1,8 +1,10 @@
 //! One client: its greeting, its permit, its operation and its exit code.
 
-mod execute;
+pub(super) mod execute;
 pub(super) mod isolation_probe;
 mod outputs;
+#[cfg(test)]
+mod tests;
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
@@ -19,7 +21,7 @@ use super::protocol::{Hello, Kind, read};
 use super::rejected::Rejected;
 use super::relay::{self, Connection};
 use super::semaphore::Permit;
-use super::state::Builder;
+use super::state::{Builder, Execution};
 use report::exit;
 
 /// The longest that a client may take to send its greeting.
@@ -140,6 +142,28 @@ impl<'a> Session<'a> {
             self.copy_outputs(&operation, &directory)?;
         }
         Ok(code)
+    }
+
+    /// Executes one operation, unless the client has gone or has sent a signal. Returns the exit code.
+    fn execute(
+        &self,
+        directory: &OperationDir,
+        operation: &Operation,
+    ) -> Result<u8, OperationError> {
+        if self.connection.is_closed() {
+            return Err(OperationError::ClientGone);
+        }
+        if let Some(code) = self.connection.interrupted() {
+            return Ok(code);
+        }
+        (self.builder.execute)(&Execution {
+            builder: self.builder,
+            connection: self.connection,
+            terminal: self.hello.terminal,
+            paths: &self.paths,
+            directory,
+            operation,
+        })
     }
 
     fn plan(&self) -> Result<Operation, Rejected> {

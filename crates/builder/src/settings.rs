@@ -33,6 +33,8 @@ pub struct Settings {
     pub insecure_registries: Vec<String>,
     /// The pod's grace period, `terminationGracePeriodSeconds`.
     pub termination_grace_period: Duration,
+    /// The part of the grace period that is reserved for the wipe.
+    pub wipe_reserve: Duration,
     /// The longest time that the wipe at the end may take.
     pub wipe_budget: Duration,
     /// Buildah's storage.

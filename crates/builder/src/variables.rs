@@ -21,6 +21,8 @@ pub(super) const PROXIES: &[&str] = &[
     "FTP_PROXY",
     "NO_PROXY",
 ];
+/// Stands among the variables of a build that `docker` began. No variable of a job has a name with a space.
+pub(super) const DOCKER: &str = "docker build";
 /// The variable with the socket of the job's ssh-agent.
 pub(super) const AGENT: &str = "SSH_AUTH_SOCK";
 
@@ -29,7 +31,8 @@ pub(super) const AGENT: &str = "SSH_AUTH_SOCK";
 pub enum Variables {
     /// The client reads the flags of the command line.
     FromFlags,
-    /// The caller has read the flags and has put the values into the arguments. Nothing is read a second time.
+    /// The caller has read the flags of a command of Docker and has put the values into the arguments. Nothing is read a second
+    /// time, and a build follows Docker's rules.
     InArguments,
 }
 
@@ -39,15 +42,17 @@ pub(super) fn select(
     variables: Variables,
     all: impl Iterator<Item = (String, String)>,
 ) -> BTreeMap<String, String> {
+    let is_build = arguments.first().is_some_and(|verb| verb == "build");
+    let resolved = is_build && variables == Variables::InArguments;
     let names = match variables {
         // The builder refuses a command line that cannot be parsed, so it needs no variables for it.
         Variables::FromFlags => names(arguments).unwrap_or_default(),
-        Variables::InArguments if arguments.first().is_some_and(|verb| verb == "build") => {
-            of_every_build().map(str::to_owned).collect()
-        }
+        Variables::InArguments if is_build => of_every_build().map(str::to_owned).collect(),
         Variables::InArguments => BTreeSet::new(),
     };
-    all.filter(|(name, _)| names.contains(name)).collect()
+    let selected = all.filter(|(name, _)| names.contains(name) && name != DOCKER);
+    let docker = resolved.then(|| (DOCKER.to_owned(), String::new()));
+    selected.chain(docker).collect()
 }
 
 fn of_every_build() -> impl Iterator<Item = &'static str> {
@@ -158,11 +163,11 @@ mod tests {
             "version",
             "",
         ] {
-            assert_eq!(
-                sent_with(line, Variables::InArguments),
-                sent(line),
-                "{line}"
-            );
+            let mut resolved = sent_with(line, Variables::InArguments);
+            let is_docker = |name: &String| name == DOCKER;
+            assert_eq!(resolved.iter().any(is_docker), line.starts_with("build"));
+            resolved.retain(|name| !is_docker(name));
+            assert_eq!(resolved, sent(line), "{line}");
         }
         let named = "build --build-arg=A .";
         assert_ne!(sent_with(named, Variables::InArguments), sent(named));

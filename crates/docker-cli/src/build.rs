@@ -1,16 +1,20 @@
 //! `docker build` and `docker buildx build`.
 
+mod attestations;
 mod flags;
 mod inputs;
+mod secrets;
 
 use std::path::Path;
 
 use super::arguments::{Parsed, passed};
+use super::digests::Remembered;
 use super::error::TranslateError;
 use super::export::{BuildResult, Exports, Mode};
 use super::output::Output;
 use super::plan::{Command, Stdout, Step};
 use super::planner::{Planner, text};
+use super::reference;
 use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[Verb {
@@ -31,6 +35,7 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
         return Err(planner.usage("expected one context: a directory, an address, or -"));
     };
     inputs::check_available(parsed, planner)?;
+    attestations::notices(parsed, planner)?;
     let exports = Exports::parse(parsed, planner)?;
     let mut names: Vec<String> = parsed.values("tag").map(str::to_owned).collect();
     if names.is_empty() {
@@ -54,11 +59,13 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
     }
     let mode = Mode::of(&platforms);
     let image = match names.first() {
-        Some(name) if mode == Mode::Single => name.clone(),
-        _ => planner.scratch_image(),
+        _ if mode == Mode::List => planner.scratch_image(),
+        Some(name) => name.clone(),
+        None => String::new(),
     };
     let result = BuildResult {
         image,
+        iid: planner.scratch("iid"),
         names,
         mode,
         oci,
@@ -75,7 +82,7 @@ fn run(
     exports: &Exports,
     planner: &mut Planner<'_>,
 ) -> Result<(), TranslateError> {
-    let iid = planner.scratch("iid");
+    let iid = result.iid.clone();
     let digest = planner.scratch("digest");
     let quiet = parsed.on("quiet") || matches!(parsed.last("progress"), Some("quiet" | "none"));
     // The exported files may go to standard output. Nothing else may go there then.
@@ -83,7 +90,7 @@ fn run(
     if quiet {
         line.push("--quiet".to_owned());
     }
-    line.extend(result.flags(&iid, exports.sends_image()));
+    line.extend(result.flags());
     line.push(context);
     let stdout = if prints_id {
         Stdout::Captured
@@ -95,6 +102,9 @@ fn run(
         name_list(parsed, result, &iid, planner);
     }
     exports.send(result, &digest, planner)?;
+    if exports.pushes() {
+        remember(result, &iid, &digest, planner);
+    }
     if let Some(path) = parsed.last("iidfile") {
         planner.step(Step::CopyOut {
             from: iid.clone(),
@@ -120,17 +130,24 @@ fn run(
     Ok(())
 }
 
+fn remember(result: &BuildResult, iid: &Path, digest: &Path, planner: &mut Planner<'_>) {
+    for name in &result.names {
+        planner.step(Step::Remember(Remembered::Built {
+            name: reference::full(name),
+            iid: iid.to_owned(),
+            digest: digest.to_owned(),
+        }));
+    }
+}
+
 impl BuildResult {
     /// Returns the flags of `buildah build` that name the result.
-    fn flags(&self, iid: &Path, sends_image: bool) -> Vec<String> {
+    fn flags(&self) -> Vec<String> {
         match self.mode {
             Mode::List => vec![format!("--manifest={}", self.image)],
             Mode::Single => {
-                let mut flags = vec![format!("--iidfile={}", text(iid))];
+                let mut flags = vec![format!("--iidfile={}", text(&self.iid))];
                 flags.extend(self.names.iter().map(|name| format!("--tag={name}")));
-                if self.names.is_empty() && sends_image {
-                    flags.push(format!("--tag={}", self.image));
-                }
                 flags
             }
         }
@@ -188,6 +205,8 @@ fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, planner:
     if layers {
         line.push("--layers".to_owned());
     }
+    // A step that fails would leave its working container, and `buildah rmi` would find its image in use.
+    line.push("--force-rm".to_owned());
     for flag in ["cache-from", "cache-to"] {
         for record in parsed.values(flag) {
             match inputs::cache_repository(record) {

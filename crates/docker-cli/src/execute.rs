@@ -5,13 +5,22 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::created;
+use super::digests::{self, Digests, Remembered};
 use super::output::OutputError;
-use super::plan::{Command, Plan, Step};
+use super::plan::{Command, Plan, SavedImage, Step};
 use super::planner::JobContext;
 use super::translate::translate;
 use super::verbs::Program;
 
+mod archive;
+mod containers;
 mod fetch;
+mod load;
+mod push;
+mod tar;
+#[cfg(test)]
+mod tests;
 
 use fetch::FetchError;
 
@@ -57,6 +66,16 @@ enum ExecuteError {
         /// The system's error.
         source: io::Error,
     },
+    /// A file that the command line names could not be read.
+    #[error("{what}: cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The flag that names it.
+        what: String,
+        /// The file, as the user wrote it.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -76,7 +95,14 @@ pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) ->
     };
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
     let result = match translate(program, arguments, job) {
-        Ok(plan) => execute(&plan, &scratch, buildah, &mut stdout, &mut stderr),
+        Ok(plan) => {
+            let files = Files {
+                scratch: &scratch,
+                digests: digests::file(variable("HOME").as_deref()),
+                containers: created::directory(variable("HOME").as_deref()),
+            };
+            execute(&plan, &files, buildah, &mut stdout, &mut stderr)
+        }
         Err(error) => {
             let _ = writeln!(stderr, "{error}");
             return EXIT_ERROR;
@@ -96,15 +122,26 @@ fn scratch() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// The files of one call.
+struct Files<'a> {
+    /// The scratch directory, which need not exist yet.
+    scratch: &'a Path,
+    /// The file with the digests of registries.
+    digests: Option<PathBuf>,
+    /// The directory with the containers of `docker create`.
+    containers: Option<PathBuf>,
+}
+
 /// Runs all steps of a plan, and removes the scratch directory at the end. Returns the exit code of the first step that
 /// failed, or 0.
 fn execute(
     plan: &Plan,
-    scratch: &Path,
+    files: &Files<'_>,
     buildah: &mut dyn Buildah,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> Result<u8, ExecuteError> {
+    let scratch = files.scratch;
     for notice in &plan.notices {
         // Standard error may be closed. The plan runs then too.
         let _ = writeln!(stderr, "{notice}");
@@ -120,6 +157,9 @@ fn execute(
     let mut executor = Executor {
         buildah,
         stdout,
+        stderr,
+        digests: files.digests.clone(),
+        containers: files.containers.clone(),
         captured: Vec::new(),
     };
     let result = executor.run_steps(&plan.steps);
@@ -134,7 +174,10 @@ fn execute(
 fn needs_scratch(step: &Step) -> bool {
     match step {
         Step::Print { to, .. } => to.is_some(),
-        Step::Exit(_) => false,
+        Step::Exit(_)
+        | Step::Notice(_)
+        | Step::CreateContainer { .. }
+        | Step::RemoveContainers { .. } => false,
         _ => true,
     }
 }
@@ -149,9 +192,32 @@ fn create_private(path: &Path) -> io::Result<fs::File> {
     options.write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Copies a file of the job, or makes a hard link to it on the same file system. A pipe is read to its end.
+fn copy_in(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = fs::File::open(from)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    // The builder opens the link with the rights of the job's file. Not every file system has links.
+    if metadata.is_file()
+        && fs::canonicalize(from)
+            .and_then(|from| fs::hard_link(from, to))
+            .is_ok()
+    {
+        return Ok(());
+    }
+    io::copy(&mut file, &mut create_private(to)?).map(drop)
+}
+
 struct Executor<'a> {
     buildah: &'a mut dyn Buildah,
     stdout: &'a mut dyn Write,
+    stderr: &'a mut dyn Write,
+    /// The file with the digests of registries.
+    digests: Option<PathBuf>,
+    /// The directory with the containers of `docker create`.
+    containers: Option<PathBuf>,
     /// The standard output of the commands since the last [`Step::Print`].
     captured: Vec<String>,
 }
@@ -170,14 +236,12 @@ impl Executor<'_> {
     fn run_step(&mut self, step: &Step) -> Result<Option<u8>, ExecuteError> {
         match step {
             Step::Run(command) => {
-                let exited = self.run(command)?;
-                let stdout = String::from_utf8_lossy(&exited.stdout);
-                self.captured.push(stdout.into_owned());
-                return Ok(Some(exited.code).filter(|code| *code != 0));
+                let code = self.capture(command)?;
+                return Ok(Some(code).filter(|code| *code != 0));
             }
             Step::PushList { push, digest } => return self.push_list(push, digest),
             Step::Try(command) => {
-                let code = self.run(command)?.code;
+                let code = self.capture(command)?;
                 return Ok(Some(code).filter(|code| *code > SIGNALLED));
             }
             Step::If {
@@ -192,6 +256,36 @@ impl Executor<'_> {
                 }
                 return self.run_steps(if code == 0 { then } else { otherwise });
             }
+            Step::CreateContainer { image, name } => {
+                return self.create_container(image, name.as_deref());
+            }
+            Step::CopyFiles(copy) => return self.copy_files(copy),
+            Step::RemoveContainers { names, force } => {
+                return self.remove_containers(names, *force);
+            }
+            Step::PushAll { repository, push } => return self.push_all(repository, push),
+            Step::RunOnId { iid, command } => {
+                let id = fs::read_to_string(iid).map_err(file_error(iid))?;
+                let mut command = command.clone();
+                let at = command.arguments.len().saturating_sub(2);
+                id.trim().clone_into(&mut command.arguments[at]);
+                let code = self.capture(&command)?;
+                return Ok(Some(code).filter(|code| *code != 0));
+            }
+            Step::Save { images, to } => self.save(images, to.as_deref())?,
+            Step::Unpack { from, to } => archive::unpack(from, to).map_err(file_error(to))?,
+            Step::Load(load) => return self.load(load),
+            Step::CopyIn { from, to, what } => {
+                copy_in(from, to).map_err(|source| ExecuteError::Unreadable {
+                    what: what.clone(),
+                    path: from.clone(),
+                    source,
+                })?;
+            }
+            Step::Remember(image) => self.remember(image),
+            Step::Notice(line) => {
+                let _ = writeln!(self.stderr, "{line}");
+            }
             Step::Exit(code) => return Ok(Some(*code)),
             Step::WriteSecret { path, content } => create_private(path)
                 .and_then(|mut file| file.write_all(content.expose().as_bytes()))
@@ -205,7 +299,8 @@ impl Executor<'_> {
             Step::Print { output, to } => {
                 let captured: Vec<String> = self.captured.drain(..).collect();
                 let captured = captured.into_iter().filter(|text| !text.is_empty());
-                let text = output.text(&captured.collect::<Vec<_>>())?;
+                let known = Digests::read(self.digests.as_deref());
+                let text = output.text(&captured.collect::<Vec<_>>(), &known)?;
                 match to {
                     Some(to) => fs::write(to, text).map_err(file_error(to))?,
                     None => self.print(text.as_bytes())?,
@@ -215,18 +310,26 @@ impl Executor<'_> {
         Ok(None)
     }
 
-    fn push_list(&mut self, push: &Command, digest: &Path) -> Result<Option<u8>, ExecuteError> {
-        let written = || fs::read_to_string(digest).is_ok_and(|text| !text.trim().is_empty());
-        for command in [&push.with_digest(digest), push, &push.with_digest(digest)] {
-            let code = self.run(command)?.code;
-            if code != 0 {
-                return Ok(Some(code));
-            }
-            if written() {
-                return Ok(None);
-            }
+    /// Runs a command and keeps its standard output. Returns the exit code.
+    fn capture(&mut self, command: &Command) -> Result<u8, ExecuteError> {
+        let exited = self.run(command)?;
+        let stdout = String::from_utf8_lossy(&exited.stdout);
+        self.captured.push(stdout.into_owned());
+        Ok(exited.code)
+    }
+
+    /// Keeps a digest. Without it the image shows no digest, and the command has done its work all the same.
+    fn remember(&mut self, image: &Remembered) {
+        let captured = self.captured.last().map_or("", String::as_str);
+        if let Some(file) = &self.digests
+            && let Err(error) = digests::remember(file, image, captured)
+        {
+            let _ = writeln!(
+                self.stderr,
+                "{}: {error}; the image shows no digest",
+                file.display()
+            );
         }
-        Err(file_error(digest)(io::ErrorKind::UnexpectedEof.into()))
     }
 
     fn run(&mut self, command: &Command) -> Result<Exited, ExecuteError> {
@@ -249,6 +352,15 @@ impl Executor<'_> {
             None => (io::copy(&mut file, self.stdout), from),
         };
         copied.map(drop).map_err(file_error(target))
+    }
+
+    fn save(&mut self, images: &[SavedImage], to: Option<&Path>) -> Result<(), ExecuteError> {
+        let written = match to {
+            Some(to) => fs::File::create(to)
+                .and_then(|file| archive::join(images, &mut io::BufWriter::new(file))),
+            None => archive::join(images, self.stdout),
+        };
+        written.map_err(file_error(to.unwrap_or(Path::new("standard output"))))
     }
 
     fn print(&mut self, text: &[u8]) -> Result<(), ExecuteError> {

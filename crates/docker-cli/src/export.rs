@@ -1,13 +1,14 @@
 //! The destinations of a build's result: `--output`, `--push` and `--load`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pflag::parse_bool;
 
 use super::arguments::Parsed;
+use super::buildkit;
 use super::csv_fields::CsvFields;
 use super::error::TranslateError;
-use super::plan::{Command, Stdout, Step};
+use super::plan::{Command, SavedImage, Stdout, Step};
 use super::planner::{Planner, text};
 use super::reference;
 
@@ -31,8 +32,10 @@ impl Mode {
 
 /// The result of a build in Buildah's storage.
 pub(super) struct BuildResult {
-    /// The name that the next steps use.
+    /// The name that the next steps use. An image without a name has its ID in `iid`.
     pub(super) image: String,
+    /// The file with the image's ID.
+    pub(super) iid: PathBuf,
     /// All names that the user requested.
     pub(super) names: Vec<String>,
     pub(super) mode: Mode,
@@ -54,7 +57,7 @@ pub(super) struct PushOptions {
 pub(super) enum Export {
     /// The registries of all tags.
     Registry(PushOptions),
-    /// An archive or a layout: transport, path and options.
+    /// An archive or a layout: its kind, path and options.
     Image(&'static str, String, PushOptions),
     /// The files of the last stage: the value of `buildah build --output`.
     Files(String),
@@ -67,8 +70,12 @@ pub(super) enum Export {
 pub(super) struct Exports {
     pub(super) list: Vec<Export>,
     pub(super) names: Vec<String>,
+    /// Whether files get the time of SOURCE_DATE_EPOCH, as with `rewrite-timestamp`.
+    has_epoch: bool,
 }
 
+/// An OCI layout in a directory. The client unpacks an archive, because Buildah would write only beneath its own paths.
+const LAYOUT: &str = "oci";
 const TO_REGISTRY: &str = "Buildah pushes an image under a tag";
 const INSTEAD_OF_DIGEST: &str = "a tag for each platform (tags: …-amd64, no push-by-digest), and docker buildx imagetools create";
 
@@ -77,7 +84,10 @@ impl Exports {
         parsed: &Parsed,
         planner: &mut Planner<'_>,
     ) -> Result<Self, TranslateError> {
-        let mut exports = Self::default();
+        let mut exports = Self {
+            has_epoch: buildkit::epoch(parsed, planner)?.is_some(),
+            ..Self::default()
+        };
         for record in parsed.values("output") {
             exports.add(record, planner)?;
         }
@@ -125,7 +135,7 @@ impl Exports {
                     .map(str::to_owned),
             );
         }
-        let options = push_options(&fields, planner)?;
+        let options = push_options(&fields, self.has_epoch, planner)?;
         let path = |kind: &str| {
             let what = format!("--output type={kind} needs dest=PATH");
             destination
@@ -139,7 +149,7 @@ impl Exports {
             "docker" if destination.is_none() => Export::Storage,
             "docker" => Export::Image("docker-archive", path("docker")?, options),
             "oci" if fields.get("tar").and_then(parse_bool) == Some(false) => {
-                Export::Image("oci", path("oci")?, options)
+                Export::Image(LAYOUT, path("oci")?, options)
             }
             "oci" => Export::Image("oci-archive", path("oci")?, options),
             kind @ ("local" | "tar") => {
@@ -169,12 +179,6 @@ impl Exports {
     /// Returns whether the files go to standard output.
     pub(super) fn files_to_stdout(&self) -> bool {
         self.files().is_some_and(|files| files.ends_with("dest=-"))
-    }
-
-    /// Returns whether the image itself leaves Buildah's storage.
-    pub(super) fn sends_image(&self) -> bool {
-        let sends = |export: &Export| matches!(export, Export::Registry(_) | Export::Image(..));
-        self.list.iter().any(sends)
     }
 
     pub(super) fn oci(&self) -> bool {
@@ -228,19 +232,13 @@ fn send_to_path(
             "type=oci, or one --platform",
         ));
     }
-    let name = result.names.first().map(|name| match transport {
-        "docker-archive" => reference::full(name),
-        _ => reference::tag(name).to_owned(),
-    });
-    let suffix = name.map(|name| format!(":{name}")).unwrap_or_default();
-    if transport == "oci" {
-        let target = format!("oci:{path}{suffix}");
-        let digest = planner.scratch("digest");
-        planner.step(options.push(result, &digest, &target, Stdout::Inherited));
-        return Ok(());
-    }
     let archive = planner.scratch("image.tar");
-    let target = format!("{transport}:{}{suffix}", text(&archive));
+    let docker = transport == "docker-archive";
+    let target = match result.names.first().filter(|_| !docker) {
+        Some(name) => format!("oci-archive:{}:{}", text(&archive), reference::tag(name)),
+        None if docker => format!("docker-archive:{}", text(&archive)),
+        None => format!("oci-archive:{}", text(&archive)),
+    };
     let stdout = if path == "-" {
         Stdout::Captured
     } else {
@@ -248,9 +246,24 @@ fn send_to_path(
     };
     let digest = planner.scratch("digest");
     planner.step(options.push(result, &digest, &target, stdout));
-    planner.step(Step::CopyOut {
-        from: archive,
-        to: (path != "-").then(|| path.into()),
+    let to = (path != "-").then(|| path.into());
+    planner.step(if docker {
+        let names = result.names.iter().map(|name| reference::full(name));
+        let names = names.map(|name| reference::familiar(&name).to_owned());
+        Step::Save {
+            images: vec![SavedImage {
+                archive,
+                names: names.collect(),
+            }],
+            to,
+        }
+    } else if transport == LAYOUT {
+        Step::Unpack {
+            from: archive,
+            to: path.into(),
+        }
+    } else {
+        Step::CopyOut { from: archive, to }
     });
     Ok(())
 }
@@ -258,21 +271,30 @@ fn send_to_path(
 impl PushOptions {
     /// Returns the push of an image or of a list. A list has the media types of its images.
     fn push(&self, result: &BuildResult, digest: &Path, target: &str, stdout: Stdout) -> Step {
+        let mut flags = self.flags.clone();
+        if target.starts_with("docker://") {
+            flags.extend(reference::plain_http([target]));
+        }
         if result.mode == Mode::List {
-            let mut flags = self.flags.clone();
             flags.extend((!result.oci).then(|| "--format=v2s2".to_owned()));
             return Step::push_list(&flags, &result.image, target, digest, stdout);
         }
-        let line = ["push".to_owned()]
-            .into_iter()
-            .chain(self.flags.iter().cloned());
+        let line = ["push".to_owned()].into_iter().chain(flags);
         let line = line.chain([result.image.clone(), target.to_owned()]);
-        Step::Run(Command::new(line, stdout).with_digest(digest))
+        let command = Command::new(line, stdout).with_digest(digest);
+        match result.names.is_empty() {
+            true => Step::RunOnId {
+                iid: result.iid.clone(),
+                command,
+            },
+            false => Step::Run(command),
+        }
     }
 }
 
 fn push_options(
     fields: &CsvFields,
+    has_epoch: bool,
     planner: &mut Planner<'_>,
 ) -> Result<PushOptions, TranslateError> {
     let mut options = PushOptions::default();
@@ -300,6 +322,7 @@ fn push_options(
             }
             "type" | "name" | "push" | "dest" | "dst" | "destination" | "output" | "tar"
             | "push-by-digest" => continue,
+            "rewrite-timestamp" if parse_bool(value) == Some(false) || has_epoch => continue,
             key => {
                 planner.notice(&format!(
                     "--output {key}={value} is left out: Buildah has no such option"

@@ -2,22 +2,18 @@
 
 use serde_json::{Value, json};
 
+use super::digests::Digests;
 use super::output::{ImageTable, OutputError};
-use super::reference;
+use super::reference::{self, familiar};
+use super::size;
 use super::template::Template;
 
-/// Returns the name as Docker prints it, without the registries `docker.io` and `localhost`.
-pub(super) fn familiar(name: &str) -> &str {
-    for prefix in ["localhost/", "docker.io/library/", "docker.io/"] {
-        if let Some(rest) = name.strip_prefix(prefix) {
-            return rest;
-        }
-    }
-    name
-}
-
 /// Returns one row for each name, with Docker's fields.
-pub(super) fn rows(images: &str, table: &ImageTable) -> Result<Vec<Value>, OutputError> {
+pub(super) fn rows(
+    images: &str,
+    table: &ImageTable,
+    known: &Digests,
+) -> Result<Vec<Value>, OutputError> {
     let images: Vec<Value> = serde_json::from_str(images)?;
     let mut rows = Vec::new();
     for image in &images {
@@ -28,19 +24,20 @@ pub(super) fn rows(images: &str, table: &ImageTable) -> Result<Vec<Value>, Outpu
             .map(familiar)
             .collect();
         let included = names.iter().filter(|name| table.includes(name));
-        let mut included_rows: Vec<_> =
-            included.map(|name| row(image, Some(name), table)).collect();
+        let mut included_rows: Vec<_> = included
+            .map(|name| row(image, Some(name), table, known))
+            .collect();
         // Docker prints `localhost/app` and `docker.io/library/app` as one name.
         included_rows.dedup();
         if names.is_empty() && table.filter.is_none() {
-            included_rows.push(row(image, None, table));
+            included_rows.push(row(image, None, table, known));
         }
         rows.extend(included_rows);
     }
     Ok(rows)
 }
 
-fn row(image: &Value, name: Option<&str>, table: &ImageTable) -> Value {
+fn row(image: &Value, name: Option<&str>, table: &ImageTable, known: &Digests) -> Value {
     let id = image["id"].as_str().unwrap_or("");
     let short = id.strip_prefix("sha256:").unwrap_or(id);
     let id = if table.no_trunc {
@@ -52,15 +49,32 @@ fn row(image: &Value, name: Option<&str>, table: &ImageTable) -> Value {
         Some(name) => (reference::repository(name), reference::tag(name)),
         None => ("<none>", "<none>"),
     };
+    let whole = image["id"].as_str().unwrap_or("");
+    let digest = known.in_repository(whole, repository);
+    let created = image["createdatraw"].as_str().unwrap_or_default();
     json!({
         "ID": id,
         "Repository": repository,
         "Tag": tag,
-        "Digest": image["digest"],
+        "Digest": digest.unwrap_or("<none>"),
         "CreatedSince": image["createdat"],
-        "CreatedAt": image["createdatraw"],
-        "Size": image["size"],
+        "CreatedAt": go_time(created),
+        "Containers": "N/A",
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
+        "Size": size::from_buildah(image["size"].as_str().unwrap_or_default()),
     })
+}
+
+/// Returns a time of RFC 3339 in UTC as Go prints it: `2026-11-24 08:53:16 +0000 UTC`.
+fn go_time(time: &str) -> String {
+    match (time.split_once('T'), time.ends_with('Z')) {
+        (Some((date, clock)), true) => {
+            let seconds = clock.trim_end_matches('Z').split('.').next();
+            format!("{date} {} +0000 UTC", seconds.unwrap_or_default())
+        }
+        _ => time.to_owned(),
+    }
 }
 
 impl ImageTable {
@@ -83,7 +97,7 @@ impl ImageTable {
                 )
             }
             Some("json") => "{{json .}}".to_owned(),
-            Some(format) => format.replace("\\t", "\t").replace("\\n", "\n"),
+            Some(format) => unescape(format),
         };
         let (table, template) = match columns.strip_prefix("table") {
             Some(rest) => (true, rest.trim_start()),
@@ -95,6 +109,7 @@ impl ImageTable {
             lines.push(template.render(&json!({
                 "ID": "IMAGE ID", "Repository": "REPOSITORY", "Tag": "TAG", "Digest": "DIGEST",
                 "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "Size": "SIZE",
+                "Containers": "CONTAINERS", "SharedSize": "SHARED SIZE", "UniqueSize": "UNIQUE SIZE",
             }))?);
         }
         for row in rows {
@@ -108,7 +123,12 @@ impl ImageTable {
     }
 }
 
-/// Aligns the columns of lines with tabs. Three blanks separate two columns.
+/// Replaces `\t` and `\n` of a shell's argument, as Docker does.
+pub(super) fn unescape(format: &str) -> String {
+    format.replace("\\t", "\t").replace("\\n", "\n")
+}
+
+/// Aligns the columns of lines with tabs. A column has three blanks at its end and at least ten letters, as Docker's.
 pub(super) fn align_columns(lines: &[String]) -> String {
     let cells: Vec<Vec<&str>> = lines
         .iter()
@@ -125,9 +145,8 @@ pub(super) fn align_columns(lines: &[String]) -> String {
         let padded = line
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        let line: Vec<_> = padded.collect();
-        text += line.join("   ").trim_end();
+            .map(|(cell, width)| format!("{cell:0$}", (width + 3).max(10)));
+        text += padded.collect::<String>().trim_end();
         text.push('\n');
     }
     text
@@ -150,17 +169,20 @@ mod tests {
             no_trunc: false,
             digests: false,
         };
-        table.render(&rows(IMAGES, &table).unwrap()).unwrap()
+        let known = Digests::default();
+        table
+            .render(&rows(IMAGES, &table, &known).unwrap())
+            .unwrap()
     }
 
     #[test]
     fn images_are_printed_in_dockers_form() {
         assert_eq!(
             list(None, None, false),
-            "REPOSITORY   TAG      IMAGE ID       CREATED      SIZE\n\
-             user/app     latest   0123456789ab   2 days ago   3.89 KB\n\
-             app          v1       0123456789ab   2 days ago   3.89 KB\n\
-             <none>       <none>   fedcba987654   now          1 KB\n"
+            "REPOSITORY   TAG       IMAGE ID       CREATED      SIZE\n\
+             user/app     latest    0123456789ab   2 days ago   3.89kB\n\
+             app          v1        0123456789ab   2 days ago   3.89kB\n\
+             <none>       <none>    fedcba987654   now          1kB\n"
         );
         assert_eq!(list(None, Some("app"), true), "0123456789ab\n");
         assert_eq!(list(None, Some("app:v2"), true), "");
@@ -176,6 +198,9 @@ mod tests {
             list(Some(r"table {{.ID}}\t{{.Tag}}"), Some("app"), false),
             "IMAGE ID       TAG\n0123456789ab   v1\n"
         );
-        assert!(list(Some("json"), None, false).starts_with(r#"{"CreatedAt""#));
+        // Buildah's digest of an image that it built is no registry's.
+        let digests = list(Some("{{.Digest}} {{.CreatedAt}}"), Some("app"), false);
+        assert_eq!(digests, "<none> 2026-11-24 08:53:16 +0000 UTC\n");
+        assert!(list(Some("json"), None, false).starts_with(r#"{"Containers":"N/A""#));
     }
 }

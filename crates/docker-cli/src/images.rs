@@ -1,18 +1,16 @@
-//! `docker images`, `inspect`, `tag`, `rmi`, `save`, `load` and `prune`.
+//! `docker images`, `inspect`, `tag` and `rmi`.
 
 use super::arguments::{Parsed, passed};
 use super::error::TranslateError;
-use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::{ImageTable, Output};
 use super::plan::{Command, Stdout, Step};
-use super::planner::{Planner, text};
-use super::reference;
-use super::template::Template;
+use super::planner::Planner;
 use super::verbs::{Translation, Verb};
 
 const FORMAT: FlagPolicy =
     FlagPolicy::Handled("Go's template over Docker's fields, which are made from Buildah's output");
-const ONE_PLATFORM: FlagPolicy = FlagPolicy::NotAvailable(
+pub(super) const ONE_PLATFORM: FlagPolicy = FlagPolicy::NotAvailable(
     "Buildah's storage holds one platform under a name",
     "one name for each platform",
 );
@@ -42,34 +40,17 @@ pub(super) const VERBS: &[Verb] = &[
         effect: "`buildah rmi`, or `buildah manifest rm` for a list",
         translation: Translation::Steps(remove),
     },
-    Verb {
-        names: &["save", "image save"],
-        flags: &[SAVE],
-        effect: "`buildah push` to a docker-archive",
-        translation: Translation::Steps(save),
-    },
-    Verb {
-        names: &["load", "image load"],
-        flags: &[LOAD],
-        effect: "`buildah pull` from a docker-archive or oci-archive",
-        translation: Translation::Steps(load),
-    },
-    Verb {
-        names: &[
-            "image prune",
-            "system prune",
-            "builder prune",
-            "buildx prune",
-        ],
-        flags: &[PRUNE],
-        effect: "`buildah rmi --prune`, which keeps images with a name and removes the images of lists; `buildah rmi --all` with --all for images",
-        translation: Translation::Steps(prune),
-    },
 ];
 
 const IMAGES: &[Flag] = &[
     switch("all", Some('a'), FlagPolicy::Passed),
-    switch("digests", None, FlagPolicy::Handled("adds a column")),
+    switch(
+        "digests",
+        None,
+        FlagPolicy::Handled(
+            "adds a column with the digests of this job's pushes and pulls; otherwise `<none>`",
+        ),
+    ),
     value("filter", Some('f'), FlagPolicy::Passed),
     value("format", None, FORMAT),
     switch("no-trunc", None, FlagPolicy::Handled("prints the whole ID")),
@@ -93,7 +74,7 @@ pub(super) const INSPECT: &[Flag] = &[
         "format",
         Some('f'),
         FlagPolicy::Handled(
-            "Go's template over Docker's fields, without RepoDigests, because Buildah does not keep the digest of a push",
+            "Go's template over Docker's fields; RepoDigests has the digests of this job's pushes and pulls",
         ),
     ),
     value("platform", None, ONE_PLATFORM),
@@ -110,62 +91,17 @@ pub(super) const INSPECT: &[Flag] = &[
 ];
 
 const REMOVE: &[Flag] = &[
-    switch("force", Some('f'), FlagPolicy::Passed),
+    switch(
+        "force",
+        Some('f'),
+        FlagPolicy::Handled("--force; an image that does not exist is a line on stderr"),
+    ),
     switch(
         "no-prune",
         None,
         FlagPolicy::Ignored("Buildah also removes parents that no other image needs"),
     ),
     value("platform", None, ONE_PLATFORM),
-];
-
-const SAVE: &[Flag] = &[
-    value(
-        "output",
-        Some('o'),
-        FlagPolicy::Handled("the archive; the default is standard output"),
-    ),
-    value("platform", None, ONE_PLATFORM),
-];
-
-const LOAD: &[Flag] = &[
-    value(
-        "input",
-        Some('i'),
-        FlagPolicy::Handled("the archive; the default is standard input"),
-    ),
-    value("platform", None, ONE_PLATFORM),
-    switch("quiet", Some('q'), FlagPolicy::Passed),
-];
-
-const PRUNE_ALL: FlagPolicy = FlagPolicy::NotAvailable(
-    "Buildah removes all unused images, or no image",
-    "the command without this flag",
-);
-const PRUNE: &[Flag] = &[
-    switch(
-        "all",
-        Some('a'),
-        FlagPolicy::Handled("--all for images; a build cache is always removed completely"),
-    ),
-    value("filter", None, PRUNE_ALL),
-    switch(
-        "force",
-        Some('f'),
-        FlagPolicy::Implied("there is no prompt"),
-    ),
-    value("keep-storage", None, PRUNE_ALL),
-    value("max-used-space", None, PRUNE_ALL),
-    value("min-free-space", None, PRUNE_ALL),
-    value("reserved-space", None, PRUNE_ALL),
-    value("timeout", None, NO_EFFECT),
-    switch(
-        "verbose",
-        None,
-        FlagPolicy::Implied("removed images are always printed"),
-    ),
-    switch("volumes", None, FlagPolicy::Implied("there are no volumes")),
-    value("builder", None, ONE_BUILDER),
 ];
 
 fn images(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
@@ -207,13 +143,6 @@ pub(super) fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), 
         ));
     }
     let format = parsed.last("format").filter(|format| !format.is_empty());
-    if format.is_some_and(|format| Template::uses_field(format, "RepoDigests")) {
-        return Err(planner.not_available(
-            "--format with RepoDigests",
-            "Buildah does not keep the digest of a push",
-            "the last line of docker push, or docker buildx build --metadata-file",
-        ));
-    }
     for name in &parsed.positional {
         planner.capture(["inspect", "--type=image", name]);
         planner.capture(["images", "--json", "--no-trunc", name]);
@@ -232,86 +161,30 @@ fn tag(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError>
 }
 
 fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    if parsed.positional.is_empty() {
+    let force = parsed.on("force");
+    if parsed.positional.is_empty() && !force {
         return Err(planner.usage("expected an image's name"));
     }
     // `buildah rmi` takes the name of a list for the name of an image in it.
     for name in &parsed.positional {
-        let line = ["rmi".to_owned()].into_iter().chain(passed(parsed));
+        let line = ["rmi"].into_iter().chain(force.then_some("--force"));
+        let line = line.chain([name.as_str()]);
+        let image = Step::Run(Command::new(line, Stdout::Inherited));
+        let list = Command::new(["manifest", "rm", name], Stdout::Inherited);
+        let exists = Command::new(["inspect", "--type=image", name], Stdout::Dropped);
+        let otherwise = match force {
+            true => Step::If {
+                test: exists,
+                then: vec![image],
+                otherwise: vec![planner.note(&format!("no such image: {name}"))],
+            },
+            false => image,
+        };
         planner.step(Step::If {
             test: Command::new(["manifest", "exists", name], Stdout::Dropped),
-            then: vec![Step::Run(Command::new(
-                ["manifest", "rm", name],
-                Stdout::Inherited,
-            ))],
-            otherwise: vec![Step::Run(Command::new(
-                line.chain([name.clone()]),
-                Stdout::Inherited,
-            ))],
+            then: vec![Step::Run(list)],
+            otherwise: vec![otherwise],
         });
     }
-    Ok(())
-}
-
-/// Writes the archive in the scratch directory first, because the builder may not see the requested path.
-fn save(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    let [image] = parsed.positional.as_slice() else {
-        return Err(planner.not_available(
-            "of several images",
-            "an archive of Buildah's holds one image",
-            "docker save for each",
-        ));
-    };
-    let archive = planner.scratch("image.tar");
-    let target = format!(
-        "docker-archive:{}:{}",
-        text(&archive),
-        reference::full(image)
-    );
-    planner.step(Step::Run(Command::new(
-        ["push", "--quiet", image, &target],
-        Stdout::Captured,
-    )));
-    planner.step(Step::CopyOut {
-        from: archive,
-        to: parsed.last("output").map(Into::into),
-    });
-    Ok(())
-}
-
-fn load(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    if !parsed.positional.is_empty() {
-        return Err(planner.usage("expected no argument"));
-    }
-    let archive = match parsed.last("input") {
-        Some(path) => path.to_owned(),
-        None => {
-            let file = planner.scratch("image.tar");
-            planner.step(Step::SaveStdin { path: file.clone() });
-            text(&file)
-        }
-    };
-    let pull = |transport: &str, stdout| {
-        let line = ["pull".to_owned()].into_iter().chain(passed(parsed));
-        Command::new(line.chain([format!("{transport}:{archive}")]), stdout)
-    };
-    let output = Output::Text(format!("Loaded image from {archive}\n"));
-    planner.step(Step::If {
-        test: pull("docker-archive", Stdout::Dropped),
-        then: vec![Step::Print { output, to: None }],
-        otherwise: vec![Step::Run(pull("oci-archive", Stdout::Inherited))],
-    });
-    Ok(())
-}
-
-fn prune(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    let images =
-        planner.command.ends_with("image prune") || planner.command.ends_with("system prune");
-    let which = if parsed.on("all") && images {
-        "--all"
-    } else {
-        "--prune"
-    };
-    planner.run(["rmi", which]);
     Ok(())
 }

@@ -112,12 +112,13 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
         let pair = annotation.strip_prefix("index:").unwrap_or(annotation);
         create.push(format!("--annotation={pair}"));
     }
+    let images: Vec<String> = images
+        .iter()
+        .map(|image| reference::remote(&in_repository_of(first, image)))
+        .collect();
+    create.extend(reference::plain_http(images.iter().map(String::as_str)));
     create.push(list.clone());
-    create.extend(
-        images
-            .iter()
-            .map(|image| reference::remote(&in_repository_of(first, image))),
-    );
+    create.extend(images);
     planner.capture(create);
     if parsed.on("dry-run") {
         planner.run(["manifest", "inspect", &list]);
@@ -141,8 +142,9 @@ fn push_to_tags(
     let digest = planner.scratch("digest");
     for tag in &tags {
         let target = reference::remote(tag);
+        let flags: Vec<String> = reference::plain_http([tag.as_str()]).into_iter().collect();
         planner.step(Step::push_list(
-            &[],
+            &flags,
             list,
             &target,
             &digest,
@@ -162,12 +164,15 @@ fn push_to_tags(
     }
 }
 
-/// Completes a bare digest with the repository of the first tag.
+/// Completes a bare digest with the repository of the first tag. Buildah takes no name with both tag and digest, and the
+/// digest decides.
 fn in_repository_of(tag: &str, image: &str) -> String {
-    if image.starts_with("sha256:") {
-        format!("{}@{image}", reference::repository(tag))
-    } else {
-        image.to_owned()
+    match image.split_once('@') {
+        Some((name, digest)) => format!("{}@{digest}", reference::repository(name)),
+        None if image.starts_with("sha256:") => {
+            format!("{}@{image}", reference::repository(tag))
+        }
+        None => image.to_owned(),
     }
 }
 
@@ -175,10 +180,9 @@ fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateEr
     let [name] = parsed.positional.as_slice() else {
         return Err(planner.usage("expected one image"));
     };
-    inspect_steps(
-        words(&["manifest", "inspect", &reference::full(name)]),
-        name,
-        planner,
-    );
+    let mut line = words(&["manifest", "inspect"]);
+    line.extend(reference::plain_http([name.as_str()]));
+    line.push(reference::full(name));
+    inspect_steps(line, name, planner);
     Ok(())
 }

@@ -5,16 +5,24 @@
 //!
 //! Each verb and each flag is data. The tables of docs/docker-commands.md are generated from it.
 
+mod archives;
 mod arguments;
 mod build;
+mod buildkit;
 mod buildx;
+mod cleanup;
+mod containers;
+mod created;
 mod csv_fields;
+mod digests;
+mod docker_image;
 mod error;
 pub mod execute;
 mod export;
 mod flag_specs;
 mod git;
 mod help;
+mod history;
 mod image_table;
 mod images;
 mod imagetools;
@@ -26,8 +34,10 @@ mod podman;
 mod reference;
 mod registry;
 mod render;
+mod size;
 mod system;
 mod template;
+mod time;
 mod translate;
 mod unsupported;
 mod verbs;

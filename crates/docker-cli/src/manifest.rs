@@ -75,10 +75,17 @@ const INSPECT: &[Flag] = &[
     ),
 ];
 
-fn add_insecure(parsed: &Parsed, line: &mut Vec<String>) {
-    if parsed.on("insecure") {
-        line.push("--tls-verify=false".to_owned());
-    }
+/// Adds the flag for plain HTTP, which the user requested or which Docker takes from these names.
+fn add_insecure<'a>(
+    parsed: &Parsed,
+    names: impl IntoIterator<Item = &'a String>,
+    line: &mut Vec<String>,
+) {
+    let default = reference::plain_http(names.into_iter().map(String::as_str));
+    let requested = parsed
+        .on("insecure")
+        .then(|| "--tls-verify=false".to_owned());
+    line.extend(requested.or(default));
 }
 
 pub(super) fn words(words: &[&str]) -> Vec<String> {
@@ -95,7 +102,7 @@ fn create(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
     };
     let mut line = words(&["manifest", "create", "--all"]);
     line.extend(passed(parsed));
-    add_insecure(parsed, &mut line);
+    add_insecure(parsed, images, &mut line);
     line.push(list.clone());
     line.extend(images.iter().map(|image| reference::remote(image)));
     planner.run(line);
@@ -119,7 +126,7 @@ fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
     };
     let digest = planner.scratch("digest");
     let mut flags = passed(parsed);
-    add_insecure(parsed, &mut flags);
+    add_insecure(parsed, [list], &mut flags);
     let target = reference::remote(list);
     // Docker prints only the digest.
     planner.step(Step::push_list(
@@ -140,7 +147,7 @@ fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateEr
         _ => return Err(planner.usage("expected one image or list")),
     };
     let mut line = words(&["manifest", "inspect"]);
-    add_insecure(parsed, &mut line);
+    add_insecure(parsed, [name], &mut line);
     line.push(reference::full(name));
     inspect_steps(line, name, planner);
     Ok(())

@@ -41,6 +41,15 @@ pub(crate) enum Output {
         /// The value of `--format`.
         format: Option<String>,
     },
+    /// `docker history`, from `buildah inspect`.
+    History(HistoryTable),
+    /// The report of a prune, from `buildah images --json` and `buildah rmi`. Both are left out if nothing was to be removed.
+    Pruned(Pruned),
+    /// `docker system df`, from `buildah images --json`.
+    Usage {
+        /// The value of `--format`.
+        format: Option<String>,
+    },
     /// `docker version`, from `buildah version --json`.
     Version {
         /// The value of `--format`.
@@ -51,6 +60,15 @@ pub(crate) enum Output {
         /// The value of `--format`.
         format: Option<String>,
     },
+}
+
+/// Which of Docker's forms the report of a prune has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pruned {
+    /// `Total reclaimed space: SIZE`.
+    Images,
+    /// `Total: SIZE`, as buildx prints it.
+    Cache,
 }
 
 /// Why an [`Output`] cannot be rendered.
@@ -76,6 +94,15 @@ impl From<TemplateError> for OutputError {
     fn from(error: TemplateError) -> Self {
         Self::Template(error.to_string())
     }
+}
+
+/// The options of `docker history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HistoryTable {
+    pub(super) format: Option<String>,
+    pub(super) human: bool,
+    pub(super) no_trunc: bool,
+    pub(super) quiet: bool,
 }
 
 /// The options of `docker images`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secret::Secret;
 
+use super::digests::Remembered;
 use super::git::GitSource;
 use super::output::Output;
 
@@ -55,7 +56,7 @@ pub struct Command {
 pub(crate) enum Step {
     /// Runs Buildah.
     Run(Command),
-    /// Runs Buildah and ignores its exit code.
+    /// Runs Buildah and ignores its exit code, unless a signal ended it.
     Try(Command),
     /// Chooses the next steps by the exit code of a command.
     If {
@@ -74,6 +75,65 @@ pub(crate) enum Step {
         /// The file for the digest.
         digest: PathBuf,
     },
+    /// Gives an image the ID of a container, and prints it.
+    CreateContainer {
+        /// The image.
+        image: String,
+        /// Another name.
+        name: Option<String>,
+    },
+    /// Copies files of a container's image.
+    CopyFiles(CopyOfFiles),
+    /// Removes containers of `docker create`.
+    RemoveContainers {
+        /// Names or IDs.
+        names: Vec<String>,
+        /// Whether a missing container is no error.
+        force: bool,
+    },
+    /// Pushes all tags of a repository in Buildah's storage.
+    PushAll {
+        /// The repository as the user wrote it.
+        repository: String,
+        /// The push of each.
+        push: Push,
+    },
+    /// Runs Buildah on the image whose ID a file has: the ID takes the place of the last argument but one.
+    RunOnId {
+        /// The file with the ID.
+        iid: PathBuf,
+        /// The command.
+        command: Command,
+    },
+    /// Writes one archive of Docker's form from archives of Buildah's.
+    Save {
+        /// The images.
+        images: Vec<SavedImage>,
+        /// The target. `None` is standard output.
+        to: Option<PathBuf>,
+    },
+    /// Unpacks an OCI layout into a directory.
+    Unpack {
+        /// The archive in the scratch directory.
+        from: PathBuf,
+        /// The directory.
+        to: PathBuf,
+    },
+    /// Loads the images of an archive, and prints their names.
+    Load(Load),
+    /// Makes a copy of a file of the job in the scratch directory, because the builder may not see the file.
+    CopyIn {
+        /// The file, as the user wrote it.
+        from: PathBuf,
+        /// The new file in the scratch directory.
+        to: PathBuf,
+        /// What names the file, for the error: `docker load --input`.
+        what: String,
+    },
+    /// Keeps the digest that a registry gave to an image.
+    Remember(Remembered),
+    /// Prints a line on standard error.
+    Notice(String),
     /// Ends the plan with this exit code.
     Exit(u8),
     /// Writes a file of mode 0600 in the scratch directory.
@@ -109,6 +169,48 @@ pub(crate) enum Step {
         /// The file for it. `None` is standard output.
         to: Option<PathBuf>,
     },
+}
+
+/// An archive of Buildah's with one image, and the names that the image gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SavedImage {
+    /// The file in the scratch directory.
+    pub(crate) archive: PathBuf,
+    /// The names as Docker prints them.
+    pub(crate) names: Vec<String>,
+}
+
+/// A copy of files of an image to the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CopyOfFiles {
+    /// The name or the ID of the container.
+    pub(crate) container: String,
+    /// The path in the image.
+    pub(crate) path: String,
+    /// The target, or `-` for an archive on standard output.
+    pub(crate) to: String,
+    /// A new directory in the scratch directory.
+    pub(crate) directory: PathBuf,
+}
+
+/// The options of `docker push`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Push {
+    /// Flags of Buildah.
+    pub(crate) flags: Vec<String>,
+    /// Whether only the name is printed.
+    pub(crate) quiet: bool,
+    /// The file for the digest.
+    pub(crate) digest: PathBuf,
+}
+
+/// A load of images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// The archive in the scratch directory.
+    pub(crate) archive: PathBuf,
+    /// Whether names are printed complete, as Podman does.
+    pub(crate) complete_names: bool,
 }
 
 /// The result of a translation.

@@ -53,6 +53,11 @@ impl<'a> Planner<'a> {
         self.plan.steps.push(step);
     }
 
+    /// Prints a line on standard error when the steps before it have ended.
+    pub(super) fn note(&self, text: &str) -> Step {
+        Step::Notice(format!("{}: {text}", self.command))
+    }
+
     pub(super) fn run<T: Into<String>>(&mut self, arguments: impl IntoIterator<Item = T>) {
         self.step(Step::Run(Command::new(arguments, Stdout::Inherited)));
     }

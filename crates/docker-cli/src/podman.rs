@@ -27,7 +27,6 @@ pub(super) const SAME_VERBS: &[Verb] = verbatim![
     &["images", "image ls", "image list"] => &["images"],
     &["rmi", "image rm"] => &["rmi"],
     &["logout"] => &["logout"],
-    &["image prune"] => &["rmi", "--prune"],
     &["manifest create"] => &["manifest", "create"],
     &["manifest add"] => &["manifest", "add"],
     &["manifest annotate"] => &["manifest", "annotate"],

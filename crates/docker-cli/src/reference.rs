@@ -7,6 +7,14 @@ pub(super) fn full(name: &str) -> String {
     Name::split(name).complete()
 }
 
+/// Returns the complete name of an image in Buildah's storage: a name without a registry has `localhost`.
+pub(super) fn local(name: &str) -> String {
+    match Name::split(name).registry {
+        Some(_) => full(name),
+        None => full(&format!("localhost/{name}")),
+    }
+}
+
 /// Returns the complete name with the transport `docker://`. A name that has the transport stays as it is.
 pub(super) fn remote(name: &str) -> String {
     if name.starts_with("docker://") {
@@ -29,6 +37,28 @@ pub(super) fn registry_of(name: &str) -> &str {
     Name::split(name).registry()
 }
 
+/// Returns `--tls-verify=false` if all these names have a loopback registry. Docker takes plain HTTP from it by default.
+/// Source: <https://docs.docker.com/reference/cli/dockerd/#insecure-registries>.
+pub(super) fn plain_http<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut names = names.into_iter().peekable();
+    names.peek()?;
+    let all = names.all(|name| is_loopback(registry_of(name.trim_start_matches("docker://"))));
+    all.then(|| "--tls-verify=false".to_owned())
+}
+
+/// Returns whether a registry is `localhost`, in 127.0.0.0/8, or `[::1]`, with any port.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let address = bare.unwrap_or(host).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// Returns the name without tag and digest.
 pub(super) fn repository(name: &str) -> &str {
     Name::split(name).written
@@ -39,10 +69,25 @@ pub(super) fn tag(name: &str) -> &str {
     Name::split(name).tag.unwrap_or("latest")
 }
 
+/// Returns whether the name contains a tag.
+pub(super) fn has_tag(name: &str) -> bool {
+    Name::split(name).tag.is_some()
+}
+
 /// Returns whether the name contains a tag or a digest.
 pub(super) fn has_tag_or_digest(name: &str) -> bool {
     let name = Name::split(name);
     name.tag.is_some() || name.digest.is_some()
+}
+
+/// Returns the name as Docker prints it, without the registries `docker.io` and `localhost`.
+pub(super) fn familiar(name: &str) -> &str {
+    for prefix in ["localhost/", "docker.io/library/", "docker.io/"] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            return rest;
+        }
+    }
+    name
 }
 
 #[cfg(test)]
@@ -63,6 +108,33 @@ mod tests {
             assert_eq!(full(name), whole);
         }
         assert_eq!(remote("docker://a/b"), "docker://a/b");
+        assert_eq!(local("a"), "localhost/a:latest");
+        assert_eq!(local("ghcr.io/o/a:1"), "ghcr.io/o/a:1");
+    }
+
+    #[test]
+    fn loopback_registries_have_plain_http() {
+        for name in [
+            "localhost:5000/a",
+            "127.0.0.1:5000/a:1",
+            "127.9.8.7/a",
+            "[::1]:5000/a",
+            "docker://localhost:5000/a",
+        ] {
+            assert!(plain_http([name]).is_some(), "{name}");
+            assert!(plain_http([name, "ghcr.io/o/a"]).is_none(), "{name}");
+        }
+        for name in [
+            "a",
+            "ghcr.io/o/a",
+            "localhost.example/a",
+            "128.0.0.1:5000/a",
+            "localhostx:5000/a",
+            "127.0.0.1.example/a",
+        ] {
+            assert!(plain_http([name]).is_none(), "{name}");
+        }
+        assert!(plain_http([]).is_none());
     }
 
     #[test]

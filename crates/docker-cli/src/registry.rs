@@ -1,14 +1,18 @@
 //! `docker push`, `pull`, `login` and `logout`.
 
+use std::collections::BTreeSet;
+
 use secret::Secret;
+use serde_json::Value;
 
 use super::arguments::{Parsed, passed};
+use super::digests::Remembered;
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::Output;
-use super::plan::{Command, Stdin, Stdout, Step, Variables};
+use super::plan::{Command, Push, Stdin, Stdout, Step, Variables};
 use super::planner::Planner;
-use super::reference;
+use super::reference::{self, familiar};
 use super::verbs::{Translation, Verb};
 
 pub(super) const VERBS: &[Verb] = &[
@@ -33,7 +37,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["logout"],
         flags: &[],
-        effect: "`buildah logout`",
+        effect: "`buildah logout`; without a login, a line on stderr",
         translation: Translation::Steps(logout),
     },
 ];
@@ -44,10 +48,7 @@ const PUSH: &[Flag] = &[
     switch(
         "all-tags",
         Some('a'),
-        FlagPolicy::NotAvailable(
-            "Buildah pushes one name at a time",
-            "docker push for each tag",
-        ),
+        FlagPolicy::Handled("a push for each tag in `buildah images --json`"),
     ),
     switch("disable-content-trust", None, NO_TRUST),
     value(
@@ -82,33 +83,75 @@ fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
     let [name] = parsed.positional.as_slice() else {
         return Err(planner.usage("expected one image"));
     };
-    let digest = planner.scratch("digest");
-    let (flags, target) = (passed(parsed), reference::remote(name));
-    // `buildah push` would push only this machine's platform of a list.
-    let line = ["push".to_owned()].into_iter().chain(flags.iter().cloned());
-    let line = line.chain([name.clone(), target.clone()]);
-    planner.step(Step::If {
-        test: Command::new(["manifest", "exists", name], Stdout::Dropped),
-        then: vec![Step::push_list(
-            &flags,
-            name,
-            &target,
-            &digest,
-            Stdout::Inherited,
-        )],
-        otherwise: vec![Step::Run(
-            Command::new(line, Stdout::Inherited).with_digest(&digest),
-        )],
-    });
-    if parsed.on("quiet") {
-        planner.print_text(format!("{}\n", reference::full(name)));
-    } else {
-        planner.print(Output::Pushed {
-            tag: reference::tag(name).to_owned(),
-            digest,
-        });
+    let push = Push {
+        flags: passed(parsed),
+        quiet: parsed.on("quiet"),
+        digest: planner.scratch("digest"),
+    };
+    if !parsed.on("all-tags") {
+        planner.plan.steps.extend(push.steps(name));
+        return Ok(());
     }
+    if reference::has_tag_or_digest(name) {
+        return Err(planner.usage("tag can't be used with --all-tags/-a"));
+    }
+    planner.step(Step::PushAll {
+        repository: name.clone(),
+        push,
+    });
     Ok(())
+}
+
+impl Push {
+    /// Returns the steps that push one image.
+    pub(super) fn steps(&self, name: &str) -> Vec<Step> {
+        let (digest, target) = (&self.digest, reference::remote(name));
+        let flags = self.flags.iter().cloned();
+        let flags: Vec<String> = flags.chain(reference::plain_http([name])).collect();
+        let line = ["push".to_owned()].into_iter().chain(flags.iter().cloned());
+        let line = line.chain([name.to_owned(), target.clone()]);
+        let image = Command::new(line, Stdout::Inherited).with_digest(digest);
+        let list = Step::push_list(&flags, name, &target, digest, Stdout::Inherited);
+        // This finds the image's ID. The image has been pushed whatever it says.
+        let listed = ["images", "--json", "--no-trunc", name];
+        let output = match self.quiet {
+            true => Output::Text(format!("{}\n", reference::full(name))),
+            false => Output::Pushed {
+                tag: reference::tag(name).to_owned(),
+                digest: digest.clone(),
+            },
+        };
+        vec![
+            // `buildah push` would push only this machine's platform of a list.
+            Step::If {
+                test: Command::new(["manifest", "exists", name], Stdout::Dropped),
+                then: vec![list],
+                otherwise: vec![Step::Run(image)],
+            },
+            Step::Try(Command::new(listed, Stdout::Captured)),
+            Step::Remember(Remembered::Pushed {
+                name: reference::full(name),
+                digest: digest.clone(),
+            }),
+            Step::Print { output, to: None },
+        ]
+    }
+}
+
+/// Returns the names of a repository in the output of `buildah images --json`, in the order of their tags.
+pub(super) fn tags(images: &Value, repository: &str) -> Vec<String> {
+    let full = reference::full(repository);
+    let wanted = familiar(reference::repository(&full));
+    let names = images.as_array().into_iter().flatten();
+    let names = names.flat_map(|image| image["names"].as_array().into_iter().flatten());
+    let tags: BTreeSet<&str> = names
+        .filter_map(Value::as_str)
+        .filter(|name| familiar(reference::repository(name)) == wanted)
+        .filter(|name| reference::has_tag(name))
+        .map(reference::tag)
+        .collect();
+    let name = |tag: &str| format!("{repository}:{tag}");
+    tags.into_iter().map(name).collect()
 }
 
 fn pull(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
@@ -122,13 +165,22 @@ fn pull(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
         &full
     };
     let line = ["pull".to_owned(), "--policy=always".into()].into_iter();
-    let line = line.chain(passed(parsed));
+    let line = line
+        .chain(passed(parsed))
+        .chain(reference::plain_http([source]));
     let source = format!("docker://{source}");
     if parsed.on("quiet") {
         planner.capture(line.chain([source]));
-        planner.print_text(format!("{}\n", reference::full(name)));
     } else {
         planner.run(line.chain([source]));
+    }
+    if !parsed.on("all-tags") {
+        let listed = ["images", "--json", "--no-trunc", &full];
+        planner.step(Step::Try(Command::new(listed, Stdout::Captured)));
+        planner.step(Step::Remember(Remembered::Pulled { name: full }));
+    }
+    if parsed.on("quiet") {
+        planner.print_text(format!("{}\n", reference::full(name)));
     }
     Ok(())
 }
@@ -164,10 +216,27 @@ pub(super) fn login(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), Tr
     Ok(())
 }
 
+/// Removes a login. Without a login there is nothing to do, as with Docker.
+fn forget(server: &str, planner: &mut Planner<'_>) {
+    let registry = reference::registry(server);
+    let shown = match registry {
+        "docker.io" => "https://index.docker.io/v1/",
+        registry => registry,
+    };
+    let said = format!("Removing login credentials for {shown}\n");
+    planner.print_text(said);
+    let none = format!("there is no login for {registry}");
+    planner.step(Step::If {
+        test: Command::new(["logout", registry], Stdout::Dropped),
+        then: Vec::new(),
+        otherwise: vec![planner.note(&none)],
+    });
+}
+
 fn logout(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     match parsed.positional.as_slice() {
-        [] => planner.run(["logout", reference::registry("")]),
-        [server] => planner.run(["logout", reference::registry(server)]),
+        [] => forget("", planner),
+        [server] => forget(server, planner),
         _ => return Err(planner.usage("expected at most one registry")),
     }
     Ok(())

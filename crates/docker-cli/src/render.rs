@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::image_table::{familiar, rows};
+use super::digests::Digests;
+use super::docker_image::docker_image;
+use super::image_table::rows;
 use super::output::{Output, OutputError, render_objects};
-use super::{reference, system};
+use super::{cleanup, reference, system};
 
 impl Output {
-    /// Returns the text. `captured` has the standard output of each command since the last print, empty ones left out.
-    pub(super) fn text(&self, captured: &[String]) -> Result<String, OutputError> {
+    /// Returns the text. `captured` has the standard output of each command since the last print, empty ones left out, and
+    /// `known` has the digests of registries.
+    pub(super) fn text(&self, captured: &[String], known: &Digests) -> Result<String, OutputError> {
         let last = captured.last().map_or("", String::as_str);
         match self {
             Self::Text(text) => Ok(text.clone()),
@@ -21,8 +24,18 @@ impl Output {
                 let images: Value = serde_json::from_str(last)?;
                 Ok(image_id(&images, name).to_owned())
             }
-            Self::Images(table) => table.render(&rows(last, table)?),
-            Self::Inspect { format } => inspect(format.as_deref(), captured),
+            Self::Images(table) => table.render(&rows(last, table, known)?),
+            Self::Inspect { format } => inspect(format.as_deref(), captured, known),
+            Self::History(table) => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let now = now.map_or(0, |now| now.as_secs());
+                table.render(&serde_json::from_str(last)?, now)
+            }
+            Self::Pruned(form) => form.render(captured),
+            Self::Usage { format } => {
+                let images = serde_json::from_str(last)?;
+                cleanup::render_usage(&images, format.as_deref())
+            }
             Self::Version { format } => {
                 let version: Value = serde_json::from_str(last)?;
                 system::render_version(&version, format.as_deref())
@@ -79,44 +92,18 @@ fn image_id<'a>(images: &'a Value, name: &str) -> &'a str {
 }
 
 /// Renders pairs of `buildah inspect` and `buildah images` as Docker's JSON.
-fn inspect(format: Option<&str>, captured: &[String]) -> Result<String, OutputError> {
+fn inspect(
+    format: Option<&str>,
+    captured: &[String],
+    known: &Digests,
+) -> Result<String, OutputError> {
     let mut objects = Vec::new();
     for pair in captured.chunks(2) {
         let inspected: Value = serde_json::from_str(&pair[0])?;
         let listed: Value = serde_json::from_str(pair.get(1).map_or("[]", String::as_str))?;
-        objects.push(docker_image(&inspected, &listed));
+        objects.push(docker_image(&inspected, &listed, known));
     }
     render_objects(format, &objects)
-}
-
-fn docker_image(inspected: &Value, listed: &Value) -> Value {
-    let image = &inspected["OCIv1"];
-    let manifest = inspected["Manifest"].as_str().unwrap_or("{}");
-    let manifest: Value = serde_json::from_str(manifest).unwrap_or_default();
-    let layers = manifest["layers"].as_array().cloned().unwrap_or_default();
-    let size: u64 = layers
-        .iter()
-        .filter_map(|layer| layer["size"].as_u64())
-        .sum();
-    let names = listed[0]["names"].as_array().cloned().unwrap_or_default();
-    let names: Vec<_> = names
-        .iter()
-        .filter_map(Value::as_str)
-        .map(familiar)
-        .collect();
-    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    json!({
-        "Id": format!("sha256:{}", text(&inspected["FromImageID"])),
-        "RepoTags": names,
-        "Created": image["created"],
-        "Author": text(&image["author"]),
-        "Architecture": image["architecture"],
-        "Variant": text(&image["variant"]),
-        "Os": image["os"],
-        "Size": size,
-        "Config": inspected["Docker"]["config"],
-        "RootFS": {"Type": "layers", "Layers": image["rootfs"]["diff_ids"]},
-    })
 }
 
 #[cfg(test)]
@@ -125,14 +112,16 @@ mod tests {
 
     const INSPECTED: &str = r#"{"FromImageID":"ab","Manifest":"{\"layers\":[{\"size\":3},{\"size\":4}]}",
         "OCIv1":{"created":"2026-11-24T08:53:16Z","architecture":"amd64","os":"linux","rootfs":{"diff_ids":["sha256:cd"]}},
-        "Docker":{"config":{"Env":["A=1"],"Labels":{"a":"b"}}}}"#;
+        "Docker":{"config":{"Env":["A=1"],"Labels":{"a":"b"},"Entrypoint":[],"OnBuild":[]}}}"#;
     const LISTED: &str =
         r#"[{"id":"sha256:ab","names":["localhost/app:v1","docker.io/library/app:v2"]}]"#;
 
     fn inspected(format: Option<&str>) -> String {
         let format = format.map(str::to_owned);
         let captured = [INSPECTED.to_owned(), LISTED.to_owned()];
-        Output::Inspect { format }.text(&captured).unwrap()
+        Output::Inspect { format }
+            .text(&captured, &Digests::default())
+            .unwrap()
     }
 
     #[test]
@@ -144,6 +133,26 @@ mod tests {
         assert_eq!(inspected(Some("{{.RepoTags}}")), "[app:v1 app:v2]\n");
         assert_eq!(inspected(Some(r#"{{index .Config.Labels "a"}}"#)), "b\n");
         assert!(inspected(Some("json")).starts_with("[{"));
+        for (template, expected) in [
+            (
+                "{{json .Config.Healthcheck}}{{json .Config.Shell}}",
+                "nullnull\n",
+            ),
+            ("{{.Comment}}{{.Parent}}{{.DockerVersion}}.", ".\n"),
+            (
+                "{{.GraphDriver.Name}}{{.Metadata.LastTagTime}}",
+                "0001-01-01T00:00:00Z\n",
+            ),
+            ("{{.VirtualSize}} {{.Config.Entrypoint}}", "7 []\n"),
+            ("{{.Config.Labels.nothere}}", "<no value>\n"),
+            ("{{.RepoDigests}} {{json .Config.OnBuild}}", "[] null\n"),
+            (
+                "{{range $k, $v := .Config.Labels}}{{$k}}={{$v}}{{end}}",
+                "a=b\n",
+            ),
+        ] {
+            assert_eq!(inspected(Some(template)), expected, "{template}");
+        }
         let whole: Value = serde_json::from_str(&inspected(None)).unwrap();
         assert_eq!(whole[0]["RootFS"]["Layers"][0], "sha256:cd");
     }
@@ -164,7 +173,8 @@ mod tests {
             digest,
             names,
         };
-        let keys: Value = serde_json::from_str(&output.text(&[]).unwrap()).unwrap();
+        let keys: Value =
+            serde_json::from_str(&output.text(&[], &Digests::default()).unwrap()).unwrap();
         assert_eq!(keys["containerimage.digest"], "sha256:cd");
         assert_eq!(keys["containerimage.config.digest"], "sha256:ab");
         assert_eq!(
@@ -177,7 +187,7 @@ mod tests {
             names: vec![],
         };
         assert_eq!(
-            output.text(&[]).unwrap(),
+            output.text(&[], &Digests::default()).unwrap(),
             "{\n  \"containerimage.config.digest\": \"sha256:ab\"\n}\n"
         );
     }
@@ -189,6 +199,11 @@ mod tests {
         let output = Output::ImageId {
             name: "localhost/x:latest".to_owned(),
         };
-        assert_eq!(output.text(&[images.to_owned()]).unwrap(), "sha256:2");
+        assert_eq!(
+            output
+                .text(&[images.to_owned()], &Digests::default())
+                .unwrap(),
+            "sha256:2"
+        );
     }
 }

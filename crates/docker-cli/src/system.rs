@@ -40,7 +40,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["context inspect"],
         flags: &[FORMAT],
-        effect: "`default`, without an endpoint, because there is no daemon",
+        effect: "`default`, with the address of Docker's socket, where no daemon listens",
         translation: Translation::Steps(inspect_context),
     },
     Verb {
@@ -69,6 +69,9 @@ const CONTEXTS: &[Flag] = &[
         FlagPolicy::Handled("prints only the name"),
     ),
 ];
+
+/// The address in the context `default`, which scripts read. No daemon listens there.
+const ENDPOINT: &str = "unix:///var/run/docker.sock";
 
 /// The version of Docker whose command lines are translated.
 const DOCKER: &str = "29.0.0";
@@ -110,13 +113,16 @@ pub(super) fn render_version(stdout: &Value, format: Option<&str>) -> Result<Str
     let object = json!({
         "Client": {
             "Version": DOCKER, "ApiVersion": api, "APIVersion": api, "DefaultAPIVersion": api,
-            "GitCommit": format!("ci-cd-agents-{}", env!("CARGO_PKG_VERSION")),
+            "GitCommit": format!("ci-cd-agents-{}", env!("CARGO_PKG_VERSION")), "GoVersion": "", "BuildTime": "",
+            "Platform": {"Name": "ci-cd-agents"}, "Experimental": true,
             "Os": "linux", "Arch": architecture(), "Context": "default",
         },
         "Server": {
             "Version": text("version"), "ApiVersion": api, "APIVersion": api, "GoVersion": text("goVersion"),
             "GitCommit": text("gitCommit"), "Os": "linux", "Arch": architecture(),
-            "Platform": {"Name": "Buildah"},
+            "Platform": {"Name": "Buildah"}, "MinAPIVersion": api, "BuildTime": text("built"),
+            "KernelVersion": "", "Experimental": false,
+            "Components": [{"Name": "Buildah", "Version": text("version"), "Details": {}}],
         },
     });
     render_object(
@@ -160,20 +166,27 @@ pub(super) fn render_info(
         Some(true) => vec!["name=rootless"],
         _ => Vec::new(),
     };
-    let object = json!({
-        "ID": "", "Name": host["hostname"], "ServerVersion": version["version"],
+    let mut object = zero_info();
+    let known = json!({
+        "Name": host["hostname"], "ServerVersion": version["version"],
         "Driver": store["GraphDriverName"], "DockerRootDir": store["GraphRoot"],
         "Images": store["ImageStore"]["number"],
-        "Containers": 0, "ContainersRunning": 0, "ContainersPaused": 0, "ContainersStopped": 0,
         "OSType": "linux", "Architecture": std::env::consts::ARCH,
         "OperatingSystem": format!("{} {}", distribution("distribution"), distribution("version")),
+        "OSVersion": distribution("version"),
         "KernelVersion": host["kernel"], "NCPU": host["cpus"], "MemTotal": host["MemTotal"],
         "CgroupVersion": host["CgroupVersion"].as_str().unwrap_or("").trim_start_matches('v'),
         "SecurityOptions": security, "IndexServerAddress": "https://index.docker.io/v1/",
         "DefaultRuntime": host["OCIRuntime"], "Swarm": {"LocalNodeState": "inactive"},
-        "ClientInfo": {"Context": "default", "Version": DOCKER},
+        "ClientInfo": {"Context": "default", "Version": DOCKER, "Debug": false, "Plugins": [], "Warnings": null},
         "Host": host, "Store": store,
     });
+    for (name, value) in known.as_object().into_iter().flatten() {
+        match (&mut object[name], value) {
+            (Value::Object(inner), Value::Object(more)) => inner.extend(more.clone()),
+            (old, value) => *old = value.clone(),
+        }
+    }
     render_object(
         format,
         &object,
@@ -181,17 +194,39 @@ pub(super) fn render_info(
     )
 }
 
+/// Returns the fields of Docker's type that Buildah does not know, with the values that Docker prints without a daemon.
+fn zero_info() -> Value {
+    json!({
+        "ID": "", "Containers": 0, "ContainersRunning": 0, "ContainersPaused": 0, "ContainersStopped": 0,
+        "DriverStatus": null,
+        "Plugins": {"Volume": null, "Network": null, "Authorization": null, "Log": null},
+        "MemoryLimit": false, "SwapLimit": false, "CpuCfsPeriod": false, "CpuCfsQuota": false, "CPUShares": false,
+        "CPUSet": false, "PidsLimit": false, "IPv4Forwarding": false, "Debug": false, "NFd": 0,
+        "OomKillDisable": false, "NGoroutines": 0, "SystemTime": "", "LoggingDriver": "", "CgroupDriver": "",
+        "NEventsListener": 0, "RegistryConfig": null, "GenericResources": null, "HttpProxy": "", "HttpsProxy": "",
+        "NoProxy": "", "Labels": null, "ExperimentalBuild": false, "Runtimes": null,
+        "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "", "ControlAvailable": false, "Error": "", "RemoteManagers": null},
+        "LiveRestoreEnabled": false, "Isolation": "", "InitBinary": "", "ContainerdCommit": {"ID": ""},
+        "RuncCommit": {"ID": ""}, "InitCommit": {"ID": ""}, "CDISpecDirs": null, "Warnings": null,
+    })
+}
+
 fn context() -> Value {
-    json!({"Name": "default", "Metadata": {}, "Endpoints": {"docker": {"SkipTLSVerify": false}}, "TLSMaterial": {}})
+    json!({
+        "Name": "default", "Metadata": {},
+        "Endpoints": {"docker": {"Host": ENDPOINT, "SkipTLSVerify": false}},
+        "TLSMaterial": {},
+        "Storage": {"MetadataPath": "<IN MEMORY>", "TLSPath": "<IN MEMORY>"},
+    })
 }
 
 fn contexts(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    let row = json!({"Name": "default", "Current": true, "Description": "the pod's builder", "DockerEndpoint": "", "Error": ""});
+    let row = json!({"Name": "default", "Current": true, "Description": "the pod's builder", "DockerEndpoint": ENDPOINT, "Error": ""});
     let text = match parsed.last("format") {
         _ if parsed.on("quiet") => "default\n".to_owned(),
         None | Some("" | "table") => super::image_table::align_columns(&[
             "NAME\tDESCRIPTION\tDOCKER ENDPOINT\tERROR".to_owned(),
-            "default *\tthe pod's builder".to_owned(),
+            format!("default *\tthe pod's builder\t{ENDPOINT}"),
         ]),
         Some("json") => format!("{row}\n"),
         format => {
@@ -241,12 +276,26 @@ mod tests {
         let show = |format| render_version(&stdout, Some(format)).unwrap();
         assert_eq!(show("{{.Server.Version}}"), "1.39.3\n");
         assert_eq!(show("{{.Client.Version}}"), "29.0.0\n");
+        assert_eq!(
+            show("{{.Client.Platform.Name}} {{.Server.Experimental}}"),
+            "ci-cd-agents false\n"
+        );
+        assert_eq!(
+            show("{{range .Server.Components}}{{.Name}}{{end}}"),
+            "Buildah\n"
+        );
         assert!(show("json").contains(r#""Name":"Buildah""#));
         assert!(
             render_version(&stdout, None)
                 .unwrap()
                 .contains("Server: Buildah\n Version:      1.39.3\n")
         );
+    }
+
+    #[test]
+    fn the_context_has_dockers_endpoint() {
+        let text = render_objects(Some("{{.Endpoints.docker.Host}}"), &[context()]);
+        assert_eq!(text.unwrap(), "unix:///var/run/docker.sock\n");
     }
 
     #[test]
@@ -262,6 +311,24 @@ mod tests {
             "overlay linux 2\n"
         );
         assert_eq!(show(Some("{{.Store.GraphRoot}}")), "/w/storage\n");
+        for (template, expected) in [
+            (
+                "{{json .Plugins.Volume}} {{.ContainersRunning}}",
+                "null 0\n",
+            ),
+            ("{{.Swarm.LocalNodeState}}{{.Swarm.NodeID}}", "inactive\n"),
+            (
+                "{{.LoggingDriver}}{{.CgroupDriver}}{{.RuncCommit.ID}}",
+                "\n",
+            ),
+            (
+                "{{.ClientInfo.Context}} {{json .Warnings}}",
+                "default null\n",
+            ),
+            ("{{range .DriverStatus}}x{{end}}{{.Runtimes}}", "map[]\n"),
+        ] {
+            assert_eq!(show(Some(template)), expected, "{template}");
+        }
         assert!(
             show(None).contains(" Storage Driver: overlay\n Security Options: name=rootless\n")
         );

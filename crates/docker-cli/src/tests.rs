@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::digests::Remembered;
 use super::error::TranslateError;
 use super::output::Output;
 use super::plan::{Plan, Step};
@@ -15,6 +16,7 @@ use translate::GLOBAL;
 
 mod actions;
 mod builds;
+mod cleanup;
 mod page;
 mod verbs;
 
@@ -36,6 +38,7 @@ fn words(line: &str) -> Vec<String> {
 fn variable(name: &str) -> Option<String> {
     let value = match name {
         "TOKEN" => "hunter2",
+        "EMPTY" => "",
         "SSH_AUTH_SOCK" => "/workspace/agent",
         _ => return None,
     };
@@ -43,6 +46,14 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn call(line: &str) -> Result<Plan, TranslateError> {
+    call_with(line, &variable)
+}
+
+/// Translates a line of a job with these variables.
+fn call_with(
+    line: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Plan, TranslateError> {
     let words = words(line);
     let (program, arguments) = words.split_first().unwrap();
     let program = match program.as_str() {
@@ -51,7 +62,7 @@ fn call(line: &str) -> Result<Plan, TranslateError> {
     };
     let call = JobContext {
         scratch: Path::new("/s/X"),
-        variable: &variable,
+        variable,
     };
     let plan = translate(program, arguments, call)?;
     for command in commands(&plan.steps) {
@@ -95,7 +106,9 @@ fn commands(steps: &[Step]) -> Vec<Command> {
     let mut all = Vec::new();
     for step in steps {
         match step {
-            Step::Run(command) | Step::Try(command) => all.push(command.clone()),
+            Step::Run(command) | Step::Try(command) | Step::RunOnId { command, .. } => {
+                all.push(command.clone());
+            }
             Step::PushList { push, digest } => all.push(push.with_digest(digest)),
             Step::If {
                 test,
@@ -147,6 +160,34 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::CreateContainer { image, .. } => vec![format!("create {image}")],
+        Step::CopyFiles(copy) => vec![format!(
+            "copy {}:{} to {}",
+            copy.container, copy.path, copy.to
+        )],
+        Step::RemoveContainers { names, force } => {
+            vec![format!("remove {} {force}", names.join(" "))]
+        }
+        Step::PushAll { repository, .. } => vec![format!("push all of {repository}")],
+        Step::RunOnId { command, .. } => vec![format!("with id {}", line(command))],
+        Step::Save { images, to } => {
+            let names: Vec<_> = images.iter().map(|image| image.names.join(",")).collect();
+            let to = to.as_deref().unwrap_or(Path::new("stdout"));
+            vec![format!("save [{}] to {}", names.join("] ["), to.display())]
+        }
+        Step::Unpack { from, to } => {
+            vec![format!("unpack {} to {}", from.display(), to.display())]
+        }
+        Step::Load(load) => vec![format!("load {}", load.archive.display())],
+        Step::CopyIn { from, to, .. } => {
+            vec![format!("copy in {} to {}", from.display(), to.display())]
+        }
+        Step::Remember(image) => vec![match image {
+            Remembered::Pulled { name } => format!("remember pulled {name}"),
+            Remembered::Pushed { name, .. } => format!("remember pushed {name}"),
+            Remembered::Built { name, .. } => format!("remember built {name}"),
+        }],
+        Step::Notice(line) => vec![format!("note {line}")],
         Step::Exit(code) => vec![format!("exit {code}")],
         Step::WriteSecret { path, .. } => vec![format!("write {}", path.display())],
         Step::SaveStdin { path } => vec![format!("save stdin to {}", path.display())],
@@ -195,7 +236,7 @@ fn refusal(line: &str) -> String {
 fn every_passed_flag_exists_in_buildah_and_is_listed_once() {
     let emitted = |name: &str| match name {
         "push" | "image push" => vec!["push", "manifest push"],
-        "pull" | "image pull" | "load" => vec!["pull"],
+        "pull" | "image pull" => vec!["pull"],
         "build" => vec!["build"],
         "images" => vec!["images"],
         "rmi" => vec!["rmi"],

@@ -9,7 +9,8 @@ use super::plan::Plan;
 use super::planner::{JobContext, Planner};
 use super::verbs::{Program, Translation, Verb, find_by_name};
 use super::{
-    build, buildx, help, images, imagetools, manifest, podman, registry, system, unsupported,
+    archives, build, buildx, cleanup, containers, created, help, history, images, imagetools,
+    manifest, podman, registry, system, unsupported,
 };
 
 const NO_DAEMON: &str = "there is no Docker daemon to connect to";
@@ -101,11 +102,23 @@ impl Program {
                 buildx::VERBS,
                 registry::VERBS,
                 images::VERBS,
+                archives::VERBS,
+                history::VERBS,
+                cleanup::VERBS,
+                containers::VERBS,
+                created::VERBS,
                 manifest::VERBS,
                 imagetools::VERBS,
                 system::VERBS,
             ],
-            Self::Podman => vec![podman::SAME_VERBS, podman::VERBS],
+            Self::Podman => vec![
+                podman::SAME_VERBS,
+                podman::VERBS,
+                archives::PODMAN_VERBS,
+                cleanup::VERBS,
+                containers::VERBS,
+                created::VERBS,
+            ],
         }
     }
 }
@@ -145,6 +158,9 @@ pub(crate) fn translate(
         if let Some(root) = globals.last("root") {
             return podman::separate_storage(root, rest, planner);
         }
+        if words.is_empty() && word == "help" {
+            return translate_help(program, after, job);
+        }
         words = format!("{words} {word}").trim_start().to_owned();
         planner.command = format!("{} {words}", program.name());
         rest = after;
@@ -166,13 +182,27 @@ pub(crate) fn translate(
     }
 }
 
+/// Translates `docker help COMMAND` as `docker COMMAND --help`.
+fn translate_help(
+    program: Program,
+    command: &[String],
+    job: JobContext<'_>,
+) -> Result<Plan, TranslateError> {
+    let words = command
+        .iter()
+        .filter(|word| *word != "help" && !word.starts_with('-'));
+    let words: Vec<String> = words.cloned().chain(["--help".to_owned()]).collect();
+    translate(program, &words, job)
+}
+
 fn translate_verb(
     verb: &Verb,
     rest: &[String],
     mut planner: Planner<'_>,
 ) -> Result<Plan, TranslateError> {
-    let translate = match verb.translation {
-        Translation::Steps(translate) => translate,
+    let (translate, stop) = match verb.translation {
+        Translation::Steps(translate) => (translate, StopAt::End),
+        Translation::Command(translate) => (translate, StopAt::FirstPositional),
         Translation::Verbatim(words) => {
             let words = words.iter().map(|&word| word.to_owned());
             planner.run_verbatim(words.chain(rest.iter().cloned()));
@@ -181,7 +211,7 @@ fn translate_verb(
     };
     let mut flags = vec![COMMON];
     flags.extend(verb.flags);
-    let parsed = parse(&planner.command, &flags, rest, StopAt::End)?;
+    let parsed = parse(&planner.command, &flags, rest, stop)?;
     if parsed.on("help") {
         planner.print_text(help::flags(verb, &planner.command));
         return Ok(planner.plan);

@@ -28,6 +28,8 @@ impl Program {
 pub(super) enum Translation {
     /// A function makes the steps from the parsed flags.
     Steps(fn(&Parsed, &mut Planner<'_>) -> Result<(), TranslateError>),
+    /// As `Steps`, for a verb whose arguments are a command with its own flags.
+    Command(fn(&Parsed, &mut Planner<'_>) -> Result<(), TranslateError>),
     /// Buildah has the same verb under these words, with the same flags. The arguments are not read.
     Verbatim(&'static [&'static str]),
 }

@@ -11,6 +11,8 @@ pub(crate) const MAX_WORD: usize = 64 * 1024;
 pub(crate) const MAX_ARGS: usize = 1024 * 1024;
 /// The most stages, and the most images, of a build.
 pub(crate) const MAX_STAGES: usize = 1000;
+/// The most ports that all ranges of EXPOSE come to.
+pub(crate) const MAX_PORTS: usize = 65536;
 
 /// A Dockerfile that the builder refuses, with the line of the instruction.
 #[derive(Debug, Error)]
@@ -86,6 +88,81 @@ pub enum Problem {
     /// A variable or a quote could turn the name of a flag into another one.
     #[error("{0}: write the name of a flag or option here as it is, in lower case letters")]
     FlagName(String),
+    /// `${NAME:?message}` without a value.
+    #[error(
+        "{name}: {message}; set {name} by an ARG or ENV of this file or by --build-arg: a base image's variables are not visible before the build"
+    )]
+    VariableRequired {
+        /// The name of the variable.
+        name: String,
+        /// The message of the file.
+        message: String,
+    },
+    /// A pattern is applied to a variable whose value is unknown.
+    #[error(
+        "{0}: its value is not known before the build; set the variable by an ARG or ENV of this file or by --build-arg"
+    )]
+    VariableUnknown(String),
+    /// A pattern is invalid or too long.
+    #[error("{0}: this pattern is not available here; give the result in a --build-arg")]
+    VariablePattern(String),
+    /// A switch of a mount has a value that is neither true nor false.
+    #[error("--mount=…,{0}: expected true or false")]
+    MountSwitch(String),
+    /// The source of a mount has a variable without a known value.
+    #[error(
+        "--mount={0}: the value of a variable in its source is not known before the build; set it by an ARG or ENV of this file, or write the path"
+    )]
+    MountVariable(String),
+    /// A secret has no usable name.
+    #[error("--mount={0}: expected id=NAME, and for env=NAME the name of a variable")]
+    SecretName(String),
+    /// A secret in a variable needs a shell.
+    #[error(
+        "--mount=type=secret,…,env={0}: Buildah has secrets in files only, and only a step of the form RUN COMMAND with a shell of POSIX can read one into a variable; use target=PATH and read the file"
+    )]
+    SecretVariable(String),
+    /// `#!` in a here-document, with another SHELL.
+    #[error(
+        "a here-document with #! needs a SHELL of POSIX; write RUN INTERPRETER <<EOF, or set SHELL [\"/bin/sh\", \"-c\"] before it"
+    )]
+    ScriptShell,
+    /// `RUN --network=none`.
+    #[error(
+        "RUN --network=none: steps have the pod's network here, and the builder has no right to make another one; remove the flag, or build where the builder's isolation is oci"
+    )]
+    NetworkNone,
+    /// A flag of an instruction that Buildah cannot fulfill.
+    #[error("{flag}: {reason}; {instead}")]
+    Flag {
+        /// The flag as it is written.
+        flag: String,
+        /// Why it is not available.
+        reason: &'static str,
+        /// What to write instead.
+        instead: &'static str,
+    },
+    /// `ADD` of a Git repository.
+    #[error(
+        "ADD {0}: the builder fetches no Git repository; check it out in the job, and give the directory as --build-context NAME=DIRECTORY for COPY --from=NAME"
+    )]
+    GitSource(String),
+    /// A predefined ARG has another default.
+    #[error(
+        "ARG {name}={value}: the builder sets {name}, and a default of its own for one stage is not available here; use another name for the argument"
+    )]
+    PredefinedArg {
+        /// The name of the argument.
+        name: String,
+        /// Its default.
+        value: String,
+    },
+    /// The ranges of EXPOSE are too large.
+    #[error("the ranges of EXPOSE come to more than {MAX_PORTS} ports")]
+    TooManyPorts,
+    /// A text that has to change is no UTF-8.
+    #[error("the file is not UTF-8; convert it, for example with iconv")]
+    Encoding,
     /// An image's name is invalid.
     #[error(transparent)]
     Image(#[from] InvalidReference),

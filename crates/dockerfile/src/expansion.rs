@@ -3,6 +3,7 @@
 //! Source: openshift/imagebuilder, `split_command.go`, `line_parsers.go` and `shell_parser.go`.
 
 use std::iter::Peekable;
+use std::ops::Range;
 use std::str::Chars;
 
 use super::error::{ExpansionProblem, MAX_BRACES, MAX_WORD, Problem};
@@ -12,10 +13,24 @@ pub(super) fn is_blank(letter: char) -> bool {
     matches!(letter, '\t' | '\u{b}' | '\u{c}' | '\r' | ' ')
 }
 
-/// Returns the flags at the beginning of the arguments, and the text after them. It reads bytes, as Buildah does.
-pub(super) fn flags(line: &str) -> (Vec<String>, String) {
+/// The flags at the beginning of the arguments.
+pub(super) struct Flags {
+    /// Each flag without its quotes, and the bytes that it takes.
+    pub(super) flags: Vec<(String, Range<usize>)>,
+    /// The text after them.
+    pub(super) rest: String,
+    /// Where that text begins, in bytes.
+    pub(super) end: usize,
+}
+
+/// Reads the flags at the beginning of the arguments. It reads bytes, as Buildah does.
+pub(super) fn flags(line: &str) -> Flags {
     let bytes = line.as_bytes();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let until = |flags, end: usize| Flags {
+        flags,
+        rest: String::from_utf8_lossy(&bytes[end..]).into_owned(),
+        end,
+    };
     let mut found = Vec::new();
     let mut at = 0;
     loop {
@@ -23,15 +38,16 @@ pub(super) fn flags(line: &str) -> (Vec<String>, String) {
             at += 1;
         }
         if !bytes[at..].starts_with(b"--") {
-            return (found, text(&bytes[at..]));
+            return until(found, at);
         }
+        let start = at;
         let (word, quoted, after) = flag(bytes, at);
         at = after;
         if word == "--" {
-            return (found, text(&bytes[at..]));
+            return until(found, at);
         }
         if quoted || !word.is_empty() {
-            found.push(word);
+            found.push((word, start..after));
         }
     }
 }
@@ -61,29 +77,31 @@ fn is_space(byte: u8) -> bool {
 
 /// Splits an ARG into words, and keeps their quotes and escapes.
 pub(super) fn split_quoted(rest: &str) -> Vec<String> {
+    let spans = word_spans(rest).into_iter();
+    spans.map(|span| rest[span].to_owned()).collect()
+}
+
+/// Returns the bytes of each of these words.
+pub(super) fn word_spans(rest: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
-    let (mut word, mut quote) = (String::new(), None);
-    let mut letters = rest.chars();
-    while let Some(letter) = letters.next() {
+    let (mut start, mut quote) = (None, None);
+    let mut letters = rest.char_indices();
+    while let Some((at, letter)) = letters.next() {
         match (letter, quote) {
             (letter, None) if letter.is_whitespace() => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
+                words.extend(start.take().map(|start| start..at));
                 continue;
             }
             ('\'' | '"', None) => quote = Some(letter),
             (letter, Some(open)) if letter == open => quote = None,
             _ => {}
         }
-        word.push(letter);
+        start.get_or_insert(at);
         if letter == '\\' && quote != Some('\'') {
-            word.extend(letters.next());
+            letters.next();
         }
     }
-    if !word.is_empty() {
-        words.push(word);
-    }
+    words.extend(start.map(|start| start..rest.len()));
     words
 }
 
@@ -204,7 +222,8 @@ mod tests {
     #[test]
     fn flags_come_first_and_lose_their_quotes() {
         let read = |line: &str| {
-            let (flags, rest) = flags(line);
+            let Flags { flags, rest, .. } = flags(line);
+            let flags: Vec<String> = flags.into_iter().map(|(flag, _)| flag).collect();
             format!("{}|{rest}", flags.join(" "))
         };
         assert_eq!(read("--a=b  --c d --e"), "--a=b --c|d --e");

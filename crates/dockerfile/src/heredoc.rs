@@ -9,10 +9,12 @@ use std::str::Chars;
 use super::error::{MAX_BRACES, Problem};
 
 /// A here-document that begins after the line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Document {
     /// The line that ends it.
     pub(super) name: String,
+    /// Whether variables in it are replaced: its name has no quotes.
+    pub(super) expand: bool,
     /// Whether tabs before that line are ignored: `<<-`.
     pub(super) chomp: bool,
 }
@@ -26,6 +28,11 @@ pub(super) fn documents(line: &str) -> Result<Vec<Document>, Problem> {
     };
     let documents = words.iter().filter_map(|word| document(word).transpose());
     documents.collect()
+}
+
+/// Whether a command consists of a here-document only.
+pub(super) fn is_document(command: &str) -> bool {
+    document(command).is_ok_and(|document| document.is_some())
 }
 
 /// Reads `[0-9]*<<-?NAME`.
@@ -43,8 +50,13 @@ fn document(word: &str) -> Result<Option<Document>, Problem> {
     }
     let mut words =
         Lexer::words(name, false, false).map_err(|_| Problem::HeredocName(word.to_owned()))?;
+    let raw = Lexer::words(name, true, true).unwrap_or_default();
     Ok(match (words.pop(), words.is_empty()) {
-        (Some(name), true) => Some(Document { name, chomp }),
+        (Some(word), true) => Some(Document {
+            expand: raw.first() == Some(&word),
+            name: word,
+            chomp,
+        }),
         _ => None,
     })
 }

@@ -3,6 +3,8 @@
 //! These rules differ from Docker's in two points. A comment or an empty line ends the directives. A comment in a continued
 //! line may be indented. Source: openshift/imagebuilder, `dockerfile/parser`.
 
+use std::ops::Range;
+
 use super::error::Problem;
 use super::{expansion, heredoc};
 
@@ -19,6 +21,52 @@ pub(super) struct Instruction {
     pub(super) rest: String,
     /// Whether it is the trigger of an ONBUILD.
     pub(super) trigger: bool,
+    /// The bytes of the file that each flag takes, quotes included.
+    pub(super) flag_spans: Vec<Range<usize>>,
+    /// Where the arguments begin in the file, with the first flag.
+    pub(super) arguments_at: usize,
+    /// Where the rest begins in the joined line.
+    rest_at: usize,
+    /// Which bytes of the file the joined line consists of.
+    pieces: Pieces,
+    /// The here-documents that follow it.
+    pub(super) documents: Vec<Body>,
+}
+
+impl Instruction {
+    /// Returns the bytes of the file that a part of `rest` takes. They include line continuations within the part.
+    pub(super) fn span(&self, part: Range<usize>) -> Range<usize> {
+        self.pieces
+            .span(self.rest_at + part.start..self.rest_at + part.end)
+    }
+}
+
+/// A here-document and its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Body {
+    /// The name, and how the body is read.
+    pub(super) document: heredoc::Document,
+    /// The bytes of the file between the instruction, or the document before, and the line that ends this one.
+    pub(super) span: Range<usize>,
+}
+
+/// The parts of the file that make up a joined line: where each begins in the line and in the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Pieces(Vec<(usize, usize)>);
+
+impl Pieces {
+    fn at(&self, offset: usize) -> usize {
+        let piece = self.0.iter().rev().find(|(line, _)| *line <= offset);
+        piece.map_or(offset, |(line, file)| file + (offset - line))
+    }
+
+    fn span(&self, part: Range<usize>) -> Range<usize> {
+        let start = self.at(part.start);
+        match part.end.checked_sub(1).filter(|last| *last >= part.start) {
+            Some(last) => start..self.at(last) + 1,
+            None => start..start,
+        }
+    }
 }
 
 /// A problem, with the line of the instruction.
@@ -26,8 +74,9 @@ pub(super) type Fault = (usize, Problem);
 
 /// Returns all instructions of one file.
 pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().enumerate();
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let offset = |line: &str| line.as_ptr() as usize - text.as_ptr() as usize;
+    let mut lines = body.lines().enumerate();
     let mut escape = Escape::default();
     let mut found = Vec::new();
     while let Some((index, line)) = lines.next() {
@@ -36,24 +85,33 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
             .directive(line)
             .map_err(|problem| (index + 1, problem))?;
         let (mut whole, mut open) = escape.continued(without_comment(line));
+        let mut pieces = Pieces(vec![(0, offset(line))]);
         if !open && whole.is_empty() {
             continue;
         }
+        let mut last = line;
         while open {
             let Some((_, next)) = lines.next() else { break };
+            last = next;
             let bare = next.trim_start();
             if bare.is_empty() || bare.starts_with('#') {
                 continue;
             }
             let part;
             (part, open) = escape.continued(next);
+            pieces.0.push((whole.len(), offset(next)));
             whole += &part;
         }
-        let instruction = instruction_or_trigger(index + 1, &whole);
+        let mut instruction = instruction_or_trigger(index + 1, &whole, pieces);
         if instruction.may_have_heredocs() {
             let documents = heredoc::documents(&whole).map_err(|problem| (index + 1, problem))?;
-            for document in &documents {
-                skip_heredoc(document, &mut lines).map_err(|problem| (index + 1, problem))?;
+            let mut start = next_line(text, offset(last) + last.len());
+            for document in documents {
+                let end =
+                    skip_heredoc(&document, &mut lines).map_err(|problem| (index + 1, problem))?;
+                let span = start..offset(end);
+                start = next_line(text, span.end + end.len());
+                instruction.documents.push(Body { document, span });
             }
         }
         found.push(instruction);
@@ -61,11 +119,16 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
     Ok(found)
 }
 
-/// Skips the body of a here-document: its lines are not instructions.
+/// Returns where the line after the one that ends at `end` begins.
+fn next_line(text: &str, end: usize) -> usize {
+    text[end..].find('\n').map_or(text.len(), |at| end + at + 1)
+}
+
+/// Skips the body of a here-document, whose lines are not instructions, and returns the line that ends it.
 fn skip_heredoc<'a>(
     document: &heredoc::Document,
     lines: &mut impl Iterator<Item = (usize, &'a str)>,
-) -> Result<(), Problem> {
+) -> Result<&'a str, Problem> {
     let ends = |line: &str| {
         let line = line.trim_end_matches(['\r', '\n']);
         let tabs = if document.chomp {
@@ -75,40 +138,53 @@ fn skip_heredoc<'a>(
         };
         tabs == document.name
     };
-    if lines.any(|(_, line)| ends(line)) {
-        return Ok(());
-    }
-    Err(Problem::HeredocUnterminated(document.name.clone()))
+    lines
+        .map(|(_, line)| line)
+        .find(|line| ends(line))
+        .ok_or_else(|| Problem::HeredocUnterminated(document.name.clone()))
 }
 
 fn without_comment(line: &str) -> &str {
     if line.starts_with('#') { "" } else { line }
 }
 
-fn instruction(line: usize, whole: &str) -> Instruction {
-    let whole = whole.trim();
+/// Reads the instruction in `line` that begins at `at`.
+fn instruction(number: usize, line: &str, at: usize, pieces: Pieces) -> Instruction {
+    let whole = line[at..].trim();
+    let offset = |part: &str| part.as_ptr() as usize - line.as_ptr() as usize;
     let (name, after) = match whole.split_once(expansion::is_blank) {
         Some((name, after)) => (name, after.trim_start_matches(expansion::is_blank)),
-        None => (whole, ""),
+        None => (whole, &whole[whole.len()..]),
     };
-    let (flags, rest) = expansion::flags(after);
-    let rest = rest.trim().to_owned();
+    let expansion::Flags { flags, rest, end } = expansion::flags(after);
+    let blank = rest.len() - rest.trim_start().len();
+    let flags_at = offset(after);
+    let spans = flags.iter().map(|(_, span)| {
+        let span = span.start + flags_at..span.end + flags_at;
+        pieces.span(span)
+    });
     Instruction {
-        line,
+        line: number,
         name: name.to_lowercase(),
-        flags,
-        rest,
+        flag_spans: spans.collect(),
+        flags: flags.into_iter().map(|(flag, _)| flag).collect(),
+        arguments_at: pieces.at(flags_at),
+        rest_at: flags_at + end + blank,
+        rest: rest.trim().to_owned(),
         trigger: false,
+        pieces,
+        documents: Vec::new(),
     }
 }
 
 /// Ignores flags of ONBUILD itself, as Buildah does. A nested ONBUILD is not a trigger.
-fn instruction_or_trigger(line: usize, whole: &str) -> Instruction {
-    let outer = instruction(line, whole);
+fn instruction_or_trigger(line: usize, whole: &str, pieces: Pieces) -> Instruction {
+    let outer = instruction(line, whole, 0, pieces);
     match outer.name.as_str() {
         "onbuild" => Instruction {
             trigger: true,
-            ..instruction(line, &outer.rest)
+            // A trigger is not rewritten, so its place does not matter.
+            ..instruction(line, &outer.rest, 0, Pieces::default())
         },
         _ => outer,
     }
@@ -120,7 +196,7 @@ impl Instruction {
     }
 
     /// Whether the arguments are an array. Go reads the first value of a text and ignores the rest.
-    fn is_json(&self) -> bool {
+    pub(super) fn is_json(&self) -> bool {
         if !self.rest.starts_with('[') {
             return false;
         }

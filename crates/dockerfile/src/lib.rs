@@ -1,14 +1,17 @@
 //! Reads Dockerfiles, and the names of images in them, by the rules of Buildah.
 //!
-//! [`images`] lists the images that a build names. Their type, [`Reference`], is that of the crate `image-ref`. The crate
+//! [`rewrite()`] writes them anew for Buildah, so that it does what BuildKit would. [`images`] lists the images that a build names. Their type, [`Reference`], is that of the crate `image-ref`. The crate
 //! takes text; it opens neither files nor connections.
 
 mod error;
 mod expansion;
 mod heredoc;
+pub mod ignore;
 mod images;
 mod lexer;
+mod rewrite;
 
 pub use error::{DockerfileError, ExpansionProblem, Problem};
 pub use image_ref::{InvalidReference, Reference, is_registry};
 pub use images::{BuildArgs, BuildOptions, images};
+pub use rewrite::{RewriteOptions, Rewritten, rewrite};

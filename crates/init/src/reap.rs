@@ -30,15 +30,15 @@ impl Ended {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Round {
     /// The runner's end, if it was among them.
-    pub runner: Option<Ended>,
+    pub(crate) runner: Option<Ended>,
     /// The end of its worker, whose parent we are only if the runner has ended.
-    pub worker: Option<Ended>,
+    pub(crate) worker: Option<Ended>,
     /// Others that ended.
-    pub orphans: u64,
+    pub(crate) orphans: u64,
     /// No child is left, running or dead.
     pub childless: bool,
     /// There may be more that have ended.
-    pub unfinished: bool,
+    pub(crate) unfinished: bool,
 }
 
 /// A job may end processes as fast as we reap them: whoever asks looks at the clock in between.

@@ -37,9 +37,6 @@ const SYNCHRONOUS: [Signal; 7] = [
     Signal::SIGTRAP,
 ];
 
-/// Signals that ask for the end of the job.
-const TERMINATING: [Signal; 1] = [Signal::SIGTERM];
-
 /// All signals sent to this process.
 #[derive(Debug)]
 pub struct Signals {
@@ -78,12 +75,6 @@ impl Signals {
             sender: info.ssi_pid,
             code: info.ssi_code,
         }))
-    }
-
-    /// Whether the end is asked for while there is no job to tell. What waits goes on waiting, for the job.
-    #[must_use]
-    pub fn terminated_early(&self) -> bool {
-        (TERMINATING.iter()).any(|signal| libc_ext::is_pending(*signal as i32))
     }
 }
 
@@ -126,10 +117,6 @@ impl Received {
         signals.iter().any(|signal| *signal as i32 == self.number.0)
     }
 
-    fn terminates(self) -> bool {
-        self.is_one_of(&TERMINATING)
-    }
-
     /// Whether it comes from the kernel, or by kill(2) from outside of our PID namespace. Whoever queues a signal writes
     /// the sender himself, but his code is negative, rt_sigqueueinfo(2).
     #[must_use]
@@ -144,7 +131,7 @@ impl Received {
             Meaning::Child
         } else if self.is_one_of(&[Signal::SIGPIPE]) && self.sender == std::process::id() {
             Meaning::Ignore
-        } else if self.terminates() {
+        } else if self.is_one_of(&[Signal::SIGTERM]) {
             Meaning::Terminate
         } else if self.is_one_of(&[Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]) {
             Meaning::Suspend

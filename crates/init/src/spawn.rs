@@ -82,7 +82,7 @@ pub enum Receiver {
 impl Receiver {
     /// For the log.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Group => "runner's group",
             Self::Runner => "runner",

@@ -51,8 +51,8 @@ pub struct Watched {
     pub interrupted: bool,
     /// How the runner's worker ended, if the runner did not wait for it.
     pub worker: Option<Ended>,
-    /// When the end was asked for.
-    pub asked_at: Option<Instant>,
+    /// When the request to end arrived.
+    pub requested_at: Option<Instant>,
     /// Orphans reaped meanwhile.
     pub orphans: u64,
 }
@@ -80,7 +80,7 @@ struct Loop<'a, G: Guide + ?Sized> {
     suspended: bool,
     /// It was continued before.
     continued: bool,
-    asked_at: Option<Instant>,
+    requested_at: Option<Instant>,
     ended: Option<Ended>,
     orphans: u64,
     /// Children are left to reap, and no further SIGCHLD may come for them.
@@ -113,7 +113,7 @@ impl Watch {
             alone: false,
             suspended: false,
             continued: false,
-            asked_at: None,
+            requested_at: None,
             ended: None,
             orphans: 0,
             unreaped: false,
@@ -136,7 +136,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                     phase: self.termination.map(|termination| termination.done()),
                     interrupted: self.has_interrupted(),
                     worker: self.worker.and_then(|worker| worker.ended),
-                    asked_at: self.asked_at,
+                    requested_at: self.requested_at,
                     orphans: self.orphans,
                 });
             }

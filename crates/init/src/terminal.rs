@@ -30,7 +30,7 @@ impl Terminal {
     }
 
     /// Makes `group` the foreground if it is ours that has it, as after a shell's `fg`.
-    pub fn lend(&self, group: Pid) {
+    pub(crate) fn lend(&self, group: Pid) {
         if tcgetpgrp(stdin()) == Ok(self.ours) {
             // After a hang-up there is nothing to lend.
             let _ = tcsetpgrp(stdin(), group);

@@ -45,7 +45,7 @@ pub enum Cause {
 impl Cause {
     /// For the log.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Asked => "SIGTERM",
             Self::Deadline => "deadline",
@@ -178,7 +178,7 @@ pub struct Times {
 
 /// How a termination begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
+pub(crate) enum Opening {
     /// With the graceful signal.
     Ask,
     /// With a moment's look at a runner that has no job: it may be taking one.
@@ -191,7 +191,7 @@ pub enum Opening {
 
 /// What a job that was found under way changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Known,
     /// It gets the time of one.
@@ -215,9 +215,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 
 /// A termination under way.
 #[derive(Debug, Clone, Copy)]
-pub struct Termination {
+pub(crate) struct Termination {
     /// Why.
-    pub cause: Cause,
+    pub(crate) cause: Cause,
     order: Order,
     /// The row that was done last.
     row: usize,
@@ -240,7 +240,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 impl Termination {
     /// Begins; [`Termination::done`] is the caller's to carry out now.
     #[must_use]
-    pub fn begin(cause: Cause, times: Times, now: Instant, opening: Opening) -> Self {
+    pub(crate) fn begin(cause: Cause, times: Times, now: Instant, opening: Opening) -> Self {
         let (order, row) = match opening {
             Opening::Ask => (Order::Idle, 0),
             Opening::Look => (Order::LookedAt, 0),
@@ -262,7 +262,7 @@ impl Termination {
 
     /// The phase that was begun last.
     #[must_use]
-    pub fn done(&self) -> Phase {
+    pub(crate) fn done(&self) -> Phase {
         // The row is one of the table's.
         let row = self.order.rows().get(self.row);
         row.map_or(Phase::Abandon, |row| row.0)
@@ -270,7 +270,7 @@ impl Termination {
 
     /// The phase's number in its table, for the log.
     #[must_use]
-    pub fn act(&self) -> u8 {
+    pub(crate) fn act(&self) -> u8 {
         let stepwise = !matches!(self.order, Order::Idle | Order::LookedAt);
         match self.done() {
             Phase::Wait | Phase::Ask => 1,
@@ -284,7 +284,7 @@ impl Termination {
 
     /// When there is something to do, if anything is left.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let next = self.next_due()?;
         let again = (self.done() == Phase::KillJob).then(|| self.acted + AGAIN);
         Some(again.map_or(next, |again| again.min(next)))
@@ -292,7 +292,7 @@ impl Termination {
 
     /// When SIGKILL goes to the group; nothing before it may take longer.
     #[must_use]
-    pub fn end(&self) -> Instant {
+    pub(crate) fn end(&self) -> Instant {
         after(self.began, self.times.kill_after)
     }
 
@@ -339,7 +339,7 @@ impl Termination {
     }
 
     /// A job was found under way.
-    pub fn found_busy(&mut self) -> Found {
+    pub(crate) fn found_busy(&mut self) -> Found {
         let late = match (self.order, self.done()) {
             (Order::LookedAt, Phase::Wait) if self.cause == Cause::Idle => return Found::Wanted,
             (Order::LookedAt, Phase::Wait) => Order::Busy,
@@ -351,7 +351,7 @@ impl Termination {
     }
 
     /// Brings the next phase forward after a further request to end. Returns false if that was done already.
-    pub fn hurry(&mut self, now: Instant) -> bool {
+    pub(crate) fn hurry(&mut self, now: Instant) -> bool {
         let burst = now.saturating_duration_since(self.asked) < SETTLE;
         self.asked = now;
         if std::mem::replace(&mut self.counted, true) && burst {
@@ -361,7 +361,7 @@ impl Termination {
     }
 
     /// Goes on to what is due: the next phase, or [`Phase::KillJob`] once more.
-    pub fn advance(&mut self, now: Instant) -> Option<Phase> {
+    pub(crate) fn advance(&mut self, now: Instant) -> Option<Phase> {
         let next = self.next_due()?;
         let end = self.end();
         if self.done() != Phase::KillJob || now >= next {

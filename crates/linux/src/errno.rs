@@ -34,7 +34,7 @@ impl RawErrno for std::io::Error {
 
 /// Returns the error as nix has it; `UnknownErrno` stands for 0.
 #[must_use]
-pub(crate) fn to_nix(error: &impl RawErrno) -> Errno {
+pub fn to_nix(error: &impl RawErrno) -> Errno {
     Errno::from_raw(error.raw_errno())
 }
 

@@ -20,8 +20,6 @@ pub enum FsType {
 }
 
 impl FsType {
-    /// The second version of cgroupfs, cgroups(7).
-    pub const CGROUP2: Self = Self::Other(0x6367_7270);
     /// A file system in user space, fuse(4).
     pub const FUSE: Self = Self::Other(0x6573_5546);
     const PROC: Self = Self::Other(0x9fa0);

@@ -28,5 +28,6 @@ pub mod procfs;
 pub mod program;
 pub mod scratch;
 pub mod syscalls;
+pub mod termination_request;
 pub mod userns;
 pub mod userns_probe;

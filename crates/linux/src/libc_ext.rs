@@ -131,7 +131,7 @@ pub fn default_disposition(number: i32) -> Result<(), Errno> {
 
 /// Returns whether signal `number` is blocked and pending, sigpending(2).
 #[must_use]
-pub fn is_pending(number: i32) -> bool {
+pub(crate) fn is_pending(number: i32) -> bool {
     let mut set = std::mem::MaybeUninit::uninit();
     // SAFETY: if sigpending succeeds, it has filled the set that sigismember reads.
     unsafe {

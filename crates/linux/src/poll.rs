@@ -35,7 +35,7 @@ pub fn wait(fd: &impl AsFd, interest: Interest, end: Option<Instant>) -> Result<
 ///
 /// # Errors
 /// `TimedOut` at `end`; else as [`wait`].
-pub fn wait_until(fd: &impl AsFd, interest: Interest, end: Instant) -> io::Result<()> {
+pub(crate) fn wait_until(fd: &impl AsFd, interest: Interest, end: Instant) -> io::Result<()> {
     while !wait(fd, interest, Some(end))? {
         if Instant::now() >= end {
             return Err(io::ErrorKind::TimedOut.into());

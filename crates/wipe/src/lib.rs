@@ -4,7 +4,7 @@
 //! the files of subordinate ids. At the end the trees are listed once more, and what is left is named.
 //! `docs/wipe.md` says what is guaranteed.
 //!
-//! Begin with [`empty`], which a run calls, or [`run`], which `supervisor wipe` calls.
+//! Begin with [`empty`], which a run calls with its [`WipePlan`], or [`run`], which `supervisor wipe` calls.
 
 mod bind_alias;
 mod directory;
@@ -19,6 +19,7 @@ mod mounts;
 mod openat;
 mod path;
 mod pinned_root;
+mod plan;
 mod progress;
 mod queue;
 mod readdir;
@@ -39,12 +40,11 @@ use std::time::Duration;
 use report::WipeReport;
 use tracing::warn;
 
-pub use mounts::{MountSnapshot, snapshot_mounts};
 use openat::Opener;
 pub use path::{Refusal, RefusedPath};
 use pinned_root::PinnedRoot;
-pub use progress::Deadline;
-use progress::{Progress, printable};
+pub use plan::WipePlan;
+use progress::{Progress, StopAt, printable};
 use verify::{Purpose, TreeCount, Unremoved, Verifier};
 
 /// How long the verification may go on counting after the budget's end.
@@ -61,20 +61,6 @@ pub struct WipeCommand {
     pub dry_run: bool,
     /// The longest time that the wipe may take; `None` for no limit.
     pub budget: Option<Duration>,
-}
-
-/// What a run empties. The directories themselves stay, unless one lies in another.
-pub struct WipeRequest<'a> {
-    /// Absolute paths of directories, the most sensitive one first.
-    pub paths: &'a [PathBuf],
-    /// In these directories files are removed before anything else.
-    pub files_first: &'a [PathBuf],
-    /// The longest time that the wipe may take.
-    pub budget: Duration,
-    /// Called about ten times a second; shortens the budget if less time is left.
-    pub deadline: Deadline<'a>,
-    /// The mounts and directories from before the job, if they are known.
-    pub before: Option<&'a MountSnapshot>,
 }
 
 /// The result of [`empty`].
@@ -112,39 +98,46 @@ pub fn check_path(path: &Path) -> Result<(), Refusal> {
     path::accept(path).map(|_| ())
 }
 
-/// Returns whether a directory has extended attributes in the namespace `user`, xattr(7), in which a job can hide data.
+/// Empties the directories of a run before its job, and stops as soon as the request to end arrives.
 ///
-/// Returns true if the attributes cannot be listed.
+/// As [`empty`] otherwise.
 #[must_use]
-pub fn may_have_user_attributes(path: &Path) -> bool {
-    mountpoint::may_have_user_attributes(path)
+pub fn empty_before_job(plan: &WipePlan) -> WipeOutcome {
+    if plan.is_done() {
+        return WipeOutcome::default();
+    }
+    empty_until(plan, plan.termination.map(StopAt::Request))
 }
 
-/// Empties the directories of a run.
+/// Empties the directories of a run. If the request to end arrives, it stops at the end of the grace period.
 ///
 /// Never fails: it counts and names what it could not remove.
 #[must_use]
-pub fn empty(request: &WipeRequest) -> WipeOutcome {
+pub fn empty(plan: &WipePlan) -> WipeOutcome {
+    empty_until(plan, plan.termination.map(StopAt::GraceEnd))
+}
+
+fn empty_until(plan: &WipePlan, stop: Option<StopAt>) -> WipeOutcome {
     let opener = Opener::find();
-    let progress = Progress::new(Some(request.budget), Some(request.deadline));
-    let paths = path::normalize_all(request.paths);
+    let progress = Progress::new(Some(plan.budget), stop);
+    let before = plan.before.get();
     // A mount on a root, or above it, would hide the root from here on.
-    mounts::detach(opener, &paths, request.before, &progress);
-    let (roots, refused) = roots::accept_all(&paths);
-    for path in path::normalize_all(request.files_first) {
-        if roots.contains(&path) {
+    mounts::detach(opener, &plan.roots, before, &progress);
+    let (roots, refused) = roots::accept_all(&plan.roots);
+    for path in &plan.files_first {
+        if roots.contains(path) {
             // An error here occurs again in the complete wipe, which records it.
-            let _ = walk::files(opener, &path, &roots, &progress);
+            let _ = walk::files(opener, path, &roots, &progress);
         }
     }
-    let path_changed = request.before.map(|before| before.path_changed(opener));
+    let path_changed = before.map(|before| before.path_changed(opener));
     let trees = Trees {
         roots: &roots,
         path_changed: path_changed.unwrap_or_default(),
         keep: true,
     };
     let mut outcome = wipe(&trees, &progress);
-    if let Some(before) = request.before {
+    if let Some(before) = before {
         before.restore_modes();
     }
     for refused in refused {

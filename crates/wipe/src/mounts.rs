@@ -30,34 +30,15 @@ const POD_VOLUME: &str = "EXDEV (mounted before the job began, so it belongs to 
 /// The kernel's paths of descriptors lie here, so what a job mounted here is detached too.
 const PROC: &str = "/proc";
 
-/// The mounts and directories from before the job.
-///
-/// [`empty`](super::empty) compares them with what the job has left.
+/// The mounts and directories from before the job. The wipe compares them with what the job has left.
 #[derive(Debug, Default)]
-pub struct MountSnapshot {
+pub(super) struct MountSnapshot {
     /// Sorted by id.
     mounts: Vec<Mount>,
     /// The kernel's list, open since before the job. The job may mount another file system on `/proc`.
     table: Option<File>,
     changed: AtomicBool,
     pinned: Vec<PinnedRoot>,
-}
-
-/// Lists the mounts, and pins each of the directories `paths` that is a mount point or lies in no other one.
-///
-/// A missing directory is not pinned. The snapshot is empty if `/proc` cannot be read.
-#[must_use]
-pub fn snapshot_mounts(paths: &[PathBuf]) -> MountSnapshot {
-    // The list is opened first, so that a mount made while it is read counts as a change.
-    let table = File::open(MOUNTINFO).ok();
-    let mut mounts = table.as_ref().map(mountinfo::read).unwrap_or_default();
-    mounts.sort_by_key(|mount| mount.id);
-    MountSnapshot {
-        pinned: pin_roots(&path::normalize_all(paths), &mounts),
-        mounts,
-        table,
-        changed: AtomicBool::new(false),
-    }
 }
 
 fn pin_roots(paths: &[PathBuf], mounts: &[Mount]) -> Vec<PinnedRoot> {
@@ -76,6 +57,22 @@ fn pin_roots(paths: &[PathBuf], mounts: &[Mount]) -> Vec<PinnedRoot> {
 }
 
 impl MountSnapshot {
+    /// Lists the mounts, and pins each of the normalized `roots` that is a mount point or lies in no other one.
+    ///
+    /// A missing directory is not pinned. The snapshot is empty if `/proc` cannot be read.
+    pub(super) fn take(roots: &[PathBuf]) -> Self {
+        // The list is opened first, so that a mount made while it is read counts as a change.
+        let table = File::open(MOUNTINFO).ok();
+        let mut mounts = table.as_ref().map(mountinfo::read).unwrap_or_default();
+        mounts.sort_by_key(|mount| mount.id);
+        Self {
+            pinned: pin_roots(roots, &mounts),
+            mounts,
+            table,
+            changed: AtomicBool::new(false),
+        }
+    }
+
     fn contains(&self, id: u64) -> bool {
         self.mounts
             .binary_search_by_key(&id, |mount| mount.id)

@@ -10,16 +10,36 @@ use tracing::info;
 
 use super::failures::{Explanation, Failures};
 use linux::output::is_unprintable;
+use linux::termination_request::TerminationRequest;
 
 /// The bytes after which a path is cut off. The names of a deep tree can add up to megabytes.
 const MAX_PRINTABLE: usize = 4096;
 /// The time between two lines in the log.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
-/// The time between two calls of the deadline.
-const DEADLINE_INTERVAL: Duration = Duration::from_millis(100);
+/// The time between two checks for a request to end.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Returns how much time is left, if that may be less than the rest of the budget.
-pub type Deadline<'a> = &'a (dyn Fn() -> Option<Duration> + Sync);
+/// When a wipe stops after a request to end this process, although its budget is not used up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StopAt<'a> {
+    /// As soon as the request arrives: no job runs yet.
+    Request(&'a TerminationRequest),
+    /// At the end of the grace period that follows the request.
+    GraceEnd(&'a TerminationRequest),
+}
+
+impl StopAt<'_> {
+    /// Returns the time that is left; `None` if no request has arrived.
+    fn remaining(self) -> Option<Duration> {
+        match self {
+            Self::Request(request) => request.check().then_some(Duration::ZERO),
+            Self::GraceEnd(request) => {
+                request.check();
+                request.remaining()
+            }
+        }
+    }
+}
 
 /// What has been removed so far.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -47,8 +67,8 @@ pub(super) struct Progress<'a> {
     began: Instant,
     /// The end of the budget, in milliseconds after the begin; the highest number for no budget.
     end: AtomicU64,
-    deadline: Option<Deadline<'a>>,
-    next_deadline_check: AtomicU64,
+    stop: Option<StopAt<'a>>,
+    next_request_check: AtomicU64,
     over: AtomicBool,
     report: fn(Counts),
     next_log: AtomicU64,
@@ -60,12 +80,12 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(budget: Option<Duration>, deadline: Option<Deadline<'a>>) -> Self {
+    pub(super) fn new(budget: Option<Duration>, stop: Option<StopAt<'a>>) -> Self {
         Self {
             began: Instant::now(),
             end: AtomicU64::new(budget.map_or(u64::MAX, milliseconds)),
-            deadline,
-            next_deadline_check: AtomicU64::new(0),
+            stop,
+            next_request_check: AtomicU64::new(0),
             over: AtomicBool::new(false),
             report: log,
             next_log: AtomicU64::new(milliseconds(LOG_INTERVAL)),
@@ -83,17 +103,21 @@ impl<'a> Progress<'a> {
         if due(&self.next_log, now, LOG_INTERVAL) {
             (self.report)(self.counts());
         }
-        if let Some(deadline) = self.deadline
-            && due(&self.next_deadline_check, now, DEADLINE_INTERVAL)
+        if let Some(stop) = self.stop
+            && due(&self.next_request_check, now, REQUEST_INTERVAL)
         {
-            let left = deadline().map_or(u64::MAX, milliseconds);
-            let end = now.saturating_add(left);
-            self.end.fetch_min(end, Relaxed);
+            self.shorten(now, stop);
         }
         if now >= self.end.load(Relaxed) {
             self.over.store(true, Relaxed);
         }
         self.over.load(Relaxed)
+    }
+
+    /// Shortens the budget if less time than its rest is left after a request to end. `now` is in milliseconds after the begin.
+    fn shorten(&self, now: u64, stop: StopAt) {
+        let left = stop.remaining().map_or(u64::MAX, milliseconds);
+        self.end.fetch_min(now.saturating_add(left), Relaxed);
     }
 
     /// Returns whether the budget was used up `more` ago.
@@ -238,13 +262,31 @@ mod tests {
     }
 
     #[test]
-    fn deadline_shortens_the_budget_and_never_extends_it() {
-        let deadline = || Some(Duration::ZERO);
-        let progress = Progress::new(Some(Duration::from_secs(60)), Some(&deadline));
-        assert!(progress.is_over());
-        let no_hurry = || Some(Duration::from_secs(600));
-        let progress = Progress::new(Some(Duration::from_secs(60)), Some(&no_hurry));
-        assert!(!progress.is_over());
-        assert!(progress.left().unwrap() <= Duration::from_secs(60));
+    fn a_request_shortens_the_budget_and_never_extends_it() {
+        let seconds = Duration::from_secs;
+        let request = |grace| {
+            let request = TerminationRequest::new(seconds(grace));
+            request.record(Instant::now());
+            request
+        };
+        let left = |stop: StopAt<'_>| {
+            let progress = Progress::new(Some(seconds(60)), Some(stop));
+            let over = progress.is_over();
+            assert_eq!(over, progress.left() == Some(Duration::ZERO));
+            progress.left().unwrap()
+        };
+        assert_eq!(left(StopAt::Request(&request(600))), Duration::ZERO);
+        assert_eq!(left(StopAt::GraceEnd(&request(0))), Duration::ZERO);
+        assert!(left(StopAt::GraceEnd(&request(30))) <= seconds(30));
+        let rest = left(StopAt::GraceEnd(&request(600)));
+        assert!(rest > seconds(30) && rest <= seconds(60));
+    }
+
+    #[test]
+    fn without_a_request_the_whole_budget_is_left() {
+        let request = TerminationRequest::new(Duration::ZERO);
+        for stop in [StopAt::Request(&request), StopAt::GraceEnd(&request)] {
+            assert!(!Progress::new(Some(Duration::from_secs(60)), Some(stop)).is_over());
+        }
     }
 }

@@ -174,14 +174,7 @@ impl Github {
             query_parameter("name", name)
         );
         let operation = format!("looking for the runner \"{name}\"");
-        let page: Page = self
-            .call(
-                operation,
-                Method::GET,
-                self.scope.actions_path(&query),
-                None,
-            )
-            .await?;
+        let page: Page = self.get(operation, &query).await?;
         // An older server ignores the parameter and returns all runners.
         Ok(page.runners.into_iter().find(|runner| runner.name == name))
     }
@@ -195,14 +188,7 @@ impl Github {
         for number in 1.. {
             let query = format!("runners?per_page={PAGE_SIZE}&page={number}");
             let operation = "listing the runners".to_owned();
-            let page: Page = self
-                .call(
-                    operation,
-                    Method::GET,
-                    self.scope.actions_path(&query),
-                    None,
-                )
-                .await?;
+            let page: Page = self.get(operation, &query).await?;
             let full = page.runners.len() == PAGE_SIZE;
             all.extend(page.runners);
             if !full || all.len() >= page.total_count {
@@ -253,10 +239,8 @@ impl Github {
         let operation = || format!("looking for the runner group \"{name}\"");
         let mut names = Vec::new();
         for number in 1.. {
-            let path = self
-                .scope
-                .actions_path(&format!("runner-groups?per_page={PAGE_SIZE}&page={number}"));
-            let page: Groups = self.call(operation(), Method::GET, path, None).await?;
+            let query = format!("runner-groups?per_page={PAGE_SIZE}&page={number}");
+            let page: Groups = self.get(operation(), &query).await?;
             if let Some(group) = page.runner_groups.iter().find(|group| group.name == name) {
                 return Ok(group.id);
             }
@@ -267,6 +251,16 @@ impl Github {
             }
         }
         Err(GithubError::no_group(operation(), &names, &self.scope))
+    }
+
+    /// Requests `query`, a path with parameters beneath the `actions` of the scope.
+    async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: String,
+        query: &str,
+    ) -> Result<T, GithubError> {
+        let path = self.scope.actions_path(query);
+        self.call(operation, Method::GET, path, None).await
     }
 
     async fn call<T: serde::de::DeserializeOwned>(

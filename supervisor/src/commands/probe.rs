@@ -51,10 +51,7 @@ fn remove(path: &Path) -> ProbeResult {
     let removed = userns::enter().map(|()| scratch::remove_directly(path));
     match removed {
         Ok(Ok(())) => ProbeResult::Works,
-        Ok(Err(error)) => ProbeResult::Refused {
-            call: format!("remove {}", path.display()),
-            errno: error.raw_os_error().unwrap_or(0),
-        },
+        Ok(Err(error)) => ProbeResult::refused(format!("remove {}", path.display()), error),
         Err(result) => result,
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::duty::Duty;
 use crate::config::{Config, Driver};
 use crate::secrets;
+use crate::workspace::RuntimeDir;
 use linux::cleanup_watchdog::CleanupWatchdog;
 use linux::passwd;
 
@@ -99,7 +100,8 @@ impl Context {
     /// Returns the reason why there are no staged secrets to check: a job in this container has them. Before a job it
     /// returns `None`, because then the mark is an earlier job's.
     pub(super) fn secrets_taken(&self) -> Option<&'static str> {
-        let taken = self.watchdogs && secrets::are_taken(&self.config);
+        let taken =
+            self.watchdogs && secrets::are_taken(&RuntimeDir::new(&self.config.runtime_directory));
         taken.then_some("already taken by the job that runs here")
     }
 
@@ -138,7 +140,6 @@ pub(super) fn home() -> Option<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::RuntimeDir;
 
     #[test]
     fn secrets_count_as_taken_in_a_job_but_not_before_it() {
@@ -149,7 +150,7 @@ mod tests {
         };
         let context = Context::of(&config);
         assert_eq!(context.secrets_taken(), None);
-        secrets::mark_taken(&RuntimeDir::of(&config));
+        secrets::mark_taken(&RuntimeDir::new(&config.runtime_directory));
         assert!(context.secrets_taken().is_some());
         let preflight = Context {
             watchdogs: false,

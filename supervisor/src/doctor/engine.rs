@@ -16,6 +16,7 @@ use super::check::{Check, CheckResult, Status};
 use super::checks::limits;
 use super::cleanup;
 use super::context::Context;
+use linux::errno::to_nix;
 use linux::libc_ext;
 use linux::poll::{self, Interest};
 
@@ -167,8 +168,7 @@ fn failed_check(result: &CheckResult) -> Option<&str> {
 }
 
 fn is_full(error: &std::io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM))
+    matches!(to_nix(error), Errno::EAGAIN | Errno::ENOMEM)
 }
 
 /// Waits until a child writes or ends, a timeout is over, or `interrupt` is readable; true for the last.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::error::FlavorError;
-use crate::config::Config;
+use crate::config::FlavorName;
 use crate::secrets::SecretsError;
 use crate::workspace::RuntimeDir;
 
@@ -36,17 +36,21 @@ const MARK: &str = "-----BEGIN CERTIFICATE-----";
 ///
 /// # Errors
 /// [`FlavorError::Setting`] if the bundle cannot be read or is not PEM.
-pub(super) fn trusted(config: &Config) -> Result<Vec<(&'static str, OsString)>, FlavorError> {
-    let Some(path) = &config.runner.ca_bundle else {
+pub(super) fn trusted(
+    flavor: FlavorName,
+    bundle: Option<&Path>,
+    runtime: &RuntimeDir,
+) -> Result<Vec<(&'static str, OsString)>, FlavorError> {
+    let Some(path) = bundle else {
         return Ok(Vec::new());
     };
     let own = read(path).map_err(|problem| FlavorError::Setting {
-        flavor: config.flavor.name(),
+        flavor: flavor.name(),
         problem: format!("runner.ca_bundle {}: {problem}", path.display()),
     })?;
     let system = (SYSTEM.iter()).find_map(|path| std::fs::read_to_string(path).ok());
     let together = format!("{}\n{own}", system.unwrap_or_default().trim_end());
-    let file = RuntimeDir::of(config)
+    let file = runtime
         .file("certificates.pem", together.as_bytes())
         .map_err(SecretsError::from)?;
     Ok(VARIABLES
@@ -70,21 +74,13 @@ fn read(path: &Path) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn config(bundle: &Path, runtime: &Path) -> Config {
-        let mut config = Config {
-            runtime_directory: runtime.to_owned(),
-            ..Config::default()
-        };
-        config.runner.ca_bundle = Some(bundle.to_owned());
-        config
-    }
-
     #[test]
     fn points_each_program_at_one_file_with_the_certificate() {
         let directory = tempfile::tempdir().unwrap();
         let bundle = directory.path().join("own.pem");
         std::fs::write(&bundle, format!("{MARK}\nMIIown\n")).unwrap();
-        let variables = trusted(&config(&bundle, directory.path())).unwrap();
+        let runtime = RuntimeDir::new(directory.path());
+        let variables = trusted(FlavorName::Exec, Some(&bundle), &runtime).unwrap();
         for name in [
             "SSL_CERT_FILE",
             "GIT_SSL_CAINFO",
@@ -94,7 +90,8 @@ mod tests {
             let (_, file) = variables.iter().find(|(known, _)| *known == name).unwrap();
             assert!(std::fs::read_to_string(file).unwrap().ends_with("MIIown\n"));
         }
-        assert!(trusted(&Config::default()).unwrap().is_empty());
+        let without = trusted(FlavorName::Exec, None, &runtime).unwrap();
+        assert!(without.is_empty());
     }
 
     #[test]
@@ -102,7 +99,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let bundle = directory.path().join("own.der");
         let message = || {
-            let error = trusted(&config(&bundle, directory.path())).unwrap_err();
+            let runtime = RuntimeDir::new(directory.path());
+            let error = trusted(FlavorName::Exec, Some(&bundle), &runtime).unwrap_err();
             error.to_string()
         };
         assert!(message().contains("runner.ca_bundle") && message().contains("No such file"));

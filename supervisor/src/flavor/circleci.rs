@@ -18,8 +18,9 @@ use super::error::FlavorError;
 use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
 use super::tokens;
-use crate::config::Config;
+use crate::config::{Circleci as Settings, Config, Workspace};
 use crate::secrets::{Secret, Store};
+use crate::workspace::RuntimeDir;
 use init::guide::Guide;
 use init::reap::Ended;
 use init::spawn::{Input, Manner, Receiver, Start};
@@ -33,7 +34,9 @@ pub(super) const TOKEN: &str = "resource_class_token";
 
 /// One machine runner.
 pub(super) struct Circleci {
-    config: Config,
+    settings: Settings,
+    workspace: Workspace,
+    runtime: RuntimeDir,
     environment: Environment,
     token: Secret,
     events: Events,
@@ -51,7 +54,7 @@ pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<Secret, Flavo
             config.secrets.directory.display()
         ),
     })?;
-    require(config)?;
+    require(&config.circleci)?;
     Ok(token)
 }
 
@@ -63,11 +66,14 @@ impl Circleci {
     ) -> Result<Self, FlavorError> {
         let token = look(config, &mut secrets)?;
         linux::process::isolate_from_children();
+        let runtime = RuntimeDir::new(&config.runtime_directory);
         Ok(Self {
-            config: config.clone(),
+            settings: config.circleci.clone(),
+            workspace: config.workspace.clone(),
+            events: Events::open(runtime.clone())?,
+            runtime,
             environment,
             token,
-            events: Events::open(config)?,
             configuration: None,
             task: None,
         })
@@ -75,7 +81,7 @@ impl Circleci {
 
     /// Returns the verdict on a runner that ended by itself. Its exit codes are not documented.
     fn by_itself(&self, ended: Ended) -> Verdict {
-        let waited = self.config.circleci.idle_timeout.is_some();
+        let waited = self.settings.idle_timeout.is_some();
         match (ended, &self.task) {
             (Ended::Exited(0), Some(_)) => {
                 Verdict::because(0, Reason::Completed, "the task is done")
@@ -97,8 +103,8 @@ impl Circleci {
 }
 
 /// The image must have the runner, and the task must not be able to look into it.
-fn require(config: &Config) -> Result<(), FlavorError> {
-    let program: &Path = &config.circleci.program;
+fn require(settings: &Settings) -> Result<(), FlavorError> {
+    let program: &Path = &settings.program;
     access(program, AccessFlags::X_OK).map_err(|errno| FlavorError::Setting {
         flavor: "circleci",
         problem: format!(
@@ -106,7 +112,9 @@ fn require(config: &Config) -> Result<(), FlavorError> {
             program.display()
         ),
     })?;
-    if !task_user::is_another(config) && access(program, AccessFlags::R_OK).is_ok() {
+    if !task_user::is_another(&settings.command_prefix)
+        && access(program, AccessFlags::R_OK).is_ok()
+    {
         warn!(
             program = %program.display(),
             "the runner's program can be read, so its task can read its memory and take its token; make it execute-only (chmod 0111, owned by root) and the container's user one who cannot read it all the same (no DAC_OVERRIDE)"
@@ -140,15 +148,18 @@ impl Guide for Circleci {
 
 impl Runner for Circleci {
     fn start(&mut self) -> Result<Start, FlavorError> {
-        let path = Configuration::place(&self.config);
-        let prefix = task_user::prefix(&self.config, &path, self.events.path())?;
-        let configuration = Configuration::write(&self.config, &self.token, prefix)?;
+        let path = Configuration::place(&self.runtime);
+        let own = &self.settings.command_prefix;
+        let prefix = task_user::prefix(own, &self.workspace, &path, self.events.path())?;
+        let content =
+            configuration::content(&self.settings, self.workspace.work(), &self.token, prefix);
+        let configuration = Configuration::write(&self.runtime, &content)?;
         self.configuration = Some(configuration);
         Ok(Start {
-            program: self.config.circleci.program.clone().into(),
+            program: self.settings.program.clone().into(),
             arguments: vec!["machine".into(), "--config".into(), path.into()],
             environment: self.environment.clone(),
-            directory: self.config.workspace.home(),
+            directory: self.workspace.home(),
             manner: Manner {
                 // The first SIGTERM drains, the second cancels. The runner itself signals its task agent.
                 graceful: Signal::SIGTERM,

@@ -9,7 +9,8 @@ use tracing::info;
 use super::certificates;
 use super::error::FlavorError;
 use crate::config::reserved::reserved;
-use crate::config::{Config, ENV_PREFIX};
+use crate::config::{Config, ENV_PREFIX, FlavorName};
+use crate::workspace::RuntimeDir;
 
 /// Variables by name.
 pub(super) type Environment = Vec<(OsString, OsString)>;
@@ -74,7 +75,8 @@ pub(super) fn build(
     config: &Config,
     storage: &[(OsString, OsString)],
 ) -> Result<Environment, FlavorError> {
-    let (mut environment, left_out) = chosen(config, std::env::vars_os());
+    let inherit = &config.runner.inherit;
+    let (mut environment, left_out) = chosen(config.flavor, inherit, std::env::vars_os());
     if !left_out.is_empty() {
         info!(
             variables = left_out.join(", "),
@@ -97,7 +99,9 @@ pub(super) fn build(
     for (name, value) in storage {
         set(&mut environment, &name.to_string_lossy(), value.clone());
     }
-    for (name, value) in certificates::trusted(config)? {
+    let runtime = RuntimeDir::new(&config.runtime_directory);
+    let bundle = config.runner.ca_bundle.as_deref();
+    for (name, value) in certificates::trusted(config.flavor, bundle, &runtime)? {
         set(&mut environment, name, value);
     }
     for (name, value) in &config.runner.env {
@@ -120,10 +124,10 @@ fn proxied(environment: &Environment) -> bool {
 
 /// Returns the container's variables that the job gets, and the names of the other variables that a user may miss.
 fn chosen(
-    config: &Config,
+    flavor: FlavorName,
+    inherit: &[String],
     all: impl Iterator<Item = (OsString, OsString)>,
 ) -> (Environment, Vec<String>) {
-    let inherit = &config.runner.inherit;
     let mut environment = Environment::new();
     let mut left_out = Vec::new();
     for (name, value) in all {
@@ -132,7 +136,7 @@ fn chosen(
             || inherit.iter().any(|pattern| matches(pattern, &text));
         if name.as_encoded_bytes().starts_with(ENV_PREFIX.as_bytes()) {
             continue;
-        } else if named && !reserved(config.flavor, &text) {
+        } else if named && !reserved(flavor, &text) {
             environment.push((name, value));
         } else if !EXPECTED.iter().any(|pattern| matches(pattern, &text)) {
             left_out.push(text.into_owned());
@@ -170,16 +174,11 @@ pub(super) fn default(environment: &mut Environment, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::FlavorName;
 
     fn names(inherit: &[&str], container: &[&str]) -> (Vec<String>, Vec<String>) {
-        let mut config = Config {
-            flavor: FlavorName::Github,
-            ..Config::default()
-        };
-        config.runner.inherit = inherit.iter().map(ToString::to_string).collect();
+        let inherit: Vec<String> = inherit.iter().map(ToString::to_string).collect();
         let all = container.iter().map(|name| (name.into(), "x".into()));
-        let (environment, left_out) = chosen(&config, all);
+        let (environment, left_out) = chosen(FlavorName::Github, &inherit, all);
         let name = |(name, _): (OsString, OsString)| name.to_string_lossy().into_owned();
         (environment.into_iter().map(name).collect(), left_out)
     }

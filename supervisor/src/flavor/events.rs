@@ -12,11 +12,10 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use tracing::{info, warn};
 
-use crate::config::Config;
 use crate::flavor::environment::{Environment, set};
 use crate::flavor::error::FlavorError;
 use crate::flavor::hook::{Event, Notice, script};
-use crate::flavor::user_hooks;
+use crate::flavor::user_hooks::{self, UserHooks};
 use crate::secrets::SecretsError;
 use crate::workspace::{RuntimeDir, WorkspaceError};
 use report::CiJob;
@@ -31,6 +30,7 @@ const HOOKS: [(&str, Event); 2] = [
 
 /// The reading end of the fifo.
 pub(super) struct Events {
+    runtime: RuntimeDir,
     path: PathBuf,
     fifo: File,
     line: Vec<u8>,
@@ -40,18 +40,19 @@ pub(super) struct Events {
 
 impl Events {
     /// Makes the fifo.
-    pub(super) fn open(config: &Config) -> Result<Self, FlavorError> {
-        let directory = RuntimeDir::of(config).directory("hooks");
+    pub(super) fn open(runtime: RuntimeDir) -> Result<Self, FlavorError> {
+        let directory = runtime.directory("hooks");
         let path = directory.map_err(SecretsError::from)?.join("events");
         let fifo = make(&path).map_err(|source| {
             SecretsError::from(WorkspaceError::RuntimeDir {
                 path: path.clone(),
-                volume: config.runtime_directory.clone(),
+                volume: runtime.root().to_owned(),
                 uid: nix::unistd::getuid().as_raw(),
                 source,
             })
         })?;
         Ok(Self {
+            runtime,
             path,
             fifo,
             line: Vec::new(),
@@ -70,13 +71,13 @@ impl Events {
     /// Writes the scripts of our hooks, and sets the runner's variables to them. Our hook calls the one that the user set.
     pub(super) fn hooks(
         &self,
-        config: &Config,
+        users: &UserHooks,
         environment: &mut Environment,
     ) -> Result<(), FlavorError> {
         for (file, event) in HOOKS {
-            let own = user_hooks::own(event, config, environment);
+            let own = users.find(event, environment);
             let text = script(event, &self.path, own.as_deref());
-            let written = RuntimeDir::of(config).file(&format!("hooks/{file}"), text.as_bytes());
+            let written = self.runtime.file(&format!("hooks/{file}"), text.as_bytes());
             let path = written.map_err(SecretsError::from)?;
             set(environment, user_hooks::variable(event), path.into());
         }
@@ -155,11 +156,7 @@ mod tests {
     use std::io::Write;
 
     fn events(directory: &std::path::Path) -> Events {
-        let config = Config {
-            runtime_directory: directory.to_owned(),
-            ..Config::default()
-        };
-        Events::open(&config).unwrap()
+        Events::open(RuntimeDir::new(directory)).unwrap()
     }
 
     #[test]

@@ -7,10 +7,12 @@ mod codes;
 mod console;
 mod credentials;
 mod outcome;
+mod prerequisites;
 mod processes;
 mod root;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -27,9 +29,9 @@ use super::environment::Environment;
 use super::error::FlavorError;
 use super::events::Events;
 use super::runner::{Next, Runner, Verdict};
-use super::user_hooks;
-use crate::config::Config;
+use crate::config::{Config, Github as Settings, Workspace};
 use crate::secrets::Store;
+use crate::workspace::RuntimeDir;
 use init::guide::{Guide, Worker};
 use init::reap::Ended;
 use init::spawn::{Input, Manner, Output, Receiver, Start};
@@ -48,7 +50,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// One runner, from registration to removal.
 pub(super) struct Github {
-    config: Config,
+    settings: Settings,
+    workspace: Workspace,
+    /// The variables that the settings give to the job.
+    env: BTreeMap<String, String>,
     environment: Environment,
     credentials: Credentials,
     events: Events,
@@ -76,9 +81,7 @@ enum Phase {
 
 /// Program and tokens, without starting anything.
 pub(super) fn look(config: &Config, secrets: &mut Store) -> Result<(), FlavorError> {
-    Credentials::from_store(config, secrets)?;
-    root::require(config)?;
-    user_hooks::require(config, &Environment::new())
+    prerequisites::require(config, secrets, &Environment::new()).map(drop)
 }
 
 impl Github {
@@ -105,15 +108,15 @@ impl Github {
         environment: Environment,
         mut secrets: Store,
     ) -> Result<Self, FlavorError> {
-        let credentials = Credentials::from_store(config, &mut secrets)?;
-        root::require(config)?;
-        user_hooks::require(config, &environment)?;
+        let credentials = prerequisites::require(config, &mut secrets, &environment)?;
         linux::process::isolate_from_children();
         let jit = credentials.is_jit();
         Ok(Self {
-            events: Events::open(config)?,
+            events: Events::open(RuntimeDir::new(&config.runtime_directory))?,
             console: None,
-            config: config.clone(),
+            settings: config.github.clone(),
+            workspace: config.workspace.clone(),
+            env: config.runner.env.clone(),
             environment,
             credentials,
             phase: if jit { Phase::Run } else { Phase::Configure },
@@ -192,26 +195,34 @@ impl Github {
             }
             (None, None) => {}
         }
-        let verdict = codes::verdict(&self.config, ended, meaning, self.job.is_some());
+        let verdict = codes::verdict(
+            self.settings.exit_with_job,
+            ended,
+            meaning,
+            self.job.is_some(),
+        );
         self.over(verdict)
     }
 
     /// How long to wait before the next start, if there is to be one.
     fn pause(&mut self, meaning: Meaning) -> Option<Duration> {
-        let github = &self.config.github;
-        if self.restarts >= github.retries {
+        let settings = &self.settings;
+        if self.restarts >= settings.retries {
             return None;
         }
         let factor = 2u32.saturating_pow(self.restarts);
         let pause = match meaning {
             Meaning::Refreshed => Duration::ZERO,
-            _ => github.retry_pause.saturating_mul(factor).min(LONGEST_PAUSE),
+            _ => settings
+                .retry_pause
+                .saturating_mul(factor)
+                .min(LONGEST_PAUSE),
         };
         self.restarts += 1;
         info!(
             ?pause,
             start = self.restarts + 1,
-            of = github.retries + 1,
+            of = settings.retries + 1,
             "{}: it is started again",
             meaning.text()
         );
@@ -263,14 +274,14 @@ impl Guide for Github {
     fn unreachable_at(&self) -> Option<Instant> {
         let waits = self.phase == Phase::Run && self.job.is_none();
         let since = self.facts().out_of_reach_since(self.started);
-        let timeout = self.config.github.connect_timeout;
+        let timeout = self.settings.connect_timeout;
         since.filter(|_| waits)?.checked_add(timeout)
     }
 
     fn worker(&self) -> Option<Worker> {
         (self.phase == Phase::Run).then_some(Worker {
             name: worker::COMM,
-            step_grace: self.config.github.step_grace,
+            step_grace: self.settings.step_grace,
         })
     }
 
@@ -293,7 +304,7 @@ impl Runner for Github {
     fn start(&mut self) -> Result<Start, FlavorError> {
         let root = match self.root.take() {
             Some(root) => root,
-            None => root::arrange(&self.config)?,
+            None => root::arrange(&self.settings.directory, self.workspace.runner())?,
         };
         let (arguments, environment) = match self.phase {
             Phase::Configure => self.configure(),
@@ -338,7 +349,7 @@ impl Runner for Github {
 
     fn idle_timeout(&self) -> Option<Duration> {
         let waits = self.phase == Phase::Run;
-        self.config.github.idle_timeout.filter(|_| waits)
+        self.settings.idle_timeout.filter(|_| waits)
     }
 
     fn limit(&self) -> Option<Duration> {

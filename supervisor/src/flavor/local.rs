@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::environment::{Environment, set};
 use super::error::FlavorError;
 use super::runner::Once;
-use crate::config::Config;
+use crate::config::{Config, Local};
 use crate::secrets::{Store, pipe_secret};
 use crate::workspace::RuntimeDir;
 use init::reap::Ended;
@@ -29,7 +29,9 @@ pub(super) fn prepare(
 ) -> Result<Once, FlavorError> {
     let repository = &config.local.repository;
     require_workflows(repository)?;
-    let input = hand_over(config, secrets)?;
+    let runtime = RuntimeDir::new(&config.runtime_directory);
+    let input = hand_over(&runtime, secrets)?;
+    let secrets_file = input.as_ref().map(|_| runtime.path(SECRETS_FILE));
     // The mounted repository has its owner's uid outside the container. Without this setting, git refuses it.
     set(&mut environment, "GIT_CONFIG_COUNT", "1".into());
     set(
@@ -40,7 +42,7 @@ pub(super) fn prepare(
     set(&mut environment, "GIT_CONFIG_VALUE_0", "*".into());
     let start = Start {
         program: ACT.into(),
-        arguments: arguments(config, input.is_some())
+        arguments: arguments(&config.local, secrets_file.as_deref())
             .into_iter()
             .map(Into::into)
             .collect(),
@@ -86,7 +88,7 @@ fn require_workflows(repository: &Path) -> Result<(), FlavorError> {
 }
 
 /// Returns the secrets as act's stdin: YAML by name (JSON is YAML), through a pipe that is empty afterwards.
-fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, FlavorError> {
+fn hand_over(runtime: &RuntimeDir, secrets: &Store) -> Result<Option<OwnedFd>, FlavorError> {
     let values = secrets.for_workflow();
     if values.is_empty() {
         return Ok(None);
@@ -96,7 +98,7 @@ fn hand_over(config: &Config, secrets: &Store) -> Result<Option<OwnedFd>, Flavor
     let _ = serde_json::to_writer(&mut *content, &values);
     let pipe = pipe_secret(&content)?;
     // act takes the format from the file's name.
-    RuntimeDir::of(config)
+    runtime
         .link(SECRETS_FILE, "/proc/self/fd/0")
         .map_err(crate::secrets::SecretsError::from)?;
     Ok(Some(pipe.0))
@@ -111,8 +113,7 @@ fn capacity(secrets: &Store) -> usize {
 
 const SECRETS_FILE: &str = "secrets.yml";
 
-fn arguments(config: &Config, with_secrets: bool) -> Vec<String> {
-    let local = &config.local;
+fn arguments(local: &Local, secrets_file: Option<&Path>) -> Vec<String> {
     let mut arguments = vec![local.event.clone()];
     let mut add = |flag: &str, value: &str| {
         arguments.push(flag.to_owned());
@@ -125,8 +126,7 @@ fn arguments(config: &Config, with_secrets: bool) -> Vec<String> {
     if let Some(job) = &local.job {
         add("--job", job);
     }
-    if with_secrets {
-        let path = config.runtime_directory.join(SECRETS_FILE);
+    if let Some(path) = secrets_file {
         add("--secret-file", &path.to_string_lossy());
     }
     arguments
@@ -138,12 +138,15 @@ mod tests {
 
     #[test]
     fn every_label_runs_on_the_host_and_no_secret_is_an_argument() {
-        let mut config = Config::default();
-        config.local.labels = vec!["ubuntu-latest".to_owned()];
-        config.local.job = Some("build".to_owned());
+        let local = Local {
+            labels: vec!["ubuntu-latest".to_owned()],
+            job: Some("build".to_owned()),
+            ..Config::default().local
+        };
         let expected = "push --directory /repository --platform ubuntu-latest=-self-hosted \
             --job build --secret-file /run/supervisor/secrets.yml";
-        assert_eq!(arguments(&config, true).join(" "), expected);
+        let secrets_file = Path::new("/run/supervisor/secrets.yml");
+        assert_eq!(arguments(&local, Some(secrets_file)).join(" "), expected);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! A job fails if its hook cannot be called, so they are checked before the runner starts.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::config::Config;
+use crate::config::Github;
 use crate::flavor::environment::Environment;
 use crate::flavor::error::FlavorError;
 use crate::flavor::hook::Event;
@@ -19,46 +20,56 @@ pub(super) fn variable(event: Event) -> &'static str {
     }
 }
 
-/// Returns the user's hook: our setting, or else the runner's variable.
-pub(super) fn own(event: Event, config: &Config, environment: &Environment) -> Option<PathBuf> {
-    let set = match event {
-        Event::Started => &config.github.hook_started,
-        Event::Completed => &config.github.hook_completed,
-    };
-    let name = variable(event);
-    let given = environment.iter().find(|(known, _)| known == name);
-    let given = given.map(|(_, path)| path.into());
-    let in_settings = || config.runner.env.get(name).map(PathBuf::from);
-    set.clone().or(given).or_else(in_settings)
+/// Where the user may have named hooks: in our settings, and in the runner's variables.
+pub(super) struct UserHooks<'a> {
+    pub(super) github: &'a Github,
+    /// The variables that the settings give to the job.
+    pub(super) env: &'a BTreeMap<String, String>,
 }
 
-/// Checks that each hook that the user named can be called.
-pub(super) fn require(config: &Config, environment: &Environment) -> Result<(), FlavorError> {
-    for event in [Event::Started, Event::Completed] {
-        let Some(path) = own(event, config, environment) else {
-            continue;
+impl UserHooks<'_> {
+    /// Returns the user's hook: our setting, or else the runner's variable.
+    pub(super) fn find(&self, event: Event, environment: &Environment) -> Option<PathBuf> {
+        let set = match event {
+            Event::Started => &self.github.hook_started,
+            Event::Completed => &self.github.hook_completed,
         };
-        // Bash reads a script; any other file is executed.
-        let script = path.extension().is_some_and(|extension| extension == "sh");
-        let needed = if script {
-            AccessFlags::R_OK
-        } else {
-            AccessFlags::X_OK
-        };
-        let found = access(&path, needed).map_err(|errno| errno.to_string());
-        let found = found.and_then(|()| {
-            let file = path.is_file();
-            file.then_some(()).ok_or_else(|| "is not a file".to_owned())
-        });
-        found.map_err(|problem| FlavorError::Setting {
+        let name = variable(event);
+        let given = environment.iter().find(|(known, _)| known == name);
+        let given = given.map(|(_, path)| path.into());
+        let in_settings = || self.env.get(name).map(PathBuf::from);
+        set.clone().or(given).or_else(in_settings)
+    }
+
+    /// Checks that each hook that the user named can be called.
+    pub(super) fn require(&self, environment: &Environment) -> Result<(), FlavorError> {
+        [Event::Started, Event::Completed]
+            .into_iter()
+            .filter_map(|event| self.find(event, environment))
+            .try_for_each(|path| require_callable(&path))
+    }
+}
+
+fn require_callable(path: &Path) -> Result<(), FlavorError> {
+    // Bash reads a script; any other file is executed.
+    let script = path.extension().is_some_and(|extension| extension == "sh");
+    let needed = if script {
+        AccessFlags::R_OK
+    } else {
+        AccessFlags::X_OK
+    };
+    let found = access(path, needed).map_err(|errno| errno.to_string());
+    let found = found.and_then(|()| {
+        let file = path.is_file();
+        file.then_some(()).ok_or_else(|| "is not a file".to_owned())
+    });
+    found.map_err(|problem| FlavorError::Setting {
             flavor: "github",
             problem: format!(
                 "the hook {}: {problem}; expected a script NAME.sh that can be read, or a program that can be executed (chmod +x)",
                 path.display()
             ),
-        })?;
-    }
-    Ok(())
+        })
 }
 
 #[cfg(test)]
@@ -71,9 +82,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let checked = |hook: PathBuf| {
-            let mut config = Config::default();
-            config.github.hook_completed = Some(hook);
-            let found = require(&config, &Environment::new());
+            let github = Github {
+                hook_completed: Some(hook),
+                ..Github::default()
+            };
+            let hooks = UserHooks {
+                github: &github,
+                env: &BTreeMap::new(),
+            };
+            let found = hooks.require(&Environment::new());
             found.map_err(|error| error.to_string())
         };
         std::fs::write(path("hook.sh"), "true").unwrap();
@@ -94,20 +111,18 @@ mod tests {
 
     #[test]
     fn our_setting_goes_before_the_runners_variable() {
-        let mut config = Config::default();
+        let (mut github, mut env) = (Github::default(), BTreeMap::new());
         let mut environment = Environment::new();
-        let found =
-            |config: &Config, environment: &Environment| own(Event::Started, config, environment);
-        assert_eq!(found(&config, &environment), None);
+        let found = |github: &Github, env: &BTreeMap<String, String>, environment: &Environment| {
+            UserHooks { github, env }.find(Event::Started, environment)
+        };
+        assert_eq!(found(&github, &env, &environment), None);
         let name = variable(Event::Started);
-        config
-            .runner
-            .env
-            .insert(name.to_owned(), "/a.sh".to_owned());
-        assert_eq!(found(&config, &environment), Some("/a.sh".into()));
+        env.insert(name.to_owned(), "/a.sh".to_owned());
+        assert_eq!(found(&github, &env, &environment), Some("/a.sh".into()));
         environment.push((name.into(), "/b.sh".into()));
-        assert_eq!(found(&config, &environment), Some("/b.sh".into()));
-        config.github.hook_started = Some("/c.sh".into());
-        assert_eq!(found(&config, &environment), Some("/c.sh".into()));
+        assert_eq!(found(&github, &env, &environment), Some("/b.sh".into()));
+        github.hook_started = Some("/c.sh".into());
+        assert_eq!(found(&github, &env, &environment), Some("/c.sh".into()));
     }
 }

@@ -1,47 +1,28 @@
-//! The wipes of one run: before the job for what a killed run left, and after it within the grace period.
+//! What a run wipes: before the job what a killed run left, and after it within the grace period.
 
-use std::path::Path;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::workspace;
-use init::signals::Signals;
+use linux::termination_request::TerminationRequest;
+use wipe::WipePlan;
 
-/// Records the current mounts of the directories that are to be wiped.
-pub(super) fn mounted(config: &Config) -> wipe::MountSnapshot {
-    wipe::snapshot_mounts(&workspace::wiped(config))
+/// The part of the grace period that is left for the report.
+const REPORT_TIME: Duration = Duration::from_secs(1);
+
+/// Returns the request to end, with what the pod's grace period leaves for the job and the wipe.
+pub(super) fn termination_request(grace_period: Duration) -> TerminationRequest {
+    TerminationRequest::new(grace_period.saturating_sub(REPORT_TIME))
 }
 
-/// Empties every directory of the job.
-pub(super) fn all(
-    config: &Config,
-    budget: Duration,
-    before: Option<&wipe::MountSnapshot>,
-    deadline: wipe::Deadline,
-) -> wipe::WipeOutcome {
-    wipe::empty(&wipe::WipeRequest {
-        paths: &workspace::wiped(config),
-        files_first: &[config.workspace.home()],
-        budget,
-        deadline,
-        before,
-    })
-}
-
-/// Wipes before the job. Mostly the directories are empty, and checking that is faster than a wipe.
-pub(super) fn found(
-    config: &Config,
-    before: Option<&wipe::MountSnapshot>,
-    request: &TerminationRequest,
-) -> wipe::WipeOutcome {
-    let nothing = || (workspace::wiped(config).iter()).all(|root| is_empty(root));
-    // Without a snapshot, mounts on an empty directory must be detached too.
-    if before.is_some() && nothing() {
-        return wipe::WipeOutcome::default();
-    }
-    let deadline = || request.at().map(|_| Duration::ZERO);
-    all(config, config.wipe.budget, before, &deadline)
+/// Returns the plan of this run's wipes.
+pub(super) fn plan<'a>(config: &Config, termination: &'a TerminationRequest) -> WipePlan<'a> {
+    WipePlan::new(
+        &workspace::wiped(&config.workspace, &config.runtime_directory),
+        &[config.workspace.home()],
+        config.wipe.budget,
+        Some(termination),
+    )
 }
 
 /// Lists the leftovers in the directories that the job works in, as text. Other directories and mounts belong to the pod.
@@ -60,47 +41,6 @@ pub(super) fn blocking_leftovers(config: &Config, left: &[wipe::Leftover]) -> Op
         .map(ToString::to_string)
         .collect();
     (!left.is_empty()).then(|| left.join(", "))
-}
-
-/// Whether the path does not exist, or is an empty directory without user attributes. A symlink is not empty.
-fn is_empty(root: &Path) -> bool {
-    match root.symlink_metadata() {
-        Ok(found) if found.is_dir() => {
-            let empty = std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
-            empty && !wipe::may_have_user_attributes(root)
-        }
-        Ok(_) => false,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
-}
-
-/// The time of the first request to end, also if it arrives during the wipe. Several threads read it.
-pub(super) struct TerminationRequest<'a> {
-    signals: &'a Signals,
-    at: OnceLock<Instant>,
-}
-
-impl<'a> TerminationRequest<'a> {
-    pub(super) fn new(signals: &'a Signals, at: Option<Instant>) -> Self {
-        Self {
-            signals,
-            at: at.map_or_else(OnceLock::new, OnceLock::from),
-        }
-    }
-
-    pub(super) fn at(&self) -> Option<Instant> {
-        if self.at.get().is_none() && self.signals.terminated_early() {
-            let _ = self.at.set(Instant::now());
-        }
-        self.at.get().copied()
-    }
-}
-
-/// Returns what is left of the kubelet's grace period, less one second for the report.
-pub(super) fn remaining_time(config: &Config, asked_at: Instant) -> Duration {
-    let grace = config.termination_grace_period;
-    let end = grace.saturating_sub(Duration::from_secs(1));
-    end.saturating_sub(asked_at.elapsed())
 }
 
 #[cfg(test)]

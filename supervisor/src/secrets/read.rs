@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::store::{Secret, Store};
-use crate::config::Config;
+use crate::config::Secrets;
 use crate::storage::in_memory;
 use crate::workspace::WorkspaceError;
 use linux::process::Identity;
@@ -84,10 +84,10 @@ pub enum SecretsError {
 ///
 /// # Errors
 /// [`SecretsError`] with the file. Then no file is removed.
-pub(crate) fn read(config: &Config) -> Result<Store, SecretsError> {
-    let (store, files) = read_all(config)?;
+pub(crate) fn read(settings: &Secrets) -> Result<Store, SecretsError> {
+    let (store, files) = read_all(settings)?;
     if !files.is_empty() {
-        unstage(&config.secrets.directory, &files);
+        unstage(&settings.directory, &files);
     }
     Ok(store)
 }
@@ -96,12 +96,12 @@ pub(crate) fn read(config: &Config) -> Result<Store, SecretsError> {
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn peek(config: &Config) -> Result<Store, SecretsError> {
-    Ok(read_all(config)?.0)
+pub(crate) fn peek(settings: &Secrets) -> Result<Store, SecretsError> {
+    Ok(read_all(settings)?.0)
 }
 
-fn read_all(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
-    let directory = &config.secrets.directory;
+fn read_all(settings: &Secrets) -> Result<(Store, Vec<PathBuf>), SecretsError> {
+    let directory = &settings.directory;
     let files = match list(directory) {
         Ok(files) => files,
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
@@ -119,8 +119,8 @@ fn read_all(config: &Config) -> Result<(Store, Vec<PathBuf>), SecretsError> {
         let key = path.file_name().unwrap_or_default().to_string_lossy();
         values.insert(key.into_owned(), read_file(path)?);
     }
-    let named = config.secrets.environment.values();
-    for key in config.secrets.required.iter().chain(named) {
+    let named = settings.environment.values();
+    for key in settings.required.iter().chain(named) {
         if !values.contains_key(key) {
             let path = directory.join(key);
             let key = key.clone();
@@ -205,11 +205,12 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn config(directory: &Path, required: &[&str]) -> Config {
-        let mut config = Config::default();
-        config.secrets.directory = directory.to_owned();
-        config.secrets.required = required.iter().map(ToString::to_string).collect();
-        config
+    fn settings(directory: &Path, required: &[&str]) -> Secrets {
+        Secrets {
+            directory: directory.to_owned(),
+            required: required.iter().map(ToString::to_string).collect(),
+            environment: BTreeMap::new(),
+        }
     }
 
     fn directory(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -229,7 +230,7 @@ mod tests {
         symlink("..2026_01_01", mount.path().join("..data")).unwrap();
         symlink("..data/token", mount.path().join("token")).unwrap();
 
-        let store = read(&config(mount.path(), &["token"])).unwrap();
+        let store = read(&settings(mount.path(), &["token"])).unwrap();
 
         assert_eq!(store.get("token").unwrap().expose(), "hunter2\n");
         assert!(store.values.keys().eq(["token"]));
@@ -246,7 +247,7 @@ mod tests {
         ];
         for (content, problem) in cases {
             let mount = directory(&[("token", content)]);
-            let text = read(&config(mount.path(), &[])).unwrap_err().to_string();
+            let text = read(&settings(mount.path(), &[])).unwrap_err().to_string();
             assert!(text.contains("/token") && text.contains(problem), "{text}");
             assert!(!text.contains("hunter2") && !text.contains("xxx"), "{text}");
         }
@@ -255,7 +256,7 @@ mod tests {
     #[test]
     fn missing_key_is_named_with_its_remedy() {
         let mount = directory(&[("other", b"x")]);
-        let text = read(&config(mount.path(), &["token"]))
+        let text = read(&settings(mount.path(), &["token"]))
             .unwrap_err()
             .to_string();
         assert!(
@@ -263,8 +264,8 @@ mod tests {
             "{text}"
         );
         let absent = mount.path().join("absent");
-        assert!(read(&config(&absent, &[])).unwrap().values.is_empty());
-        assert!(read(&config(&absent, &["token"])).is_err());
+        assert!(read(&settings(&absent, &[])).unwrap().values.is_empty());
+        assert!(read(&settings(&absent, &["token"])).is_err());
     }
 
     #[test]
@@ -272,7 +273,7 @@ mod tests {
         let mount = directory(&[]);
         let fifo = mount.path().join("token");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        let text = read(&config(mount.path(), &[])).unwrap_err().to_string();
+        let text = read(&settings(mount.path(), &[])).unwrap_err().to_string();
         assert!(text.contains("not a regular file"), "{text}");
     }
 }

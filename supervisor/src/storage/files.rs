@@ -7,29 +7,30 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::{Config, Driver};
-use crate::workspace::{RuntimeDir, WorkspaceError};
+use super::settings::Settings;
+use crate::config::{Driver, Workspace};
+use crate::workspace::WorkspaceError;
 use linux::process::Identity;
 
 /// Writes the files and returns the variables with their paths.
 pub(super) fn write(
-    config: &Config,
+    settings: &Settings,
     driver: Driver,
-    runtime: &RuntimeDir,
 ) -> Result<Vec<(OsString, OsString)>, WorkspaceError> {
+    let runtime = &settings.runtime;
     let run_root = runtime.directory("containers/run")?;
     let storage = storage_conf(
         driver,
-        &config.graph_root().to_string_lossy(),
+        &settings.graph_root.to_string_lossy(),
         &run_root.to_string_lossy(),
-        config.builder.image_store.as_deref(),
+        settings.image_store,
     );
     let storage = runtime.file("containers/storage.conf", storage.as_bytes())?;
     let engine = runtime.file("containers/containers.conf", CONTAINERS_CONF.as_bytes())?;
-    let registries = registries_conf(&config.storage.insecure_registries);
+    let registries = registries_conf(settings.insecure_registries);
     let registries = runtime.file("containers/registries.conf", registries.as_bytes())?;
     runtime.file("containers/policy.json", POLICY.as_bytes())?;
-    link_policy(config)?;
+    link_policy(settings)?;
     Ok([
         ("CONTAINERS_STORAGE_CONF", storage.into()),
         ("CONTAINERS_CONF", engine.into()),
@@ -42,19 +43,20 @@ pub(super) fn write(
     .into())
 }
 
-/// Returns the directory of Buildah's files in the runtime directory.
-fn directory(config: &Config) -> PathBuf {
-    config.runtime_directory.join("containers")
+/// Returns the path of the link to the policy.
+pub(crate) fn policy_link(workspace: &Workspace) -> PathBuf {
+    workspace.home().join(".config/containers")
 }
 
 /// Links the policy into HOME. No variable can name it, and Buildah looks for it there.
-fn link_policy(config: &Config) -> Result<(), WorkspaceError> {
-    let link = config.workspace.home().join(".config/containers");
+fn link_policy(settings: &Settings) -> Result<(), WorkspaceError> {
+    let directory = settings.runtime.path("containers");
+    let link = policy_link(settings.workspace);
     let parent = link.parent().unwrap_or(&link);
     std::fs::create_dir_all(parent)
-        .and_then(|()| std::os::unix::fs::symlink(directory(config), &link))
+        .and_then(|()| std::os::unix::fs::symlink(directory, &link))
         .map_err(|source| WorkspaceError::Job {
-            volume: config.workspace.path.clone(),
+            volume: settings.workspace.path.clone(),
             uid: Identity::filesystem().uid,
             path: link,
             source,

@@ -3,9 +3,11 @@
 mod arguments;
 mod contexts;
 mod files;
+mod ignore;
 mod images;
 mod outputs;
 mod platforms;
+mod rewrite;
 mod secrets;
 
 use std::path::{Component, Path};
@@ -13,7 +15,8 @@ use std::path::{Component, Path};
 use serde_json::json;
 
 use super::{
-    FlagArgument, Operation, Parsed, Planner, ReadInput, Reference, Rejected, Resources, passed_on,
+    FlagArgument, Isolation, Operation, Parsed, Planner, ReadInput, Reference, Rejected, Resources,
+    passed_on,
 };
 use crate::command::BuildahCommand;
 use crate::operation::Grants;
@@ -37,8 +40,10 @@ impl Planner<'_> {
         let exported = parsed.values("output").next().is_some();
         let cache = self.cache(parsed, exported)?;
 
-        let options = BuildOptions::new(arguments.build_args, contexts.names);
-        let mut images = platforms::images(parsed, &files.texts, options)?;
+        let mut options = BuildOptions::new(arguments.build_args, contexts.names);
+        let rewritten = self.rewritten(parsed, files.contents, &mut options, &mut resources)?;
+        // What is judged is what Buildah gets.
+        let mut images = platforms::images(parsed, &rewritten.texts, options)?;
         images.extend(parsed.last("from").map(Reference::parse).transpose()?);
         let pulls = self.pulls(parsed, &images);
         let mut before = contexts.pulls;
@@ -56,7 +61,8 @@ impl Planner<'_> {
         flags.extend(proxies.file);
         flags.extend(passed_on("build", parsed).flags);
         flags.extend(arguments.flags);
-        flags.extend(files.flags);
+        flags.extend(rewritten.flags);
+        flags.push(files.ignore);
         flags.extend(contexts.flags);
         flags.extend(references);
         flags.extend(secrets);

@@ -1,5 +1,7 @@
 //! Tests of whole command lines of a client.
 
+mod rewriting;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +34,7 @@ fn settings(workspace: &Path) -> Settings {
         push_allow: vec!["*".to_owned()],
         insecure_registries: Vec::new(),
         termination_grace_period: Duration::from_secs(30),
+        wipe_reserve: Duration::from_secs(10),
         wipe_budget: Duration::from_secs(600),
         storage: Storage {
             driver: "overlay",

@@ -13,16 +13,17 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tracing::warn;
 
-use super::Session;
 use crate::children::Started;
+use crate::environment;
 use crate::error::{OperationError, ServeError};
 use crate::namespace::Namespace;
-use crate::operation::{AUTHFILE, Operation, Stdin, Stdout};
-use crate::operation_dir::{self, Medium, OperationDir};
+use crate::operation::{AUTHFILE, Stdin, Stdout};
+use crate::operation_dir::{self, Medium};
 use crate::protocol::Kind;
 use crate::pty::{self, Pty};
 use crate::rejected::Rejected;
 use crate::sandbox::{self, Spec};
+use crate::state::Execution;
 use init::reap::Ended;
 use linux::handshake::{self, Handshake};
 use linux::{idmap, libc_ext, probe};
@@ -39,27 +40,22 @@ struct Child {
     terminal: Option<File>,
 }
 
-impl Session<'_> {
-    /// Executes one operation, and returns its exit code. None of its processes is left afterwards.
-    pub(super) fn execute(
-        &self,
-        directory: &OperationDir,
-        operation: &Operation,
-    ) -> Result<u8, OperationError> {
-        if self.connection.is_closed() {
-            return Err(OperationError::ClientGone);
-        }
-        if let Some(code) = self.connection.interrupted() {
-            return Ok(code);
-        }
+/// Executes an operation in a sandbox, as [`ExecuteFn`](crate::state::ExecuteFn).
+pub(crate) fn run(execution: &Execution<'_>) -> Result<u8, OperationError> {
+    execution.run()
+}
+
+impl Execution<'_> {
+    fn run(&self) -> Result<u8, OperationError> {
+        let operation = self.operation;
         // Binary output must not pass a terminal.
         let binary = operation.stdout == Stdout::Binary;
-        let size = self.hello.terminal.filter(|_| !binary);
+        let size = self.terminal.filter(|_| !binary);
         let terminal = size.map(pty::open).transpose();
         let terminal = terminal.map_err(ServeError::kernel("a terminal"))?;
-        self.write_files(directory, operation, terminal.is_some())
+        self.write_files(terminal.is_some())
             .map_err(ServeError::kernel("the builder's private directory"))?;
-        let mut child = self.start(directory, terminal)?;
+        let mut child = self.start(terminal)?;
         let namespace = self.enter_sandbox(&mut child)?;
         let reader = child.terminal.as_ref().map(File::try_clone).transpose();
         let Child {
@@ -85,24 +81,31 @@ impl Session<'_> {
             let _ = thread.join();
         }
         if operation.grants.login && ended == Ended::Exited(0) {
-            self.adopt_login(directory, operation)?;
+            self.adopt_login()?;
         }
         Ok(self.connection.exit_code(ended))
     }
 
-    fn adopt_login(&self, directory: &OperationDir, operation: &Operation) -> Result<(), Rejected> {
-        let file = directory.read(Medium::Memory, AUTHFILE).unwrap_or_default();
+    fn adopt_login(&self) -> Result<(), Rejected> {
+        let file = self
+            .directory
+            .read(Medium::Memory, AUTHFILE)
+            .unwrap_or_default();
         let credentials = &self.builder.credentials;
-        Ok(credentials.change_job(&operation.authfile, &file)?)
+        Ok(credentials.change_job(&self.operation.authfile, &file)?)
     }
 
     /// Starts the child. Its standard input is a socket.
-    fn start(&self, directory: &OperationDir, terminal: Option<Pty>) -> Result<Child, ServeError> {
+    fn start(&self, terminal: Option<Pty>) -> Result<Child, ServeError> {
         let (socket, stdin) = UnixStream::pair().map_err(ServeError::kernel("socketpair"))?;
         let mut command = probe::command(sandbox::NAME);
         let runtime = &self.builder.settings.runtime_directory;
         command
-            .arg(runtime.join(operation_dir::PARENT).join(directory.name()))
+            .arg(
+                runtime
+                    .join(operation_dir::PARENT)
+                    .join(self.directory.name()),
+            )
             .env_clear()
             .stdin(OwnedFd::from(stdin))
             .stdout(Stdio::piped())
@@ -198,13 +201,9 @@ impl Session<'_> {
         Ok(namespace)
     }
 
-    fn write_files(
-        &self,
-        directory: &OperationDir,
-        operation: &Operation,
-        terminal: bool,
-    ) -> io::Result<()> {
-        let spec = self.spec(directory, operation, terminal);
+    fn write_files(&self, terminal: bool) -> io::Result<()> {
+        let (directory, operation) = (self.directory, self.operation);
+        let spec = self.spec(terminal);
         directory.write(sandbox::SPEC, &serde_json::to_vec(&spec)?)?;
         directory.write(AUTHFILE, &operation.authfile)?;
         for file in &operation.files {
@@ -213,25 +212,31 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn spec(&self, directory: &OperationDir, operation: &Operation, terminal: bool) -> Spec {
+    fn spec(&self, terminal: bool) -> Spec {
+        let operation = self.operation;
         let settings = &self.builder.settings;
-        let mut environment = self.builder.environment.clone();
+        let mut variables = self.builder.environment.clone();
         let authfile = self.paths.authfile().display().to_string();
-        environment.push(("REGISTRY_AUTH_FILE".to_owned(), authfile));
+        variables.push(("REGISTRY_AUTH_FILE".to_owned(), authfile));
         let archive = operation.archive.clone();
         Spec {
             program: operation.program.name().to_owned(),
             arguments: operation.program.arguments(),
-            environment,
+            environment: variables,
             inputs: operation.inputs.clone(),
             archive: archive.map(|file| (file, self.paths.archive())),
             workspace: self.paths.workspace.clone(),
             runtime: settings.runtime_directory.clone(),
             volume: settings.volume.clone(),
             storage: operation.grants.storage,
-            operation: directory.name().to_owned(),
+            operation: self.directory.name().to_owned(),
             memory_path: self.paths.memory.clone(),
             disk_path: self.paths.disk.clone(),
+            temporary: settings.storage.temporary.clone(),
+            shared_cache: operation
+                .grants
+                .run_steps
+                .then(environment::cache_directory),
             has_killer: operation.grants.run_steps,
             hidden: self.builder.hidden(),
             terminal,

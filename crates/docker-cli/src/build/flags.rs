@@ -4,7 +4,7 @@ use super::super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch,
 
 const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, because Buildah keeps one tag for each step and needs its own repository";
 const NO_ATTESTATIONS: FlagPolicy = FlagPolicy::Handled(
-    "`false` and `disabled=true` are always so; any other value is not available, because Buildah writes no attestations; use actions/attest-build-provenance or cosign on the pushed digest",
+    "no attestation is made, because Buildah writes none; a line on stderr says so for each that is requested; use actions/attest-build-provenance, anchore/sbom-action or cosign on the pushed digest",
 );
 const NO_CHECKS: FlagPolicy = FlagPolicy::Handled(
     "`build` is always so; any other value is not available, because Buildah builds and does not lint; use hadolint",
@@ -37,7 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "build-arg",
         None,
         FlagPolicy::Handled(
-            "--build-arg; a name without a value gets the value of the job's variable",
+            "--build-arg; a name without a value gets the value of the job's variable. SOURCE_DATE_EPOCH, also as variable, becomes --timestamp; the other arguments of BuildKit are left out with a line on stderr",
         ),
     ),
     value(
@@ -85,7 +85,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "network",
         None,
         FlagPolicy::Handled(
-            "`default` and `host` mean the pod's network, which is always used; `none` is passed on",
+            "`default` and `host` mean the pod's network, which is always used; the builder refuses `none`, because it has no right to make another network",
         ),
     ),
     switch("no-cache", None, FlagPolicy::Passed),
@@ -141,7 +141,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "secret",
         None,
         FlagPolicy::Handled(
-            "--secret; a secret from a variable becomes a file, because the builder does not have the job's variables",
+            "--secret, of a file in the call's own directory: a copy of the named file, which may be anywhere in the job, or the value of the variable; a variable that is not set is an empty secret",
         ),
     ),
     value("shm-size", None, FlagPolicy::Passed),

@@ -1,38 +1,20 @@
 //! The inputs of a build: context, files, arguments, secrets and cache.
 
-use pflag::parse_bool;
-use secret::Secret;
-
 use super::super::arguments::Parsed;
+use super::super::buildkit;
 use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::git::GitSource;
 use super::super::plan::Step;
 use super::super::planner::{Planner, text};
 use super::super::reference;
+use super::secrets;
 
-const ATTEST_LATER: &str =
-    "actions/attest-build-provenance, anchore/sbom-action or cosign on the pushed digest";
-
-/// Rejects the values of `--attest`, `--provenance`, `--sbom`, `--call` and `--allow` that Buildah cannot fulfill.
+/// Rejects the values of `--call` and `--allow` that Buildah cannot fulfill.
 pub(super) fn check_available(
     parsed: &Parsed,
     planner: &Planner<'_>,
 ) -> Result<(), TranslateError> {
-    for flag in ["attest", "provenance", "sbom"] {
-        for record in parsed.values(flag) {
-            let fields = CsvFields::parse(record);
-            let mut keys = fields.0.iter().map(|(key, _)| key);
-            let off = keys.any(|key| parse_bool(key) == Some(false));
-            if !off && fields.get("disabled").and_then(parse_bool) != Some(true) {
-                return Err(planner.not_available(
-                    &format!("--{flag}={record}"),
-                    "Buildah writes no attestations",
-                    ATTEST_LATER,
-                ));
-            }
-        }
-    }
     if let Some(call) = parsed
         .last("call")
         .filter(|call| !matches!(*call, "" | "build"))
@@ -69,6 +51,8 @@ pub(super) fn flags(
             (false, None) => {}
         }
     }
+    line.extend(buildkit::epoch_flags(parsed, planner)?);
+    buildkit::notices(parsed, planner);
     for annotation in parsed.values("annotation") {
         line.extend(self::annotation(annotation, planner));
     }
@@ -87,7 +71,7 @@ pub(super) fn flags(
         line.push("--pull=always".to_owned());
     }
     for secret in parsed.values("secret") {
-        line.push(format!("--secret={}", self::secret(secret, planner)?));
+        line.push(format!("--secret={}", secrets::value(secret, planner)?));
     }
     for key in parsed.values("ssh") {
         let agent = (planner.job.variable)("SSH_AUTH_SOCK");
@@ -138,36 +122,6 @@ fn annotation(annotation: &str, planner: &mut Planner<'_>) -> Option<String> {
 pub(super) fn index_annotation(annotation: &str) -> Option<&str> {
     let (levels, pair) = annotation_levels(annotation);
     levels.contains(&"index").then_some(pair)
-}
-
-/// Returns the value of `--secret`. A secret from a variable becomes a file, because the builder does not have the variable.
-fn secret(record: &str, planner: &mut Planner<'_>) -> Result<String, TranslateError> {
-    let fields = CsvFields::parse(record);
-    let Some(id) = fields.get("id") else {
-        return Err(planner.usage(&format!("--secret {record}: id= is missing")));
-    };
-    let kind = fields.get("type");
-    let source = fields.any(&["src", "source"]);
-    let bare = (planner.job.variable)(id).filter(|_| source.is_none() && kind != Some("file"));
-    let variable = match (fields.get("env"), kind) {
-        (Some(name), _) => Some(name),
-        (None, Some("env")) => Some(source.unwrap_or(id)),
-        (None, _) => bare.as_deref().map(|_| id),
-    };
-    let Some(name) = variable else {
-        return Ok(format!("id={id},src={}", source.unwrap_or(id)));
-    };
-    let Some(value) = (planner.job.variable)(name) else {
-        return Err(planner.usage(&format!(
-            "--secret {record}: the variable {name} is not set"
-        )));
-    };
-    let file = planner.scratch("secret");
-    planner.step(Step::WriteSecret {
-        path: file.clone(),
-        content: Secret::new(value),
-    });
-    Ok(format!("id={id},src={}", text(&file)))
 }
 
 fn build_context(
@@ -233,6 +187,7 @@ fn fetch(
         )));
     }
     source.token = token(&source, parsed);
+    source.keep_git |= buildkit::keeps_git(parsed, planner);
     let directory = planner.scratch("git");
     let mut inside = text(&directory);
     if let Some(subdirectory) = &source.subdirectory {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::error::TemplateError;
+use super::lex::{Piece, Token, pieces};
 
 /// A part of a template.
 #[derive(Debug)]
@@ -14,35 +15,27 @@ pub(super) enum Node {
     Range(Pipe, Vec<Node>, Vec<Node>),
 }
 
-/// Commands. Each gets the result of the command before it.
-pub(super) type Pipe = Vec<Vec<Term>>;
+/// Commands, and the variables that get their result.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    /// `$x :=` has one variable, and `$k, $v :=` of a range has two.
+    pub(super) variables: Vec<String>,
+    /// Whether the variables are new, as with `:=`.
+    pub(super) declares: bool,
+    /// Each gets the result of the command before it.
+    pub(super) commands: Commands,
+}
+
+pub(super) type Commands = Vec<Vec<Term>>;
 
 /// An operand.
 #[derive(Debug)]
 pub(super) enum Term {
     Dot(Vec<String>),
-    Root(Vec<String>),
+    Variable(String, Vec<String>),
     Literal(Value),
-    Group(Pipe, Vec<String>),
+    Group(Commands, Vec<String>),
     Function(String),
-}
-
-/// A text or an action, after `{{-` and `-}}` have trimmed white space.
-enum Piece {
-    Text(String),
-    Action(Vec<Token>),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Path(Vec<String>),
-    Root(Vec<String>),
-    Literal(Value),
-    Open,
-    /// A closing parenthesis and the fields after it.
-    Close(Vec<String>),
-    Pipe,
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
@@ -51,36 +44,6 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, TemplateError> {
     match end {
         None => Ok(nodes),
         Some(_) => Err(TemplateError("has an {{end}} too many".to_owned())),
-    }
-}
-
-fn pieces(mut text: &str) -> Result<Vec<Piece>, TemplateError> {
-    let mut pieces = Vec::new();
-    let mut trim = false;
-    loop {
-        let (before, rest) = match text.split_once("{{") {
-            Some((before, rest)) => (before, Some(rest)),
-            None => (text, None),
-        };
-        let before = if trim { before.trim_start() } else { before };
-        let trims = rest.is_some_and(|rest| rest.starts_with("- "));
-        let before = if trims { before.trim_end() } else { before };
-        pieces.push(Piece::Text(before.to_owned()));
-        let Some(rest) = rest else { return Ok(pieces) };
-        let Some((action, after)) = rest.split_once("}}") else {
-            return Err(TemplateError("has an action that does not end".to_owned()));
-        };
-        let action = if trims { &action[1..] } else { action };
-        trim = action.ends_with(" -");
-        let action = if trim {
-            &action[..action.len() - 1]
-        } else {
-            action
-        };
-        if !action.trim_start().starts_with("/*") {
-            pieces.push(Piece::Action(tokens(action)?));
-        }
-        text = after;
     }
 }
 
@@ -122,6 +85,10 @@ fn block(pieces: &mut Pieces, depth: usize) -> Result<(Vec<Node>, Option<End>), 
 fn branch(tokens: &[Token], pieces: &mut Pieces, depth: usize) -> Result<Node, TemplateError> {
     let unended = || TemplateError("lacks an {{end}}".to_owned());
     let condition = pipe(&tokens[1..])?;
+    let ranges = matches!(tokens.first(), Some(Token::Word(word)) if word == "range");
+    if condition.variables.len() > if ranges { 2 } else { 1 } {
+        return Err(TemplateError("has too many variables".to_owned()));
+    }
     let (yes, end) = block(pieces, depth + 1)?;
     let no = match end.ok_or_else(unended)? {
         End::End => Vec::new(),
@@ -142,12 +109,36 @@ fn branch(tokens: &[Token], pieces: &mut Pieces, depth: usize) -> Result<Node, T
 }
 
 fn pipe(tokens: &[Token]) -> Result<Pipe, TemplateError> {
-    let mut tokens = tokens.iter();
-    let (pipe, closed) = commands(&mut tokens, 0)?;
+    let (variables, declares, rest) = variables(tokens);
+    let mut rest = rest.iter();
+    let (commands, closed) = commands(&mut rest, 0)?;
     if closed.is_some() {
         return Err(TemplateError("has a ) too many".to_owned()));
     }
-    Ok(pipe)
+    Ok(Pipe {
+        variables,
+        declares,
+        commands,
+    })
+}
+
+/// Reads `$x :=`, `$k, $v :=` or `$x =`. Returns the names, whether they are new, and the tokens after them.
+fn variables(tokens: &[Token]) -> (Vec<String>, bool, &[Token]) {
+    let mut names = Vec::new();
+    let mut rest = tokens;
+    while let [Token::Variable(name, path), after @ ..] = rest {
+        if !path.is_empty() || name.is_empty() {
+            break;
+        }
+        names.push(name.clone());
+        match after {
+            [Token::Comma, after @ ..] => rest = after,
+            [Token::Declare, after @ ..] => return (names, true, after),
+            [Token::Assign, after @ ..] => return (names, false, after),
+            _ => break,
+        }
+    }
+    (Vec::new(), false, tokens)
 }
 
 type Tokens<'a> = std::slice::Iter<'a, Token>;
@@ -156,7 +147,7 @@ type Tokens<'a> = std::slice::Iter<'a, Token>;
 fn commands(
     tokens: &mut Tokens<'_>,
     depth: usize,
-) -> Result<(Pipe, Option<Vec<String>>), TemplateError> {
+) -> Result<(Commands, Option<Vec<String>>), TemplateError> {
     if depth > 32 {
         return Err(TemplateError("is nested too deeply".to_owned()));
     }
@@ -176,94 +167,13 @@ fn commands(
             }
             Token::Word(word) => Term::Function(word.clone()),
             Token::Path(path) => Term::Dot(path.clone()),
-            Token::Root(path) => Term::Root(path.clone()),
+            Token::Variable(name, path) => Term::Variable(name.clone(), path.clone()),
+            Token::Declare | Token::Assign | Token::Comma => {
+                return Err(TemplateError("has a misplaced :=, = or comma".to_owned()));
+            }
             Token::Literal(value) => Term::Literal(value.clone()),
         };
         pipe[last].push(term);
     }
     Ok((pipe, None))
-}
-
-fn tokens(action: &str) -> Result<Vec<Token>, TemplateError> {
-    let mut tokens = Vec::new();
-    let mut rest = action.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let (token, length) = match first {
-            '|' => (Token::Pipe, 1),
-            '(' => (Token::Open, 1),
-            ')' => {
-                let (path, length) = path(&rest[1..]);
-                (Token::Close(path), length + 1)
-            }
-            '.' => {
-                let (path, length) = path(rest);
-                (Token::Path(path), length.max(1))
-            }
-            '$' => {
-                let (path, length) = path(&rest[1..]);
-                if rest[1..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-                    return Err(TemplateError(
-                        "has a variable, which is not available here".to_owned(),
-                    ));
-                }
-                (Token::Root(path), length + 1)
-            }
-            '"' | '`' => quoted(rest, first)?,
-            _ => word(rest)?,
-        };
-        tokens.push(token);
-        rest = rest[length..].trim_start();
-    }
-    Ok(tokens)
-}
-
-/// Reads `.A.B`. Returns the names and the length.
-fn path(text: &str) -> (Vec<String>, usize) {
-    let mut names = Vec::new();
-    let mut length = 0;
-    while let Some(rest) = text[length..].strip_prefix('.') {
-        let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
-        if end == 0 {
-            break;
-        }
-        names.push(rest[..end].to_owned());
-        length += end + 1;
-    }
-    (names, length)
-}
-
-fn quoted(text: &str, quote: char) -> Result<(Token, usize), TemplateError> {
-    let unended = || TemplateError("has a quote that does not end".to_owned());
-    let mut escaped = false;
-    for (at, letter) in text.char_indices().skip(1) {
-        if escaped {
-            escaped = false;
-        } else if letter == '\\' && quote == '"' {
-            escaped = true;
-        } else if letter == quote {
-            let whole = &text[..=at];
-            let value = match quote {
-                '"' => serde_json::from_str(whole).map_err(|_| unended())?,
-                _ => Value::from(&text[1..at]),
-            };
-            return Ok((Token::Literal(value), at + 1));
-        }
-    }
-    Err(unended())
-}
-
-fn word(text: &str) -> Result<(Token, usize), TemplateError> {
-    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    let end = text.find(|c| !part(c)).unwrap_or(text.len());
-    let word = &text[..end];
-    let token = match (word, word.parse::<i64>()) {
-        ("", _) => return Err(TemplateError(format!("has an unexpected {:.1}", text))),
-        (_, Ok(number)) => Token::Literal(number.into()),
-        ("true", _) => Token::Literal(true.into()),
-        ("false", _) => Token::Literal(false.into()),
-        _ => Token::Word(word.to_owned()),
-    };
-    Ok((token, end))
 }

@@ -15,11 +15,9 @@ fn login_action() {
         steps("docker login --password-stdin --username octo ''").len(),
         1
     );
-    assert_eq!(steps("docker logout ghcr.io"), ["logout ghcr.io"]);
-    assert_eq!(
-        steps("docker logout https://index.docker.io/v1/"),
-        ["logout docker.io"]
-    );
+    let logout = |server: &str| steps(&format!("docker logout {server}"))[1].clone();
+    assert_eq!(logout("ghcr.io"), "if logout ghcr.io");
+    assert_eq!(logout("https://index.docker.io/v1/"), "if logout docker.io");
 }
 
 #[test]
@@ -98,15 +96,16 @@ fn build_push_action_with_a_path() {
     assert_eq!(
         steps(&line),
         [
-            &format!(
-                "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
-                 --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src={TEMP}/tmp-1 \
-                 --file=./Containerfile --layers --format=oci --iidfile=/s/X/1-iid --tag=ghcr.io/o/app:1 \
-                 --tag=ghcr.io/o/app:latest ."
-            ),
-            "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
-            "push --digestfile=/s/X/2-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
-            &format!("copy /s/X/1-iid to {TEMP}/iid.txt"),
+            &format!("copy in {TEMP}/tmp-1 to /s/X/1-secret"),
+            "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
+                 --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src=/s/X/1-secret \
+                 --file=./Containerfile --layers --force-rm --format=oci --iidfile=/s/X/2-iid --tag=ghcr.io/o/app:1 \
+                 --tag=ghcr.io/o/app:latest .",
+            "push --digestfile=/s/X/3-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
+            "push --digestfile=/s/X/3-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
+            "remember built ghcr.io/o/app:1",
+            "remember built ghcr.io/o/app:latest",
+            &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
         ]
     );
@@ -128,17 +127,16 @@ fn build_push_action_with_its_own_context() {
     assert_eq!(
         steps(&line),
         [
-            "fetch https://github.com/o/r.git 0123abcd to /s/X/1-git",
-            &format!(
-                "build --secret=id=GIT_AUTH_TOKEN.github.com,src={TEMP}/tmp-2 --layers --format=docker \
-                 --file=/s/X/1-git/sub/docker/Dockerfile --iidfile=/s/X/2-iid --tag=user/app:1 /s/X/1-git/sub"
-            ),
-            &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
+            &format!("copy in {TEMP}/tmp-2 to /s/X/1-secret"),
+            "fetch https://github.com/o/r.git 0123abcd to /s/X/2-git",
+            "build --secret=id=GIT_AUTH_TOKEN.github.com,src=/s/X/1-secret --layers --force-rm --format=docker \
+             --file=/s/X/2-git/sub/docker/Dockerfile --iidfile=/s/X/3-iid --tag=user/app:1 /s/X/2-git/sub",
+            &format!("copy /s/X/3-iid to {TEMP}/iid.txt"),
             &format!("metadata to {TEMP}/metadata.json"),
         ]
     );
     let plan = call(&line).unwrap();
-    let Step::Fetch { source, .. } = &plan.steps[0] else {
+    let Step::Fetch { source, .. } = &plan.steps[1] else {
         panic!("{plan:?}");
     };
     assert_eq!(
@@ -158,7 +156,7 @@ fn build_push_action_with_several_platforms() {
         steps(&line),
         [
             &format!(
-                "build --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
+                "build --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
             ),
             &format!("tag {list} user/app:1 user/app:2"),
             &format!("images --json --no-trunc --filter=reference={list}"),
@@ -169,6 +167,8 @@ fn build_push_action_with_several_platforms() {
             &format!(
                 "manifest push --digestfile=/s/X/3-digest --all --format=v2s2 {list} docker://docker.io/user/app:2"
             ),
+            "remember built docker.io/user/app:1",
+            "remember built docker.io/user/app:2",
             &format!("copy /s/X/2-iid to {TEMP}/iid.txt"),
             &format!("metadata with digest to {TEMP}/metadata.json"),
             &format!("try manifest rm {list}"),
@@ -178,35 +178,61 @@ fn build_push_action_with_several_platforms() {
 
 #[test]
 fn build_push_action_with_attestations() {
-    for attest in [
-        "type=provenance,mode=max,builder-id=https://github.com/o/r/actions/runs/1/attempts/1",
-        "type=sbom,disabled=false",
+    let plain = steps("docker buildx build -t a:1 --push .");
+    for (flags, kind) in [
+        (
+            "--attest type=provenance,mode=max,builder-id=https://github.com/o/r/actions/runs/1/attempts/1",
+            "provenance",
+        ),
+        ("--attest type=sbom,disabled=false", "sbom"),
+        ("--provenance", "provenance"),
+        ("--provenance=true", "provenance"),
+        ("--provenance mode=min", "provenance"),
+        ("--provenance=mode=max,version=v1", "provenance"),
+        ("--sbom=true", "sbom"),
+        ("--sbom generator=docker/scout-sbom-indexer", "sbom"),
     ] {
-        let text = refusal(&format!("docker buildx build --attest {attest} ."));
-        assert!(
-            text.contains("Buildah writes no attestations; use actions/attest-build-provenance"),
-            "{text}"
-        );
+        let flags = if flags == "--provenance" {
+            "--provenance="
+        } else {
+            flags
+        };
+        let line = format!("docker buildx build -t a:1 {flags} --push .");
+        let notices = notices(&line);
+        assert_eq!(notices.len(), 1, "{line}");
+        let expected = format!("no {kind} attestation is made, because Buildah writes none; use ");
+        assert!(notices[0].contains(&expected), "{notices:?}");
+        assert_eq!(steps(&line), plain, "{line}");
     }
-    for none in ["type=provenance,false", "type=provenance,disabled=true"] {
-        // The toolkit turns the first into the second.
-        assert_eq!(
-            steps(&format!("docker buildx build --attest {none} .")).len(),
-            1,
+    for none in [
+        "--attest type=provenance,false",
+        // The toolkit turns the one above into this.
+        "--attest type=provenance,disabled=true",
+        "--provenance=false --sbom false",
+    ] {
+        assert!(
+            notices(&format!("docker build {none} .")).is_empty(),
             "{none}"
         );
     }
-    assert_eq!(
-        steps("docker build --provenance=false --sbom false .").len(),
-        1
-    );
+    for odd in ["type=odd", "mode=max"] {
+        let text = refusal(&format!("docker build --attest {odd} ."));
+        assert!(
+            text.contains("expected type=provenance or type=sbom"),
+            "{text}"
+        );
+    }
 }
 
 #[test]
 fn setup_qemu_action() {
     assert_eq!(
         steps("docker pull docker.io/tonistiigi/binfmt:latest"),
-        ["pull --policy=always docker://docker.io/tonistiigi/binfmt:latest"]
+        [
+            "pull --policy=always docker://docker.io/tonistiigi/binfmt:latest",
+            "try images --json --no-trunc docker.io/tonistiigi/binfmt:latest",
+            "remember pulled docker.io/tonistiigi/binfmt:latest",
+        ]
     );
     let text =
         refusal("docker run --rm --privileged docker.io/tonistiigi/binfmt:latest --install all");

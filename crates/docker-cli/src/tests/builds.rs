@@ -9,7 +9,12 @@ fn build(flags: &str) -> String {
         .iter()
         .find(|line| line.starts_with("build "))
         .unwrap();
-    let usual = [" --iidfile=", " --layers", " --format=docker"];
+    let usual = [
+        " --iidfile=",
+        " --layers",
+        " --force-rm",
+        " --format=docker",
+    ];
     let line = line.split(' ').filter(|word| {
         !usual
             .iter()
@@ -22,7 +27,7 @@ fn build(flags: &str) -> String {
 fn a_plain_build() {
     assert_eq!(
         steps("docker build -t app ."),
-        ["build --layers --format=docker --iidfile=/s/X/1-iid --tag=app ."]
+        ["build --layers --force-rm --format=docker --iidfile=/s/X/1-iid --tag=app ."]
     );
     for name in ["buildx build", "buildx b", "image build", "builder build"] {
         assert_eq!(
@@ -67,10 +72,6 @@ fn flags_of_a_build() {
             "--build-context base=docker-image://alpine .",
             "build --build-context=base=docker-image://alpine .",
         ),
-        (
-            "--secret id=a,src=f --secret id=b .",
-            "build --secret=id=a,src=f --secret=id=b,src=b .",
-        ),
         ("--load --progress=plain --rm --builder x .", "build ."),
     ] {
         assert_eq!(build(flags), line, "{flags}");
@@ -111,14 +112,122 @@ fn a_secret_from_a_variable_is_in_its_file_only() {
         );
         assert!(!format!("{:?}", call(&line).unwrap()).contains("hunter2"));
     }
+}
+
+/// buildx reads a secret so: github.com/moby/buildkit/session/secrets/secretsprovider.
+#[test]
+fn a_secret_is_a_variable_or_a_file_as_with_buildx() {
+    for (record, expected) in [
+        // A variable that is not set is an empty secret: pull requests of forks have none.
+        ("id=a,env=UNSET", "write /s/X/1-secret"),
+        ("id=a,env=EMPTY", "write /s/X/1-secret"),
+        ("type=env,id=a,src=UNSET", "write /s/X/1-secret"),
+        ("id=TOKEN", "write /s/X/1-secret"),
+        ("type=file,id=TOKEN", "write /s/X/1-secret"),
+        ("id=a", "copy in a to /s/X/1-secret"),
+        ("type=env,id=a", "copy in a to /s/X/1-secret"),
+        ("id=a,src=/tmp/f", "copy in /tmp/f to /s/X/1-secret"),
+        (
+            "type=file,id=a,source=/dev/fd/63",
+            "copy in /dev/fd/63 to /s/X/1-secret",
+        ),
+    ] {
+        let steps = steps(&format!("docker build --secret {record} ."));
+        assert_eq!(steps[0], expected, "{record}");
+        assert!(steps[1].contains(",src=/s/X/1-secret "), "{steps:?}");
+    }
+    for (record, expected) in [
+        ("src=f", "id= is missing"),
+        ("id=a,type=odd", "expected file or env"),
+        ("id=a,file=f", "unexpected key file"),
+    ] {
+        let text = refusal(&format!("docker build --secret {record} ."));
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn source_date_epoch_is_the_time_of_the_image() {
+    let with = |value: &'static str, flags: &str| {
+        let variable = move |name: &str| (name == "SOURCE_DATE_EPOCH").then(|| value.to_owned());
+        call_with(&format!("docker build {flags} ."), &variable)
+    };
+    let line =
+        |plan: Result<Plan, TranslateError>| commands(&plan.unwrap().steps)[0].arguments.join(" ");
+    let plan = line(with("7", ""));
     assert!(
-        refusal("docker build --secret id=a,env=UNSET .").contains("the variable UNSET is not set")
+        plan.starts_with("build --timestamp=7 --build-arg=SOURCE_DATE_EPOCH=7 "),
+        "{plan}"
     );
+    for flags in [
+        "--build-arg SOURCE_DATE_EPOCH=8",
+        "--build-arg SOURCE_DATE_EPOCH=7 --build-arg SOURCE_DATE_EPOCH=8",
+    ] {
+        let plan = line(with("7", flags));
+        assert!(plan.contains(" --timestamp=8 "), "{plan}");
+        assert!(
+            plan.starts_with("build --build-arg=SOURCE_DATE_EPOCH="),
+            "{plan}"
+        );
+    }
+    let plan = line(with("7", "--build-arg SOURCE_DATE_EPOCH"));
+    assert!(
+        plan.contains("--build-arg=SOURCE_DATE_EPOCH=7 --timestamp=7 "),
+        "{plan}"
+    );
+    assert!(!line(with("", "")).contains("--timestamp"));
+    assert!(!line(with("7", "--build-arg SOURCE_DATE_EPOCH=")).contains("--timestamp"));
+    let error = with("now", "").unwrap_err().to_string();
+    assert!(
+        error.contains("SOURCE_DATE_EPOCH=now: expected seconds since 1970"),
+        "{error}"
+    );
+    let output = "-o type=oci,dest=a,rewrite-timestamp=true";
+    assert!(with("7", output).unwrap().notices.is_empty());
+    assert!(with("", output).unwrap().notices[0].contains("rewrite-timestamp=true is left out"));
+}
+
+#[test]
+fn no_variable_of_buildkit_is_dropped_in_silence() {
+    for name in [
+        "BUILDKIT_INLINE_CACHE",
+        "BUILDKIT_SYNTAX",
+        "BUILDKIT_CACHE_MOUNT_NS",
+    ] {
+        let line = format!("docker build --build-arg {name}=1 .");
+        let expected = format!("the build argument {name} has no effect: ");
+        assert!(notices(&line)[0].contains(&expected), "{name}");
+        assert!(
+            steps(&line)[0].contains(&format!("--build-arg={name}=1")),
+            "{name}"
+        );
+    }
+    let variable =
+        |name: &str| (name == "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY").then(|| "p".to_owned());
+    let plan = call_with("docker build .", &variable).unwrap();
+    assert!(plan.notices[0].contains("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY has no effect"));
+    assert!(
+        notices("docker build --build-arg A=1 --build-arg BUILDKIT_INLINE_CACHE= .").is_empty()
+    );
+    let git = "docker build --build-arg BUILDKIT_CONTEXT_KEEP_GIT_DIR=1 https://h/r.git";
+    let plan = call(git).unwrap();
+    assert!(matches!(&plan.steps[0], Step::Fetch { source, .. } if source.keep_git));
 }
 
 #[test]
 fn a_result_goes_to_every_destination() {
-    let send = |flags: &str| steps(&format!("docker build -t app:1 {flags} .")).split_off(1);
+    let send = |flags: &str| {
+        let mut steps = steps(&format!("docker build -t app:1 {flags} .")).split_off(1);
+        let remembered = steps.iter().position(|step| step.starts_with("remember"));
+        // A push to a registry has a digest. It is the last step.
+        assert_eq!(
+            remembered.is_some(),
+            flags.contains("push") && !flags.contains("push=false") || flags.contains("registry"),
+            "{flags}"
+        );
+        steps.truncate(remembered.unwrap_or(steps.len()));
+        steps
+    };
     assert!(send("").is_empty() && send("--load").is_empty());
     for nowhere in [
         "type=docker",
@@ -153,21 +262,41 @@ fn a_result_goes_to_every_destination() {
     assert_eq!(
         send("-o type=docker,dest=-"),
         [
-            "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar:docker.io/library/app:1",
-            "copy /s/X/3-image.tar to stdout"
+            "push --digestfile=/s/X/4-digest app:1 docker-archive:/s/X/3-image.tar",
+            "save [app:1] to stdout"
         ]
     );
     assert_eq!(
         send("-o type=oci,tar=false,dest=layout"),
-        ["push --digestfile=/s/X/3-digest app:1 oci:layout:1"]
+        [
+            "push --digestfile=/s/X/4-digest app:1 oci-archive:/s/X/3-image.tar:1",
+            "unpack /s/X/3-image.tar to layout"
+        ]
     );
+    // Without a name the image has its ID alone, and `docker images` shows no name of the client's.
+    for (kind, transport, end) in [
+        ("docker", "docker-archive", "save [] to a.tar"),
+        ("oci", "oci-archive", "copy /s/X/3-image.tar to a.tar"),
+    ] {
+        assert_eq!(
+            steps(&format!("docker build -o type={kind},dest=a.tar ."))[..],
+            [
+                "build --layers --force-rm --format=FORMAT --iidfile=/s/X/1-iid ."
+                    .replace("FORMAT", if kind == "oci" { "oci" } else { "docker" }),
+                format!("with id push --digestfile=/s/X/4-digest  {transport}:/s/X/3-image.tar"),
+                end.to_owned(),
+            ]
+        );
+    }
     assert_eq!(build("-o out ."), "build --output=type=local,dest=out .");
     assert_eq!(build("-o - ."), "build --output=type=tar,dest=- .");
     assert_eq!(
         steps(r#"docker build -o 'type=image,"name=ghcr.io/o/a,ghcr.io/o/b:2",push=true' ."#)[1..],
         [
             "push --digestfile=/s/X/2-digest ghcr.io/o/a docker://ghcr.io/o/a:latest",
-            "push --digestfile=/s/X/2-digest ghcr.io/o/a docker://ghcr.io/o/b:2"
+            "push --digestfile=/s/X/2-digest ghcr.io/o/a docker://ghcr.io/o/b:2",
+            "remember built ghcr.io/o/a:latest",
+            "remember built ghcr.io/o/b:2",
         ]
     );
     for (flags, expected) in [

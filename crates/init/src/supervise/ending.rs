@@ -21,8 +21,8 @@ const NAMED: usize = 20;
 impl<G: Guide + ?Sized> Loop<'_, G> {
     pub(super) fn terminate(&mut self, received: Received) {
         let now = Instant::now();
-        let first = self.asked_at.is_none();
-        self.asked_at.get_or_insert(now);
+        let first = self.requested_at.is_none();
+        self.requested_at.get_or_insert(now);
         if let Some(termination) = &mut self.termination {
             // The end of a pod takes no time from a job that ends already.
             let ends = matches!(termination.cause, Cause::Deadline | Cause::Alone);
@@ -112,7 +112,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
                 info!("the runner has just taken a job: it does it");
                 self.termination = None;
                 // The pod's end may have been requested meanwhile.
-                if self.asked_at.is_some() {
+                if self.requested_at.is_some() {
                     self.begin(Cause::Asked);
                 }
             }

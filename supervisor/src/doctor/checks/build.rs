@@ -118,8 +118,9 @@ type Environment = Vec<(OsString, OsString)>;
 
 /// Prepares workspace and storage as `supervisor run` does before a job. The build context replaces the job's files.
 fn prepare(config: &Config) -> Result<Environment, String> {
-    workspace::prepare(config).map_err(|error| error.to_string())?;
-    let prepared = storage::prepare(config, None).map_err(|error| error.to_string())?;
+    workspace::prepare(&config.workspace).map_err(|error| error.to_string())?;
+    let settings = storage::Settings::of_job(config);
+    let prepared = storage::prepare(&settings, None).map_err(|error| error.to_string())?;
     let context = config.workspace.work();
     std::fs::copy(OWN, context.join("supervisor"))
         .and_then(|_| std::fs::write(context.join("Containerfile"), CONTAINERFILE))

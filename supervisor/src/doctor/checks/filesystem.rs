@@ -13,6 +13,7 @@ use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::{self, Context};
 use crate::doctor::duty::Duty;
 use crate::storage::in_memory;
+use linux::errno::to_nix;
 use linux::program;
 use linux::scratch::{Scratch, nearest_existing};
 
@@ -131,7 +132,7 @@ fn runtime(context: &Context) -> Observation {
         }
         Ok(_) => Observation::problem(ON_DISK, format!("{shown} is not in memory")),
         Err(error) => {
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+            let errno = to_nix(&error);
             Observation::problem(NO_RUNTIME, format!("{shown}: {}", errno_text(errno)))
         }
     }
@@ -189,7 +190,7 @@ fn fuse(context: &Context) -> Observation {
     }
     let device = "/dev/fuse";
     if let Err(error) = OpenOptions::new().read(true).write(true).open(device) {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        let errno = to_nix(&error);
         let finding = match errno {
             Errno::ENOENT => FUSE_MISSING,
             Errno::EPERM => FUSE_FORBIDDEN,

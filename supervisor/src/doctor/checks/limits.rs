@@ -11,6 +11,7 @@ use super::probes::errno_text;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
+use linux::errno::to_nix;
 use linux::fork;
 
 /// Every other check needs this one, because each runs in a process of its own.
@@ -79,7 +80,7 @@ const MIB: u64 = 1 << 20;
 
 /// The observation if no child process could be started.
 pub(in crate::doctor) fn no_child(error: &std::io::Error) -> Observation {
-    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    let errno = to_nix(error);
     let case = if errno == Errno::EPERM {
         CLONE3
     } else {

@@ -15,6 +15,7 @@ use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
 use crate::flavor;
+use linux::errno::to_nix;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -82,7 +83,7 @@ fn directory(context: &Context) -> Observation {
         Ok(keys) => keys,
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => {
-            let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
+            let errno = to_nix(&error);
             return Observation::problem(UNREADABLE, format!("{shown}: {}", errno_text(errno)));
         }
     };
@@ -135,7 +136,7 @@ fn value(key: &str, path: &Path, own: bool) -> Option<Observation> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(error) => {
-            let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
+            let errno = to_nix(&error);
             return problem(UNREADABLE, format!("{key}: {}", errno_text(errno)));
         }
     };

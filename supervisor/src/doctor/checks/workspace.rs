@@ -11,6 +11,7 @@ use super::probes::errno_text;
 use crate::doctor::check::{Check, Finding, Observation};
 use crate::doctor::context::Context;
 use crate::doctor::duty::Duty;
+use linux::errno::to_nix;
 use linux::scratch::{Scratch, nearest_existing};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -145,7 +146,7 @@ fn flags(context: &Context) -> Observation {
 }
 
 fn refused(place: &Path, error: &std::io::Error) -> Observation {
-    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    let errno = to_nix(error);
     let shown = place.display();
     let read_only = statvfs(place).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY));
     if read_only {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::Circleci;
 use crate::flavor::error::FlavorError;
 use crate::flavor::name;
 use crate::secrets::{Secret, SecretsError};
@@ -68,17 +68,12 @@ struct Logging {
 
 impl Configuration {
     /// Where it will be.
-    pub(super) fn place(config: &Config) -> PathBuf {
-        config.runtime_directory.join(FILE)
+    pub(super) fn place(runtime: &RuntimeDir) -> PathBuf {
+        runtime.path(FILE)
     }
 
-    pub(super) fn write(
-        config: &Config,
-        token: &Secret,
-        command_prefix: Vec<String>,
-    ) -> Result<Self, FlavorError> {
-        let content = content(config, token, command_prefix);
-        let file = RuntimeDir::of(config).file(FILE, &content);
+    pub(super) fn write(runtime: &RuntimeDir, content: &[u8]) -> Result<Self, FlavorError> {
+        let file = runtime.file(FILE, content);
         let path = file.map_err(SecretsError::from)?;
         let reading = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
             .and_then(|inotify| {
@@ -119,8 +114,13 @@ impl Drop for Configuration {
     }
 }
 
-fn content(config: &Config, token: &Secret, command_prefix: Vec<String>) -> Zeroizing<Vec<u8>> {
-    let circleci = &config.circleci;
+/// Returns the content of the file. `work` is the task's working directory.
+pub(super) fn content(
+    circleci: &Circleci,
+    work: PathBuf,
+    token: &Secret,
+    command_prefix: Vec<String>,
+) -> Zeroizing<Vec<u8>> {
     let yaml = Yaml {
         api: Api {
             auth_token: token,
@@ -129,7 +129,7 @@ fn content(config: &Config, token: &Secret, command_prefix: Vec<String>) -> Zero
         runner: Runner {
             name: name::of(circleci.name.as_deref(), NAME_LIMIT),
             mode: "single-task",
-            working_directory: config.workspace.work(),
+            working_directory: work,
             cleanup_working_directory: true,
             command_prefix,
             max_run_time: circleci.max_run_time.map(seconds),
@@ -160,12 +160,15 @@ mod tests {
 
     #[test]
     fn every_key_is_the_references() {
-        let mut config = Config::default();
-        config.circleci.name = Some("pod 1".to_owned());
-        config.circleci.idle_timeout = Some(Duration::from_secs(90));
-        config.circleci.url = Some("https://circleci.example".to_owned());
+        let circleci = Circleci {
+            name: Some("pod 1".to_owned()),
+            idle_timeout: Some(Duration::from_secs(90)),
+            url: Some("https://circleci.example".to_owned()),
+            ..Circleci::default()
+        };
         let token = Secret::new("t0ken".to_owned());
-        let written = content(&config, &token, vec!["prefix".to_owned()]);
+        let work = PathBuf::from("/workspace/work");
+        let written = content(&circleci, work, &token, vec!["prefix".to_owned()]);
         let read: serde_json::Value = serde_json::from_slice(&written).unwrap();
         let expected = json!({
             "api": {"auth_token": "t0ken", "url": "https://circleci.example"},
@@ -185,12 +188,8 @@ mod tests {
     #[test]
     fn the_file_is_gone_when_it_was_read_once() {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config {
-            runtime_directory: directory.path().to_owned(),
-            ..Config::default()
-        };
-        let token = Secret::new("t0ken".to_owned());
-        let mut configuration = Configuration::write(&config, &token, Vec::new()).unwrap();
+        let runtime = RuntimeDir::new(directory.path());
+        let mut configuration = Configuration::write(&runtime, b"t0ken").unwrap();
         configuration.remove_once_read();
         let text = std::fs::read_to_string(&configuration.path).unwrap();
         assert!(text.contains("t0ken"));

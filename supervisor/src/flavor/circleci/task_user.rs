@@ -9,7 +9,7 @@ use caps::{CapSet, Capability};
 use nix::unistd::{Gid, Uid, chown};
 use tracing::info;
 
-use crate::config::Config;
+use crate::config::Workspace;
 use crate::flavor::error::FlavorError;
 
 /// The user of the runner image.
@@ -25,16 +25,16 @@ const NEEDED: [Capability; 6] = [
     Capability::CAP_DAC_OVERRIDE,
 ];
 
-/// Whether the task runs as another user than the runner.
-pub(super) fn is_another(config: &Config) -> bool {
+/// Whether the task runs as another user than the runner. `own` are the words of `circleci.command_prefix`.
+pub(super) fn is_another(own: &[String]) -> bool {
     let has = |right: &Capability| caps::has_cap(None, CapSet::Effective, *right).unwrap_or(false);
-    let own = &config.circleci.command_prefix;
     own.is_empty() && Uid::effective().is_root() && NEEDED.iter().all(has)
 }
 
-/// Returns the arguments of `runner.command_prefix`.
+/// Returns the arguments of `runner.command_prefix`, with `own` at their end.
 pub(super) fn prefix(
-    config: &Config,
+    own: &[String],
+    workspace: &Workspace,
     configuration: &Path,
     events: &Path,
 ) -> Result<Vec<String>, FlavorError> {
@@ -47,9 +47,8 @@ pub(super) fn prefix(
         text(events),
         "--".to_owned(),
     ];
-    let own = &config.circleci.command_prefix;
-    if is_another(config) {
-        give_away(config)?;
+    if is_another(own) {
+        give_away(workspace)?;
         words.extend(
             [
                 "setpriv",
@@ -73,8 +72,7 @@ pub(super) fn prefix(
 }
 
 /// Gives the task's directories to the task's user.
-fn give_away(config: &Config) -> Result<(), FlavorError> {
-    let workspace = &config.workspace;
+fn give_away(workspace: &Workspace) -> Result<(), FlavorError> {
     for path in [
         workspace.path.clone(),
         workspace.work(),

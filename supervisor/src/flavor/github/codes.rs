@@ -3,7 +3,6 @@
 //! Source: actions/runner, `Constants.Runner.ReturnCode` (0 to 7), and `TaskResultUtil`: a job's result is 100 and its
 //! number in the enumeration `TaskResult`.
 
-use crate::config::Config;
 use crate::flavor::runner::Verdict;
 use init::reap::Ended;
 use report::Reason;
@@ -103,10 +102,15 @@ impl Meaning {
     }
 }
 
-/// The end of a runner that is not started again.
-pub(super) fn verdict(config: &Config, ended: Ended, meaning: Meaning, had_job: bool) -> Verdict {
+/// The end of a runner that is not started again. With `exit_with_job`, the exit code follows the job's result.
+pub(super) fn verdict(
+    exit_with_job: bool,
+    ended: Ended,
+    meaning: Meaning,
+    had_job: bool,
+) -> Verdict {
     let reason = match meaning {
-        Meaning::Job(result) => return of_job(config, ended, result),
+        Meaning::Job(result) => return of_job(exit_with_job, ended, result),
         Meaning::Unknown => return Verdict::of_code(ended.code()),
         Meaning::Success if had_job => {
             return Verdict::because(0, Reason::Completed, "the job is done");
@@ -140,8 +144,8 @@ pub(super) fn unregistered(ended: Ended) -> Verdict {
 }
 
 /// A job's failure concerns only GitHub: the pod did its work, unless `github.exit_with_job` is set.
-fn of_job(config: &Config, ended: Ended, result: JobResult) -> Verdict {
-    let code = if config.github.exit_with_job && !result.is_success() {
+fn of_job(exit_with_job: bool, ended: Ended, result: JobResult) -> Verdict {
+    let code = if exit_with_job && !result.is_success() {
         ended.code()
     } else {
         0
@@ -159,23 +163,21 @@ mod tests {
     use super::*;
 
     fn read(code: u8, exit_with_job: bool) -> (u8, Option<Reason>) {
-        let mut config = Config::default();
-        config.github.exit_with_job = exit_with_job;
-        let verdict = verdict(&config, Ended::Exited(code), meaning(code), false);
+        let verdict = verdict(exit_with_job, Ended::Exited(code), meaning(code), false);
         (verdict.code, verdict.reason)
     }
 
     #[test]
     fn names_the_job_as_lost_if_the_runner_ends_during_it() {
         for code in [1, 2, 6] {
-            let verdict = verdict(&Config::default(), Ended::Exited(code), meaning(code), true);
+            let verdict = verdict(false, Ended::Exited(code), meaning(code), true);
             assert_eq!(
                 (verdict.code, verdict.reason),
                 (code, Some(Reason::RunnerError))
             );
             assert!(verdict.message.unwrap().contains("in the midst of its job"));
         }
-        let done = verdict(&Config::default(), Ended::Exited(0), meaning(0), true);
+        let done = verdict(false, Ended::Exited(0), meaning(0), true);
         assert_eq!(done.message.as_deref(), Some("the job is done"));
     }
 

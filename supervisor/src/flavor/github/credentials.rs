@@ -1,6 +1,7 @@
 //! The runner's identity: a JIT configuration, or a registration token with an address.
 
-use crate::config::Config;
+use std::path::Path;
+
 use crate::flavor::error::FlavorError;
 use crate::flavor::tokens;
 use crate::secrets::{Secret, Store};
@@ -22,18 +23,23 @@ enum Identity {
 }
 
 impl Credentials {
-    /// Removes the credentials from the staged secrets and checks their form.
-    pub(super) fn from_store(config: &Config, secrets: &mut Store) -> Result<Self, FlavorError> {
+    /// Removes the credentials from the staged secrets and checks their form. Their errors name `directory`, the place of the
+    /// staged files. A registration needs the `url`.
+    pub(super) fn from_store(
+        url: Option<&str>,
+        directory: &Path,
+        secrets: &mut Store,
+    ) -> Result<Self, FlavorError> {
         let jit = tokens::remove_checked(secrets, JIT, tokens::jit)?;
         let registration = tokens::remove_checked(secrets, REGISTRATION, tokens::registration)?;
         let remove = tokens::remove_checked(secrets, REMOVE, tokens::registration)?;
         let identity = match (jit, registration) {
             (Some(jit), _) => Identity::Jit(jit),
             (None, Some(registration)) => {
-                require_url(config)?;
+                require_url(url)?;
                 Identity::Registration(registration)
             }
-            (None, None) => return Err(missing(config)),
+            (None, None) => return Err(missing(directory)),
         };
         Ok(Self { identity, remove })
     }
@@ -61,8 +67,8 @@ impl Credentials {
     }
 }
 
-fn missing(config: &Config) -> FlavorError {
-    let directory = config.secrets.directory.display();
+fn missing(directory: &Path) -> FlavorError {
+    let directory = directory.display();
     FlavorError::Token {
         key: JIT.to_owned(),
         problem: format!(
@@ -71,14 +77,14 @@ fn missing(config: &Config) -> FlavorError {
     }
 }
 
-fn require_url(config: &Config) -> Result<(), FlavorError> {
+fn require_url(url: Option<&str>) -> Result<(), FlavorError> {
     let fault = |found: &str| FlavorError::Setting {
         flavor: "github",
         problem: format!(
             "github.url {found}, expected where to register: https://github.com/OWNER/REPOSITORY, …/ORGANISATION, or …/enterprises/NAME"
         ),
     };
-    let Some(url) = &config.github.url else {
+    let Some(url) = url else {
         return Err(fault("is not set"));
     };
     let path = url
@@ -102,11 +108,7 @@ mod tests {
 
     #[test]
     fn a_registration_needs_to_know_where() {
-        let text = |url: Option<&str>| {
-            let mut config = Config::default();
-            config.github.url = url.map(str::to_owned);
-            require_url(&config).map_err(|error| error.to_string())
-        };
+        let text = |url: Option<&str>| require_url(url).map_err(|error| error.to_string());
         assert!(text(None).unwrap_err().contains("github.url is not set"));
         assert!(
             text(Some("https://github.com/"))
@@ -122,8 +124,8 @@ mod tests {
 
     #[test]
     fn without_any_token_both_ways_are_named() {
-        let config = Config::default();
-        let error = Credentials::from_store(&config, &mut Store::default())
+        let directory = Path::new("/run/secrets/ci");
+        let error = Credentials::from_store(None, directory, &mut Store::default())
             .map(|_| ())
             .unwrap_err();
         let text = error.to_string();

@@ -85,7 +85,7 @@ mod tests {
             phase: None,
             interrupted,
             worker,
-            asked_at: None,
+            requested_at: None,
             orphans: 0,
         }
     }

@@ -4,6 +4,7 @@ use super::Github;
 use crate::flavor::environment::{Environment, set};
 use crate::flavor::error::FlavorError;
 use crate::flavor::name;
+use crate::flavor::user_hooks::UserHooks;
 use crate::secrets::Secret;
 
 /// The longest name that GitHub takes.
@@ -11,7 +12,7 @@ const NAME_LIMIT: usize = 64;
 
 impl Github {
     pub(super) fn configure(&self) -> (Vec<String>, Environment) {
-        let github = &self.config.github;
+        let settings = &self.settings;
         let mut arguments: Vec<String> = [
             "configure",
             "--unattended",
@@ -21,19 +22,19 @@ impl Github {
         ]
         .map(str::to_owned)
         .into();
-        let name = name::of(github.name.as_deref(), NAME_LIMIT);
-        let work = self.config.workspace.work().to_string_lossy().into_owned();
+        let name = name::of(settings.name.as_deref(), NAME_LIMIT);
+        let work = self.workspace.work().to_string_lossy().into_owned();
         let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
-        add("--url", github.url.clone().unwrap_or_default());
+        add("--url", settings.url.clone().unwrap_or_default());
         add("--name", name);
         add("--work", work);
-        if !github.labels.is_empty() {
-            add("--labels", github.labels.join(","));
+        if !settings.labels.is_empty() {
+            add("--labels", settings.labels.join(","));
         }
-        if let Some(group) = &github.group {
+        if let Some(group) = &settings.group {
             add("--runnergroup", group.clone());
         }
-        if github.no_default_labels {
+        if settings.no_default_labels {
             arguments.push("--no-default-labels".to_owned());
         }
         (
@@ -52,7 +53,11 @@ impl Github {
         ] {
             set(&mut environment, name, value.into());
         }
-        self.events.hooks(&self.config, &mut environment)?;
+        let hooks = UserHooks {
+            github: &self.settings,
+            env: &self.env,
+        };
+        self.events.hooks(&hooks, &mut environment)?;
         Ok((vec!["run".to_owned()], environment))
     }
 

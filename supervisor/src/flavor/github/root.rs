@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 use tracing::debug;
 
-use crate::config::Config;
 use crate::flavor::error::FlavorError;
 
 /// The program, beneath the root.
@@ -23,9 +22,9 @@ pub(super) const LISTENER: &str = "bin/Runner.Listener";
 /// The file with the runner's registration.
 const SETTINGS: &str = ".runner";
 
-/// Checks that the image has the runner.
-pub(super) fn require(config: &Config) -> Result<(), FlavorError> {
-    let program = config.github.directory.join(LISTENER);
+/// Checks that `image`, the directory of the image's runner, has the program.
+pub(super) fn require(image: &Path) -> Result<(), FlavorError> {
+    let program = image.join(LISTENER);
     access(&program, AccessFlags::X_OK).map_err(|errno| {
         fault(format!(
             "{}: {errno}; take the image runner-github, or set github.directory to where actions/runner is",
@@ -34,14 +33,13 @@ pub(super) fn require(config: &Config) -> Result<(), FlavorError> {
     })
 }
 
-/// Makes the root directory and returns its path.
-pub(super) fn arrange(config: &Config) -> Result<PathBuf, FlavorError> {
-    let root = config.workspace.path.join("runner");
-    let made = make(&config.github.directory, &root);
+/// Makes the root directory from the image's runner and returns its path.
+pub(super) fn arrange(image: &Path, root: PathBuf) -> Result<PathBuf, FlavorError> {
+    let made = make(image, &root);
     let copied = made.map_err(|error| {
         fault(format!(
             "cannot copy {} to {}: {error}",
-            config.github.directory.display(),
+            image.display(),
             root.display()
         ))
     })?;
@@ -112,12 +110,9 @@ mod tests {
         fs::write(image.join(LISTENER), "program").unwrap();
         fs::set_permissions(image.join(LISTENER), fs::Permissions::from_mode(0o555)).unwrap();
         fs::write(image.join("bin/de/texts.dll"), "texts").unwrap();
-        let mut config = Config::default();
-        config.github.directory = image;
-        config.workspace.path = directory.path().join("workspace");
 
-        require(&config).unwrap();
-        let root = arrange(&config).unwrap();
+        require(&image).unwrap();
+        let root = arrange(&image, directory.path().join("workspace/runner")).unwrap();
 
         let program = root.join(LISTENER);
         assert_eq!(
@@ -135,9 +130,7 @@ mod tests {
 
     #[test]
     fn an_image_without_the_runner_is_named_with_its_cure() {
-        let mut config = Config::default();
-        config.github.directory = PathBuf::from("/nowhere");
-        let text = require(&config).unwrap_err().to_string();
+        let text = require(Path::new("/nowhere")).unwrap_err().to_string();
         assert!(
             text.contains("/nowhere/bin/Runner.Listener") && text.contains("github.directory"),
             "{text}"

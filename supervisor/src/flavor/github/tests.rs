@@ -17,7 +17,7 @@ fn registering(directory: &std::path::Path) -> Github {
     let token = "AABF3JGZDX3P5PMEXLND6TS6FCWO6";
     std::fs::write(directory.join("secrets/registration_token"), token).unwrap();
     std::os::unix::fs::symlink("/bin/true", directory.join(root::LISTENER)).unwrap();
-    let secrets = crate::secrets::peek(&config).unwrap();
+    let secrets = crate::secrets::peek(&config.secrets).unwrap();
     Github::prepare(&config, Environment::new(), secrets).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn over_by(cause: Cause, github: &mut Github) -> Option<Reason> {
         phase: Some(terminate::Phase::Ask),
         interrupted: false,
         worker: None,
-        asked_at: None,
+        requested_at: None,
         orphans: 0,
     };
     match github.ended(&watched) {

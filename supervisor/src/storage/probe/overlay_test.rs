@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::statfs::{FUSE_SUPER_MAGIC, statfs};
 
+use linux::filesystem::{FsType, fs_type};
 use linux::probe::{self, ProbeResult};
 use linux::{idmap, userns};
 
@@ -109,7 +109,7 @@ impl Layers {
     fn wait_for_fuse(&self, server: &mut Child) -> Result<(), ProbeResult> {
         let end = Instant::now() + MOUNT_TIMEOUT;
         while Instant::now() < end {
-            if statfs(&self.merged).is_ok_and(|found| found.filesystem_type() == FUSE_SUPER_MAGIC) {
+            if fs_type(&self.merged) == Ok(FsType::FUSE) {
                 return Ok(());
             }
             if let Some(status) = refusal("wait(fuse-overlayfs)", server.try_wait())? {
@@ -198,10 +198,5 @@ fn has_subordinate_ids() -> bool {
 }
 
 fn refusal<T>(call: &str, result: std::io::Result<T>) -> Result<T, ProbeResult> {
-    result.map_err(|error| {
-        let errno = error
-            .raw_os_error()
-            .map_or(Errno::UnknownErrno, Errno::from_raw);
-        ProbeResult::refused(call, errno)
-    })
+    result.map_err(|error| ProbeResult::refused(call, error))
 }

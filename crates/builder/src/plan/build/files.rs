@@ -1,20 +1,22 @@
-//! Plans Containerfiles and ignore files. They are copied first, so that what is checked is what is built.
+//! Reads Containerfiles and ignore files, by the rules of the command that began the build.
 
 use std::path::{Path, PathBuf};
 
 use super::{FlagArgument, Parsed, Planner, ReadInput, Rejected, Resources};
 use crate::paths::PathError;
+use crate::rejected::MAX_FILES;
+use crate::variables::DOCKER;
 
-/// The Containerfiles of a build.
+/// The Containerfiles of a build, as the job wrote them.
 pub(super) struct Containerfiles {
-    /// Their texts, in order.
-    pub(super) texts: Vec<String>,
-    /// `--file` for each copy, and `--ignorefile`.
-    pub(super) flags: Vec<FlagArgument>,
+    /// Their contents, in order.
+    pub(super) contents: Vec<Vec<u8>>,
+    /// `--ignorefile`.
+    pub(super) ignore: FlagArgument,
 }
 
 impl Planner<'_> {
-    /// Copies all Containerfiles and the ignore file.
+    /// Reads all Containerfiles, and copies the ignore file.
     pub(super) fn containerfiles(
         &self,
         parsed: &Parsed,
@@ -22,29 +24,29 @@ impl Planner<'_> {
         input: ReadInput<'_>,
         resources: &mut Resources<'_>,
     ) -> Result<Containerfiles, Rejected> {
-        let mut texts = Vec::new();
-        let mut flags = Vec::new();
+        let mut contents = Vec::new();
         let mut candidates = Vec::new();
         for source in self.sources(parsed, context)? {
             let source = source?;
             let content = match &source {
                 Source::StandardInput => input()?,
                 Source::File(path) => {
-                    candidates.extend(ignore_files(|suffix| {
+                    candidates.extend(self.ignore_files(|suffix| {
                         PathBuf::from(format!("{}{suffix}", path.display()))
                     }));
                     let content = self.workspace.read(path);
                     content.map_err(|error| PathError::new(path, error))?
                 }
             };
-            texts.push(String::from_utf8_lossy(&content).into_owned());
-            let copy = resources.add_file("Containerfile", content)?;
-            flags.push(FlagArgument::new("file", copy));
+            require_room(&contents, &content)?;
+            contents.push(content);
         }
-        candidates.extend(ignore_files(|name| context.join(name)));
-        let ignore = self.ignore_file(parsed, candidates, resources)?;
-        flags.push(FlagArgument::new("ignorefile", ignore));
-        Ok(Containerfiles { texts, flags })
+        candidates.extend(self.ignore_files(|name| context.join(name)));
+        let ignore = self.ignore_file(parsed, context, candidates, resources)?;
+        Ok(Containerfiles {
+            contents,
+            ignore: FlagArgument::new("ignorefile", ignore),
+        })
     }
 
     /// Returns the Containerfiles: those of `--file`, or else the context's. One at a time: a job can name a million of them, and
@@ -54,7 +56,12 @@ impl Planner<'_> {
         parsed: &'a Parsed,
         context: &'a Path,
     ) -> Result<impl Iterator<Item = Result<Source, Rejected>> + 'a, Rejected> {
-        let default = ["Containerfile", "Dockerfile"].map(|name| context.join(name));
+        let mut names = ["Containerfile", "Dockerfile"];
+        if self.docker() {
+            // Docker knows the second name only.
+            names.reverse();
+        }
+        let default = names.map(|name| context.join(name));
         let mut default = default.into_iter().filter(|path| self.exists(path));
         let default = default.next();
         if parsed.last("file").is_none() && default.is_none() {
@@ -93,6 +100,7 @@ impl Planner<'_> {
     fn ignore_file(
         &self,
         parsed: &Parsed,
+        context: &Path,
         candidates: Vec<PathBuf>,
         resources: &mut Resources<'_>,
     ) -> Result<String, Rejected> {
@@ -103,10 +111,26 @@ impl Planner<'_> {
         };
         let chosen = candidates.iter().find(|path| self.exists(path));
         match (chosen, given) {
-            (Some(path), _) => resources.copy_file("ignore", path),
+            (Some(path), _) => {
+                let content = self.workspace.read(path);
+                let content = content.map_err(|error| PathError::new(path, error))?;
+                resources.add_file("ignore", self.followed(content, context)?)
+            }
             (None, Some(path)) => Err(Rejected::NoIgnoreFile(path.to_owned())),
             (None, None) => resources.add_file("ignore", Vec::new()),
         }
+    }
+
+    /// Returns the places of an ignore file. Docker does not read a .containerignore: it may leave in what the .dockerignore
+    /// keeps out.
+    fn ignore_files(&self, at: impl Fn(&str) -> PathBuf) -> Vec<PathBuf> {
+        let podman = (!self.docker()).then(|| at(".containerignore"));
+        podman.into_iter().chain([at(".dockerignore")]).collect()
+    }
+
+    /// Whether `docker` began the build.
+    fn docker(&self) -> bool {
+        self.hello.environment.contains_key(DOCKER)
     }
 
     fn exists(&self, relative: &Path) -> bool {
@@ -119,6 +143,11 @@ enum Source {
     File(PathBuf),
 }
 
-fn ignore_files(at: impl Fn(&str) -> PathBuf) -> [PathBuf; 2] {
-    [at(".containerignore"), at(".dockerignore")]
+/// Rejects contents that together are larger than the private files of an operation.
+fn require_room(contents: &[Vec<u8>], next: &[u8]) -> Result<(), Rejected> {
+    let size: usize = contents.iter().map(Vec::len).sum();
+    if size + next.len() > MAX_FILES {
+        return Err(Rejected::FilesTooLarge);
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::flags::Parsed;
 use crate::operation::Operation;
 use crate::rejected::Rejected;
-use dockerfile::{BuildOptions, Reference};
+use dockerfile::{BuildArgs, BuildOptions, Reference};
 
 /// Returns the images that the Containerfiles name, for all platforms together.
 pub(super) fn images(
@@ -22,6 +22,14 @@ pub(super) fn images(
         }
     }
     Ok(images)
+}
+
+/// Returns the predefined variables of the build's only platform. With several platforms, they have no single value.
+pub(super) fn only(parsed: &Parsed, requested: Option<&str>) -> BuildArgs {
+    match platforms(parsed, requested).as_slice() {
+        [platform] if parsed.last("all-platforms").is_none() => platform.variables().into(),
+        _ => BuildArgs::new(),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,83 @@
+//! Rewrites the Containerfiles for Buildah. The copies are private, so that what is checked is what is built.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use super::{FlagArgument, Isolation, Parsed, Planner, Rejected, Resources, platforms};
+use dockerfile::{BuildOptions, DockerfileError, Problem, RewriteOptions};
+
+/// The Containerfiles that Buildah gets.
+pub(super) struct Rewritten {
+    /// Their texts, in order.
+    pub(super) texts: Vec<String>,
+    /// `--file` for each copy, and the flags that the texts need.
+    pub(super) flags: Vec<FlagArgument>,
+}
+
+impl Planner<'_> {
+    /// Rewrites and copies the Containerfiles. Adds the values that they need to those of the build.
+    pub(super) fn rewritten(
+        &self,
+        parsed: &Parsed,
+        contents: Vec<Vec<u8>>,
+        options: &mut BuildOptions,
+        resources: &mut Resources<'_>,
+    ) -> Result<Rewritten, Rejected> {
+        let texts = contents
+            .iter()
+            .map(|content| String::from_utf8_lossy(content));
+        let texts: Vec<String> = texts.map(String::from).collect();
+        let mut build = options.clone();
+        let requested = build.build_args.get("TARGETPLATFORM").cloned();
+        build.predefined = platforms::only(parsed, requested.as_deref());
+        let nonce = nonce(parsed);
+        let rewritten = dockerfile::rewrite(
+            &texts,
+            RewriteOptions {
+                build: &build,
+                network_none: self.isolation != Isolation::Chroot,
+                nonce: nonce.as_deref(),
+            },
+        )?;
+        let mut flags = Vec::new();
+        for ((content, text), rewritten) in contents.into_iter().zip(&texts).zip(&rewritten.texts) {
+            let content = match (text == rewritten, String::from_utf8(content)) {
+                (true, Ok(content)) => content.into_bytes(),
+                (true, Err(error)) => error.into_bytes(),
+                (false, Ok(_)) => rewritten.clone().into_bytes(),
+                (false, Err(_)) => return Err(encoding().into()),
+            };
+            let copy = resources.add_file("Containerfile", content)?;
+            flags.push(FlagArgument::new("file", copy));
+        }
+        for (name, value) in rewritten.build_args {
+            let pair = format!("{name}={value}");
+            flags.push(FlagArgument::new("build-arg", pair));
+            options.build_args.insert(name, value);
+        }
+        flags.extend(
+            rewritten
+                .uncached
+                .then(|| FlagArgument::new("no-cache", "true")),
+        );
+        Ok(Rewritten {
+            texts: rewritten.texts,
+            flags,
+        })
+    }
+}
+
+/// Returns a text for the steps that no cache may have. A build with a fixed time has a fixed result, so it gets none.
+fn nonce(parsed: &Parsed) -> Option<String> {
+    let fixed = parsed.last("timestamp").is_some() || parsed.values("output").next().is_some();
+    (!fixed).then(|| {
+        let halves = [(); 2].map(|()| RandomState::new().build_hasher().finish());
+        format!("{:016x}{:016x}", halves[0], halves[1])
+    })
+}
+
+fn encoding() -> DockerfileError {
+    DockerfileError {
+        line: 1,
+        problem: Problem::Encoding,
+    }
+}

@@ -1,0 +1,306 @@
+//! Writes Dockerfiles anew, so that Buildah 1.39 carries them out as BuildKit does. Refuses those for which it cannot.
+//!
+//! Only what differs is rewritten; all other bytes stay as they are. Whether a build may use what the result names is decided
+//! afterwards, on the result: [`images`](super::images()) reads it.
+
+mod copy;
+mod documents;
+mod mounts;
+mod patterns;
+mod run;
+mod scope;
+mod variables;
+mod words;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::error::{DockerfileError, MAX_STAGES, Problem};
+use super::images::BuildOptions;
+use super::lexer::{self, Instruction};
+use scope::Scope;
+use words::Edit;
+
+/// What decides, beside the texts, how they are rewritten.
+#[derive(Debug, Clone, Copy)]
+pub struct RewriteOptions<'a> {
+    /// The options of the build. The predefined variables are those of its only platform, or none.
+    pub build: &'a BuildOptions,
+    /// Whether the isolation of RUN steps gives `--network=none` what it promises.
+    pub network_none: bool,
+    /// A text that no other build has. It keeps steps out of the cache that depend on more than Buildah compares. Without it,
+    /// the whole build has to stay out.
+    pub nonce: Option<&'a str>,
+}
+
+/// The Dockerfiles for Buildah.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Their texts, in order.
+    pub texts: Vec<String>,
+    /// Values of `--build-arg` that the texts need.
+    pub build_args: BTreeMap<String, String>,
+    /// Whether the build must not use a cache.
+    pub uncached: bool,
+}
+
+/// The variables that a builder sets by itself.
+const PREDEFINED: [&str; 8] = [
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDARCH",
+    "BUILDVARIANT",
+];
+
+/// Rewrites the Dockerfiles of one build. Buildah reads several files as one.
+///
+/// The result is its own result: rewriting it changes nothing.
+///
+/// # Errors
+/// [`DockerfileError`] for the first instruction that cannot be read or cannot be carried out.
+pub fn rewrite(
+    texts: &[String],
+    options: RewriteOptions<'_>,
+) -> Result<Rewritten, DockerfileError> {
+    let mut rewriter = Rewriter::new(options);
+    let mut rewritten = Vec::new();
+    let at = |(line, problem)| DockerfileError { line, problem };
+    for text in texts {
+        for instruction in lexer::instructions(text).map_err(at)? {
+            rewriter
+                .instruction(text, &instruction)
+                .map_err(|problem| at((instruction.line, problem)))?;
+        }
+        let edits = std::mem::take(&mut rewriter.edits);
+        rewriter.file += 1;
+        let encoding = || at((1, Problem::Encoding));
+        rewritten.push(applied(text, edits).ok_or_else(encoding)?);
+    }
+    Ok(Rewritten {
+        texts: rewritten,
+        ..rewriter.result
+    })
+}
+
+/// Applies changes. `None` if they overlap, or begin within a character: Buildah ends flags at bytes, not at characters.
+fn applied(text: &str, mut edits: Vec<Edit>) -> Option<String> {
+    edits.sort_by_key(|(span, _)| (span.start, span.end));
+    let mut result = String::with_capacity(text.len());
+    let mut at = 0;
+    for (span, replacement) in edits {
+        result += text.get(at..span.start)?;
+        result += &replacement;
+        text.get(span.clone())?;
+        at = span.end;
+    }
+    Some(result + text.get(at..)?)
+}
+
+/// Returns a part of the file.
+fn part<'a>(text: &'a str, span: &std::ops::Range<usize>) -> &'a str {
+    text.get(span.clone()).unwrap_or_default()
+}
+
+/// One stage so far.
+#[derive(Debug)]
+struct Stage {
+    name: Option<String>,
+    scope: Rc<Scope>,
+    /// Whether its files are those of an image, because no step changes them.
+    image: bool,
+    /// Whether its shell takes commands of POSIX.
+    posix: bool,
+    /// Its first EXPOSE.
+    exposed: Option<variables::Exposed>,
+}
+
+struct Rewriter<'a> {
+    options: RewriteOptions<'a>,
+    global: Scope,
+    /// All stages so far, with the current one.
+    stages: Vec<Stage>,
+    /// The number of the current file.
+    file: usize,
+    /// Its changes.
+    edits: Vec<Edit>,
+    /// The ports of all ranges so far.
+    ranges: usize,
+    /// How the stages use each predefined variable: with a value of their own, or without.
+    predefined: BTreeMap<String, Option<String>>,
+    result: Rewritten,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(options: RewriteOptions<'a>) -> Self {
+        let mut global = Scope::global();
+        for name in PREDEFINED {
+            let value = options.build.predefined.get(name).cloned();
+            global.set_argument(name, value);
+        }
+        Self {
+            options,
+            global,
+            stages: Vec::new(),
+            file: 0,
+            edits: Vec::new(),
+            ranges: 0,
+            predefined: BTreeMap::new(),
+            result: Rewritten::default(),
+        }
+    }
+
+    /// Rewrites one instruction. A trigger of ONBUILD is for a later build and stays as it is.
+    fn instruction(&mut self, text: &str, instruction: &Instruction) -> Result<(), Problem> {
+        if instruction.trigger {
+            return Ok(());
+        }
+        match instruction.name.as_str() {
+            "from" => self.from(instruction),
+            "arg" => self.arg(instruction),
+            "env" => self.env(instruction),
+            "expose" => self.expose(instruction),
+            "label" | "workdir" | "volume" | "user" | "stopsignal" => {
+                self.substitute(instruction).map(drop)
+            }
+            "shell" => {
+                self.shell(instruction);
+                Ok(())
+            }
+            "copy" | "add" => self.copy(text, instruction),
+            "run" => self.run(text, instruction),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rewrites the variables of an instruction's arguments. Returns their value, if it is known.
+    fn substitute(&mut self, instruction: &Instruction) -> Result<Option<String>, Problem> {
+        let expansion = words::expand(&instruction.rest, self.scope())?;
+        self.edit(instruction, expansion.edits)?;
+        Ok(expansion.value)
+    }
+
+    fn edit(&mut self, instruction: &Instruction, edits: Vec<Edit>) -> Result<(), Problem> {
+        for (part, text) in edits {
+            // An array of JSON has other escapes.
+            if instruction.is_json() && text.contains('\\') {
+                let part = &instruction.rest[part];
+                return Err(Problem::VariablePattern(part.to_owned()));
+            }
+            self.edits.push((instruction.span(part), text));
+        }
+        Ok(())
+    }
+
+    /// The variables at this place.
+    fn scope(&self) -> &Scope {
+        self.stages
+            .last()
+            .map_or(&self.global, |stage| &stage.scope)
+    }
+
+    fn scope_mut(&mut self) -> &mut Scope {
+        match self.stages.last_mut() {
+            Some(stage) => Rc::make_mut(&mut stage.scope),
+            None => &mut self.global,
+        }
+    }
+
+    /// Returns the place of an earlier stage, by its name or number. A name that is spelled as a stage's wins; otherwise
+    /// upper and lower case are alike, as in BuildKit.
+    fn stage(&self, name: &str) -> Option<usize> {
+        let earlier = self.stages.len().saturating_sub(1);
+        let number = name
+            .parse()
+            .ok()
+            .filter(|at: &usize| at.to_string() == name);
+        if let Some(at) = number.filter(|at| *at < earlier) {
+            return Some(at);
+        }
+        let find = |alike: &dyn Fn(&str) -> bool| {
+            let stages = &self.stages[..earlier];
+            stages
+                .iter()
+                .rposition(|stage| stage.name.as_deref().is_some_and(alike))
+        };
+        find(&|stage| stage == name).or_else(|| find(&|stage| stage.eq_ignore_ascii_case(name)))
+    }
+
+    /// Returns how the stage of this name is spelled. `None` if it is spelled so, or is no stage.
+    fn respelled(&self, name: &str) -> Option<String> {
+        if self.options.build.build_contexts.contains_key(name) {
+            return None;
+        }
+        let spelled = self.stages[self.stage(name)?].name.clone()?;
+        let number = name.bytes().all(|byte| byte.is_ascii_digit());
+        (spelled != name && !number).then_some(spelled)
+    }
+
+    fn from(&mut self, instruction: &Instruction) -> Result<(), Problem> {
+        if self.stages.len() > MAX_STAGES {
+            return Err(Problem::TooManyStages);
+        }
+        for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
+            let edits = words::expand(flag, &self.global)?.edits;
+            if !edits.is_empty() {
+                let flag = applied(flag, edits).ok_or(Problem::Encoding)?;
+                self.edits.push((span.clone(), flag));
+            }
+        }
+        let expansion = words::expand(&instruction.rest, &self.global)?;
+        self.edit(instruction, expansion.edits)?;
+        let blank = super::expansion::is_blank;
+        let mut names = instruction
+            .rest
+            .split(blank)
+            .filter(|word| !word.is_empty());
+        let written = names.next().unwrap_or_default();
+        let image = words::expand(written, &self.global)?.value;
+        let name = match (names.next(), names.next()) {
+            (Some(r#as), Some(name)) if r#as.eq_ignore_ascii_case("as") => {
+                words::expand(name, &self.global)?.value
+            }
+            _ => None,
+        };
+        self.stages.push(Stage {
+            name,
+            scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
+            image: true,
+            posix: true,
+            exposed: None,
+        });
+        let Some(base) = image.as_deref().and_then(|image| self.stage(image)) else {
+            return Ok(());
+        };
+        let spelled = image.as_deref().and_then(|image| self.respelled(image));
+        if let Some(spelled) = spelled.filter(|_| Some(written) == image.as_deref()) {
+            let span = instruction.span(0..written.len());
+            self.edits.push((span, spelled));
+        }
+        let (scope, image, posix) = {
+            let base = &self.stages[base];
+            (Scope::after(&base.scope), base.image, base.posix)
+        };
+        if let Some(stage) = self.stages.last_mut() {
+            (stage.scope, stage.image, stage.posix) = (Rc::new(scope), image, posix);
+        }
+        Ok(())
+    }
+
+    /// Reads SHELL. Only an array is a shell.
+    fn shell(&mut self, instruction: &Instruction) {
+        let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
+        let program = shell.first().map_or("sh", String::as_str);
+        let program = program.rsplit('/').next().unwrap_or(program);
+        let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
+        if let Some(stage) = self.stages.last_mut() {
+            stage.posix = posix && shell.last().is_some_and(|last| last.ends_with('c'));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Rewrites RUN.
+
+use super::super::error::Problem;
+use super::super::heredoc;
+use super::super::lexer::Instruction;
+use super::{Rewriter, documents, mounts, part, words};
+
+/// The beginning of the id of a secret that no build has. Its mount does nothing, and changes the text of a step, which
+/// Buildah compares. Buildah 1.39 compares neither the body of a here-document in a stage with an ARG, nor the files of another
+/// stage that a step mounts.
+const IDENTITY: &str = "ci-cd-agents.identity.";
+
+/// What the flags of a RUN come to.
+#[derive(Default)]
+struct Flags {
+    /// What a shell executes before the command.
+    before: String,
+    /// Whether the step mounts files of a stage that has steps.
+    stage: bool,
+}
+
+impl Rewriter<'_> {
+    pub(super) fn run(&mut self, text: &str, instruction: &Instruction) -> Result<(), Problem> {
+        let mut flags = Flags::default();
+        for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
+            if let Some(replacement) = self.run_flag(flag, &mut flags)? {
+                self.edits.push((span.clone(), replacement));
+            }
+        }
+        let identity = self.identity(text, instruction, flags.stage);
+        let mark = identity.map(|id| format!("--mount=type=secret,id={IDENTITY}{id}"));
+        if let Some(mark) = mark.filter(|mark| !instruction.flags.contains(mark)) {
+            let at = instruction.arguments_at;
+            self.edits.push((at..at, format!("{mark} ")));
+        }
+        self.command(text, instruction, &flags.before)?;
+        if let Some(stage) = self.stages.last_mut() {
+            stage.image = false;
+        }
+        Ok(())
+    }
+
+    /// Checks one flag. Returns what replaces it.
+    fn run_flag(&self, flag: &str, flags: &mut Flags) -> Result<Option<String>, Problem> {
+        let refuse = |reason, instead| {
+            Err(Problem::Flag {
+                flag: flag.to_owned(),
+                reason,
+                instead,
+            })
+        };
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        match (name, value) {
+            ("--mount", given) => self.mount(given, flags),
+            ("--network", "none") if !self.options.network_none => Err(Problem::NetworkNone),
+            ("--network", "default" | "host" | "none") => Ok(None),
+            ("--network", _) => refuse(
+                "the network of a step is default, host or none",
+                "write one of these",
+            ),
+            ("--security", "sandbox") => Ok(Some("--network=default".to_owned())),
+            ("--security", _) => {
+                refuse("no flag weakens the sandbox of a job's build", "remove it")
+            }
+            _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
+        }
+    }
+
+    fn mount(&self, given: &str, flags: &mut Flags) -> Result<Option<String>, Problem> {
+        // Its quotes are those of the flag, which are gone here.
+        if given.contains(char::is_whitespace) {
+            return Ok(None);
+        }
+        let value = |text: &str| words::expand(text, self.scope()).ok()?.value;
+        let mut mount = mounts::mount(given, &value)?;
+        flags.before.extend(mount.before);
+        if let Some(from) = &mount.from {
+            let context = self.options.build.build_contexts.contains_key(from);
+            let stage = self.stage(from).filter(|_| !context);
+            flags.stage |= stage.is_some_and(|stage| !self.stages[stage].image);
+            if let Some(spelled) = self.respelled(from) {
+                let parts = mount
+                    .text
+                    .split(',')
+                    .map(|part| match part.strip_prefix("from=") {
+                        Some(_) => format!("from={spelled}"),
+                        None => part.to_owned(),
+                    });
+                mount.text = parts.collect::<Vec<_>>().join(",");
+            }
+        }
+        Ok((mount.text != given).then(|| format!("--mount={}", mount.text)))
+    }
+
+    /// Returns what distinguishes the step, beside its text.
+    fn identity(&mut self, text: &str, instruction: &Instruction, stage: bool) -> Option<String> {
+        if stage {
+            self.result.uncached |= self.options.nonce.is_none();
+            if let Some(nonce) = self.options.nonce {
+                return Some(nonce.to_owned());
+            }
+        }
+        let bodies = instruction.documents.iter();
+        let bodies = bodies.map(|document| part(text, &document.span));
+        (!instruction.documents.is_empty()).then(|| documents::hash(bodies))
+    }
+
+    /// Rewrites the command: a script in a here-document, and secrets in variables.
+    fn command(
+        &mut self,
+        text: &str,
+        instruction: &Instruction,
+        before: &str,
+    ) -> Result<(), Problem> {
+        let posix = self.stages.last().is_some_and(|stage| stage.posix);
+        let whole = heredoc::is_document(&instruction.rest);
+        if let ([document], true) = (instruction.documents.as_slice(), whole) {
+            let body = part(text, &document.span);
+            let heredoc::Document { name, chomp, .. } = &document.document;
+            if let Some(command) = documents::script(body, name, *chomp) {
+                if !posix || !name.bytes().all(is_plain) {
+                    return Err(Problem::ScriptShell);
+                }
+                let span = instruction.span(0..instruction.rest.len());
+                self.edits.push((span, format!("{before}{command}")));
+                return Ok(());
+            }
+        }
+        if before.is_empty() {
+            return Ok(());
+        }
+        if !posix || whole || instruction.is_json() {
+            let variable = before.split("export ").nth(1).unwrap_or_default();
+            let variable = variable.split(';').next().unwrap_or_default();
+            return Err(Problem::SecretVariable(variable.to_owned()));
+        }
+        let at = instruction.span(0..0);
+        self.edits.push((at, before.to_owned()));
+        Ok(())
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)
+}

@@ -1,0 +1,128 @@
+//! The variables of a stage, as far as a Dockerfile and the command line show them.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A variable that no build sets. Its default value puts a text into a word that Buildah would read otherwise.
+pub(super) const UNSET: &str = "_";
+
+/// What is known of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Variable {
+    /// It has this value.
+    Known(String),
+    /// It is set, to a value that is not visible here.
+    Set,
+    /// It is not set.
+    Unset,
+    /// Only the base image can set it.
+    Unknown,
+}
+
+/// The most that the values of all scopes together hold, in bytes. The value of a variable beyond that is unknown.
+const MAX_VALUES: usize = 1024 * 1024;
+
+/// The most scopes that are searched. Beyond that, no variable of another stage is found.
+const MAX_SEARCHED: usize = 20_000_000;
+
+type Values = BTreeMap<String, Option<String>>;
+
+/// The variables at one place of a Dockerfile.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// Those of ENV. They hide the ARGs.
+    environment: Values,
+    arguments: Values,
+    /// The stage that this one begins with.
+    base: Option<Rc<Scope>>,
+    /// Whether no base image adds variables.
+    closed: bool,
+    /// The size of all values, of all stages.
+    size: Rc<Cell<usize>>,
+    /// The scopes that have been searched so far.
+    searched: Rc<Cell<usize>>,
+}
+
+impl Scope {
+    /// Returns the scope of the ARGs before the first FROM. No image adds variables to it.
+    pub(super) fn global() -> Self {
+        Self {
+            closed: true,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the scope of a new stage that begins with an image, or with nothing.
+    pub(super) fn stage(&self, scratch: bool) -> Self {
+        Self {
+            closed: scratch,
+            size: Rc::clone(&self.size),
+            searched: Rc::clone(&self.searched),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the scope of a new stage that begins with the result of an earlier one: it has the variables of ENV.
+    pub(super) fn after(base: &Rc<Self>) -> Self {
+        Self {
+            base: Some(Rc::clone(base)),
+            closed: base.closed,
+            size: Rc::clone(&base.size),
+            searched: Rc::clone(&base.searched),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Variable {
+        let found = self.inherited(name);
+        match found.or_else(|| self.arguments.get(name)) {
+            Some(Some(value)) => Variable::Known(value.clone()),
+            Some(None) => Variable::Set,
+            None if self.closed || name == UNSET => Variable::Unset,
+            None => Variable::Unknown,
+        }
+    }
+
+    fn inherited(&self, name: &str) -> Option<&Option<String>> {
+        let mut scope = Some(self).filter(|_| self.searched.get() < MAX_SEARCHED);
+        while let Some(current) = scope {
+            self.searched.set(self.searched.get() + 1);
+            if let Some(found) = current.environment.get(name) {
+                return Some(found);
+            }
+            scope = current.base.as_deref();
+        }
+        None
+    }
+
+    /// Returns a value, and an empty one for a variable that is not set.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        match self.variable(name) {
+            Variable::Known(value) => Some(value),
+            Variable::Unset => Some(String::new()),
+            Variable::Set | Variable::Unknown => None,
+        }
+    }
+
+    pub(super) fn set_environment(&mut self, name: &str, value: Option<String>) {
+        let value = self.bounded(value);
+        self.environment.insert(name.to_owned(), value);
+    }
+
+    pub(super) fn set_argument(&mut self, name: &str, value: Option<String>) {
+        let value = self.bounded(value);
+        self.arguments.insert(name.to_owned(), value);
+    }
+
+    fn bounded(&self, value: Option<String>) -> Option<String> {
+        let size = self.size.get() + value.as_ref().map_or(0, String::len);
+        self.size.set(size);
+        value.filter(|_| size <= MAX_VALUES)
+    }
+
+    /// Returns the value of an ARG of this scope, if it is set there.
+    pub(super) fn argument(&self, name: &str) -> Option<&Option<String>> {
+        self.arguments.get(name)
+    }
+}

@@ -1,0 +1,352 @@
+//! A table of Dockerfiles, and what Buildah gets for each.
+
+mod generated;
+
+use super::*;
+
+/// The options that the tests use.
+fn build_options() -> BuildOptions {
+    let pairs = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    BuildOptions {
+        build_args: pairs(&[("GIVEN", "given"), ("DIR", "data")]),
+        build_contexts: [("named".to_owned(), true), ("files".to_owned(), false)].into(),
+        predefined: pairs(&[
+            ("TARGETARCH", "amd64"),
+            ("TARGETPLATFORM", "linux/amd64"),
+            ("BUILDPLATFORM", "linux/amd64"),
+        ]),
+    }
+}
+
+fn rewritten(text: &str) -> Result<Rewritten, String> {
+    let build = build_options();
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: Some("nonce"),
+    };
+    let first = rewrite(&[text.to_owned()], options).map_err(|error| error.to_string())?;
+    let second = rewrite(&first.texts, options).unwrap();
+    assert_eq!(first.texts, second.texts, "the result is its own result");
+    Ok(first)
+}
+
+/// Rewrites lines of a stage on an image.
+fn lines(lines: &str) -> String {
+    let head = "FROM a.example/base AS one\nRUN true\nFROM a.example/base\n";
+    let text = rewritten(&format!("{head}{lines}"))
+        .unwrap()
+        .texts
+        .remove(0);
+    text.strip_prefix(head).unwrap().to_owned()
+}
+
+fn refused(text: &str) -> String {
+    rewritten(&format!("FROM a.example/base\n{text}")).unwrap_err()
+}
+
+#[test]
+fn leaves_alone_what_both_read_alike() {
+    let text = "\u{feff}# syntax=docker/dockerfile:1\r\nARG V=1\r\n\nFROM a.example/base:${V} AS x\n\
+        # comment\nRUN --mount=type=cache,target=/c,sharing=locked \\\n  # inner\n  --mount=type=bind,source=a,target=b,ro true && \\\n  echo \"$V\"\n\
+        ENV A=\"b c\" D=${V:-e}${A:+f} PATH=/x:$PATH\nLABEL l='it is' m=\"$A\"\nCOPY --from=x --chown=1:${A} --chmod=$M [\"a b\", \"/c\"]\n\
+        COPY <<EOF /n\nplain $V ${V:-x}\nEOF\nCOPY <<'EOF' /n\nit's \\$x\nEOF\n\
+        RUN --mount=type=secret,id=tok,required true\nADD --checksum=sha256:0 https://a.example/x /y\n\
+        EXPOSE 80 443/tcp $V\nCMD [\"x\", \"${A-b}\"]\nHEALTHCHECK CMD x ${A?b}\nONBUILD COPY --link a b\n";
+    let found = rewritten(text).unwrap();
+    assert_eq!(found.texts, [text]);
+    assert!(found.build_args.is_empty() && !found.uncached);
+}
+
+#[test]
+fn a_here_document_is_part_of_a_steps_identity() {
+    let one = lines("RUN <<EOF\none\nEOF\n");
+    let two = lines("RUN <<EOF\ntwo\nEOF\n");
+    let mark = "RUN --mount=type=secret,id=ci-cd-agents.identity.";
+    assert!(
+        one.starts_with(mark) && one.ends_with(" <<EOF\none\nEOF\n"),
+        "{one}"
+    );
+    assert_ne!(one.lines().next(), two.lines().next());
+    let both = lines("RUN --mount=target=/x cat <<A 3<<-'B' \\\n >x\n1\nA\n\t2\n\tB\nRUN b\n");
+    assert!(both.starts_with(mark), "{both}");
+    let tail = " --mount=type=bind,target=/x cat <<A 3<<-'B' \\\n >x\n1\nA\n\t2\n\tB\nRUN b\n";
+    assert!(both.ends_with(tail), "{both}");
+    let dashes = lines("RUN -- <<EOF\none\nEOF\n");
+    assert!(
+        dashes.starts_with(mark) && dashes.contains(" -- <<EOF"),
+        "{dashes}"
+    );
+}
+
+#[test]
+fn a_script_runs_by_its_own_interpreter() {
+    let command = |text: &str| {
+        let text = lines(text);
+        let line = text.lines().next().unwrap();
+        line.split_once("identity.")
+            .unwrap()
+            .1
+            .split_once(' ')
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    let bash = command("RUN <<EOF\n#!/usr/bin/env bash\necho\nEOF\n");
+    assert_eq!(bash, "exec /usr/bin/env bash /dev/fd/3 3<<'EOF'");
+    let split = command("RUN <<-\"E\"\n\t#! /usr/bin/env -S bash -e \n\techo\n\tE\n");
+    assert_eq!(split, "exec /usr/bin/env '-S bash -e' /dev/fd/3 3<<-'E'");
+    // The shell reads this one, and its first line is a comment.
+    assert_eq!(command("RUN cat <<EOF\n#!/bin/sh\nEOF\n"), "cat <<EOF");
+    let shell = "SHELL [\"pwsh\", \"-c\"]\nRUN <<EOF\n#!/bin/sh\nEOF\n";
+    assert!(refused(shell).contains("needs a SHELL of POSIX"));
+}
+
+#[test]
+fn mounts_have_the_form_that_buildah_reads() {
+    let mount = |given: &str| {
+        let text = lines(&format!("ARG DIR\nARG SUB=s\nRUN --mount={given} true"));
+        let line = text
+            .lines()
+            .last()
+            .unwrap()
+            .strip_prefix("RUN --mount=")
+            .unwrap();
+        line.strip_suffix(" true").unwrap().to_owned()
+    };
+    for (given, wanted) in [
+        ("target=/x", "type=bind,target=/x"),
+        ("target=/x,type=bind", "type=bind,target=/x"),
+        ("from=tools", "type=bind,from=tools,target=."),
+        ("type=bind,target=.,rw=true", "type=bind,target=.,rw"),
+        ("type=bind,target=.,ro=true", "type=bind,target=."),
+        ("type=bind,target=.,readonly=false", "type=bind,target=.,rw"),
+        (
+            "type=bind,source=${DIR}/$SUB,target=/x",
+            "type=bind,source=data/s,target=/x",
+        ),
+        ("type=Bind,Target=/x", "type=bind,target=/x"),
+        (
+            "type=cache,target=$HOME/x,ro=true",
+            "type=cache,target=$HOME/x,ro",
+        ),
+        ("type=cache,target=/x,readonly=0", "type=cache,target=/x"),
+        (
+            "type=secret,target=/root/.npmrc",
+            "type=secret,id=.npmrc,target=/root/.npmrc",
+        ),
+        (
+            "type=secret,source=tok,dst=/y,mode=0400",
+            "type=secret,id=tok,target=/y,mode=0400",
+        ),
+        ("type=ssh", "type=ssh"),
+    ] {
+        assert_eq!(mount(given), wanted, "{given}");
+    }
+    assert!(refused("RUN --mount=type=bind,ro=maybe,target=/x true").contains("true or false"));
+    assert!(refused("RUN --mount=type=bind,source=$X,target=/x true").contains("not known"));
+    assert!(refused("RUN --mount=type=secret true").contains("expected id=NAME"));
+}
+
+#[test]
+fn a_secret_in_a_variable_is_read_by_the_shell() {
+    let read = "if test -e /run/secrets/.TOK; then TOK=\"$(cat /run/secrets/.TOK && printf x)\"; TOK=\"${TOK%x}\"; export TOK; fi; ";
+    assert_eq!(
+        lines("RUN --mount=type=secret,id=tok,env=TOK \\\n  test \"$TOK\""),
+        format!(
+            "RUN --mount=type=secret,id=tok,target=/run/secrets/.TOK,mode=0444 \\\n  {read}test \"$TOK\""
+        )
+    );
+    assert_eq!(
+        lines("RUN --mount=type=secret,id=tok,env=TOK,target=/x,required true"),
+        format!(
+            "RUN --mount=type=secret,id=tok,target=/x,required --mount=type=secret,id=tok,target=/run/secrets/.TOK,mode=0444,required {read}true"
+        )
+    );
+    for step in [
+        "RUN --mount=type=secret,id=tok,env=TOK [\"x\"]",
+        "RUN --mount=type=secret,id=tok,env=TOK <<EOF\nx\nEOF",
+        "SHELL [\"pwsh\", \"-c\"]\nRUN --mount=type=secret,id=tok,env=TOK x",
+    ] {
+        assert!(refused(step).contains("secrets in files only"), "{step}");
+    }
+    assert!(
+        refused("RUN --mount=type=secret,id=tok,env=A$(x) true").contains("name of a variable")
+    );
+}
+
+#[test]
+fn files_of_a_stage_keep_a_step_out_of_the_cache() {
+    let marked = "RUN --mount=type=secret,id=ci-cd-agents.identity.nonce --mount=type=bind,from=one,target=/x true";
+    assert_eq!(
+        lines("RUN --mount=type=bind,from=one,target=/x true"),
+        marked
+    );
+    assert_eq!(
+        lines("RUN --mount=type=bind,from=ONE,target=/x true"),
+        marked
+    );
+    // An image, and a stage that is one, does not change.
+    let image = "RUN --mount=type=bind,from=a.example/uv,target=/x true";
+    assert_eq!(lines(image), image);
+    let text = format!(
+        "FROM a.example/uv AS uv\nFROM uv\n{}",
+        image.replace("a.example/uv", "0")
+    );
+    assert_eq!(rewritten(&text).unwrap().texts, [text]);
+    let build = build_options();
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: None,
+    };
+    let text = "FROM scratch AS a\nCOPY x /\nFROM a.example/base\nRUN --mount=type=bind,from=a,target=/x true";
+    let found = rewrite(&[text.to_owned()], options).unwrap();
+    assert!(found.uncached && found.texts == [text]);
+}
+
+#[test]
+fn names_of_stages_are_alike_in_either_case() {
+    let text = "FROM scratch AS Build\nCOPY a /\nFROM build\nCOPY --from=BUILD a /b\nCOPY --from=files a /b";
+    let wanted = "FROM scratch AS Build\nCOPY a /\nFROM Build\nCOPY --from=Build a /b\nCOPY --from=files a /b";
+    assert_eq!(rewritten(text).unwrap().texts, [wanted]);
+}
+
+#[test]
+fn here_documents_of_copy_have_buildkits_quotes_and_escapes() {
+    let body = |given: &str| {
+        let text = lines(&format!("COPY <<EOF /x\n{given}\nEOF\n"));
+        text.strip_prefix("COPY <<EOF /x\n")
+            .unwrap()
+            .strip_suffix("\nEOF\n")
+            .unwrap()
+            .to_owned()
+    };
+    for (given, wanted) in [
+        ("try \\$uri $V", "try ${_:-\\$}uri $V"),
+        ("it's", "it${_:-\\'}s"),
+        ("'balanced' \"too\"", "'balanced' \"too\""),
+        ("'$V'", "${_:-\\'}$V${_:-\\'}"),
+        ("a\\nb \\\\", "anb ${_:-\\\\}"),
+        ("$\\V $V\\a $$\\n", "${_:-\\$}V $V${_}a $$n"),
+        ("${V:-it's \\$x} \\x", "${V:-it\\'s \\$x} x"),
+    ] {
+        assert_eq!(body(given), wanted, "{given}");
+    }
+}
+
+#[test]
+fn flags_of_copy() {
+    assert_eq!(
+        lines("COPY --link --chown=1 a b\nADD --link=true a b"),
+        "COPY --link=false --chown=1 a b\nADD --link=false a b"
+    );
+    assert_eq!(
+        lines("COPY \\\n  --link \\\n  --parents=false a b"),
+        "COPY \\\n  --link=false \\\n  --parents=false a b"
+    );
+    for (text, because) in [
+        ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
+        ("COPY --chmod=+x a b", "modes as numbers only"),
+        ("COPY --parents a b", "one COPY for each directory"),
+        ("ADD --keep-git-dir a b", "check it out"),
+        ("ADD --unpack a b", "unpacks the archives"),
+        ("COPY --what a b", "does not know"),
+        (
+            "ADD https://a.example/r.git#v1 /x",
+            "fetches no Git repository",
+        ),
+        ("ADD git@a.example:r /x", "fetches no Git repository"),
+        ("RUN --network=none true", "the pod's network"),
+        ("RUN --security=insecure true", "the sandbox"),
+        ("RUN --device=x true", "does not know"),
+    ] {
+        let refused = refused(text);
+        assert!(
+            refused.starts_with("Containerfile, line 2: ") && refused.contains(because),
+            "{refused}"
+        );
+    }
+    assert_eq!(
+        lines("RUN --security=sandbox true"),
+        "RUN --network=default true"
+    );
+}
+
+#[test]
+fn predefined_arguments_take_a_default() {
+    let text = "ARG BUILDPLATFORM=linux/amd64\nFROM --platform=$BUILDPLATFORM a.example/base\nARG TARGETPLATFORM=linux/amd64";
+    let wanted =
+        "ARG BUILDPLATFORM\nFROM --platform=$BUILDPLATFORM a.example/base\nARG TARGETPLATFORM";
+    assert_eq!(rewritten(text).unwrap().texts, [wanted]);
+    let found = rewritten("FROM a.example/base\nARG TARGETARCH=arm64").unwrap();
+    assert_eq!(
+        found.build_args,
+        [("TARGETARCH".to_owned(), "arm64".to_owned())].into()
+    );
+    for text in [
+        "FROM a\nARG TARGETARCH=arm64\nFROM b\nARG TARGETARCH",
+        "ARG BUILDPLATFORM=linux/s390x\nFROM a",
+        "FROM a\nARG TARGETPLATFORM=linux/arm64",
+    ] {
+        assert!(
+            rewritten(text).unwrap_err().contains("default of its own"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn ports_of_a_range_are_ports() {
+    assert_eq!(
+        lines("EXPOSE 80 8000-8002/udp 1-$X"),
+        "EXPOSE 80 8000/udp 8001/udp 8002/udp 1-$X"
+    );
+    let ranges = refused("EXPOSE 1-65535\nEXPOSE 1-65535");
+    assert!(
+        ranges.contains("line 3") && ranges.contains("ports"),
+        "{ranges}"
+    );
+    assert_eq!(
+        lines("EXPOSE 53 \\\n  80\nEXPOSE 53/tcp 53/udp 81\nEXPOSE 53/udp 1-1"),
+        "EXPOSE 53 \\\n  80 53/udp\nEXPOSE 53/tcp 53/udp 81\nEXPOSE 53/udp 1"
+    );
+}
+
+/// PID 1 of the builder rewrites these files, so they must cost it neither memory nor time.
+#[test]
+fn bounds_memory_and_time() {
+    let many = |line: &dyn Fn(usize) -> String| (0..900).map(line).collect::<String>();
+    for text in [
+        format!(
+            "FROM a AS s0\n{}",
+            many(&|at| format!("FROM s{at} AS s{}\nENV A{at}=$A{at}$B\n", at + 1))
+        ),
+        format!("FROM a\nENV A=x\n{}", many(&|_| "ENV A=$A$A\n".to_owned())),
+        format!("FROM a\nENV A={}\n", "${A:-".repeat(100_000)),
+        format!("FROM a\nCOPY <<E /\n{}\nE\n", "${A:-".repeat(100_000)),
+        format!("FROM a\nRUN {} true", "--mount=from=a ".repeat(10_000)),
+        format!(
+            "FROM a\nENV V={}\nENV W=${{V%{}}}",
+            "a".repeat(1024),
+            "*".repeat(128)
+        ),
+    ] {
+        let _ = rewritten(&text);
+    }
+}
+
+#[test]
+fn places_within_characters_change_nothing() {
+    for text in [
+        "FROM a\nRUN --mount=target=/x\u{a0}--mount=target=/y true",
+        "FROM a\nCOPY --link\u{e9}\u{a0}x y",
+    ] {
+        let _ = rewritten(text);
+    }
+}

@@ -1,0 +1,374 @@
+//! Rewrites the variables of an instruction's arguments to substitutions that Buildah reads as BuildKit does.
+//!
+//! Buildah has no `${V-d}`, `${V+s}` and `${V?m}`, takes the message of `${V:?m}` for a value, and its patterns stop at
+//! slashes. Source: openshift/imagebuilder, `shell_parser.go`, and moby/buildkit, `shell/lex.go`.
+
+use std::ops::Range;
+
+use super::super::error::{MAX_BRACES, MAX_WORD, Problem};
+use super::patterns;
+use super::scope::{Scope, UNSET, Variable};
+
+/// A change of a text: these bytes become this text.
+pub(super) type Edit = (Range<usize>, String);
+
+/// What a text expands to, and what has to change in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Expansion {
+    /// The result. `None` if it depends on a variable whose value is unknown.
+    pub(super) value: Option<String>,
+    /// The changes.
+    pub(super) edits: Vec<Edit>,
+}
+
+/// Reads a text with quotes, escapes and variables. A text that BuildKit cannot read has no value and no changes: Buildah
+/// refuses it too.
+pub(super) fn expand(text: &str, scope: &Scope) -> Result<Expansion, Problem> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        scope,
+        depth: 0,
+        edits: Vec::new(),
+    };
+    match reader.until(None) {
+        Ok(piece) => Ok(Expansion {
+            value: piece.value,
+            edits: reader.edits,
+        }),
+        Err(Stop::Malformed) => Ok(Expansion::default()),
+        Err(Stop::Problem(problem)) => Err(problem),
+    }
+}
+
+enum Stop {
+    Malformed,
+    Problem(Problem),
+}
+
+use Stop::Malformed;
+
+/// A part of a text: how it is written, and what it expands to.
+struct Piece {
+    text: String,
+    value: Option<String>,
+}
+
+impl Piece {
+    fn new() -> Self {
+        Self {
+            text: String::new(),
+            value: Some(String::new()),
+        }
+    }
+
+    fn push(&mut self, text: &str, value: Option<&str>) {
+        self.text += text;
+        self.value = match (self.value.take(), value) {
+            (Some(whole), Some(value)) if whole.len() + value.len() <= MAX_WORD => {
+                Some(whole + value)
+            }
+            _ => None,
+        };
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    scope: &'a Scope,
+    depth: usize,
+    edits: Vec<Edit>,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let letter = self.peek()?;
+        self.at += letter.len_utf8();
+        Some(letter)
+    }
+
+    fn until(&mut self, stop: Option<char>) -> Result<Piece, Stop> {
+        let mut piece = Piece::new();
+        loop {
+            let start = self.at;
+            let Some(letter) = self.next() else {
+                return if stop.is_some() {
+                    Err(Malformed)
+                } else {
+                    Ok(piece)
+                };
+            };
+            match letter {
+                letter if Some(letter) == stop => return Ok(piece),
+                '\'' => {
+                    let length = self.text[self.at..].find('\'').ok_or(Malformed)?;
+                    let inner = &self.text[self.at..self.at + length];
+                    self.at += length + 1;
+                    piece.push(&format!("'{inner}'"), Some(inner));
+                }
+                '"' => self.double(&mut piece)?,
+                '$' => self.variable(start, false, &mut piece)?,
+                '\\' => {
+                    let escaped = self.next().map(String::from).unwrap_or_default();
+                    piece.push(&format!("\\{escaped}"), Some(&escaped));
+                }
+                letter => {
+                    let letter = letter.to_string();
+                    piece.push(&letter, Some(&letter));
+                }
+            }
+        }
+    }
+
+    fn double(&mut self, piece: &mut Piece) -> Result<(), Stop> {
+        piece.text.push('"');
+        loop {
+            let start = self.at;
+            match self.next().ok_or(Malformed)? {
+                '"' => {
+                    piece.text.push('"');
+                    return Ok(());
+                }
+                '$' => self.variable(start, true, piece)?,
+                '\\' => match self.peek() {
+                    Some(escaped @ ('"' | '$' | '\\')) => {
+                        self.next();
+                        piece.push(&format!("\\{escaped}"), Some(&escaped.to_string()));
+                    }
+                    _ => piece.push("\\", Some("\\")),
+                },
+                letter => {
+                    let letter = letter.to_string();
+                    piece.push(&letter, Some(&letter));
+                }
+            }
+        }
+    }
+
+    /// Reads a variable after its dollar sign, which is at `start`.
+    fn variable(&mut self, start: usize, quoted: bool, piece: &mut Piece) -> Result<(), Stop> {
+        if self.peek() != Some('{') {
+            if self.parameter() {
+                // It is not set in BuildKit. Buildah does not know it, or only its first digit.
+                if self.depth == 0 {
+                    self.edits.push((start..self.at, NOTHING.to_owned()));
+                }
+                piece.push(NOTHING, Some(""));
+                return Ok(());
+            }
+            let name = self.name();
+            let value = match name.as_str() {
+                "" => Some("$".to_owned()),
+                name => self.scope.value(name),
+            };
+            piece.push(&self.text[start..self.at], value.as_deref());
+            return Ok(());
+        }
+        self.next();
+        if self.depth == MAX_BRACES {
+            return Err(Stop::Problem(Problem::BraceCount));
+        }
+        self.depth += 1;
+        let edits = self.edits.len();
+        let (mut text, value) = self.braces(quoted)?;
+        self.depth -= 1;
+        // A name before it must not go on in the result.
+        if text.starts_with(is_word) && ends_with_name(&piece.text) {
+            text.insert_str(0, NOTHING);
+        }
+        // The outermost change contains those within it.
+        self.edits.truncate(edits);
+        if self.depth == 0 && self.text[start..self.at] != text {
+            self.edits.push((start..self.at, text.clone()));
+        }
+        piece.push(&text, value.as_deref());
+        Ok(())
+    }
+
+    /// Reads the rest of `${…}`.
+    fn braces(&mut self, quoted: bool) -> Result<(String, Option<String>), Stop> {
+        let name = self.name();
+        if name.is_empty() {
+            return Err(Malformed);
+        }
+        let mut sign = self.next().ok_or(Malformed)?;
+        let colon = sign == ':';
+        match sign {
+            '}' => return Ok((format!("${{{name}}}"), self.scope.value(&name))),
+            '#' | '%' | '/' => return self.pattern(&name, sign, quoted),
+            ':' => sign = self.next().ok_or(Malformed)?,
+            _ => {}
+        }
+        if !matches!(sign, '-' | '+' | '?') {
+            return Err(Malformed);
+        }
+        let word = self.until(Some('}'))?;
+        let variable = self.scope.variable(&name);
+        if sign == '?' {
+            return required(&name, &word, colon, &variable).map_err(Stop::Problem);
+        }
+        Ok(defaulted(&name, sign, colon, word, &variable))
+    }
+
+    /// Reads a pattern, and replaces the substitution by its result.
+    fn pattern(
+        &mut self,
+        name: &str,
+        sign: char,
+        quoted: bool,
+    ) -> Result<(String, Option<String>), Stop> {
+        let start = self.at;
+        let doubled = self.peek() == Some(sign);
+        if doubled {
+            self.next();
+        }
+        let stop = if sign == '/' { '/' } else { '}' };
+        let pattern = self.raw(stop)?;
+        let replacement = match sign {
+            '/' => self.raw('}')?,
+            _ => Some(String::new()),
+        };
+        let whole = || format!("${{{name}{sign}{}", &self.text[start..self.at]);
+        let known = match self.scope.variable(name) {
+            Variable::Known(value) => Some(value),
+            Variable::Unset => Some(String::new()),
+            Variable::Set | Variable::Unknown => None,
+        };
+        let (Some(value), Some(pattern), Some(replacement)) = (known, pattern, replacement) else {
+            return Err(Stop::Problem(Problem::VariableUnknown(whole())));
+        };
+        let result = patterns::apply(&value, sign, doubled, &pattern, &replacement)
+            .ok_or_else(|| Stop::Problem(Problem::VariablePattern(whole())))?;
+        Ok((literal(&result, quoted), Some(result)))
+    }
+
+    /// Reads a pattern up to `stop`, with its escapes. It has a value if all its variables have, and it has no quotes.
+    fn raw(&mut self, stop: char) -> Result<Option<String>, Stop> {
+        let mut piece = Piece::new();
+        loop {
+            let start = self.at;
+            match self.next().ok_or(Malformed)? {
+                letter if letter == stop => return Ok(piece.value),
+                '\'' | '"' => piece.value = None,
+                '$' => self.variable(start, false, &mut piece)?,
+                '\\' => {
+                    let escaped = self.next().ok_or(Malformed)?;
+                    piece.push("", Some(&format!("\\{escaped}")));
+                }
+                letter => piece.push("", Some(&letter.to_string())),
+            }
+        }
+    }
+
+    /// Reads a parameter of the shell: its number, or a sign such as in `$$`.
+    fn parameter(&mut self) -> bool {
+        let rest = &self.text[self.at..];
+        let digits = rest
+            .find(|letter: char| !letter.is_numeric())
+            .unwrap_or(rest.len());
+        let sign = usize::from(rest.starts_with(['@', '*', '#', '?', '-', '$', '!']));
+        self.at += digits + sign.min(usize::from(digits == 0));
+        digits + sign > 0
+    }
+
+    /// Reads a name: letters, digits and `_`.
+    fn name(&mut self) -> String {
+        let rest = &self.text[self.at..];
+        let length = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
+        self.at += length;
+        rest[..length].to_owned()
+    }
+}
+
+/// What expands to an empty text.
+const NOTHING: &str = "${_}";
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// Whether a text ends with `$NAME`, without braces.
+fn ends_with_name(text: &str) -> bool {
+    let before = text.trim_end_matches(is_word);
+    before.len() < text.len() && before.ends_with('$') && !before.ends_with("\\$")
+}
+
+/// Writes `${NAME-word}`, `${NAME+word}` and their forms with a colon.
+fn defaulted(
+    name: &str,
+    sign: char,
+    colon: bool,
+    word: Piece,
+    variable: &Variable,
+) -> (String, Option<String>) {
+    let Piece { text, value } = word;
+    let is_set = matches!(variable, Variable::Known(_) | Variable::Set);
+    let with = |sign: &str| format!("${{{name}:{sign}{text}}}");
+    let known = match variable {
+        Variable::Known(known) => Some(known.clone()),
+        Variable::Unset => Some(String::new()),
+        Variable::Set | Variable::Unknown => None,
+    };
+    match (sign, colon || !is_set) {
+        // An unset variable is empty to Buildah, so the colon makes no difference.
+        ('-', true) => {
+            let result = known.and_then(|known| if known.is_empty() { value } else { Some(known) });
+            (with("-"), result)
+        }
+        ('-', false) => (format!("${{{name}}}"), known),
+        (_, true) => {
+            let result = known.and_then(|known| if known.is_empty() { Some(known) } else { value });
+            (with("+"), result)
+        }
+        // No build sets this variable.
+        (_, false) => (format!("${{{UNSET}:-{text}}}"), value),
+    }
+}
+
+/// Writes `${NAME:?message}` and `${NAME?message}`. A build without a value ends before its first step.
+fn required(
+    name: &str,
+    message: &Piece,
+    colon: bool,
+    variable: &Variable,
+) -> Result<(String, Option<String>), Problem> {
+    let value = match variable {
+        Variable::Known(value) if !colon || !value.is_empty() => Some(value.clone()),
+        Variable::Set if !colon => None,
+        _ => {
+            let default = || "it is not allowed to be unset".to_owned();
+            let message = message.value.clone().filter(|message| !message.is_empty());
+            return Err(Problem::VariableRequired {
+                name: name.to_owned(),
+                message: message.unwrap_or_else(default),
+            });
+        }
+    };
+    Ok((format!("${{{name}}}"), value))
+}
+
+/// Writes a value so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such a line.
+fn literal(value: &str, quoted: bool) -> String {
+    if value.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let special = |letter: char| match letter {
+        '"' | '$' | '\\' => true,
+        '\'' => !quoted,
+        letter => !quoted && letter.is_whitespace(),
+    };
+    let mut text = String::with_capacity(value.len());
+    for letter in value.chars() {
+        text.extend(special(letter).then_some('\\'));
+        text.push(letter);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Tests of single words.
+
+use super::*;
+
+fn scope() -> Scope {
+    let mut scope = Scope::global().stage(false);
+    scope.set_environment("E", Some(String::new()));
+    scope.set_environment("V", Some("r.example/x:1".to_owned()));
+    scope.set_argument("Q", Some("it's $5".to_owned()));
+    scope.set_environment("PATH", None);
+    scope
+}
+
+fn rewrite(text: &str) -> Result<String, Problem> {
+    let expansion = expand(text, &scope())?;
+    Ok(super::super::applied(text, expansion.edits).unwrap())
+}
+
+#[test]
+fn substitutions_become_those_that_buildah_has() {
+    for (text, wanted) in [
+        ("a${E-d}b${E:-d}", "a${E}b${E:-d}"),
+        ("${W-d} ${W+s}", "${W:-d} ${W:+s}"),
+        ("${E+s} ${V+s}", "${_:-s} ${_:-s}"),
+        ("${PATH+s} ${PATH-d}", "${_:-s} ${PATH}"),
+        ("${V:?m} ${V?m} ${E?m}", "${V} ${V} ${E}"),
+        ("${V%:*}", "r.example/x"),
+        ("${V##*/}", "x:1"),
+        ("\"${Q/it/he}\" ${Q/it/he}", "\"he's \\$5\" he\\'s\\ \\$5"),
+        ("${W:-${V%:*}}", "${W:-r.example/x}"),
+        ("${W:-a ${W:-b}}", "${W:-a ${W:-b}}"),
+        ("'${V%x}' \\${V%x}", "'${V%x}' \\${V%x}"),
+        ("it's ${V%x}", "it's ${V%x}"),
+        ("\"${V%*}\"${V%%*}", "\"r.example/x:1\"${_}"),
+        ("$E${V##*/}-$E\"${V##*/}\"", "$E${_}x:1-$E\"x:1\""),
+        ("a$$E$1b$12$", "a${_}E${_}b${_}$"),
+        ("$", "$"),
+    ] {
+        assert_eq!(rewrite(text).unwrap(), wanted, "{text}");
+        assert_eq!(rewrite(wanted).unwrap(), wanted, "{wanted}");
+    }
+}
+
+#[test]
+fn values_are_known_only_if_all_their_variables_are() {
+    let value = |text: &str| expand(text, &scope()).unwrap().value;
+    assert_eq!(
+        value("a$E'b c'\"$V\"\\$").as_deref(),
+        Some("ab cr.example/x:1$")
+    );
+    assert_eq!(value("${E:-${V%%/*}}").as_deref(), Some("r.example"));
+    for unknown in ["$W", "$PATH", "${W:-d}", "${W:+s}", "it's"] {
+        assert_eq!(value(unknown), None, "{unknown}");
+    }
+}
+
+#[test]
+fn a_missing_value_ends_the_build_before_it_begins() {
+    let error = |text: &str| rewrite(text).unwrap_err().to_string();
+    assert!(error("${W:?must be set}").starts_with("W: must be set; set W by"));
+    assert!(error("${E:?}").starts_with("E: it is not allowed to be unset"));
+    assert!(error("${W%x}").starts_with("${W%x}: its value is not known"));
+    assert!(error("${V#\\a}").contains("this pattern is not available"));
+}
