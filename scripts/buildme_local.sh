@@ -103,7 +103,7 @@ base_kind() { if [[ $RUNNER_BASE == "$BASE_TAG" ]]; then echo debian; else echo 
 # build_from_supervisor IMAGE NAME [act]: images/NAME, with the supervisor in its context, and act.
 build_from_supervisor() {
     local image=$1 containerfile="$ROOT/images/$2/Containerfile" with_act=${3-} digest inputs context wheel
-    inputs=("$containerfile" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
+    inputs=("$containerfile" "$IMAGE_SETUP" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
     [[ -z $with_act ]] || inputs+=("$(locked act)")
     digest=$(digest_of "${inputs[@]}")
     if [[ -z $REFRESH ]] && image_current "$image" "$digest"; then

@@ -76,7 +76,7 @@ links_static() { echo 'int main(void) { return 0; }' | gcc -static -x c -o /dev/
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT/.ci/run" "$ROOT"/tests/fakes/actions-runner/bin/* "$ROOT"/tests/fakes/github-runner/*.sh "$ROOT"/tests/fakes/github-runner/*/*.sh)
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT"/images/common/*.sh "$ROOT/.ci/run" "$ROOT"/tests/fakes/actions-runner/bin/* "$ROOT"/tests/fakes/github-runner/*.sh "$ROOT"/tests/fakes/github-runner/*/*.sh)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     lint_prose "$ROOT"
     check_dependencies

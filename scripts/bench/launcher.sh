@@ -31,10 +31,10 @@ main() {
 }
 
 build() {
-    logged toolchain_cargo build --release --locked --package launcher --bin launcher --example apis --target "$TRIPLE" ||
+    logged toolchain_cargo build --release --locked --package launcher --package fake-apis --bin launcher --bin fake-apis --target "$TRIPLE" ||
         die 70 "compiling the launcher failed."
     LAUNCHER="$TARGET_DIRECTORY/$TRIPLE/release/launcher"
-    APIS="$TARGET_DIRECTORY/$TRIPLE/release/examples/apis"
+    APIS="$TARGET_DIRECTORY/$TRIPLE/release/fake-apis"
 }
 
 # Sets GITHUB and KUBECONFIG; the fakes end with their input.

@@ -39,6 +39,9 @@ digest_of() {
     done | sha256sum | cut -d ' ' -f 1
 }
 
+# The functions that several Containerfiles call, an input of the images that have them.
+IMAGE_SETUP="$ROOT/images/common/setup.sh"
+
 # build_image BASE IMAGE INPUTS-DIGEST CONTAINERFILE CONTEXT [FLAG…]: BASE is `debian` for what is made of our own base image
 # and so of the locked snapshot, `other` for what is made of a base that the user names.
 # chroot isolation needs neither a runtime nor cgroups nor a network of its own, and what runs here is our own Containerfile.
@@ -49,6 +52,10 @@ build_image() {
     # A directory that every image has: podman would leave the mount point of a file behind in the image.
     scratch_directory configuration
     chmod 0755 "$configuration"
+    if grep -q '^ARG SETUP$' "$containerfile"; then
+        install -m 0644 "$IMAGE_SETUP" "$configuration/setup.sh"
+        flags+=(--build-arg "SETUP=$(digest_of "$IMAGE_SETUP")")
+    fi
     if [[ $base == debian ]]; then choose_debian; fi
     apt_configuration "$configuration" "$([[ $base != debian ]] || echo "$DEBIAN_SOURCE")"
     flags+=(--volume "$configuration:/mnt:ro")

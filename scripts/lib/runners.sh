@@ -34,7 +34,7 @@ put_flavor_into() {
     shift
     image=$(flavor_image "$1" "$base")
     vendor=$("vendor_of_$1")
-    digest=$(digest_of "$containerfile" "$vendor" "$(image_id "$base")")
+    digest=$(digest_of "$containerfile" "$IMAGE_SETUP" "$vendor" "$(image_id "$base")")
     if [[ -z $REFRESH ]] && image_current "$image" "$digest"; then
         say "    unchanged: $image"
         return

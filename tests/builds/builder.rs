@@ -9,7 +9,7 @@ use test_support::eventually;
 use crate::BASE;
 
 #[test]
-fn a_builder_that_dies_says_so_and_comes_back_with_what_was_committed() {
+fn restarts_a_dead_builder_with_its_committed_layers() {
     let pod = Pod::start(&[], r#"{"auths":{}}"#);
     let built = pod.build(&format!("FROM {BASE}\nRUN true"), "--tag localhost/kept");
     assert_eq!(built.code, 0, "{}", built.said);

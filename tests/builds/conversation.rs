@@ -163,7 +163,7 @@ END
 
 /// A listener of the job's own takes the client's greeting down: of the environment only what the command line is about.
 #[test]
-fn the_client_sends_the_variables_that_the_command_line_names_and_no_other() {
+fn sends_only_variables_that_the_command_line_names() {
     let done = pod().job(
         r#"
         cat >listen.js <<'END'

@@ -3,7 +3,7 @@
 use crate::{BASE, pod};
 
 #[test]
-fn secrets_come_from_a_file_and_from_a_variable_and_stay_out_of_the_image() {
+fn keeps_secrets_of_files_and_variables_out_of_the_image() {
     let done = pod().job(&format!(
         r#"
         printf 'from-a-file' >secret; export TOKEN=from-a-variable

@@ -10,7 +10,7 @@ use crate::BASE;
 const AUTHS: &str = r#"{"auths":{"127.0.0.1:7711":{"auth":"YnVpbGRlcjpvZi10aGUtdGVhbQ=="}}}"#;
 
 #[test]
-fn the_builders_credentials_push_and_pull_and_the_jobs_own_are_for_its_own_registry() {
+fn uses_the_jobs_credentials_for_its_own_registry_only() {
     let insecure =
         "SUPERVISOR_STORAGE__INSECURE_REGISTRIES=127.0.0.1:5000,127.0.0.1:7711,127.0.0.1:7712";
     let allow = "SUPERVISOR_BUILDER__PUSH__ALLOW=127.0.0.1:7711/team/*,127.0.0.1:7712/*";
@@ -85,7 +85,7 @@ fn layers_come_back_from_the_cache_when_the_storage_is_empty() {
 }
 
 #[test]
-fn images_of_a_read_only_store_need_no_pull_and_stay_as_they_are() {
+fn uses_images_of_a_read_only_store_without_a_pull() {
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     chown(directory.path(), Some(1000), Some(1000)).unwrap();
     let (store, workspace) = (directory.path().join("store"), directory.path().join("w"));

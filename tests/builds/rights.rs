@@ -55,7 +55,7 @@ fn in_profile_userns_root_of_the_pod_builds_with_the_jobs_files() {
 /// As with `procMount: Unmasked` and a profile that lets a runtime change the root: a stronger isolation is found to work,
 /// and a step then sees no process but its own.
 #[test]
-fn where_a_runtime_can_start_containers_steps_are_isolated_by_one() {
+fn isolates_steps_with_a_runtime_that_starts_containers() {
     let rights = [
         "--user=1000:1000",
         "--cap-drop=all",
@@ -139,7 +139,7 @@ fn no_step_ends_pid_1_or_limits_it() {
 
 /// As from a registry that loses extended attributes.
 #[test]
-fn without_the_images_file_capabilities_a_signal_from_inside_is_not_heeded() {
+fn ignores_signals_from_inside_without_file_capabilities() {
     let pair = Pair::started_by(
         "cp /usr/local/bin/supervisor /run/supervisor/own && exec /run/supervisor/own serve-builds",
     );

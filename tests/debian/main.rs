@@ -108,7 +108,7 @@ fn the_mirror_is_taken_while_it_serves_the_locked_snapshot() {
 }
 
 #[test]
-fn the_archive_of_snapshots_is_taken_once_the_mirror_has_moved_on() {
+fn uses_the_snapshot_archive_once_the_mirror_has_moved_on() {
     let servers = Servers::new();
     servers.serve("mirror/debian-security", "trixie-security", "second");
     let (source, configuration, said) = servers.choose();

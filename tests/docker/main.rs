@@ -20,7 +20,7 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
-fn every_flag_that_is_emitted_exists_in_the_runner_images_buildah() {
+fn emits_only_flags_that_the_images_buildah_has() {
     let fixture = Fixture::start("flags");
     let list = std::fs::read_to_string(root().join("crates/docker-cli/src/buildah.flags")).unwrap();
     let mut help = std::collections::BTreeMap::new();

@@ -94,7 +94,7 @@ fn by_the_layer_cache() {
 }
 
 #[test]
-fn a_registry_of_the_jobs_own_gets_nothing_and_redirects_nothing() {
+fn sends_nothing_to_a_registry_of_the_jobs_own() {
     let done = pod().job(&format!(
         r#"
         cat >registry.js <<'END'

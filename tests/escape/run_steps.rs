@@ -329,7 +329,7 @@ fn a_daemon_does_not_outlive_its_build() {
 /// is left, not that the sweeper is needed for it: with luck, who looks through /proc again and again finds one that is to
 /// fork, and the chain ends with it.
 #[test]
-fn who_forks_faster_than_one_can_look_does_not_outlive_its_build() {
+fn ends_a_fork_storm_with_its_build() {
     let script = "perl -e 'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(7799, INADDR_LOOPBACK)) or die; listen(S, 9); \
         exit if fork; setpgrp; while (1) { exit if fork }' >/dev/null 2>&1 </dev/null\n\
         until bash -c ': </dev/tcp/127.0.0.1/7799' 2>/dev/null; do :; done; echo it \"ru\"ns";

@@ -36,7 +36,7 @@ struct Memory {
 /// How much of a file is mapped around a page fault depends on how it lies in the page cache: in single pages or in large
 /// folios, up to all of the file. So it is measured in each state.
 #[test]
-fn idle_it_holds_less_than_a_megabyte_however_its_file_is_cached() {
+fn idle_it_holds_less_than_a_megabyte() {
     let directory = tempfile::tempdir().unwrap();
     let copy = directory.path().join("supervisor");
     std::fs::copy(supervisor(), &copy).unwrap();

@@ -65,7 +65,7 @@ fn assert_pushed_and_secret(ended: &Ended) {
 }
 
 #[test]
-fn a_failing_step_fails_the_run_and_the_workspace_is_empty_all_the_same() {
+fn empties_the_workspace_after_a_failing_step() {
     let ended = Job::of(&fixture("failing")).run();
     // act's own code for a failed job.
     assert_eq!(ended.code(), Some(1), "{}", ended.log);

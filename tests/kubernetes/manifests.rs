@@ -217,7 +217,7 @@ fn init_containers_run_in_their_order_whatever_is_added() {
 }
 
 #[test]
-fn the_labels_say_what_an_overlay_is_and_follow_the_recommendations() {
+fn labels_each_overlay_as_kubernetes_recommends() {
     for rendering in plain() {
         let name = ["flavor", "shape", "profile"].map(|what| rendering.label(what));
         assert_eq!(name.join("-"), rendering.name);

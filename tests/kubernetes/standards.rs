@@ -57,7 +57,7 @@ fn assert_levels(
 }
 
 #[test]
-fn the_containers_that_mount_secrets_meet_restricted_where_their_reader_is_no_root() {
+fn meets_restricted_if_the_secrets_reader_is_not_root() {
     assert_levels(staging_alone, |rendering| {
         match (rendering.label("shape"), rendering.label("profile")) {
             ("single", "userns") => "baseline",
@@ -80,7 +80,7 @@ fn in_the_shape_split_the_jobs_container_meets_restricted() {
 }
 
 #[test]
-fn no_pod_needs_a_privileged_namespace_and_the_namespace_is_none() {
+fn needs_no_privileged_namespace_for_any_pod() {
     assert_levels(|rendering| rendering.pod().clone(), |_| "baseline");
     for rendering in all() {
         let labels = &rendering.of_kind("Namespace")["metadata"]["labels"];
@@ -106,7 +106,7 @@ fn staging_as_root_is_its_user_and_nothing_more() {
 }
 
 #[test]
-fn what_brings_the_profile_to_the_nodes_is_privileged_by_its_one_host_path_alone() {
+fn needs_one_host_path_to_bring_the_profile_to_nodes() {
     let objects = parse(&[kustomize("k8s/seccomp")]).remove(0);
     let set = objects
         .iter()

@@ -73,7 +73,7 @@ fn contains(cidr: &str, address: &str) -> bool {
 }
 
 #[test]
-fn a_job_reaches_names_and_https_and_neither_metadata_nor_the_api_server() {
+fn limits_a_jobs_network_to_names_and_https() {
     let never = [
         // AWS, Google, Azure, OpenStack and most others; AWS by IPv6; Alibaba; Oracle; Azure's agent.
         "169.254.169.254",

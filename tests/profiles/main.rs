@@ -44,7 +44,7 @@ fn supervise(owner: u32, flags: &[&str], arguments: &[&str]) -> String {
 }
 
 #[test]
-fn in_profile_userns_root_of_the_pod_builds_without_new_privileges() {
+fn builds_without_new_privileges_as_root_in_profile_userns() {
     let said = build(
         100_000,
         &[

@@ -73,7 +73,7 @@ fn output_of(own: &TempDir, settings: &[&str]) -> String {
 }
 
 #[test]
-fn curl_git_node_and_buildah_trust_what_the_user_names_and_nothing_before() {
+fn trust_the_users_certificates_only_once_they_are_named() {
     let own = own();
     let programs = ["curl", "git", "node", "buildah"];
     let said = output_of(&own, &[]);

@@ -138,7 +138,7 @@ fn as_root_of_the_profile_userns(image: &Built) {
 }
 
 #[test]
-fn a_program_that_the_user_gives_is_taken_and_an_unpinned_one_says_what_to_do() {
+fn takes_a_given_program_and_rejects_an_unpinned_one() {
     let site = Site::new();
     let output = site.script(
         "buildme_local.sh",

@@ -62,7 +62,7 @@ fn pod(image: &Built) -> Pod {
 }
 
 #[test]
-fn a_release_becomes_an_image_that_does_one_job_on_a_read_only_root() {
+fn does_one_job_on_a_read_only_root_in_a_releases_image() {
     let site = Site::new();
     publish(&site, str::to_owned);
     let image = built(&site);

@@ -118,7 +118,7 @@ fn git(directory: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_copy_has_uncommitted_changes_and_nothing_that_git_ignores() {
+fn copies_uncommitted_changes_and_no_ignored_file() {
     let scene = Scene::repository();
     scene.write(".gitignore", "*.secret\n");
     scene.write("deleted", "x");

@@ -1,5 +1,5 @@
-//! The house: crates depend on each other as CONTRIBUTING.md draws them, files go in no circle, and files and functions
-//! stay short.
+//! The house: crates depend on each other as CONTRIBUTING.md draws them, files go in no circle, and files, functions and
+//! names stay short.
 
 #![allow(clippy::unwrap_used)]
 
@@ -97,5 +97,22 @@ fn functions_are_short() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn names_of_functions_and_tests_are_short() {
+    let mut texts = Vec::new();
+    for member in arrows::members(root()) {
+        sources::texts(&member.directory, &mut texts);
+    }
+    for (path, text) in texts {
+        let long = sizes::long_names(&text);
+        let most = sizes::NAME;
+        assert!(
+            long.is_empty(),
+            "{}: at most {most} letters, verb_object_condition: {long:?}",
+            path.display()
+        );
     }
 }

@@ -4,6 +4,8 @@
 pub(crate) const LINES: usize = 400;
 /// No function has more.
 pub(crate) const FUNCTION: usize = 60;
+/// No name of a function has more letters.
+pub(crate) const NAME: usize = 60;
 
 /// Why a file is long, from its header.
 pub(crate) fn reason(text: &str) -> Option<&str> {
@@ -31,6 +33,12 @@ pub(crate) fn functions(text: &str) -> Vec<(String, usize)> {
     found
 }
 
+/// The names of all functions, tests included, that are too long.
+pub(crate) fn long_names(text: &str) -> Vec<&str> {
+    let names = text.lines().filter_map(name);
+    names.filter(|name| name.len() > NAME).collect()
+}
+
 /// The name of the function that begins on this line.
 fn name(line: &str) -> Option<&str> {
     let (before, after) = line.trim_start().split_once("fn ")?;
@@ -46,6 +54,13 @@ fn a_function_is_measured_from_its_name_to_its_brace() {
     let text = "pub(crate) const fn one(\n    a: u8,\n) -> u8 {\n    a\n}\n\nimpl X {\n    fn two() {\n    }\n}\nfn three();\n";
     let expected = [("one".to_owned(), 5), ("two".to_owned(), 2)];
     assert_eq!(functions(text), expected);
+}
+
+#[test]
+fn a_long_name_is_found_in_tests_too() {
+    let (long, short) = ("a".repeat(NAME + 1), "b".repeat(NAME));
+    let text = format!("fn {short}() {{}}\n#[cfg(test)]\nmod tests {{\n    fn {long}() {{\n");
+    assert_eq!(long_names(&text), [long]);
 }
 
 #[test]

@@ -26,6 +26,19 @@ pub(crate) fn of(directory: &Path) -> Vec<File> {
     files
 }
 
+/// The texts of all Rust files beneath a directory.
+pub(crate) fn texts(directory: &Path, texts: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            self::texts(&path, texts);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            texts.push((path, text));
+        }
+    }
+}
+
 fn collect(directory: &Path, module: &[String], files: &mut Vec<File>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -30,7 +30,7 @@ fn assert_ended(ended: &Ended) {
 }
 
 #[test]
-fn sigterm_to_the_container_and_to_the_script_end_a_build_without_a_trace() {
+fn ends_a_build_after_sigterm_without_a_trace() {
     let running = building();
     let name = running.name.clone();
     assert!(

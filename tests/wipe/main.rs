@@ -38,7 +38,7 @@ fn a_job_that_fails_after_hiding_keeps_its_own_code() {
 }
 
 #[test]
-fn what_cannot_be_removed_is_named_and_fails_a_job_that_succeeded() {
+fn names_leftovers_and_fails_a_successful_job() {
     // Thirty thousand files cannot be removed in a millisecond.
     let many = "for i in {1..30000}; do : >$i; done; ";
     for (end, code) in [("exit 0", 75), ("exit 7", 7)] {

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_orphan_is_the_jobs_whatever_its_name_and_the_runner_is_not() {
+    fn counts_an_orphan_of_any_name_as_the_jobs() {
         let tree = tree();
         assert_eq!(pids(&tree.orphans()), [20, 22, 21]);
         for (pid, is_jobs) in [(OWN, false), (RUNNER, false), (9, true), (11, false)] {

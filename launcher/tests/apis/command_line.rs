@@ -1,8 +1,8 @@
 //! The command line: options, help, `launcher render`, proxies, and tokens in the output.
 
+use fake_apis::server::Fault;
 use serde_json::json;
 
-use crate::fakes::server::Fault;
 use crate::fixture::Fixture;
 
 #[test]
@@ -142,7 +142,7 @@ fn no_token_is_printed() {
         ["--id", "b", "--output", "text"],
     ] {
         let ran = fixture.launch(&arguments);
-        for secret in [crate::fakes::github::TOKEN, "jit-1"] {
+        for secret in [fake_apis::github::TOKEN, "jit-1"] {
             assert!(!format!("{ran:?}").contains(secret), "{ran:?}");
         }
     }

@@ -1,9 +1,9 @@
 //! A launch that is killed at any step, followed by the same command: one job runs in the end.
 
+use fake_apis::kube::{PodBehavior, report};
+use fake_apis::server::{Fault, Server};
 use test_support::eventually;
 
-use crate::fakes::kube::{PodBehavior, report};
-use crate::fakes::server::{Fault, Server};
 use crate::fixture::{Fixture, kill};
 
 /// Holds back the request of this number, counted from now.

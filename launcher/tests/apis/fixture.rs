@@ -2,12 +2,11 @@
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use fake_apis::FakeApis;
+use fake_apis::github::TOKEN;
+use fake_apis::kube::NAMESPACE;
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::fakes::FakeApis;
-use crate::fakes::github::TOKEN;
-use crate::fakes::kube::NAMESPACE;
 
 pub struct Fixture {
     pub apis: FakeApis,
@@ -99,7 +98,7 @@ impl Fixture {
     }
 
     /// Grants only these rights of k8s/rbac.
-    pub fn restrict(&self, rights: Vec<crate::fakes::kube::Right>) {
+    pub fn restrict(&self, rights: Vec<fake_apis::kube::Right>) {
         self.apis.kube.rights(rights);
     }
 }

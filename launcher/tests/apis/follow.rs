@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 
+use fake_apis::kube::{Kube, report};
+use fake_apis::server::Fault;
 use nix::sys::signal::Signal;
 use test_support::eventually;
 
-use crate::fakes::kube::{Kube, report};
-use crate::fakes::server::Fault;
 use crate::fixture::{Fixture, send_signal, wait_for};
 
 const JOB: &str = "runner-a";

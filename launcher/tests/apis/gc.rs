@@ -1,10 +1,10 @@
 //! `launcher gc` finds the leftovers of a crashed launcher, and removes them with --delete.
 
+use fake_apis::kube::NAMESPACE;
+use fake_apis::server::Fault;
 use serde_json::json;
 use test_support::eventually;
 
-use crate::fakes::kube::NAMESPACE;
-use crate::fakes::server::Fault;
 use crate::fixture::{Fixture, kill};
 
 const LABELS: &str = "ci-cd-agents-launcher";

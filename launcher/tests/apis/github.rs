@@ -3,14 +3,13 @@
 use std::process::Command;
 use std::time::Duration;
 
+use fake_apis::FakeApis;
+use fake_apis::github::{APP, TOKEN};
 use launcher::secret::Secret;
 use launcher::tokens::github::app::App;
 use launcher::tokens::github::endpoint::Scope;
 use launcher::tokens::github::{Credential, Github, GithubErrorKind, RunnerSettings, Timeouts};
 use serde_json::json;
-
-use crate::fakes::FakeApis;
-use crate::fakes::github::{APP, TOKEN};
 
 pub fn token() -> Credential {
     Credential::Token(Secret::new(TOKEN.to_owned()))

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use fake_apis::FakeApis;
+use fake_apis::server::Fault;
 use launcher::tokens::github::{Github, GithubError, GithubErrorKind, RunnerSettings, Timeouts};
 use serde_json::json;
 
-use crate::fakes::FakeApis;
-use crate::fakes::server::Fault;
 use crate::github::{block_on, repository, simple, token};
 
 fn failure(apis: &FakeApis) -> GithubError {

@@ -1,9 +1,9 @@
 //! Launches from the command line: the objects they create, their output, and the rollback of failed launches.
 
+use fake_apis::kube::{Kube, PodBehavior};
+use fake_apis::server::Fault;
 use serde_json::json;
 
-use crate::fakes::kube::{Kube, PodBehavior};
-use crate::fakes::server::Fault;
 use crate::fixture::{Fixture, namespace};
 
 #[test]
@@ -82,7 +82,7 @@ fn the_same_id_makes_no_second_job() {
     fixture
         .apis
         .kube
-        .finish("runner-a", 103, &crate::fakes::kube::report(103));
+        .finish("runner-a", 103, &fake_apis::kube::report(103));
     let again = fixture.launch(&["--id", "a", "--wait"]);
     assert_eq!(again.code, Some(103), "{again:?}");
     assert_eq!(fixture.apis.github.registrations(), 1);

@@ -9,8 +9,6 @@
 
 mod command_line;
 mod crash;
-#[path = "../fakes/apis.rs"]
-mod fakes;
 mod fixture;
 mod follow;
 mod gc;

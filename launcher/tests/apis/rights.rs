@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use fake_apis::kube::{PodBehavior, Right, report};
+use fake_apis::server::Fault;
 use serde_json::Value;
 use test_support::eventually;
 
-use crate::fakes::kube::{PodBehavior, Right, report};
-use crate::fakes::server::Fault;
 use crate::fixture::Fixture;
 
 /// Lists the rights of a Role in k8s/rbac.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::fakes::{self, FakeApis};
+use fake_apis::FakeApis;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::{
@@ -147,7 +147,7 @@ impl Fixture {
         command
             .args(arguments)
             .env("GITHUB_SERVER_URL", self.apis.github_server.url())
-            .env("GITHUB_TOKEN", fakes::github::TOKEN)
+            .env("GITHUB_TOKEN", fake_apis::github::TOKEN)
             .env("LAUNCHER_REGISTRY", "registry.invalid/ci")
             .env("LAUNCHER_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())
@@ -191,7 +191,7 @@ impl Fixture {
     /// Ends the pod's runner, in place of a kubelet.
     pub async fn end(&self, job: &str, code: u8) {
         let pod = self.pod_of(job).await.name_any();
-        let ended = json!({"exitCode": code, "reason": "Completed", "message": fakes::kube::report(code), "startedAt": now(), "finishedAt": now()});
+        let ended = json!({"exitCode": code, "reason": "Completed", "message": fake_apis::kube::report(code), "startedAt": now(), "finishedAt": now()});
         let status = json!({"name": "runner", "image": "x", "imageID": "x", "ready": false, "restartCount": 0, "state": {"terminated": ended}});
         let phase = if code == 0 { "Succeeded" } else { "Failed" };
         let patch = json!({"status": {"phase": phase, "containerStatuses": [status]}});
@@ -211,7 +211,7 @@ pub fn launch<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn now() -> String {
-    fakes::kube_store::now()
+    fake_apis::kube_store::now()
 }
 
 /// The same as [`test_support::eventually`], for attempts that are requests.

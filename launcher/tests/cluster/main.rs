@@ -11,8 +11,6 @@
     dead_code
 )]
 
-#[path = "../fakes/apis.rs"]
-mod fakes;
 mod fixture;
 
 use std::io::BufRead as _;
@@ -175,7 +173,7 @@ impl Fixture {
     async fn a_failed_launch_is_rolled_back(&self) {
         self.apis.github_server.fail_next(
             "jitconfig",
-            vec![fakes::server::Fault::Status(
+            vec![fake_apis::server::Fault::Status(
                 404,
                 json!({"message": "Not Found"}),
                 vec![],

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_program_is_pointed_at_one_file_with_the_users_certificate_in_it() {
+    fn points_each_program_at_one_file_with_the_certificate() {
         let directory = tempfile::tempdir().unwrap();
         let bundle = directory.path().join("own.pem");
         std::fs::write(&bundle, format!("{MARK}\nMIIown\n")).unwrap();

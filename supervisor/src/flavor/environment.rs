@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_allow_list_is_handed_on_and_the_rest_is_named_unless_expected() {
+    fn passes_only_the_allow_list_and_names_the_rest() {
         let container = [
             "PATH",
             "LC_ALL",

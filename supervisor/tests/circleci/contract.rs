@@ -119,7 +119,7 @@ fn an_idle_runner_ends_at_once() {
 }
 
 #[test]
-fn a_runner_without_a_task_ends_after_its_time_with_its_own_reason() {
+fn ends_a_runner_without_a_task_after_its_idle_time() {
     let ended = Circleci::new().set("CIRCLECI__IDLE_TIMEOUT", "1s").run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "idle");

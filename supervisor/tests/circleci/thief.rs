@@ -45,7 +45,7 @@ fn a_thief_in_the_tasks_place_finds_nothing() {
 }
 
 #[test]
-fn a_runner_that_keeps_its_configuration_open_leaves_nothing_to_find_either() {
+fn hides_the_token_of_a_runner_that_keeps_its_file_open() {
     let circleci = Circleci::new().task(THIEF);
     std::fs::write(circleci.file("keep-open"), "").unwrap();
     let ended = circleci.run();
@@ -54,7 +54,7 @@ fn a_runner_that_keeps_its_configuration_open_leaves_nothing_to_find_either() {
 }
 
 #[test]
-fn the_same_thief_finds_a_runner_that_can_be_read_and_the_log_warns_of_it() {
+fn warns_of_a_readable_runner_that_the_thief_finds() {
     let ended = Circleci::new().program_mode(0o555).task(THIEF).run();
     let said = log(&ended.fixture);
     assert!(said.contains("/mem ") && said.contains("/fd "), "{said}");

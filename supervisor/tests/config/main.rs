@@ -52,7 +52,7 @@ fn the_origin_of_each_value_is_shown() {
 }
 
 #[test]
-fn a_wrong_value_ends_with_78_and_names_key_source_and_expectation() {
+fn names_key_source_and_expectation_of_a_wrong_value() {
     let output = config(&[], &[("SUPERVISOR_GRACE", "soon")]);
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();

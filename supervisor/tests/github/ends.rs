@@ -24,7 +24,7 @@ fn each_exit_code_has_its_reason_and_is_the_containers() {
 }
 
 #[test]
-fn a_retryable_end_and_a_refreshed_configuration_are_started_again() {
+fn restarts_after_a_retryable_end_or_a_new_configuration() {
     let ended = Github::jit().exits(&[2, 6, 2]).job("true").run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let report = ended.report();
@@ -53,7 +53,7 @@ fn starts_are_bounded_and_the_pauses_grow() {
 }
 
 #[test]
-fn a_failed_job_is_githubs_business_unless_the_pod_is_to_follow_it() {
+fn fails_with_the_job_only_if_the_pod_follows_it() {
     let ended = Github::jit().job("exit 3").run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     assert_eq!(ended.report()["reason"], "completed");
@@ -69,7 +69,7 @@ fn a_failed_job_is_githubs_business_unless_the_pod_is_to_follow_it() {
 }
 
 #[test]
-fn a_runner_without_a_job_ends_after_its_time_with_its_own_reason() {
+fn ends_a_runner_without_a_job_after_its_idle_time() {
     let ended = Github::jit().set("GITHUB__IDLE_TIMEOUT", "300ms").run();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);
     let report = ended.report();
@@ -94,7 +94,7 @@ fn the_idle_time_does_not_count_once_the_job_has_begun() {
 }
 
 #[test]
-fn a_runner_that_never_had_a_job_is_removed_where_there_is_a_token_for_it() {
+fn removes_a_runner_without_a_job_if_it_has_a_token() {
     for github in [Github::jit(), Github::registration()] {
         let running = github.secret("remove_token", crate::fake::REMOVE).start();
         crate::fake::wait_for_log(&running, "listening");

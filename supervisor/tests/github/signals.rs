@@ -59,7 +59,7 @@ fn a_job_under_way_goes_on_to_its_own_end_after_sigterm() {
 }
 
 #[test]
-fn when_the_grace_is_used_up_the_step_ends_and_the_job_goes_on_to_its_end() {
+fn ends_the_step_but_not_the_job_after_the_grace() {
     let running = Github::jit().set("GRACE", "400ms").job(LONG).start();
     wait_for_log(&running, "in the job");
     running.signal(Signal::SIGTERM);
@@ -132,7 +132,7 @@ fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
 }
 
 #[test]
-fn a_runner_that_only_reports_its_job_is_not_interrupted_but_killed_in_time_for_wipe_and_report() {
+fn kills_a_reporting_runner_in_time_for_wipe_and_report() {
     let github = Github::jit()
         .set("GRACE", "0s")
         .set("GITHUB__STEP_GRACE", "100ms")
@@ -183,7 +183,7 @@ fn an_idle_runner_is_told_at_once_and_removed() {
 }
 
 #[test]
-fn a_runner_that_takes_a_job_in_that_very_moment_has_the_time_of_one() {
+fn drains_a_job_that_is_taken_during_the_signal() {
     // The job arrives between our look and the signal: it is cancelled by the runner, and its end is waited for.
     let slow = r#"
         trap 'sleep 6; exit 1' INT

@@ -23,7 +23,7 @@ fn a_jit_configuration_is_all_that_a_job_needs() {
 }
 
 #[test]
-fn a_registration_token_registers_an_ephemeral_runner_and_then_runs_it() {
+fn registers_and_runs_an_ephemeral_runner_with_a_token() {
     let github = Github::registration()
         .set("GITHUB__LABELS", "gpu,large")
         .set("GITHUB__GROUP", "trusted")
@@ -63,7 +63,7 @@ fn a_registration_that_is_refused_has_its_own_reason() {
 }
 
 #[test]
-fn the_runners_root_is_on_the_volume_and_the_images_files_stay_as_they_are() {
+fn keeps_the_images_files_and_the_runners_root_apart() {
     let running = Github::jit().start();
     let root = running.fixture.path("workspace/runner");
     eventually("the runner's settings", || {

@@ -113,7 +113,7 @@ fn a_step_that_makes_the_best_of_its_end_fails_no_job() {
 }
 
 #[test]
-fn what_begins_after_the_step_is_left_alone_and_so_is_what_an_earlier_one_left() {
+fn spares_processes_that_are_not_of_the_step() {
     let always = "echo \"left: $(pgrep -cx sleep)\"; sleep 4; echo on";
     let steps = vec![
         step("First", "setsid nohup sleep 500 >/dev/null 2>&1 & echo on"),

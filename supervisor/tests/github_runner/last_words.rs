@@ -53,7 +53,7 @@ fn github_is_told_even_when_nothing_ends_the_steps() {
 }
 
 #[test]
-fn settings_in_which_a_job_cannot_end_are_refused_before_there_is_one() {
+fn rejects_settings_in_which_a_job_cannot_end() {
     run(&[Case::new("tight", vec![step("Plain", "true")], |seen| {
         assert_eq!(seen.code, 78);
         let message = seen.report["message"].as_str().unwrap();

@@ -13,7 +13,7 @@ fn succeeded(seen: &Seen) {
 }
 
 #[test]
-fn a_job_that_stops_or_kills_its_listener_comes_to_its_end_all_the_same() {
+fn ends_a_job_that_stops_or_kills_its_listener() {
     let steps = |signal: &str| {
         let script = format!("kill -{signal} {LISTENER}; sleep 3; echo on");
         vec![step("Does it", &script), step("Goes on", "echo on")]

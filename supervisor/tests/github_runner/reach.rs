@@ -17,7 +17,7 @@ fn unreachable(seen: &Seen) {
 }
 
 #[test]
-fn a_runner_that_does_not_reach_github_ends_with_a_reason_of_its_own() {
+fn names_the_reason_if_a_runner_does_not_reach_github() {
     run(&[
         Case::new("no session", plain(), unreachable)
             .service("--session-error 500")
@@ -40,7 +40,7 @@ fn a_runner_that_does_not_reach_github_ends_with_a_reason_of_its_own() {
 }
 
 #[test]
-fn a_job_is_under_way_from_its_acquisition_on_and_not_from_its_workers_start() {
+fn counts_a_job_from_its_acquisition_on() {
     run(&[
         // The worker is held back for up to ten seconds.
         Case::new("the first renewal fails", plain(), |seen| {

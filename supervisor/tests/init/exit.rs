@@ -58,7 +58,7 @@ fn a_runner_that_cannot_be_executed_is_126() {
 }
 
 #[test]
-fn a_script_without_its_interpreter_is_127_and_says_what_is_missing() {
+fn names_the_missing_interpreter_of_a_script() {
     let fixture = Fixture::new(SUPERVISOR);
     let script = fixture.path("script");
     std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();

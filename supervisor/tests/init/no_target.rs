@@ -110,7 +110,7 @@ fn the_token_is_nowhere_but_where_it_was_asked_for() {
 }
 
 #[test]
-fn environment_and_the_jobs_command_are_overwritten_in_our_own_pages() {
+fn overwrites_environment_and_command_in_its_own_pages() {
     // Root outside sees what a debugger or a core file would.
     let inheriting = Fixture::new(SUPERVISOR).env("SUPERVISOR_RUNNER__INHERIT", "API_TOKEN");
     let running = inheriting.env("API_TOKEN", TOKEN).start(&[

@@ -56,7 +56,7 @@ fn a_panic_in_any_step_still_wipes_and_reports() {
 }
 
 #[test]
-fn after_a_sigkill_the_next_start_wipes_what_it_finds_and_says_so() {
+fn wipes_and_reports_leftovers_at_the_start_after_a_sigkill() {
     let running = Fixture::new(SUPERVISOR).start(&[
         "bash",
         "-c",

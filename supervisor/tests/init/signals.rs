@@ -71,7 +71,7 @@ fn the_whole_group_gets_them() {
 }
 
 #[test]
-fn the_runner_starts_with_default_dispositions_and_an_empty_mask() {
+fn starts_the_runner_with_default_dispositions_and_mask() {
     let ended = Fixture::new(SUPERVISOR)
         .prelude("trap '' PIPE USR1 INT TERM HUP RTMIN+3")
         .run(&["cat", "/proc/self/status"]);
@@ -90,7 +90,7 @@ fn the_runner_starts_with_default_dispositions_and_an_empty_mask() {
 }
 
 #[test]
-fn as_pid_1_a_stop_from_the_terminal_stops_the_runner_and_sigcont_wakes_it() {
+fn stops_and_continues_the_runner_from_the_terminal() {
     for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
         let running = Fixture::new(SUPERVISOR).start(&[
             "bash",

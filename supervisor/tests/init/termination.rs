@@ -43,7 +43,7 @@ fn an_unhandled_sigterm_is_143() {
 }
 
 #[test]
-fn a_stubborn_runner_is_killed_and_the_workspace_is_wiped_all_the_same() {
+fn kills_a_stubborn_runner_and_wipes_the_workspace() {
     let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "100ms"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "5s")

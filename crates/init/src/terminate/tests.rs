@@ -79,7 +79,7 @@ fn sigkill_to_all_that_is_the_jobs_comes_again_until_the_end() {
 }
 
 #[test]
-fn without_time_for_last_words_the_worker_is_killed_and_the_runner_never_interrupted() {
+fn kills_the_worker_if_no_time_for_last_words_is_left() {
     let now = Instant::now();
     let late = now + TIMES.kill_after - SECOND;
     let mut termination = busy(TIMES, now);
@@ -114,7 +114,7 @@ fn whatever_the_times_are_the_steps_end_before_the_last_words() {
 }
 
 #[test]
-fn asking_again_brings_the_next_phase_forward_but_a_burst_is_one_request() {
+fn advances_a_phase_with_each_request_but_not_with_a_burst() {
     let now = Instant::now();
     let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
     assert!(termination.hurry(now));
@@ -149,7 +149,7 @@ fn asking_again_and_again_takes_no_time_from_the_last_words() {
 }
 
 #[test]
-fn an_idle_runner_is_told_at_once_unless_it_is_found_taking_a_job() {
+fn ends_an_idle_runner_at_once_unless_it_takes_a_job() {
     let now = Instant::now();
     let mut idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Look);
     let mut taking = idle;
@@ -177,7 +177,7 @@ fn an_idle_runner_is_told_at_once_unless_it_is_found_taking_a_job() {
 }
 
 #[test]
-fn a_job_that_comes_at_the_end_of_the_wait_for_one_is_no_reason_to_end() {
+fn keeps_a_job_that_comes_at_the_end_of_the_idle_time() {
     let now = Instant::now();
     let mut idle = Termination::begin(Cause::Idle, TIMES, now, Opening::Look);
     assert_eq!(idle.found_busy(), Found::Wanted);

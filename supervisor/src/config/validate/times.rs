@@ -71,7 +71,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn times_in_which_a_job_of_githubs_cannot_end_are_refused_with_their_numbers() {
+    fn rejects_times_in_which_a_github_job_cannot_end() {
         let refused = |grace, period, reserve| {
             let mut config = Config {
                 flavor: FlavorName::Github,

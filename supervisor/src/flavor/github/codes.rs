@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_in_the_midst_of_a_job_is_neither_a_retry_too_many_nor_a_bad_registration() {
+    fn names_the_job_as_lost_if_the_runner_ends_during_it() {
         for code in [1, 2, 6] {
             let verdict = verdict(false, Ended::Exited(code), meaning(code), true);
             assert_eq!(

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_says_how_the_job_ended_where_its_listener_does_not() {
+    fn takes_the_workers_result_if_the_listener_has_none() {
         let (killed, failed) = (Ended::Signaled(9), Ended::Exited(102));
         assert_eq!(result(failed, None, false), Some(JobResult::Failed));
         assert_eq!(result(killed, Some(failed), false), Some(JobResult::Failed));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_was_interrupted_ends_with_0_and_its_job_has_failed() {
+    fn fails_the_job_of_a_listener_that_was_interrupted() {
         assert_eq!(
             result(Ended::Exited(0), None, true),
             Some(JobResult::Failed)

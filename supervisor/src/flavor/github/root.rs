@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_program_is_a_copy_that_resolves_to_the_root_and_the_rest_is_linked() {
+    fn copies_the_program_and_links_the_rest_of_the_root() {
         let directory = tempfile::tempdir().unwrap();
         let image = directory.path().join("image");
         fs::create_dir_all(image.join("bin/de")).unwrap();

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::github::Github;
-pub use super::kube_store::NAMESPACE;
-use super::kube_store::{Store, now};
+use crate::github::Github;
+pub use crate::kube_store::NAMESPACE;
+use crate::kube_store::{Store, now};
 
 /// How a pod behaves after its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

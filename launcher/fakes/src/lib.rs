@@ -1,6 +1,6 @@
 //! Fakes of the APIs of GitHub and Kubernetes, on one port each. They store objects and validate every request.
 
-#![allow(dead_code)] // Each program uses its own part.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 pub mod github;
 mod jwt;

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::kube::{Kube, NAMESPACE};
-use super::rejection::{Rejection, rejection};
-use super::server::{Content, Reply, Request};
+use crate::kube::{Kube, NAMESPACE};
+use crate::rejection::{Rejection, rejection};
+use crate::server::{Content, Reply, Request};
 
 /// The parts of a request's path, and its verb.
 struct Route<'a> {

@@ -12,7 +12,7 @@ pub struct Rejection {
     pub conflicts: Vec<String>,
 }
 
-pub fn rejection(code: u16, reason: &'static str, message: String) -> Rejection {
+pub(crate) fn rejection(code: u16, reason: &'static str, message: String) -> Rejection {
     Rejection {
         code,
         reason,

@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::jwt::claims;
-use super::server::{Reply, Request};
+use crate::jwt::claims;
+use crate::server::{Reply, Request};
 
 /// The one valid access token.
 pub const TOKEN: &str = "github_pat_test";
@@ -328,7 +328,7 @@ impl State {
                 Ok(Reply {
                     status: 204,
                     headers: Vec::new(),
-                    content: super::server::Content::Whole(Vec::new()),
+                    content: crate::server::Content::Whole(Vec::new()),
                 })
             }
         }

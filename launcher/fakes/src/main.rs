@@ -1,17 +1,7 @@
 //! The fake APIs of GitHub and Kubernetes as a program, for scripts/bench.sh.
 //!
 //! It prints their addresses. Once its standard input ends, it prints the number of requests to each, and of started pods.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    unreachable_pub,
-    dead_code
-)]
-
-#[path = "../tests/fakes/apis.rs"]
-mod fakes;
+#![allow(clippy::unwrap_used)]
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -22,7 +12,7 @@ fn main() {
         .unwrap_or_default()
         .parse()
         .unwrap_or(0);
-    let apis = fakes::FakeApis::start();
+    let apis = fake_apis::FakeApis::start();
     for server in [&apis.github_server, &apis.kube_server] {
         server.latency(Duration::from_millis(latency));
     }

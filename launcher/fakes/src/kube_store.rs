@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use super::rejection::{Rejection, rejection};
+use crate::rejection::{Rejection, rejection};
 
 pub const NAMESPACE: &str = "ci-cd-agents";
 
@@ -93,16 +93,7 @@ impl Store {
             .unwrap_or_default();
         let conflicts = conflicts(&fields, &applied, &value, manager);
         if !conflicts.is_empty() && !force {
-            let managers: Vec<String> = conflicts
-                .iter()
-                .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
-                .collect();
-            let (count, all) = (conflicts.len(), managers.join(", "));
-            let message = format!("Apply failed with {count} conflict: {all}");
-            return Err(Rejection {
-                conflicts: conflicts.into_iter().map(|(_, field)| field).collect(),
-                ..rejection(409, "Conflict", message)
-            });
+            return Err(conflict(conflicts));
         }
         merge(&mut value, &fields, &mut applied, manager);
         let existed = existing.is_some();
@@ -292,6 +283,20 @@ fn merge(
     }
     for (path, wanted) in fields {
         set(value, path, wanted.clone());
+    }
+}
+
+/// The rejection of an apply that would take these fields from their managers.
+fn conflict(conflicts: Vec<(String, String)>) -> Rejection {
+    let managers: Vec<String> = conflicts
+        .iter()
+        .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
+        .collect();
+    let (count, all) = (conflicts.len(), managers.join(", "));
+    let message = format!("Apply failed with {count} conflict: {all}");
+    Rejection {
+        conflicts: conflicts.into_iter().map(|(_, field)| field).collect(),
+        ..rejection(409, "Conflict", message)
     }
 }
 
