@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lab;
+mod outputs;
 
 use lab::{Lab, Program, REGISTRY};
 use serde_json::Value;
@@ -188,7 +189,7 @@ fn secrets_archives_and_standard_streams() {
     lab.docker(&["save", "-o", archive.to_str().unwrap(), "app:v1"]);
     lab.docker(&["rmi", "app:v1"]);
     let loaded = lab.docker(&["load", "-i", archive.to_str().unwrap()]);
-    assert!(loaded.starts_with("Loaded image from "), "{loaded}");
+    assert_eq!(loaded, "Loaded image: app:v1\n");
     assert_eq!(lab.docker(&["images", "-q", "--no-trunc", "app:v1"]), id);
     let files = lab.path("files");
     lab.docker(&["build", "-o", files.to_str().unwrap(), &context]);

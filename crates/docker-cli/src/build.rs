@@ -202,10 +202,9 @@ fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, planner:
         [platform] => *platform == native,
         _ => false,
     };
-    if layers {
-        line.push("--layers".to_owned());
-    }
-    // A step that fails would leave its working container, and `buildah rmi` would find its image in use.
+    let flag = if layers { "--layers" } else { "--layers=false" };
+    line.push(flag.to_owned());
+    // Buildah takes this flag only with the one above. A step that fails would leave its working container, and `buildah rmi` would find its image in use.
     line.push("--force-rm".to_owned());
     for flag in ["cache-from", "cache-to"] {
         for record in parsed.values(flag) {

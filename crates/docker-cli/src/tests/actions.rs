@@ -156,7 +156,7 @@ fn build_push_action_with_several_platforms() {
         steps(&line),
         [
             &format!(
-                "build --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
+                "build --layers=false --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
             ),
             &format!("tag {list} user/app:1 user/app:2"),
             &format!("images --json --no-trunc --filter=reference={list}"),
