@@ -161,6 +161,32 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
     lab.docker(&["push", &other]);
     lab.docker(&["rmi", &name, &other]);
     assert_eq!(platforms(&other), both);
+    // What the registry has, to the byte, and not the list in Buildah's storage.
+    let inspect = |flags: &str, name: &str| {
+        let line = format!("docker buildx imagetools inspect {flags} {name}");
+        let hashed = format!("{line} >out && sha256sum <out && cat out");
+        lab.inside(&["bash", "-c", &format!("cd $(mktemp -d) && {hashed}")])
+    };
+    let second = lab.digest("team/many", "2");
+    let raw = inspect("--raw", &other);
+    let hash = second.trim_start_matches("sha256:");
+    assert!(raw.stdout.starts_with(hash), "{}{}", raw.stdout, raw.stderr);
+    let digest = inspect("--format {{.Manifest.Digest}}", &other);
+    assert!(
+        digest.stdout.ends_with(&format!("\n{second}\n")),
+        "{}",
+        digest.stdout
+    );
+    let text = inspect("", &other);
+    assert!(
+        text.stdout.contains(&format!("Digest:    {second}\n")),
+        "{}",
+        text.stdout
+    );
+    let never = format!("{REGISTRY}/team/many:never-pushed");
+    lab.docker(&["build", "--platform", BOTH, "-t", &never, &context]);
+    assert_ne!(inspect("", &never).code, 0);
+    lab.docker(&["rmi", &never]);
     let third = format!("{REGISTRY}/team/many:3");
     lab.docker(&["buildx", "imagetools", "create", "-t", &third, &other]);
     assert_eq!(platforms(&third), both);

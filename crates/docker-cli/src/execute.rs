@@ -18,6 +18,7 @@ mod containers;
 mod fetch;
 mod load;
 mod push;
+mod registry_inspect;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -263,6 +264,7 @@ impl Executor<'_> {
             Step::RemoveContainers { names, force } => {
                 return self.remove_containers(names, *force);
             }
+            Step::InspectRegistry(asked) => return self.inspect_registry(asked),
             Step::PushAll { repository, push } => return self.push_all(repository, push),
             Step::RunOnId { iid, command } => {
                 let id = fs::read_to_string(iid).map_err(file_error(iid))?;
