@@ -58,6 +58,15 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
         line.push(format!("--platform={}", platforms.join(",")));
     }
     let mode = Mode::of(&platforms);
+    if mode == Mode::Single {
+        for annotation in parsed.values("annotation") {
+            if inputs::index_annotation(annotation).is_some() {
+                planner.notice(&format!(
+                    "--annotation {annotation} is left out for the index: one platform becomes an image, and no list"
+                ));
+            }
+        }
+    }
     let image = match names.first() {
         _ if mode == Mode::List => planner.scratch_image(),
         Some(name) => name.clone(),

@@ -16,6 +16,7 @@ use super::verbs::Program;
 mod archive;
 mod containers;
 mod fetch;
+mod json_bytes;
 mod load;
 mod push;
 mod registry_inspect;
@@ -322,9 +323,8 @@ impl Executor<'_> {
 
     /// Keeps a digest. Without it the image shows no digest, and the command has done its work all the same.
     fn remember(&mut self, image: &Remembered) {
-        let captured = self.captured.last().map_or("", String::as_str);
         if let Some(file) = &self.digests
-            && let Err(error) = digests::remember(file, image, captured)
+            && let Err(error) = digests::remember(file, image, &self.captured)
         {
             let _ = writeln!(
                 self.stderr,

@@ -18,6 +18,7 @@ mod actions;
 mod builds;
 mod cleanup;
 mod page;
+mod variables;
 mod verbs;
 
 const BUILDAH: &str = include_str!("buildah.flags");

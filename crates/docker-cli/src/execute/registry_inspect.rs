@@ -2,9 +2,6 @@
 //!
 //! Buildah prints a list with white space of its own. The digest says which white space the registry's bytes have.
 
-use std::io::{self, Write};
-use std::process::{Command as Process, Stdio};
-
 use serde_json::{Value, json};
 
 use super::super::digests::Digests;
@@ -12,6 +9,7 @@ use super::super::output::OutputError;
 use super::super::plan::{Command, RegistryForm, RegistryInspect, Stdout};
 use super::super::reference::{self, familiar};
 use super::super::template::Template;
+use super::json_bytes::exact;
 use super::{ExecuteError, Executor};
 
 /// A manifest or a list of a registry.
@@ -66,7 +64,7 @@ impl Executor<'_> {
         };
         let name = format!("{repository}@{digest}");
         let printed = self.captured_text(&inspect(&name, asked))?;
-        Ok(printed.map(|printed| known(printed, Some(&digest))))
+        Ok(printed.map(|printed| known(printed, &[digest])))
     }
 
     /// Returns what the registry has. A pull brings its digest. The storage is afterwards as it was.
@@ -80,7 +78,7 @@ impl Executor<'_> {
         pull.extend(asked.tls.clone());
         pull.push(format!("docker://{}", asked.name));
         let code = self.run(&Command::new(pull, Stdout::Dropped))?.code;
-        let after = self.listed(&asked.name)?;
+        let candidates = self.candidates(asked, code == 0)?;
         let list = self.captured_text(&inspect(&asked.name, asked))?;
         let image = [
             "inspect",
@@ -111,8 +109,32 @@ impl Executor<'_> {
             };
             self.run(&Command::new(restore, Stdout::Dropped))?;
         }
-        let digest = after["digest"].as_str().filter(|_| code == 0);
-        Ok(printed.map(|printed| known(printed, digest)))
+        Ok(printed.map(|printed| known(printed, &candidates)))
+    }
+
+    /// Returns the digests that the name may have: those of the image that a pull has brought, and of this job's pushes.
+    fn candidates(
+        &mut self,
+        asked: &RegistryInspect,
+        pulled: bool,
+    ) -> Result<Vec<String>, ExecuteError> {
+        let mut all = Vec::new();
+        if pulled {
+            let listed = self.listed(&asked.name)?;
+            all.extend(listed["digest"].as_str().map(str::to_owned));
+            let own = [
+                "inspect",
+                "--type=image",
+                "--format={{.FromImageDigest}}",
+                &asked.name,
+            ];
+            let own = self.captured_text(&Command::new(own, Stdout::Captured))?;
+            all.extend(own.map(|own| own.trim().to_owned()));
+        }
+        let repository = familiar(reference::repository(&asked.name));
+        let known = Digests::read(self.digests.as_deref());
+        all.extend(known.of_repository(repository).map(str::to_owned));
+        Ok(all)
     }
 
     /// Returns the image of Buildah's storage with this name, or null.
@@ -146,94 +168,19 @@ fn inspect(name: &str, asked: &RegistryInspect) -> Command {
     Command::new(line, Stdout::CapturedQuietly)
 }
 
-/// Returns the registry's bytes if the digest proves them.
-fn known(printed: String, digest: Option<&str>) -> Found {
-    let proven = digest.and_then(|digest| exact(&printed, digest));
+/// Returns the registry's bytes if one of the digests proves them.
+fn known(printed: String, digests: &[String]) -> Found {
+    let proven = digests.iter().find_map(|digest| {
+        let bytes = exact(&printed, digest)?;
+        Some(Found {
+            bytes,
+            digest: Some(digest.clone()),
+        })
+    });
     proven.unwrap_or(Found {
         bytes: printed,
         digest: None,
     })
-}
-
-/// Returns the text with the white space that its digest proves.
-fn exact(printed: &str, digest: &str) -> Option<Found> {
-    let text = printed.trim_end();
-    let compact = white_space(text, None);
-    let mut forms = vec![text.to_owned(), compact];
-    forms.extend([2, 3, 4].map(|indent| white_space(text, Some(indent))));
-    let with_newline: Vec<String> = forms.iter().map(|form| format!("{form}\n")).collect();
-    forms.extend(with_newline);
-    let found = forms.into_iter().find(|form| {
-        sha256(form.as_bytes()).is_ok_and(|found| digest == format!("sha256:{found}"))
-    });
-    found.map(|bytes| Found {
-        bytes,
-        digest: Some(digest.to_owned()),
-    })
-}
-
-/// Writes JSON with other white space: compact, or with one line for each value, as Go's `json.Indent` does.
-fn white_space(text: &str, indent: Option<usize>) -> String {
-    let (mut written, mut depth, mut quoted, mut escaped) = (String::new(), 0, false, false);
-    let new_line = |written: &mut String, depth: usize| {
-        if let Some(indent) = indent {
-            written.push('\n');
-            written.push_str(&" ".repeat(indent * depth));
-        }
-    };
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if quoted {
-            written.push(letter);
-            quoted = escaped || letter != '"';
-            escaped = !escaped && letter == '\\';
-            continue;
-        }
-        match letter {
-            letter if letter.is_ascii_whitespace() => {}
-            '{' | '[' => {
-                written.push(letter);
-                while letters.next_if(char::is_ascii_whitespace).is_some() {}
-                match letters.next_if(|next| matches!(next, '}' | ']')) {
-                    Some(end) => written.push(end),
-                    None => {
-                        depth += 1;
-                        new_line(&mut written, depth);
-                    }
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                new_line(&mut written, depth);
-                written.push(letter);
-            }
-            ',' => {
-                written.push(letter);
-                new_line(&mut written, depth);
-            }
-            ':' => written.push_str(if indent.is_some() { ": " } else { ":" }),
-            letter => {
-                quoted = letter == '"';
-                written.push(letter);
-            }
-        }
-    }
-    written
-}
-
-/// Returns the digest of bytes, by sha256sum(1).
-fn sha256(bytes: &[u8]) -> io::Result<String> {
-    let mut command = Process::new("sha256sum");
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(bytes)?;
-    }
-    let output = child.wait_with_output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.split(' ').next().unwrap_or_default().to_owned())
 }
 
 fn render(found: &Found, name: &str, form: &RegistryForm) -> Result<String, ExecuteError> {
@@ -296,31 +243,11 @@ fn text(object: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json_bytes::{sha256, white_space};
     use super::super::tests::docker;
     use super::*;
 
     const INDENTED: &str = "{\n    \"schemaVersion\": 2,\n    \"mediaType\": \"m\",\n    \"manifests\": [\n        {\n            \"digest\": \"sha256:ab\",\n            \"platform\": {\n                \"architecture\": \"arm64\",\n                \"os\": \"linux\"\n            }\n        }\n    ],\n    \"a\": \"{ \\\"b\\\": [ ] }\",\n    \"c\": {},\n    \"d\": []\n}\n";
-
-    #[test]
-    fn the_digest_proves_the_white_space() {
-        let compact = white_space(INDENTED, None);
-        assert!(
-            compact.starts_with(r#"{"schemaVersion":2,"#)
-                && compact.ends_with(r#""a":"{ \"b\": [ ] }","c":{},"d":[]}"#),
-            "{compact}"
-        );
-        assert_eq!(white_space(&compact, Some(4)) + "\n", INDENTED);
-        for bytes in [
-            compact.clone(),
-            white_space(INDENTED, Some(3)),
-            format!("{compact}\n"),
-        ] {
-            let digest = format!("sha256:{}", sha256(bytes.as_bytes()).unwrap());
-            assert_eq!(exact(INDENTED, &digest).unwrap().bytes, bytes);
-        }
-        assert!(exact(INDENTED, "sha256:00").is_none());
-        assert_eq!(sha256(b"abc").unwrap()[..16], *"ba7816bf8f01cfea");
-    }
 
     #[test]
     fn a_list_of_a_registry_is_shown_to_the_byte() {

@@ -229,7 +229,9 @@ fn setup_qemu_action() {
     assert_eq!(
         steps("docker pull docker.io/tonistiigi/binfmt:latest"),
         [
+            "try images --json --no-trunc --all",
             "pull --policy=always docker://docker.io/tonistiigi/binfmt:latest",
+            "try inspect --type=image --format={{.FromImageID}} {{.FromImageDigest}} docker.io/tonistiigi/binfmt:latest",
             "try images --json --no-trunc docker.io/tonistiigi/binfmt:latest",
             "remember pulled docker.io/tonistiigi/binfmt:latest",
         ]

@@ -20,7 +20,9 @@ fn images_and_registries() {
         (
             "docker pull --platform linux/arm64 alpine",
             vec![
+                "try images --json --no-trunc --all",
                 "pull --policy=always --platform=linux/arm64 docker://docker.io/library/alpine:latest",
+                "try inspect --type=image --format={{.FromImageID}} {{.FromImageDigest}} docker.io/library/alpine:latest",
                 "try images --json --no-trunc docker.io/library/alpine:latest",
                 "remember pulled docker.io/library/alpine:latest",
             ],
@@ -49,7 +51,9 @@ fn images_and_registries() {
         (
             "docker pull 127.1.2.3:5000/a:1",
             vec![
+                "try images --json --no-trunc --all",
                 "pull --policy=always --tls-verify=false docker://127.1.2.3:5000/a:1",
+                "try inspect --type=image --format={{.FromImageID}} {{.FromImageDigest}} 127.1.2.3:5000/a:1",
                 "try images --json --no-trunc 127.1.2.3:5000/a:1",
                 "remember pulled 127.1.2.3:5000/a:1",
             ],
