@@ -4,6 +4,7 @@
 mod dockerfiles;
 mod fixture;
 mod media_types;
+mod outputs;
 
 use fixture::{Fixture, Program, REGISTRY};
 use serde_json::Value;
@@ -175,6 +176,32 @@ fn several_platforms_become_a_list_that_can_be_pushed_again() {
     fixture.docker(&["push", &other]);
     fixture.docker(&["rmi", &name, &other]);
     assert_eq!(platforms(&other), both);
+    // What the registry has, to the byte, and not the list in Buildah's storage.
+    let inspect = |flags: &str, name: &str| {
+        let line = format!("docker buildx imagetools inspect {flags} {name}");
+        let hashed = format!("{line} >out && sha256sum <out && cat out");
+        fixture.inside(&["bash", "-c", &format!("cd $(mktemp -d) && {hashed}")])
+    };
+    let second = fixture.digest("team/many", "2");
+    let raw = inspect("--raw", &other);
+    let hash = second.trim_start_matches("sha256:");
+    assert!(raw.stdout.starts_with(hash), "{}{}", raw.stdout, raw.stderr);
+    let digest = inspect("--format {{.Manifest.Digest}}", &other);
+    assert!(
+        digest.stdout.ends_with(&format!("\n{second}\n")),
+        "{}",
+        digest.stdout
+    );
+    let text = inspect("", &other);
+    assert!(
+        text.stdout.contains(&format!("Digest:    {second}\n")),
+        "{}",
+        text.stdout
+    );
+    let never = format!("{REGISTRY}/team/many:never-pushed");
+    fixture.docker(&["build", "--platform", BOTH, "-t", &never, &context]);
+    assert_ne!(inspect("", &never).code, 0);
+    fixture.docker(&["rmi", &never]);
     let third = format!("{REGISTRY}/team/many:3");
     fixture.docker(&["buildx", "imagetools", "create", "-t", &third, &other]);
     assert_eq!(platforms(&third), both);
@@ -203,7 +230,7 @@ fn secrets_archives_and_standard_streams() {
     fixture.docker(&["save", "-o", archive.to_str().unwrap(), "app:v1"]);
     fixture.docker(&["rmi", "app:v1"]);
     let loaded = fixture.docker(&["load", "-i", archive.to_str().unwrap()]);
-    assert!(loaded.starts_with("Loaded image from "), "{loaded}");
+    assert_eq!(loaded, "Loaded image: app:v1\n");
     assert_eq!(
         fixture.docker(&["images", "-q", "--no-trunc", "app:v1"]),
         id

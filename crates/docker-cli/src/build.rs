@@ -59,6 +59,15 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
         line.push(format!("--platform={}", platforms.join(",")));
     }
     let mode = Mode::of(&platforms);
+    if mode == Mode::Single {
+        for annotation in parsed.values("annotation") {
+            if inputs::index_annotation(annotation).is_some() {
+                planner.notice(&format!(
+                    "--annotation {annotation} is left out for the index: one platform becomes an image, and no list"
+                ));
+            }
+        }
+    }
     let image = match names.first() {
         _ if mode == Mode::List => planner.scratch_image(),
         Some(name) => name.clone(),
@@ -203,10 +212,9 @@ fn cache(parsed: &Parsed, platforms: &[String], line: &mut Vec<String>, planner:
         [platform] => *platform == native,
         _ => false,
     };
-    if layers {
-        line.push("--layers".to_owned());
-    }
-    // A step that fails would leave its working container, and `buildah rmi` would find its image in use.
+    let flag = if layers { "--layers" } else { "--layers=false" };
+    line.push(flag.to_owned());
+    // Buildah takes this flag only with the one above. A step that fails would leave its working container, and `buildah rmi` would find its image in use.
     line.push("--force-rm".to_owned());
     for flag in ["cache-from", "cache-to"] {
         for record in parsed.values(flag) {

@@ -30,8 +30,8 @@ pub(crate) struct Digests(Vec<Entry>);
 /// The image whose digest is known now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Remembered {
-    /// It was pulled. Its ID and digest are in the output of `buildah images --json`, which has the digest of a registry for
-    /// an image that was pulled.
+    /// It was pulled. The captured outputs are: first, all images before the pull; last but one, ID and digest of
+    /// `buildah inspect`; last, the image in `buildah images --json`.
     Pulled {
         /// The complete name.
         name: String,
@@ -56,12 +56,16 @@ pub(crate) enum Remembered {
 
 impl Remembered {
     /// Returns the ID, the name and the digest, as far as they are known.
-    fn entry(&self, captured: &str) -> Option<Entry> {
-        let images: Value = serde_json::from_str(captured).unwrap_or_default();
+    fn entry(&self, captured: &[String]) -> Option<Entry> {
+        let last = captured.last().map_or("", String::as_str);
+        let images: Value = serde_json::from_str(last).unwrap_or_default();
         let listed = |key: &str| images[0][key].as_str().map(str::to_owned);
         let read = |path: &Path| std::fs::read_to_string(path).ok();
         let (name, id, digest) = match self {
-            Self::Pulled { name } => (name, listed("id"), listed("digest")),
+            Self::Pulled { name } => {
+                let (id, digest) = pulled(captured, listed("digest"))?;
+                (name, Some(id), Some(digest))
+            }
             Self::Pushed { name, digest } => (name, listed("id"), read(digest)),
             Self::Built { name, iid, digest } => (name, read(iid), read(digest)),
         };
@@ -72,6 +76,19 @@ impl Remembered {
             digest: format!("sha256:{}", hexadecimal(&digest)?),
         })
     }
+}
+
+/// Returns ID and digest of an image after its pull. `listed` is the digest of a list that the name meant, if the image is
+/// new. Buildah keeps the digest that an older image had, which may be no registry's. Then the image's own manifest counts.
+fn pulled(captured: &[String], listed: Option<String>) -> Option<(String, String)> {
+    let before = captured.first()?;
+    let inspected = captured.get(captured.len().checked_sub(2)?)?;
+    let (id, own) = inspected.trim().split_once(' ')?;
+    let digest = match before.contains(hexadecimal(id)?) {
+        false => listed?,
+        true => own.to_owned(),
+    };
+    Some((id.to_owned(), digest))
 }
 
 /// Returns the 64 digits of an ID or a digest, without `sha256:`.
@@ -109,6 +126,15 @@ impl Digests {
         all
     }
 
+    /// Returns all digests in a repository.
+    pub(super) fn of_repository(&self, repository: &str) -> impl Iterator<Item = &str> {
+        let entries = self
+            .0
+            .iter()
+            .filter(move |entry| entry.repository == repository);
+        entries.map(|entry| entry.digest.as_str())
+    }
+
     /// Returns the newest digest of an image in a repository.
     pub(super) fn in_repository(&self, id: &str, repository: &str) -> Option<&str> {
         let id = hexadecimal(id);
@@ -135,7 +161,7 @@ fn entry(line: &str) -> Option<Entry> {
 ///
 /// # Errors
 /// As open(2) and write(2).
-pub(super) fn remember(file: &Path, image: &Remembered, captured: &str) -> io::Result<()> {
+pub(super) fn remember(file: &Path, image: &Remembered, captured: &[String]) -> io::Result<()> {
     let Some(Entry {
         id,
         repository,
@@ -180,19 +206,34 @@ mod tests {
             digest: digest.clone(),
         };
         for _ in 0..2 {
-            remember(&file, &pushed, &listed).unwrap();
+            remember(&file, &pushed, std::slice::from_ref(&listed)).unwrap();
         }
         let pulled = Remembered::Pulled {
             name: "docker.io/library/app:1".to_owned(),
         };
-        remember(&file, &pulled, &listed).unwrap();
+        let inspected = format!("{} sha256:{}\n", digits("a"), digits("f"));
+        // The image is new, and the name may mean a list.
+        let captured = [
+            "[]".to_owned(),
+            String::new(),
+            inspected.clone(),
+            listed.clone(),
+        ];
+        remember(&file, &pulled, &captured).unwrap();
+        // The image was there before, with a digest of its own.
+        let other = Remembered::Pulled {
+            name: "other:1".to_owned(),
+        };
+        let captured = [listed.clone(), String::new(), inspected, listed];
+        remember(&file, &other, &captured).unwrap();
         let known = Digests::read(Some(&file));
         let (d, e) = (digits("d"), digits("e"));
         assert_eq!(
             known.of_image(&format!("sha256:{}", digits("a"))),
             [
                 format!("ghcr.io/o/app@sha256:{d}"),
-                format!("app@sha256:{e}")
+                format!("app@sha256:{e}"),
+                format!("other@sha256:{}", digits("f")),
             ]
         );
         let a = digits("a");
@@ -200,7 +241,8 @@ mod tests {
             known.in_repository(&a, "app"),
             Some(format!("sha256:{e}").as_str())
         );
-        assert_eq!(known.in_repository(&a, "other"), None);
+        assert_eq!(known.in_repository(&a, "third"), None);
+        assert_eq!(known.of_repository("app").count(), 1);
         assert!(known.of_image(&digits("b")).is_empty());
     }
 
@@ -215,7 +257,7 @@ mod tests {
             iid: digest.clone(),
             digest,
         };
-        remember(&file, &built, "").unwrap();
+        remember(&file, &built, &[]).unwrap();
         assert!(!file.exists());
         std::fs::write(&file, "x y z\n\n").unwrap();
         assert_eq!(Digests::read(Some(&file)), Digests::default());

@@ -16,8 +16,10 @@ use super::verbs::Program;
 mod archive;
 mod containers;
 mod fetch;
+mod json_bytes;
 mod load;
 mod push;
+mod registry_inspect;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -263,6 +265,7 @@ impl Executor<'_> {
             Step::RemoveContainers { names, force } => {
                 return self.remove_containers(names, *force);
             }
+            Step::InspectRegistry(asked) => return self.inspect_registry(asked),
             Step::PushAll { repository, push } => return self.push_all(repository, push),
             Step::RunOnId { iid, command } => {
                 let id = fs::read_to_string(iid).map_err(file_error(iid))?;
@@ -320,9 +323,8 @@ impl Executor<'_> {
 
     /// Keeps a digest. Without it the image shows no digest, and the command has done its work all the same.
     fn remember(&mut self, image: &Remembered) {
-        let captured = self.captured.last().map_or("", String::as_str);
         if let Some(file) = &self.digests
-            && let Err(error) = digests::remember(file, image, captured)
+            && let Err(error) = digests::remember(file, image, &self.captured)
         {
             let _ = writeln!(
                 self.stderr,

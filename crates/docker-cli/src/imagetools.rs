@@ -3,9 +3,9 @@
 use super::arguments::Parsed;
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
-use super::manifest::{inspect_steps, words};
+use super::manifest::words;
 use super::output::Output;
-use super::plan::{Command, Stdout, Step};
+use super::plan::{Command, RegistryForm, RegistryInspect, Stdout, Step};
 use super::planner::Planner;
 use super::reference;
 use super::verbs::{Translation, Verb};
@@ -20,7 +20,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["buildx imagetools inspect"],
         flags: &[INSPECT],
-        effect: "`buildah manifest inspect` of a local list or of the registry's; a single image is pulled first, because Buildah inspects only lists",
+        effect: "`buildah pull` for the digest, then `buildah manifest inspect` or `buildah inspect`: what the registry has, to the byte. A list that this job has built is read by the digest of its push",
         translation: Translation::Steps(inspect),
     },
 ];
@@ -81,12 +81,12 @@ const INSPECT: &[Flag] = &[
     value(
         "format",
         None,
-        FlagPolicy::NotAvailable("Buildah prints the whole manifest", "--raw, and jq"),
+        FlagPolicy::Handled("Go's template over Name and Manifest"),
     ),
     switch(
         "raw",
         None,
-        FlagPolicy::Implied("the manifest is always printed as it is"),
+        FlagPolicy::Handled("prints the registry's bytes"),
     ),
 ];
 
@@ -180,9 +180,15 @@ fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateEr
     let [name] = parsed.positional.as_slice() else {
         return Err(planner.usage("expected one image"));
     };
-    let mut line = words(&["manifest", "inspect"]);
-    line.extend(reference::plain_http([name.as_str()]));
-    line.push(reference::full(name));
-    inspect_steps(line, name, planner);
+    let format = parsed.last("format").filter(|format| !format.is_empty());
+    planner.step(Step::InspectRegistry(RegistryInspect {
+        name: reference::full(name),
+        tls: reference::plain_http([name.as_str()]),
+        form: match format {
+            _ if parsed.on("raw") => RegistryForm::Raw,
+            Some(format) => RegistryForm::Format(format.to_owned()),
+            None => RegistryForm::Text,
+        },
+    }));
     Ok(())
 }

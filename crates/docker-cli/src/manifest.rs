@@ -154,7 +154,7 @@ fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateEr
 }
 
 /// Buildah inspects only lists. For a single image, these steps pull it and print its manifest.
-pub(super) fn inspect_steps(inspect: Vec<String>, name: &str, planner: &mut Planner<'_>) {
+fn inspect_steps(inspect: Vec<String>, name: &str, planner: &mut Planner<'_>) {
     let name = reference::full(name);
     let mut pull = words(&["pull", "--quiet", "--policy=always"]);
     pull.extend(

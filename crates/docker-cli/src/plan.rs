@@ -24,6 +24,8 @@ pub enum Stdout {
     Inherited,
     /// Memory, for the text that the client prints next.
     Captured,
+    /// As `Captured`. Standard error is dropped.
+    CapturedQuietly,
     /// Nothing. Standard error is dropped too.
     Dropped,
 }
@@ -91,6 +93,8 @@ pub(crate) enum Step {
         /// Whether a missing container is no error.
         force: bool,
     },
+    /// Prints what a registry has under a name.
+    InspectRegistry(RegistryInspect),
     /// Pushes all tags of a repository in Buildah's storage.
     PushAll {
         /// The repository as the user wrote it.
@@ -191,6 +195,27 @@ pub(crate) struct CopyOfFiles {
     pub(crate) to: String,
     /// A new directory in the scratch directory.
     pub(crate) directory: PathBuf,
+}
+
+/// A manifest or a list of a registry that is to be printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RegistryInspect {
+    /// The complete name.
+    pub(crate) name: String,
+    /// The flag for plain HTTP.
+    pub(crate) tls: Option<String>,
+    pub(crate) form: RegistryForm,
+}
+
+/// The form of [`RegistryInspect`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RegistryForm {
+    /// The registry's bytes.
+    Raw,
+    /// Go's template.
+    Format(String),
+    /// buildx's text.
+    Text,
 }
 
 /// The options of `docker push`.

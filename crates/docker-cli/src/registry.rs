@@ -169,12 +169,20 @@ fn pull(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
         .chain(passed(parsed))
         .chain(reference::plain_http([source]));
     let source = format!("docker://{source}");
+    let known = !parsed.on("all-tags");
+    if known {
+        let before = ["images", "--json", "--no-trunc", "--all"];
+        planner.step(Step::Try(Command::new(before, Stdout::Captured)));
+    }
     if parsed.on("quiet") {
         planner.capture(line.chain([source]));
     } else {
         planner.run(line.chain([source]));
     }
-    if !parsed.on("all-tags") {
+    if known {
+        let own = "--format={{.FromImageID}} {{.FromImageDigest}}";
+        let inspected = ["inspect", "--type=image", own, &full];
+        planner.step(Step::Try(Command::new(inspected, Stdout::Captured)));
         let listed = ["images", "--json", "--no-trunc", &full];
         planner.step(Step::Try(Command::new(listed, Stdout::Captured)));
         planner.step(Step::Remember(Remembered::Pulled { name: full }));

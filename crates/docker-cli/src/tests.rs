@@ -18,6 +18,7 @@ mod actions;
 mod builds;
 mod cleanup;
 mod page;
+mod variables;
 mod verbs;
 
 const BUILDAH: &str = include_str!("buildah.flags");
@@ -167,6 +168,9 @@ fn shown(step: &Step) -> Vec<String> {
         )],
         Step::RemoveContainers { names, force } => {
             vec![format!("remove {} {force}", names.join(" "))]
+        }
+        Step::InspectRegistry(asked) => {
+            vec![format!("inspect registry {} {:?}", asked.name, asked.form)]
         }
         Step::PushAll { repository, .. } => vec![format!("push all of {repository}")],
         Step::RunOnId { command, .. } => vec![format!("with id {}", line(command))],

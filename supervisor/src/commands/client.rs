@@ -46,11 +46,11 @@ impl Buildah for RemoteBuildah {
         let mut dropped = sink();
         let output: &mut dyn Write = match command.stdout {
             Stdout::Inherited => &mut stdout(),
-            Stdout::Captured => &mut captured,
+            Stdout::Captured | Stdout::CapturedQuietly => &mut captured,
             Stdout::Dropped => &mut sink(),
         };
         let errors: &mut dyn Write = match command.stdout {
-            Stdout::Dropped => &mut dropped,
+            Stdout::Dropped | Stdout::CapturedQuietly => &mut dropped,
             Stdout::Inherited | Stdout::Captured => &mut stderr(),
         };
         let input = match &command.stdin {

@@ -28,6 +28,10 @@ pub(super) fn follow(mut value: Value, path: &[String]) -> Result<Value, Templat
         value = match value {
             Value::Object(mut map) => match map.remove(name) {
                 Some(inner) => inner,
+                None if is_descriptor(parent, &map) => {
+                    // JSON has `mediaType` where Go's type has MediaType.
+                    map.remove(&json_name(name)).unwrap_or_default()
+                }
                 None if is_map(parent, &map) => Value::Null,
                 None => {
                     let known: Vec<_> = map.keys().map(String::as_str).collect();
@@ -54,6 +58,26 @@ pub(super) fn follow(mut value: Value, path: &[String]) -> Result<Value, Templat
         parent = Some(name.as_str());
     }
     Ok(value)
+}
+
+/// Returns whether an object is a descriptor or a platform of OCI.
+fn is_descriptor(field: Option<&str>, map: &serde_json::Map<String, Value>) -> bool {
+    let known = ["digest", "architecture"]
+        .iter()
+        .any(|key| map.contains_key(*key));
+    known && !field.is_some_and(|field| MAPS.contains(&field))
+}
+
+/// Returns the name of a field in OCI's JSON.
+fn json_name(field: &str) -> String {
+    match field {
+        "OS" => "os".to_owned(),
+        field => {
+            let mut letters = field.chars();
+            let first = letters.next().map(|first| first.to_ascii_lowercase());
+            first.into_iter().chain(letters).collect()
+        }
+    }
 }
 
 /// Returns whether an object is a map. Exported fields of Go begin with a capital letter, and most keys do not.

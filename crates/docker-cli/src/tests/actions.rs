@@ -156,7 +156,7 @@ fn build_push_action_with_several_platforms() {
         steps(&line),
         [
             &format!(
-                "build --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
+                "build --layers=false --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
             ),
             &format!("tag {list} user/app:1 user/app:2"),
             &format!("images --json --no-trunc --filter=reference={list}"),
@@ -229,7 +229,9 @@ fn setup_qemu_action() {
     assert_eq!(
         steps("docker pull docker.io/tonistiigi/binfmt:latest"),
         [
+            "try images --json --no-trunc --all",
             "pull --policy=always docker://docker.io/tonistiigi/binfmt:latest",
+            "try inspect --type=image --format={{.FromImageID}} {{.FromImageDigest}} docker.io/tonistiigi/binfmt:latest",
             "try images --json --no-trunc docker.io/tonistiigi/binfmt:latest",
             "remember pulled docker.io/tonistiigi/binfmt:latest",
         ]

@@ -135,5 +135,15 @@ fn the_space_in_use_is_that_of_images() {
 /// A working container that a failed step leaves keeps its image from being removed.
 #[test]
 fn no_build_leaves_a_working_container() {
-    assert!(steps("docker build .")[0].contains(" --force-rm "));
+    for (line, layers) in [
+        ("docker build .", "--layers"),
+        (
+            "docker build --platform linux/amd64,linux/riscv64 .",
+            "--layers=false",
+        ),
+    ] {
+        let build = steps(line).remove(0);
+        // Buildah: 'rm' and 'force-rm' can only be set with either 'layers' or 'no-cache'.
+        assert!(build.contains(&format!(" {layers} --force-rm ")), "{build}");
+    }
 }
