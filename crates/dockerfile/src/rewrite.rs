@@ -7,6 +7,7 @@ mod copy;
 mod documents;
 mod mounts;
 mod patterns;
+mod ports;
 mod run;
 mod scope;
 mod variables;
@@ -18,6 +19,7 @@ use std::rc::Rc;
 use super::error::{DockerfileError, MAX_STAGES, Problem};
 use super::images::BuildOptions;
 use super::lexer::{self, Instruction};
+use ports::Exposed;
 use scope::Scope;
 use words::Edit;
 
@@ -115,7 +117,7 @@ struct Stage {
     /// Whether its shell takes commands of POSIX.
     posix: bool,
     /// Its first EXPOSE.
-    exposed: Option<variables::Exposed>,
+    exposed: Option<Exposed>,
 }
 
 struct Rewriter<'a> {
