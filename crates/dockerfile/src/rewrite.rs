@@ -107,6 +107,11 @@ fn part<'a>(text: &'a str, span: &std::ops::Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or_default()
 }
 
+/// Returns a key for names that differ in upper and lower case only. No name of a stage has a space.
+fn folded(name: &str) -> String {
+    format!(" {}", name.to_ascii_lowercase())
+}
+
 /// One stage so far.
 #[derive(Debug)]
 struct Stage {
@@ -125,6 +130,8 @@ struct Rewriter<'a> {
     global: Scope,
     /// All stages so far, with the current one.
     stages: Vec<Stage>,
+    /// The places of the earlier stages, by their names and by [`folded`] ones.
+    names: BTreeMap<String, usize>,
     /// The number of the current file.
     file: usize,
     /// Its changes.
@@ -147,6 +154,7 @@ impl<'a> Rewriter<'a> {
             options,
             global,
             stages: Vec::new(),
+            names: BTreeMap::new(),
             file: 0,
             edits: Vec::new(),
             ranges: 0,
@@ -186,9 +194,10 @@ impl<'a> Rewriter<'a> {
     }
 
     fn edit(&mut self, instruction: &Instruction, edits: Vec<Edit>) -> Result<(), Problem> {
+        // An array of JSON has other escapes.
+        let json = !edits.is_empty() && instruction.is_json();
         for (part, text) in edits {
-            // An array of JSON has other escapes.
-            if instruction.is_json() && text.contains('\\') {
+            if json && text.contains('\\') {
                 let part = &instruction.rest[part];
                 return Err(Problem::VariablePattern(part.to_owned()));
             }
@@ -219,16 +228,21 @@ impl<'a> Rewriter<'a> {
             .parse()
             .ok()
             .filter(|at: &usize| at.to_string() == name);
-        if let Some(at) = number.filter(|at| *at < earlier) {
-            return Some(at);
-        }
-        let find = |alike: &dyn Fn(&str) -> bool| {
-            let stages = &self.stages[..earlier];
-            stages
-                .iter()
-                .rposition(|stage| stage.name.as_deref().is_some_and(alike))
+        let number = number.filter(|at| *at < earlier);
+        let names = &self.names;
+        let spelled = number.or_else(|| names.get(name).copied());
+        spelled.or_else(|| names.get(&folded(name)).copied())
+    }
+
+    /// Makes the current stage an earlier one.
+    fn end_stage(&mut self) {
+        let Some(at) = self.stages.len().checked_sub(1) else {
+            return;
         };
-        find(&|stage| stage == name).or_else(|| find(&|stage| stage.eq_ignore_ascii_case(name)))
+        if let Some(name) = &self.stages[at].name {
+            self.names.insert(folded(name), at);
+            self.names.insert(name.clone(), at);
+        }
     }
 
     /// Returns how the stage of this name is spelled. `None` if it is spelled so, or is no stage.
@@ -267,6 +281,7 @@ impl<'a> Rewriter<'a> {
             }
             _ => None,
         };
+        self.end_stage();
         self.stages.push(Stage {
             name,
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
