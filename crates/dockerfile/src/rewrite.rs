@@ -4,6 +4,7 @@
 //! afterwards, on the result: [`images`](super::images()) reads it.
 
 mod copy;
+mod directives;
 mod documents;
 mod mounts;
 mod patterns;
@@ -72,15 +73,16 @@ pub fn rewrite(
     let mut rewritten = Vec::new();
     let at = |(line, problem)| DockerfileError { line, problem };
     for text in texts {
-        for instruction in lexer::instructions(text).map_err(at)? {
+        let text = directives::escape_first(text);
+        for instruction in lexer::instructions(&text).map_err(at)? {
             rewriter
-                .instruction(text, &instruction)
+                .instruction(&text, &instruction)
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
         let edits = std::mem::take(&mut rewriter.edits);
         rewriter.file += 1;
         let encoding = || at((1, Problem::Encoding));
-        rewritten.push(applied(text, edits).ok_or_else(encoding)?);
+        rewritten.push(applied(&text, edits).ok_or_else(encoding)?);
     }
     Ok(Rewritten {
         texts: rewritten,
