@@ -56,7 +56,8 @@ struct Pieces(Vec<(usize, usize)>);
 
 impl Pieces {
     fn at(&self, offset: usize) -> usize {
-        let piece = self.0.iter().rev().find(|(line, _)| *line <= offset);
+        let after = self.0.partition_point(|(line, _)| *line <= offset);
+        let piece = after.checked_sub(1).and_then(|last| self.0.get(last));
         piece.map_or(offset, |(line, file)| file + (offset - line))
     }
 

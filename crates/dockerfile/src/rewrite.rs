@@ -4,9 +4,11 @@
 //! afterwards, on the result: [`images`](super::images()) reads it.
 
 mod copy;
+mod directives;
 mod documents;
 mod mounts;
 mod patterns;
+mod ports;
 mod run;
 mod scope;
 mod variables;
@@ -18,6 +20,7 @@ use std::rc::Rc;
 use super::error::{DockerfileError, MAX_STAGES, Problem};
 use super::images::BuildOptions;
 use super::lexer::{self, Instruction};
+use ports::Exposed;
 use scope::Scope;
 use words::Edit;
 
@@ -70,15 +73,16 @@ pub fn rewrite(
     let mut rewritten = Vec::new();
     let at = |(line, problem)| DockerfileError { line, problem };
     for text in texts {
-        for instruction in lexer::instructions(text).map_err(at)? {
+        let text = directives::escape_first(text);
+        for instruction in lexer::instructions(&text).map_err(at)? {
             rewriter
-                .instruction(text, &instruction)
+                .instruction(&text, &instruction)
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
         let edits = std::mem::take(&mut rewriter.edits);
         rewriter.file += 1;
         let encoding = || at((1, Problem::Encoding));
-        rewritten.push(applied(text, edits).ok_or_else(encoding)?);
+        rewritten.push(applied(&text, edits).ok_or_else(encoding)?);
     }
     Ok(Rewritten {
         texts: rewritten,
@@ -105,6 +109,11 @@ fn part<'a>(text: &'a str, span: &std::ops::Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or_default()
 }
 
+/// Returns a key for names that differ in upper and lower case only. No name of a stage has a space.
+fn folded(name: &str) -> String {
+    format!(" {}", name.to_ascii_lowercase())
+}
+
 /// One stage so far.
 #[derive(Debug)]
 struct Stage {
@@ -115,7 +124,7 @@ struct Stage {
     /// Whether its shell takes commands of POSIX.
     posix: bool,
     /// Its first EXPOSE.
-    exposed: Option<variables::Exposed>,
+    exposed: Option<Exposed>,
 }
 
 struct Rewriter<'a> {
@@ -123,6 +132,8 @@ struct Rewriter<'a> {
     global: Scope,
     /// All stages so far, with the current one.
     stages: Vec<Stage>,
+    /// The places of the earlier stages, by their names and by [`folded`] ones.
+    names: BTreeMap<String, usize>,
     /// The number of the current file.
     file: usize,
     /// Its changes.
@@ -145,6 +156,7 @@ impl<'a> Rewriter<'a> {
             options,
             global,
             stages: Vec::new(),
+            names: BTreeMap::new(),
             file: 0,
             edits: Vec::new(),
             ranges: 0,
@@ -184,9 +196,10 @@ impl<'a> Rewriter<'a> {
     }
 
     fn edit(&mut self, instruction: &Instruction, edits: Vec<Edit>) -> Result<(), Problem> {
+        // An array of JSON has other escapes.
+        let json = !edits.is_empty() && instruction.is_json();
         for (part, text) in edits {
-            // An array of JSON has other escapes.
-            if instruction.is_json() && text.contains('\\') {
+            if json && text.contains('\\') {
                 let part = &instruction.rest[part];
                 return Err(Problem::VariablePattern(part.to_owned()));
             }
@@ -217,16 +230,21 @@ impl<'a> Rewriter<'a> {
             .parse()
             .ok()
             .filter(|at: &usize| at.to_string() == name);
-        if let Some(at) = number.filter(|at| *at < earlier) {
-            return Some(at);
-        }
-        let find = |alike: &dyn Fn(&str) -> bool| {
-            let stages = &self.stages[..earlier];
-            stages
-                .iter()
-                .rposition(|stage| stage.name.as_deref().is_some_and(alike))
+        let number = number.filter(|at| *at < earlier);
+        let names = &self.names;
+        let spelled = number.or_else(|| names.get(name).copied());
+        spelled.or_else(|| names.get(&folded(name)).copied())
+    }
+
+    /// Makes the current stage an earlier one.
+    fn end_stage(&mut self) {
+        let Some(at) = self.stages.len().checked_sub(1) else {
+            return;
         };
-        find(&|stage| stage == name).or_else(|| find(&|stage| stage.eq_ignore_ascii_case(name)))
+        if let Some(name) = &self.stages[at].name {
+            self.names.insert(folded(name), at);
+            self.names.insert(name.clone(), at);
+        }
     }
 
     /// Returns how the stage of this name is spelled. `None` if it is spelled so, or is no stage.
@@ -265,6 +283,7 @@ impl<'a> Rewriter<'a> {
             }
             _ => None,
         };
+        self.end_stage();
         self.stages.push(Stage {
             name,
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),

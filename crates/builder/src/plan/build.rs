@@ -40,18 +40,15 @@ impl Planner<'_> {
         let exported = parsed.values("output").next().is_some();
         let cache = self.cache(parsed, exported)?;
 
-        let mut options = BuildOptions::new(arguments.build_args, contexts.names);
-        let rewritten = self.rewritten(parsed, files.contents, &mut options, &mut resources)?;
-        // What is judged is what Buildah gets.
-        let mut images = platforms::images(parsed, &rewritten.texts, options)?;
-        images.extend(parsed.last("from").map(Reference::parse).transpose()?);
-        let pulls = self.pulls(parsed, &images);
+        let options = BuildOptions::new(arguments.build_args, contexts.names);
+        let rewritten = self.rewritten(parsed, files.contents, options, &mut resources)?;
+        let pulls = self.pulls(parsed, &rewritten.images);
         let mut before = contexts.pulls;
         before.extend(pulls.before);
         platforms::require_one_if_pulled(parsed, &before)?;
         let mut authfile = cache.authfile.unwrap_or_else(|| self.credentials.of_job());
         let authfiles = before.iter_mut().map(|pull| &mut pull.authfile);
-        self.add_creds(parsed, &images, authfiles.chain([&mut authfile]))?;
+        self.add_creds(parsed, &rewritten.images, authfiles.chain([&mut authfile]))?;
 
         let proxies = self.proxies(parsed, &mut resources)?;
         let mut command = BuildahCommand::new("build");

@@ -41,6 +41,14 @@ pub(super) fn apply(
     }
 }
 
+/// Returns about how many steps [`apply`] takes.
+pub(super) fn steps(value: &str, sign: char, pattern: &str) -> usize {
+    let starts = if sign == '/' { value.len() } else { 1 };
+    (value.len() + 1)
+        .saturating_mul(pattern.len() + 1)
+        .saturating_mul(starts)
+}
+
 const MAX_VALUE: usize = 1024;
 const MAX_PATTERN: usize = 128;
 

@@ -26,6 +26,9 @@ const MAX_VALUES: usize = 1024 * 1024;
 /// The most scopes that are searched. Beyond that, no variable of another stage is found.
 const MAX_SEARCHED: usize = 20_000_000;
 
+/// The most steps of matching all patterns. Each takes some nanoseconds.
+const MAX_MATCHED: usize = 50_000_000;
+
 type Values = BTreeMap<String, Option<String>>;
 
 /// The variables at one place of a Dockerfile.
@@ -42,6 +45,8 @@ pub(super) struct Scope {
     size: Rc<Cell<usize>>,
     /// The scopes that have been searched so far.
     searched: Rc<Cell<usize>>,
+    /// The steps of matching patterns so far.
+    matched: Rc<Cell<usize>>,
 }
 
 impl Scope {
@@ -59,6 +64,7 @@ impl Scope {
             closed: scratch,
             size: Rc::clone(&self.size),
             searched: Rc::clone(&self.searched),
+            matched: Rc::clone(&self.matched),
             ..Self::default()
         }
     }
@@ -70,6 +76,7 @@ impl Scope {
             closed: base.closed,
             size: Rc::clone(&base.size),
             searched: Rc::clone(&base.searched),
+            matched: Rc::clone(&base.matched),
             ..Self::default()
         }
     }
@@ -113,6 +120,13 @@ impl Scope {
     pub(super) fn set_argument(&mut self, name: &str, value: Option<String>) {
         let value = self.bounded(value);
         self.arguments.insert(name.to_owned(), value);
+    }
+
+    /// Whether a pattern that takes this many steps may still be matched.
+    pub(super) fn may_match(&self, steps: usize) -> bool {
+        let steps = self.matched.get().saturating_add(steps);
+        self.matched.set(steps);
+        steps <= MAX_MATCHED
     }
 
     fn bounded(&self, value: Option<String>) -> Option<String> {

@@ -332,6 +332,13 @@ fn bounds_memory_and_time() {
         format!("FROM a\nCOPY <<E /\n{}\nE\n", "${A:-".repeat(100_000)),
         format!("FROM a\nRUN {} true", "--mount=from=a ".repeat(10_000)),
         format!(
+            "FROM a\nENV V={}\n{}",
+            "a".repeat(1024),
+            format!("ENV W=${{V//{}b/}}\n", "*a".repeat(60)).repeat(2000)
+        ),
+        format!("FROM a\nENV A={}\n", "\\\n${B-c}".repeat(100_000)),
+        format!("FROM a\nCOPY [{}\"x\"]\n", "\"${B-c}\",".repeat(100_000)),
+        format!(
             "FROM a\nENV V={}\nENV W=${{V%{}}}",
             "a".repeat(1024),
             "*".repeat(128)

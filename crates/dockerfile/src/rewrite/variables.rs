@@ -1,10 +1,9 @@
 //! Rewrites ARG, ENV and EXPOSE.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::super::error::{MAX_PORTS, Problem};
 use super::super::expansion;
 use super::super::lexer::Instruction;
+use super::ports::{Exposed, Port, range};
 use super::words::{self, Edit};
 use super::{PREDEFINED, Rewriter};
 
@@ -160,77 +159,15 @@ impl Rewriter<'_> {
             .as_mut()
             .filter(|exposed| exposed.file == file)
         else {
-            let mut exposed = Exposed {
-                file,
-                end,
-                protocols: BTreeMap::new(),
-            };
-            ports.into_iter().for_each(|port| exposed.add(port));
-            stage.exposed = Some(exposed);
+            stage.exposed = Some(Exposed::new(file, end, &ports));
             return Ok(());
         };
         for port in ports {
-            let protocols = exposed.protocols.get(&port.number);
-            if protocols.is_some_and(|protocols| !protocols.contains(&port.protocol)) {
+            if exposed.add(&port) {
                 let text = format!(" {}/{}", port.number, port.protocol);
                 self.edits.push((exposed.end..exposed.end, text));
             }
-            exposed.add(port);
         }
         Ok(())
     }
-}
-
-/// The first EXPOSE of a stage, and all ports so far.
-#[derive(Debug)]
-pub(super) struct Exposed {
-    /// The number of its file.
-    file: usize,
-    /// Where it ends.
-    end: usize,
-    protocols: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Exposed {
-    fn add(&mut self, port: Port) {
-        self.protocols
-            .entry(port.number)
-            .or_default()
-            .insert(port.protocol);
-    }
-}
-
-struct Port {
-    number: String,
-    protocol: String,
-}
-
-impl Port {
-    /// Parses `NUMBER[/PROTOCOL]`. `None` if it has a variable.
-    fn parse(port: &str) -> Option<Self> {
-        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-        let port = Self {
-            number: number.to_owned(),
-            protocol: protocol.to_owned(),
-        };
-        (!number.contains('$') && !protocol.contains('$')).then_some(port)
-    }
-}
-
-/// Returns `8000-8002/tcp` as three ports. `None` if it is no range.
-fn range(word: &str) -> Option<Vec<String>> {
-    let (ports, protocol) = match word.split_once('/') {
-        Some((ports, protocol)) => (ports, format!("/{protocol}")),
-        None => (word, String::new()),
-    };
-    let (first, last) = ports.split_once('-')?;
-    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-    if first > last || protocol.contains('$') {
-        return None;
-    }
-    Some(
-        (first..=last)
-            .map(|port| format!("{port}{protocol}"))
-            .collect(),
-    )
 }

@@ -242,7 +242,10 @@ impl Reader<'_> {
         let (Some(value), Some(pattern), Some(replacement)) = (known, pattern, replacement) else {
             return Err(Stop::Problem(Problem::VariableUnknown(whole())));
         };
-        let result = patterns::apply(&value, sign, doubled, &pattern, &replacement)
+        let steps = patterns::steps(&value, sign, &pattern);
+        let allowed = self.scope.may_match(steps).then_some(());
+        let result = allowed
+            .and_then(|()| patterns::apply(&value, sign, doubled, &pattern, &replacement))
             .ok_or_else(|| Stop::Problem(Problem::VariablePattern(whole())))?;
         Ok((literal(&result, quoted), Some(result)))
     }

@@ -2,24 +2,24 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use super::{FlagArgument, Isolation, Parsed, Planner, Rejected, Resources, platforms};
+use super::{FlagArgument, Isolation, Parsed, Planner, Reference, Rejected, Resources, platforms};
 use dockerfile::{BuildOptions, DockerfileError, Problem, RewriteOptions};
 
 /// The Containerfiles that Buildah gets.
 pub(super) struct Rewritten {
-    /// Their texts, in order.
-    pub(super) texts: Vec<String>,
+    /// The images that they name, and that of `--from`.
+    pub(super) images: Vec<Reference>,
     /// `--file` for each copy, and the flags that the texts need.
     pub(super) flags: Vec<FlagArgument>,
 }
 
 impl Planner<'_> {
-    /// Rewrites and copies the Containerfiles. Adds the values that they need to those of the build.
+    /// Rewrites and copies the Containerfiles, and reads the copies: what is judged is what Buildah gets.
     pub(super) fn rewritten(
         &self,
         parsed: &Parsed,
         contents: Vec<Vec<u8>>,
-        options: &mut BuildOptions,
+        mut options: BuildOptions,
         resources: &mut Resources<'_>,
     ) -> Result<Rewritten, Rejected> {
         let texts = contents
@@ -59,10 +59,9 @@ impl Planner<'_> {
                 .uncached
                 .then(|| FlagArgument::new("no-cache", "true")),
         );
-        Ok(Rewritten {
-            texts: rewritten.texts,
-            flags,
-        })
+        let mut images = platforms::images(parsed, &rewritten.texts, options)?;
+        images.extend(parsed.last("from").map(Reference::parse).transpose()?);
+        Ok(Rewritten { images, flags })
     }
 }
 
