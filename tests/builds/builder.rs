@@ -82,7 +82,7 @@ fn sigterm_to_the_builder_leaves_a_living_job_its_files() {
     let builder = format!("{}-builder", running.name);
     let killed = podman(&["kill", "--signal", "TERM", &builder]);
     assert!(killed.status.success(), "{killed:?}");
-    wait_for("the builder's end", || {
+    eventually("the builder's end", || {
         let state = podman(&["inspect", "--format", "{{.State.Status}}", &builder]);
         (state.stdout == b"exited\n").then_some(())
     });
