@@ -116,7 +116,7 @@ pub(crate) fn conclude(step: Step, outcome: &Result<Job, Failure>, leftovers: u6
             Reason::Deadline,
             Some("the job's deadline was over".to_owned()),
         ),
-        (Some(Cause::Asked), _) => (
+        (Some(Cause::Requested), _) => (
             Reason::Terminated,
             Some("asked to end by SIGTERM".to_owned()),
         ),
@@ -214,7 +214,7 @@ mod tests {
     fn the_reason_tells_who_ended_the_job() {
         let signaled = Ended::Signaled(15);
         assert_eq!(
-            verdict(&job(signaled, Some(Cause::Asked)), 0),
+            verdict(&job(signaled, Some(Cause::Requested)), 0),
             (Reason::Terminated, 143)
         );
         assert_eq!(

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::flavor::{Next, Runner, Verdict};
 use crate::outcome::Failure;
 use init::reap::{self, Ended};
-use init::signals::{Meaning, Signals};
+use init::signals::{SignalAction, Signals};
 use init::spawn::{Start, spawn};
 use init::supervise::{Watch, Watched};
 use init::survivors;
@@ -83,7 +83,7 @@ pub(crate) fn run(
             end.orphans += survivors::end_all(None).orphans;
             if sleep(pause, signals)? {
                 termination.record(Instant::now());
-                end.cause = end.cause.or(Some(Cause::Asked));
+                end.cause = end.cause.or(Some(Cause::Requested));
                 next = runner.interrupted();
             }
         }
@@ -139,10 +139,10 @@ fn run_process(
     flavor: &'static str,
     start: Start,
     limits: Limits,
-    guide: &mut dyn Runner,
+    runner_state: &mut dyn Runner,
     signals: &Signals,
 ) -> Result<(Watched, Option<Terminal>), Failure> {
-    let manner = start.manner;
+    let escalation = start.escalation;
     let program = start.program.clone();
     let terminal = Terminal::find();
     let runner = spawn(start, terminal.as_ref())?;
@@ -154,13 +154,13 @@ fn run_process(
     );
     let watch = Watch {
         runner,
-        manner,
+        escalation,
         times: limits.times,
         deadline: limits.deadline,
         idle_timeout: limits.idle_timeout,
     };
     memory_trim::trim();
-    let watched = watch.until_end(signals, guide, terminal.as_ref());
+    let watched = watch.until_end(signals, runner_state, terminal.as_ref());
     if let Some(terminal) = &terminal {
         terminal.take_back();
     }
@@ -177,7 +177,7 @@ fn sleep(pause: Duration, signals: &Signals) -> Result<bool, Failure> {
     let end = Instant::now() + pause;
     loop {
         while let Some(received) = signals.next().map_err(watching)? {
-            if received.meaning() == Meaning::Terminate {
+            if received.action() == SignalAction::Terminate {
                 warn!("asked to end while no runner was running");
                 return Ok(true);
             }

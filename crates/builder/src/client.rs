@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use super::variables;
 pub use super::variables::Variables;
-use init::signals::{Meaning, Signals};
+use init::signals::{SignalAction, Signals};
 use report::exit;
 
 /// The variable with another path of the builder's socket.
@@ -187,14 +187,14 @@ impl Conversation<'_> {
     /// Forwards this process's signals to the builder.
     fn forward_signals(&self) {
         while let Ok(Some(received)) = self.signals.next() {
-            if received.meaning() == Meaning::Suspend {
+            if received.action() == SignalAction::Suspend {
                 // A shell expects that a job stops. The build then blocks on its output.
                 let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
             } else if received.number.0 == nix::sys::signal::Signal::SIGWINCH as i32 {
                 if let Some(size) = terminal_size() {
                     let _ = write(&mut &self.stream, Kind::Resize, &size.bytes());
                 }
-            } else if received.meaning() != Meaning::Child {
+            } else if received.action() != SignalAction::Child {
                 let number = u8::try_from(received.number.0).unwrap_or(0);
                 let _ = write(&mut &self.stream, Kind::Signal, &[number]);
             }

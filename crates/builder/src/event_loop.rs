@@ -13,7 +13,7 @@ use super::error::ServeError;
 use super::listener;
 use super::state::Builder;
 use init::is_pid_1;
-use init::signals::{Meaning, Received, Signals};
+use init::signals::{Received, SignalAction, Signals};
 use linux::poll::{self, Interest};
 
 /// Whether clients are accepted.
@@ -91,11 +91,14 @@ enum Reaction {
 }
 
 fn reaction(received: Received, is_pid_1: bool) -> Reaction {
-    match received.meaning() {
-        Meaning::Child => Reaction::Reap,
-        Meaning::Terminate if is_pid_1 && !received.is_from_outside() => Reaction::Refuse,
-        Meaning::Terminate => Reaction::End,
-        Meaning::Suspend | Meaning::Resume | Meaning::Forward | Meaning::Ignore => Reaction::Ignore,
+    match received.action() {
+        SignalAction::Child => Reaction::Reap,
+        SignalAction::Terminate if is_pid_1 && !received.is_from_outside() => Reaction::Refuse,
+        SignalAction::Terminate => Reaction::End,
+        SignalAction::Suspend
+        | SignalAction::Resume
+        | SignalAction::Forward
+        | SignalAction::Ignore => Reaction::Ignore,
     }
 }
 

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn socket_in_a_missing_directory_names_the_setting() {
+    fn names_the_setting_of_a_socket_in_a_missing_directory() {
         let fixture = Fixture::with(|settings| settings.socket.push("missing/socket"));
         let error = listen(&fixture.builder.settings).unwrap_err();
         assert!(error.what.contains("builder.socket"), "{error}");

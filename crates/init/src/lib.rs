@@ -2,8 +2,8 @@
 //!
 //! [`supervise`] is the watch over a runner; the other modules are its parts.
 
-pub mod guide;
 pub mod reap;
+pub mod runner_state;
 pub mod signals;
 pub mod spawn;
 mod steps;

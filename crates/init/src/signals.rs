@@ -97,7 +97,7 @@ pub struct Received {
 
 /// What is to be done with a received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
+pub enum SignalAction {
     /// A child changed its state.
     Child,
     /// The job is to end.
@@ -126,19 +126,19 @@ impl Received {
 
     /// What is to be done with it.
     #[must_use]
-    pub fn meaning(self) -> Meaning {
+    pub fn action(self) -> SignalAction {
         if self.is_one_of(&[Signal::SIGCHLD]) {
-            Meaning::Child
+            SignalAction::Child
         } else if self.is_one_of(&[Signal::SIGPIPE]) && self.sender == std::process::id() {
-            Meaning::Ignore
+            SignalAction::Ignore
         } else if self.is_one_of(&[Signal::SIGTERM]) {
-            Meaning::Terminate
+            SignalAction::Terminate
         } else if self.is_one_of(&[Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]) {
-            Meaning::Suspend
+            SignalAction::Suspend
         } else if self.is_one_of(&[Signal::SIGCONT]) {
-            Meaning::Resume
+            SignalAction::Resume
         } else {
-            Meaning::Forward
+            SignalAction::Forward
         }
     }
 }
@@ -154,8 +154,11 @@ mod tests {
             sender,
             code: 0,
         };
-        assert_eq!(broken_pipe(std::process::id()).meaning(), Meaning::Ignore);
-        assert_eq!(broken_pipe(0).meaning(), Meaning::Forward);
+        assert_eq!(
+            broken_pipe(std::process::id()).action(),
+            SignalAction::Ignore
+        );
+        assert_eq!(broken_pipe(0).action(), SignalAction::Forward);
     }
 
     #[test]
@@ -174,22 +177,22 @@ mod tests {
     }
 
     #[test]
-    fn each_signal_has_one_meaning() {
-        let meaning = |number| {
+    fn each_signal_has_one_action() {
+        let action = |number| {
             Received {
                 number: Number(number),
                 sender: 0,
                 code: 0,
             }
-            .meaning()
+            .action()
         };
-        assert_eq!(meaning(Signal::SIGCHLD as i32), Meaning::Child);
-        assert_eq!(meaning(Signal::SIGTERM as i32), Meaning::Terminate);
-        assert_eq!(meaning(Signal::SIGTSTP as i32), Meaning::Suspend);
-        assert_eq!(meaning(Signal::SIGCONT as i32), Meaning::Resume);
+        assert_eq!(action(Signal::SIGCHLD as i32), SignalAction::Child);
+        assert_eq!(action(Signal::SIGTERM as i32), SignalAction::Terminate);
+        assert_eq!(action(Signal::SIGTSTP as i32), SignalAction::Suspend);
+        assert_eq!(action(Signal::SIGCONT as i32), SignalAction::Resume);
         for forwarded in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGWINCH] {
-            assert_eq!(meaning(forwarded as i32), Meaning::Forward);
+            assert_eq!(action(forwarded as i32), SignalAction::Forward);
         }
-        assert_eq!(meaning(40), Meaning::Forward);
+        assert_eq!(action(40), SignalAction::Forward);
     }
 }

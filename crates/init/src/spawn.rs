@@ -30,7 +30,7 @@ pub struct Start {
     /// Working directory.
     pub directory: PathBuf,
     /// How this runner is asked to end well.
-    pub manner: Manner,
+    pub escalation: Escalation,
     /// What the runner reads.
     pub stdin: Input,
     /// Where it writes to, in place of our own stdout and stderr.
@@ -57,20 +57,20 @@ pub struct Output {
     pub stderr: OwnedFd,
 }
 
-/// How a runner is asked to end.
+/// The signals that end a runner, and their receivers.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
-    /// The signal that asks it to end well.
+pub struct Escalation {
+    /// The signal that requests a graceful end.
     pub graceful: Signal,
-    /// The signal that follows where that did not help.
-    pub insisting: Signal,
-    /// Who gets the first of them.
+    /// The signal that follows if the runner is still there.
+    pub term: Signal,
+    /// The receiver of the first signal.
     pub graceful_to: Receiver,
-    /// Who gets the second.
-    pub insisting_to: Receiver,
+    /// The receiver of the second signal.
+    pub term_to: Receiver,
 }
 
-/// Who is sent a signal.
+/// The receiver of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receiver {
     /// The runner and all in its process group.
@@ -90,15 +90,15 @@ impl Receiver {
     }
 }
 
-impl Manner {
-    /// The group is asked with `graceful`, then with SIGTERM.
+impl Escalation {
+    /// Sends the group `graceful`, then SIGTERM.
     #[must_use]
     pub fn group(graceful: Signal) -> Self {
         Self {
             graceful,
-            insisting: Signal::SIGTERM,
+            term: Signal::SIGTERM,
             graceful_to: Receiver::Group,
-            insisting_to: Receiver::Group,
+            term_to: Receiver::Group,
         }
     }
 }

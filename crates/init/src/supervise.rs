@@ -11,11 +11,11 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpgid};
 use tracing::{debug, warn};
 
-use super::guide::Guide;
 use super::is_pid_1;
 use super::reap::{self, Ended};
-use super::signals::{Meaning, Number, Received, Signals};
-use super::spawn::{Manner, Receiver};
+use super::runner_state::RunnerState;
+use super::signals::{Number, Received, SignalAction, Signals};
+use super::spawn::{Escalation, Receiver};
 use super::steps::Steps;
 use super::terminal::Terminal;
 use super::terminate::{Cause, Phase, Termination, Times};
@@ -29,7 +29,7 @@ pub struct Watch {
     /// Its pid and process group.
     pub runner: Pid,
     /// How it is asked to end.
-    pub manner: Manner,
+    pub escalation: Escalation,
     /// Times of a termination.
     pub times: Times,
     /// The job's own maximum.
@@ -60,10 +60,10 @@ pub struct Watched {
 /// A job may send signals, or end processes, as fast as we take note of them: after so many the clock has its turn.
 const BATCH: usize = 64;
 
-struct Loop<'a, G: Guide + ?Sized> {
+struct Loop<'a, G: RunnerState + ?Sized> {
     watch: Watch,
     signals: &'a Signals,
-    guide: &'a mut G,
+    runner_state: &'a mut G,
     terminal: Option<&'a Terminal>,
     started: Instant,
     termination: Option<Termination>,
@@ -92,17 +92,17 @@ impl Watch {
     ///
     /// # Errors
     /// As poll(2) and read(2).
-    pub fn until_end<G: Guide + ?Sized>(
+    pub fn until_end<G: RunnerState + ?Sized>(
         self,
         signals: &Signals,
-        guide: &mut G,
+        runner_state: &mut G,
         terminal: Option<&Terminal>,
     ) -> Result<Watched, Errno> {
         let watching = Loop {
             watch: self,
             signals,
-            steps: (guide.worker()).map(|worker| Steps::new(self.runner, worker.name)),
-            guide,
+            steps: (runner_state.worker()).map(|worker| Steps::new(self.runner, worker.name)),
+            runner_state,
             terminal,
             started: Instant::now(),
             termination: None,
@@ -122,14 +122,14 @@ impl Watch {
     }
 }
 
-impl<G: Guide + ?Sized> Loop<'_, G> {
+impl<G: RunnerState + ?Sized> Loop<'_, G> {
     fn run(mut self) -> Result<Watched, Errno> {
         loop {
             // The runner may have ended before anyone looked.
             self.drain()?;
             if let Some(ended) = self.ended.filter(|_| !self.goes_on_alone()) {
                 // What it said last counts too.
-                self.guide.look();
+                self.runner_state.look();
                 return Ok(Watched {
                     ended,
                     cause: self.termination.map(|termination| termination.cause),
@@ -144,14 +144,14 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         }
     }
 
-    /// Sleeps until a signal waits, or the guide has seen something, or the next act is due and is done.
+    /// Sleeps until a signal waits, or the runner's state has an event, or the next phase is due and is done.
     fn wait(&mut self) -> Result<(), Errno> {
         let due = self.due();
         let mut fds = vec![self.signals.as_fd()];
         let worker = self.worker_end();
         fds.extend(worker);
         let own = fds.len();
-        fds.extend(self.guide.events());
+        fds.extend(self.runner_state.events());
         let end = if self.unreaped {
             Some(Instant::now())
         } else {
@@ -164,7 +164,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             self.note_worker_end(None);
         }
         if ready.iter().skip(own).any(|seen| *seen) {
-            self.guide.look();
+            self.runner_state.look();
             self.find_worker();
         }
         if due.is_some_and(|due| Instant::now() >= due) {
@@ -178,13 +178,13 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             let Some(received) = self.signals.next()? else {
                 break;
             };
-            match received.meaning() {
-                Meaning::Child | Meaning::Ignore => {}
-                Meaning::Terminate => self.terminate(received),
-                Meaning::Suspend => self.suspend(received),
-                Meaning::Resume => self.resume(received),
+            match received.action() {
+                SignalAction::Child | SignalAction::Ignore => {}
+                SignalAction::Terminate => self.terminate(received),
+                SignalAction::Suspend => self.suspend(received),
+                SignalAction::Resume => self.resume(received),
                 // If the graceful signal goes to the runner only, all other signals go to the runner only.
-                Meaning::Forward => self.forward(received, self.watch.manner.graceful_to),
+                SignalAction::Forward => self.forward(received, self.watch.escalation.graceful_to),
             }
         }
         self.reap();
@@ -204,7 +204,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
     }
 
     fn forward(&mut self, received: Received, to: Receiver) {
-        if received.number.0 == self.watch.manner.graceful as i32 {
+        if received.number.0 == self.watch.escalation.graceful as i32 {
             self.note_asked();
         }
         debug!(
@@ -247,7 +247,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         if let Some(terminal) = self.terminal {
             terminal.lend(self.watch.runner);
         }
-        self.forward(received, self.watch.manner.graceful_to);
+        self.forward(received, self.watch.escalation.graceful_to);
     }
 
     /// Whether the job has the time of its own, asked to end or not.
@@ -263,7 +263,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         } else if self.termination.is_some() {
             self.go_on();
         } else if self
-            .guide
+            .runner_state
             .unreachable_at()
             .is_some_and(|due| Instant::now() >= due)
         {
@@ -280,7 +280,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     fn idle(&mut self) {
         let timeout = self.watch.idle_timeout.take();
-        if !self.guide.busy() {
+        if !self.runner_state.busy() {
             let timeout = timeout.map(|timeout| humantime::format_duration(timeout).to_string());
             warn!(timeout, "no job came");
             self.begin(Cause::Idle);
@@ -297,7 +297,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             .watch
             .deadline
             .and_then(|deadline| self.started.checked_add(deadline));
-        let (linger, unreachable) = (self.linger_due(), self.guide.unreachable_at());
+        let (linger, unreachable) = (self.linger_due(), self.runner_state.unreachable_at());
         let due = [deadline, self.idle_due(), linger, unreachable];
         due.into_iter().flatten().min()
     }

@@ -4,11 +4,11 @@
 //!
 //! | phase | when | what is done |
 //! |---|---|---|
-//! | [`Phase::Ask`] | at once | the flavor's graceful signal |
-//! | [`Phase::Insist`] | after `grace` | SIGTERM |
+//! | [`Phase::Graceful`] | at once | the flavor's graceful signal |
+//! | [`Phase::Term`] | after `grace` | SIGTERM |
 //! | [`Phase::Kill`] | `wipe.reserve` before the end | SIGKILL to the group |
 //!
-//! A runner with a job under way that has a [worker](super::guide::Worker) for it:
+//! A runner with a job under way that has a [worker](super::runner_state::Worker) for it:
 //!
 //! | phase | when | what is done |
 //! |---|---|---|
@@ -21,7 +21,7 @@
 //! | [`Phase::Kill`] | `wipe.reserve` before the end | SIGKILL to the group |
 //!
 //! A runner that was sent its graceful signal ends in silence when its worker is killed, and so it does at SIGTERM: neither
-//! follows [`Phase::Interrupt`], or an [`Phase::Ask`] that met a job.
+//! follows [`Phase::Interrupt`], or an [`Phase::Graceful`] that met a job.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// SIGTERM reached us.
-    Asked,
+    Requested,
     /// The job's own maximum is over.
     Deadline,
     /// No job came in the time that the runner had for it.
@@ -47,7 +47,7 @@ impl Cause {
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Asked => "SIGTERM",
+            Self::Requested => "SIGTERM",
             Self::Deadline => "deadline",
             Self::Idle => "idle",
             Self::Lingering => "the job is over",
@@ -63,9 +63,9 @@ pub enum Phase {
     /// Nothing: its job goes on.
     Wait,
     /// The flavor's graceful signal.
-    Ask,
+    Graceful,
     /// SIGTERM to the group.
-    Insist,
+    Term,
     /// SIGTERM to the steps that run.
     EndSteps,
     /// SIGKILL to those of them that are left.
@@ -124,16 +124,16 @@ impl Order {
     fn rows(self) -> &'static [(Phase, When)] {
         match self {
             Self::Idle => &[
-                (Phase::Ask, When::AtOnce),
-                (Phase::Insist, When::Grace),
+                (Phase::Graceful, When::AtOnce),
+                (Phase::Term, When::Grace),
                 (Phase::Kill, When::End),
                 (Phase::KillAll, When::Settled),
                 (Phase::Abandon, When::Settled),
             ],
             Self::LookedAt => &[
                 (Phase::Wait, When::AtOnce),
-                (Phase::Ask, When::Looked),
-                (Phase::Insist, When::Grace),
+                (Phase::Graceful, When::Looked),
+                (Phase::Term, When::Grace),
                 (Phase::Kill, When::End),
                 (Phase::KillAll, When::Settled),
                 (Phase::Abandon, When::Settled),
@@ -149,7 +149,7 @@ impl Order {
                 (Phase::Abandon, When::Settled),
             ],
             Self::AskedAndBusy => &[
-                (Phase::Ask, When::AtOnce),
+                (Phase::Graceful, When::AtOnce),
                 (Phase::KillJob, When::LastWords),
                 (Phase::Kill, When::End),
                 (Phase::KillAll, When::Settled),
@@ -178,9 +178,9 @@ pub struct Times {
 
 /// How a termination begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum FirstPhase {
     /// With the graceful signal.
-    Ask,
+    Graceful,
     /// With a moment's look at a runner that has no job: it may be taking one.
     Look,
     /// With silence while a job is under way.
@@ -191,7 +191,7 @@ pub(crate) enum Opening {
 
 /// What a job that was found under way changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum JobArrival {
     /// Nothing.
     Known,
     /// It gets the time of one.
@@ -200,7 +200,7 @@ pub(crate) enum Found {
     Wanted,
 }
 
-/// How long [`Opening::Look`] waits for signs of a job. A runner that has just taken a job shows it by then.
+/// How long [`FirstPhase::Look`] waits for signs of a job. A runner that has just taken a job shows it by then.
 const LOOK: Duration = Duration::from_millis(300);
 /// What a runner needs from its graceful signal to the word that its job failed, with [`Phase::KillJob`]: 0.6 s were
 /// measured, and up to 1.4 s for the upload of a log.
@@ -240,12 +240,12 @@ const SETTLE: Duration = Duration::from_secs(1);
 impl Termination {
     /// Begins; [`Termination::done`] is the caller's to carry out now.
     #[must_use]
-    pub(crate) fn begin(cause: Cause, times: Times, now: Instant, opening: Opening) -> Self {
-        let (order, row) = match opening {
-            Opening::Ask => (Order::Idle, 0),
-            Opening::Look => (Order::LookedAt, 0),
-            Opening::Drain => (Order::Busy, 0),
-            Opening::EndSteps => (Order::Busy, 1),
+    pub(crate) fn begin(cause: Cause, times: Times, now: Instant, first_phase: FirstPhase) -> Self {
+        let (order, row) = match first_phase {
+            FirstPhase::Graceful => (Order::Idle, 0),
+            FirstPhase::Look => (Order::LookedAt, 0),
+            FirstPhase::Drain => (Order::Busy, 0),
+            FirstPhase::EndSteps => (Order::Busy, 1),
         };
         Self {
             cause,
@@ -270,11 +270,11 @@ impl Termination {
 
     /// The phase's number in its table, for the log.
     #[must_use]
-    pub(crate) fn act(&self) -> u8 {
+    pub(crate) fn number(&self) -> u8 {
         let stepwise = !matches!(self.order, Order::Idle | Order::LookedAt);
         match self.done() {
-            Phase::Wait | Phase::Ask => 1,
-            Phase::Insist | Phase::EndSteps => 2,
+            Phase::Wait | Phase::Graceful => 1,
+            Phase::Term | Phase::EndSteps => 2,
             Phase::KillSteps => 3,
             Phase::Interrupt | Phase::KillJob | Phase::KillWorker => 4,
             Phase::Kill | Phase::KillAll | Phase::Abandon if stepwise => 5,
@@ -339,15 +339,17 @@ impl Termination {
     }
 
     /// A job was found under way.
-    pub(crate) fn found_busy(&mut self) -> Found {
+    pub(crate) fn found_busy(&mut self) -> JobArrival {
         let late = match (self.order, self.done()) {
-            (Order::LookedAt, Phase::Wait) if self.cause == Cause::Idle => return Found::Wanted,
+            (Order::LookedAt, Phase::Wait) if self.cause == Cause::Idle => {
+                return JobArrival::Wanted;
+            }
             (Order::LookedAt, Phase::Wait) => Order::Busy,
-            (Order::LookedAt | Order::Idle, Phase::Ask) => Order::AskedAndBusy,
-            _ => return Found::Known,
+            (Order::LookedAt | Order::Idle, Phase::Graceful) => Order::AskedAndBusy,
+            _ => return JobArrival::Known,
         };
         (self.order, self.row) = (late, 0);
-        Found::Late
+        JobArrival::Late
     }
 
     /// Brings the next phase forward after a further request to end. Returns false if that was done already.

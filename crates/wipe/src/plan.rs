@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_before_job_stops_at_the_request_and_names_the_leftovers() {
+    fn empty_before_job_stops_at_a_request_and_names_leftovers() {
         let root = with_files();
         let request = requested(BUDGET);
         let roots = [root.path().to_owned()];

@@ -21,9 +21,9 @@ use super::tokens;
 use crate::config::{Circleci as Settings, Config, Workspace};
 use crate::secrets::{Secret, Store};
 use crate::workspace::RuntimeDir;
-use init::guide::Guide;
 use init::reap::Ended;
-use init::spawn::{Input, Manner, Receiver, Start};
+use init::runner_state::RunnerState;
+use init::spawn::{Escalation, Input, Receiver, Start};
 use init::supervise::Watched;
 use init::terminate::{Cause, Phase};
 use report::exit;
@@ -123,7 +123,7 @@ fn require(settings: &Settings) -> Result<(), FlavorError> {
     Ok(())
 }
 
-impl Guide for Circleci {
+impl RunnerState for Circleci {
     fn events(&self) -> Vec<BorrowedFd<'_>> {
         let read = self.configuration.as_ref().and_then(Configuration::fd);
         [Some(self.events.fd()), read]
@@ -160,12 +160,12 @@ impl Runner for Circleci {
             arguments: vec!["machine".into(), "--config".into(), path.into()],
             environment: self.environment.clone(),
             directory: self.workspace.home(),
-            manner: Manner {
+            escalation: Escalation {
                 // The first SIGTERM drains, the second cancels. The runner itself signals its task agent.
                 graceful: Signal::SIGTERM,
-                insisting: Signal::SIGTERM,
+                term: Signal::SIGTERM,
                 graceful_to: Receiver::Runner,
-                insisting_to: Receiver::Runner,
+                term_to: Receiver::Runner,
             },
             stdin: Input::Empty,
             output: None,
@@ -177,7 +177,7 @@ impl Runner for Circleci {
         self.configuration = None;
         let verdict = match (watched.cause, watched.phase, &mut self.task) {
             (None, ..) => self.by_itself(watched.ended),
-            (Some(Cause::Asked), Some(Phase::Ask), Some(task))
+            (Some(Cause::Requested), Some(Phase::Graceful), Some(task))
                 if watched.ended == Ended::Exited(0) =>
             {
                 task.drained = true;

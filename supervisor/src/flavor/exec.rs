@@ -7,7 +7,7 @@ use super::error::FlavorError;
 use super::runner::Once;
 use crate::config::Config;
 use crate::secrets::Store;
-use init::spawn::{Input, Manner, Start};
+use init::spawn::{Escalation, Input, Start};
 
 pub(super) fn prepare(
     config: &Config,
@@ -30,7 +30,7 @@ pub(super) fn prepare(
         arguments: arguments.iter().map(Into::into).collect(),
         environment,
         directory: config.workspace.work(),
-        manner: Manner::group(Signal::SIGTERM),
+        escalation: Escalation::group(Signal::SIGTERM),
         stdin: Input::Inherited,
         output: None,
     };

@@ -32,9 +32,9 @@ use super::runner::{Next, Runner, Verdict};
 use crate::config::{Config, Github as Settings, Workspace};
 use crate::secrets::Store;
 use crate::workspace::RuntimeDir;
-use init::guide::{Guide, Worker};
 use init::reap::Ended;
-use init::spawn::{Input, Manner, Output, Receiver, Start};
+use init::runner_state::{RunnerState, Worker};
+use init::spawn::{Escalation, Input, Output, Receiver, Start};
 use init::supervise::Watched;
 use init::terminate::{self, Cause};
 use report::{CiJob, Reason, Registration};
@@ -167,7 +167,7 @@ impl Github {
         match (watched.cause, &mut self.job) {
             // Silence is no answer: a job that was let go on ended by itself.
             (Some(cause), Some(job)) if watched.phase == Some(terminate::Phase::Wait) => {
-                job.drained = cause == Cause::Asked;
+                job.drained = cause == Cause::Requested;
             }
             // The job was over, and the hook saw it.
             (Some(Cause::Lingering), Some(job)) if result.is_none() => {
@@ -258,7 +258,7 @@ impl Github {
     }
 }
 
-impl Guide for Github {
+impl RunnerState for Github {
     fn events(&self) -> Vec<BorrowedFd<'_>> {
         let console = self.console.iter().flat_map(Console::fds);
         [self.events.fd()].into_iter().chain(console).collect()
@@ -324,12 +324,12 @@ impl Runner for Github {
             arguments: arguments.into_iter().map(Into::into).collect(),
             environment,
             directory: root.clone(),
-            manner: Manner {
+            escalation: Escalation {
                 graceful: Signal::SIGINT,
-                insisting: Signal::SIGTERM,
+                term: Signal::SIGTERM,
                 // It tells its worker, which ends the step, skips all others, and tells GitHub that the job failed.
                 graceful_to: Receiver::Runner,
-                insisting_to: Receiver::Group,
+                term_to: Receiver::Group,
             },
             stdin: Input::Empty,
             output,

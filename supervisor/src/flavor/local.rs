@@ -15,7 +15,7 @@ use crate::config::{Config, Local};
 use crate::secrets::{Store, pipe_secret};
 use crate::workspace::RuntimeDir;
 use init::reap::Ended;
-use init::spawn::{Input, Manner, Start};
+use init::spawn::{Escalation, Input, Start};
 use init::terminate::Cause;
 use report::exit;
 
@@ -48,7 +48,7 @@ pub(super) fn prepare(
             .collect(),
         environment,
         directory: repository.clone(),
-        manner: Manner::group(Signal::SIGINT),
+        escalation: Escalation::group(Signal::SIGINT),
         stdin: input.map_or(Input::Empty, Input::From),
         output: None,
     };
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_terminated_job_ends_with_143_unless_it_had_succeeded() {
-        let asked = Some(Cause::Asked);
+        let asked = Some(Cause::Requested);
         assert_eq!(exit_code(Ended::Exited(1), asked), 143);
         assert_eq!(exit_code(Ended::Exited(0), asked), 0);
         assert_eq!(exit_code(Ended::Exited(3), None), 3);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::error::FlavorError;
-use init::guide::Guide;
 use init::reap::Ended;
+use init::runner_state::RunnerState;
 use init::spawn::Start;
 use init::supervise::Watched;
 use init::terminate::Cause;
@@ -12,7 +12,7 @@ use report::exit;
 use report::{CiJob, Reason, Registration};
 
 /// A flavor's runner, from its first process to its last.
-pub trait Runner: Guide {
+pub trait Runner: RunnerState {
     /// The process to start now.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Once {
     }
 }
 
-impl Guide for Once {}
+impl RunnerState for Once {}
 
 impl Runner for Once {
     fn start(&mut self) -> Result<Start, FlavorError> {

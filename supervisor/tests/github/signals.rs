@@ -124,7 +124,7 @@ fn a_step_that_ends_at_no_signal_is_killed_after_its_own_grace() {
     assert_eq!(ended.code(), 143, "{}", ended.stderr);
     assert_order(
         &ended.stderr,
-        &["act 1", "act 2: SIGTERM", "act 3: SIGKILL"],
+        &["phase 1", "phase 2: SIGTERM", "phase 3: SIGKILL"],
     );
     assert_eq!(count(&ended.fixture, "always() steps run"), 1);
     assert_eq!(count(&ended.fixture, "reported: 102"), 1);
@@ -161,7 +161,7 @@ fn kills_a_reporting_runner_in_time_for_wipe_and_report() {
     assert_eq!(report["job"]["ended_by"], "terminated");
     assert_order(
         &ended.stderr,
-        &["act 1", "act 4: the steps are done", "act 5"],
+        &["phase 1", "phase 4: the steps are done", "phase 5"],
     );
     assert_eq!(count(&ended.fixture, ": SIG"), 0);
     ended.assert_workspace_is_empty();
@@ -179,7 +179,7 @@ fn an_idle_runner_is_told_at_once_and_removed() {
     assert_eq!(ended.report()["reason"], "terminated");
     assert_eq!(ended.report()["registration"], "removed");
     assert_eq!(count(&ended.fixture, "listener: SIGINT"), 1);
-    assert!(!ended.stderr.contains("act 2"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("phase 2"), "{}", ended.stderr);
 }
 
 #[test]

@@ -16,7 +16,12 @@ fn lost_nothing(seen: &Seen, period: Duration) {
         ("Cancelled", "skipped"),
     ]);
     assert!(seen.log.contains("hook completed"), "{}", seen.log);
-    seen.assert_order(&["asked to end", "act 1", "act 2", "the job's steps are done"]);
+    seen.assert_order(&[
+        "asked to end",
+        "phase 1",
+        "phase 2",
+        "the job's steps are done",
+    ]);
 }
 
 /// The supervisor's settings in the manifests, `KEY=VALUE`.

@@ -306,7 +306,7 @@ impl Seen {
 
     /// Checks that the runner got no signal: its job ended as if one of its steps had failed.
     pub(crate) fn assert_uninterrupted(&self) {
-        assert!(!self.stderr.contains("act 4"));
+        assert!(!self.stderr.contains("phase 4"));
         assert_eq!(self.report["runner"]["exit_code"], 102);
         assert_eq!(self.step("Complete runner"), "succeeded");
         assert!(self.report["job"]["completed_at"].is_string());

@@ -26,7 +26,7 @@ fn terminated(seen: &Seen) {
 
 fn killed(seen: &Seen) {
     terminated(seen);
-    seen.assert_order(&["act 2", "act 3"]);
+    seen.assert_order(&["phase 2", "phase 3"]);
 }
 
 /// `READY` in a script is where it is as the test wants it.
@@ -92,7 +92,7 @@ fn the_pods_end_takes_no_time_from_a_job_that_its_deadline_ends() {
         seen.assert_failed("deadline", PERIOD);
         seen.assert_uninterrupted();
         seen.assert_steps(&[("Long", "failed"), ("Always", "succeeded")]);
-        seen.assert_order(&["act 2", "asked to end", "the job's steps are done"]);
+        seen.assert_order(&["phase 2", "asked to end", "the job's steps are done"]);
     })
     .set(SHORT)
     .set("DEADLINE=15s")]);

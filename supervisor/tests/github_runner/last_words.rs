@@ -13,10 +13,14 @@ const STUBBORN: &str = "trap '' INT TERM; sleep 300; sleep 300";
 /// The runner reported to GitHub within the three seconds, and ended by itself.
 fn spoken(seen: &Seen) {
     seen.assert_failed("terminated", PERIOD);
-    seen.assert_order(&["act 2", "act 4: SIGINT to the runner", "the runner ended"]);
+    seen.assert_order(&[
+        "phase 2",
+        "phase 4: SIGINT to the runner",
+        "the runner ended",
+    ]);
     assert_eq!(seen.report["runner"]["exit_code"], 0);
     // Neither SIGTERM nor SIGKILL to runner or worker.
-    assert!(!seen.stderr.contains("act 5"));
+    assert!(!seen.stderr.contains("phase 5"));
     assert!(!seen.stderr.contains("worker, so that"));
 }
 
@@ -32,7 +36,7 @@ fn github_is_told_even_when_nothing_ends_the_steps() {
     run(&[
         Case::new("a later step goes on", always(STUBBORN), |seen| {
             spoken(seen);
-            seen.assert_order(&["act 4: SIGINT", "act 4: SIGKILL"]);
+            seen.assert_order(&["phase 4: SIGINT", "phase 4: SIGKILL"]);
             // "Always" is canceled or failed: it depends on whether the worker knows of the shutdown when its step ends.
             seen.assert_steps(&[
                 ("Long", "failed"),

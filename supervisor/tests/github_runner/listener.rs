@@ -72,10 +72,10 @@ fn a_job_without_its_listener_ends_a_step_at_a_time_too() {
                 assert_eq!(seen.report["job"]["result"], "failed");
                 seen.assert_order(&[
                     "its job goes on without it",
-                    "act 2",
-                    "act 4: SIGTERM to the worker",
+                    "phase 2",
+                    "phase 4: SIGTERM to the worker",
                 ]);
-                assert!(!seen.stderr.contains("act 5"));
+                assert!(!seen.stderr.contains("phase 5"));
             },
         )
         .set("GRACE=1s TERMINATION_GRACE_PERIOD=40s WIPE__RESERVE=30s"),

@@ -47,7 +47,7 @@ fn counts_a_job_from_its_acquisition_on() {
             assert_eq!(seen.github["conclusion"], "succeeded");
             assert_eq!(seen.report["job"]["drained"], true);
             assert_eq!(seen.report["reason"], "completed");
-            seen.assert_order(&["act 1: a job is under way", "the job's steps are done"]);
+            seen.assert_order(&["phase 1: a job is under way", "the job's steps are done"]);
         })
         .service("--renew-error 500:1")
         .set("GRACE=60s TERMINATION_GRACE_PERIOD=90s")
@@ -59,7 +59,7 @@ fn counts_a_job_from_its_acquisition_on() {
             seen.assert_order(&[
                 "a job is under way",
                 "no step of the job runs",
-                "act 4: SIGINT",
+                "phase 4: SIGINT",
             ]);
         })
         .service("--renew-error 500")

@@ -130,7 +130,7 @@ fn a_thousand_sigterms_in_a_second_leave_the_runner_its_time() {
 
 #[test]
 fn a_burst_of_sigterms_brings_no_more_than_one_act_forward() {
-    // As fast as a second has hundreds, for longer than an act has to work.
+    // As fast as a second has hundreds, for longer than a phase has to work.
     let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "500s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
@@ -148,7 +148,7 @@ fn a_burst_of_sigterms_brings_no_more_than_one_act_forward() {
     running.let_end();
     let ended = running.wait();
     assert_eq!(ended.code(), 5, "{}", ended.stderr);
-    assert!(!ended.stderr.contains("act 3"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("phase 3"), "{}", ended.stderr);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The three acts: the graceful signal, SIGTERM after `grace`, SIGKILL in time for wipe and report.
+//! The three phases: the graceful signal, SIGTERM after `grace`, SIGKILL in time for wipe and report.
 
 use nix::sys::signal::{Signal, kill};
 use test_support::procfs::status_field;
@@ -8,14 +8,14 @@ use crate::SUPERVISOR;
 
 const STUBBORN: &str = "trap '' TERM INT; touch ready; while :; do sleep 0.05; done";
 
-fn acts(ended: &Ended) -> Vec<&str> {
+fn phases(ended: &Ended) -> Vec<&str> {
     let lines = ended.stderr.lines();
-    let act = |line: &'_ str| {
-        ["act 1", "act 2", "act 3"]
+    let phase = |line: &'_ str| {
+        ["phase 1", "phase 2", "phase 3"]
             .into_iter()
-            .find(|act| line.contains(act))
+            .find(|phase| line.contains(phase))
     };
-    lines.filter_map(act).collect()
+    lines.filter_map(phase).collect()
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_polite_runner_ends_in_the_first_act_with_its_own_code() {
     let ended = running.wait();
     assert_eq!(ended.code(), 4);
     assert_eq!(ended.report()["reason"], "terminated");
-    assert_eq!(acts(&ended), ["act 1"]);
+    assert_eq!(phases(&ended), ["phase 1"]);
     ended.assert_workspace_is_empty();
 }
 
@@ -53,20 +53,20 @@ fn kills_a_stubborn_runner_and_wipes_the_workspace() {
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 137);
-    assert_eq!(acts(&ended), ["act 1", "act 2", "act 3"]);
+    assert_eq!(phases(&ended), ["phase 1", "phase 2", "phase 3"]);
     assert_eq!(ended.report()["reason"], "terminated");
     ended.assert_workspace_is_empty();
 }
 
 #[test]
-fn a_second_sigterm_brings_the_next_act_forward() {
+fn a_second_sigterm_brings_the_next_phase_forward() {
     let running = Fixture::new(SUPERVISOR)
         .flags(&["--grace", "500s"])
         .env("SUPERVISOR_TERMINATION_GRACE_PERIOD", "1000s")
         .start(&["bash", "-c", STUBBORN]);
     running.wait_for_file("ready");
     let supervisor = running.supervisor();
-    // Each act has a second to work; without the hurry SIGKILL would come after a quarter of an hour. What comes sooner
+    // Each phase has a second to work; without the hurry SIGKILL would come after a quarter of an hour. What comes sooner
     // after another is the same request.
     eventually("the end", || {
         let _ = kill(supervisor, Signal::SIGTERM);
@@ -78,7 +78,7 @@ fn a_second_sigterm_brings_the_next_act_forward() {
     });
     let ended = running.wait();
     assert_eq!(ended.code(), 137);
-    assert_eq!(acts(&ended), ["act 1", "act 2", "act 3"]);
+    assert_eq!(phases(&ended), ["phase 1", "phase 2", "phase 3"]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_deadline_starts_the_same_acts_with_its_own_reason() {
         .shell("sleep 1000");
     assert_eq!(ended.code(), 143);
     assert_eq!(ended.report()["reason"], "deadline");
-    assert_eq!(acts(&ended), ["act 1"]);
+    assert_eq!(phases(&ended), ["phase 1"]);
     ended.assert_workspace_is_empty();
 }
 
@@ -101,7 +101,7 @@ fn a_deadline_leaves_the_wipe_its_own_time() {
         .env("SUPERVISOR_WIPE__RESERVE", "1s")
         .shell("trap '' TERM; mkdir d; for i in {1..50}; do :>d/$i; done; while :; do sleep 0.05; done");
     assert_eq!(ended.report()["reason"], "deadline");
-    assert_eq!(acts(&ended), ["act 1", "act 2", "act 3"]);
+    assert_eq!(phases(&ended), ["phase 1", "phase 2", "phase 3"]);
     let why = ended.stderr.matches(r#""why":"deadline""#).count();
     assert_eq!(why, 3, "{}", ended.stderr);
     ended.assert_workspace_is_empty();
@@ -152,7 +152,7 @@ fn a_runner_that_leaves_its_group_is_no_less_the_runner() {
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.report()["runner"]["signal"], 9, "{}", ended.stderr);
-    assert_eq!(acts(&ended), ["act 1", "act 2", "act 3"]);
+    assert_eq!(phases(&ended), ["phase 1", "phase 2", "phase 3"]);
     assert!(!ended.stderr.contains("everybody"), "{}", ended.stderr);
     ended.assert_workspace_is_empty();
 }

@@ -229,7 +229,7 @@ fn input_that_the_builder_did_not_request_closes_the_connection() {
 }
 
 #[test]
-fn containerfile_from_standard_input_is_requested_before_the_build() {
+fn requests_a_containerfile_on_stdin_before_the_build() {
     let fixture = Fixture::new();
     let client = fixture.request("build --file - .");
     let (kind, wanted) = client.next().unwrap();

@@ -6,19 +6,19 @@ use nix::sys::signal::Signal;
 use tracing::{debug, info, warn};
 
 use super::Loop;
-use crate::guide::Guide;
 use crate::reap::Ended;
+use crate::runner_state::RunnerState;
 use crate::signals::{Number, Received};
-use crate::spawn::{Manner, Receiver};
+use crate::spawn::{Escalation, Receiver};
 use crate::steps::Steps;
 use crate::survivors;
-use crate::terminate::{Cause, Found, Opening, Phase, Termination};
+use crate::terminate::{Cause, FirstPhase, JobArrival, Phase, Termination};
 use linux::libc_ext;
 
 /// How many names a line of the log holds.
 const NAMED: usize = 20;
 
-impl<G: Guide + ?Sized> Loop<'_, G> {
+impl<G: RunnerState + ?Sized> Loop<'_, G> {
     pub(super) fn terminate(&mut self, received: Received) {
         let now = Instant::now();
         let first = self.requested_at.is_none();
@@ -40,35 +40,39 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             "asked to end by {}",
             received.number.name()
         );
-        self.begin(Cause::Asked);
+        self.begin(Cause::Requested);
     }
 
     pub(super) fn begin(&mut self, cause: Cause) {
-        let opening = self.opening(cause);
-        let termination = Termination::begin(cause, self.watch.times, Instant::now(), opening);
+        let first_phase = self.first_phase(cause);
+        let termination = Termination::begin(cause, self.watch.times, Instant::now(), first_phase);
         self.termination = Some(termination);
-        match opening {
-            Opening::Ask | Opening::EndSteps => self.carry_out(termination.done(), cause),
-            Opening::Look => {}
-            Opening::Drain => {
+        match first_phase {
+            FirstPhase::Graceful | FirstPhase::EndSteps => {
+                self.carry_out(termination.done(), cause)
+            }
+            FirstPhase::Look => {}
+            FirstPhase::Drain => {
                 let grace = humantime::format_duration(self.watch.times.grace);
                 let why = cause.name();
-                info!(%grace, why, "act 1: a job is under way; it goes on");
+                info!(%grace, why, "phase 1: a job is under way; it goes on");
             }
         }
     }
 
-    fn opening(&mut self, cause: Cause) -> Opening {
+    fn first_phase(&mut self, cause: Cause) -> FirstPhase {
         let busy = self.is_busy();
         match (busy, cause) {
             // The job's own maximum is no reason to let it go on.
-            (true, Cause::Deadline) => Opening::EndSteps,
-            (true, _) => Opening::Drain,
+            (true, Cause::Deadline) => FirstPhase::EndSteps,
+            (true, _) => FirstPhase::Drain,
             // The runner still reports a job whose worker has ended.
-            (false, Cause::Asked) if self.worker_is_over() => Opening::Drain,
-            (false, Cause::Deadline | Cause::Lingering | Cause::Unreachable) => Opening::Ask,
-            (false, _) if self.steps.is_some() => Opening::Look,
-            (false, _) => Opening::Ask,
+            (false, Cause::Requested) if self.worker_is_over() => FirstPhase::Drain,
+            (false, Cause::Deadline | Cause::Lingering | Cause::Unreachable) => {
+                FirstPhase::Graceful
+            }
+            (false, _) if self.steps.is_some() => FirstPhase::Look,
+            (false, _) => FirstPhase::Graceful,
         }
     }
 
@@ -80,7 +84,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// Whether a job is under way that ends a step at a time.
     fn is_busy(&mut self) -> bool {
-        self.steps.is_some() && !self.worker_is_over() && self.guide.busy()
+        self.steps.is_some() && !self.worker_is_over() && self.runner_state.busy()
     }
 
     /// Something is due of a termination.
@@ -92,28 +96,28 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let found = if busy {
             termination.found_busy()
         } else {
-            Found::Known
+            JobArrival::Known
         };
         let cause = termination.cause;
         match found {
-            Found::Known => {
+            JobArrival::Known => {
                 if let Some(phase) = termination.advance(Instant::now()) {
                     self.carry_out(phase, cause);
                 }
             }
-            Found::Late => {
+            JobArrival::Late => {
                 let grace = humantime::format_duration(self.watch.times.grace);
                 info!(
                     %grace,
                     "the runner has just taken a job: it has the time of one"
                 );
             }
-            Found::Wanted => {
+            JobArrival::Wanted => {
                 info!("the runner has just taken a job: it does it");
                 self.termination = None;
                 // The pod's end may have been requested meanwhile.
                 if self.requested_at.is_some() {
-                    self.begin(Cause::Asked);
+                    self.begin(Cause::Requested);
                 }
             }
         }
@@ -121,23 +125,21 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     fn carry_out(&mut self, phase: Phase, cause: Cause) {
         let why = cause.name();
-        let act = self.termination.map_or(1, |termination| termination.act());
-        let Manner {
-            insisting,
-            insisting_to,
-            ..
-        } = self.watch.manner;
+        let number = self
+            .termination
+            .map_or(1, |termination| termination.number());
+        let Escalation { term, term_to, .. } = self.watch.escalation;
         match phase {
             Phase::Wait => {}
-            Phase::Ask => self.ask(why, act),
-            Phase::Insist => self.insist(why, insisting, insisting_to, act),
+            Phase::Graceful => self.send_graceful(why, number),
+            Phase::Term => self.escalate(why, term, term_to, number),
             Phase::EndSteps => self.end_steps(why),
             Phase::KillSteps => self.kill_steps(why),
             // It would call a job failed whose steps have all succeeded.
-            Phase::Interrupt if self.guide.reports() => {
+            Phase::Interrupt if self.runner_state.reports() => {
                 info!(
                     why,
-                    "act {act}: the steps are done, and the runner reports the job"
+                    "phase {number}: the steps are done, and the runner reports the job"
                 );
             }
             // A worker that received a signal to end before would end in silence.
@@ -145,7 +147,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             Phase::Interrupt if self.ended.is_some() => {
                 info!(
                     why,
-                    "act {act}: SIGTERM to the worker, which has no runner any more"
+                    "phase {number}: SIGTERM to the worker, which has no runner any more"
                 );
                 self.interrupted = true;
                 self.steps.iter().for_each(Steps::terminate_worker);
@@ -154,16 +156,16 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             Phase::Interrupt if self.steps.as_ref().is_some_and(Steps::is_blind) => {
                 warn!(
                     why,
-                    "act {act}: /proc cannot be read, SIGKILL to the worker alone"
+                    "phase {number}: /proc cannot be read, SIGKILL to the worker alone"
                 );
                 self.kill_worker_by_descriptor();
             }
-            Phase::Interrupt => self.ask(why, act),
+            Phase::Interrupt => self.send_graceful(why, number),
             Phase::KillJob => self.kill_job(why),
             // Once it was interrupted, the runner says nothing when its worker is killed.
             Phase::KillWorker if self.asked => self.kill_job(why),
             Phase::KillWorker => self.kill_worker(why),
-            Phase::Kill => self.insist(why, Signal::SIGKILL, Receiver::Group, act),
+            Phase::Kill => self.escalate(why, Signal::SIGKILL, Receiver::Group, number),
             Phase::KillAll => {
                 warn!(why, "the runner is still there, SIGKILL to everybody");
                 survivors::kill_all();
@@ -185,22 +187,22 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
 
     /// Whether the graceful signal met a job.
     pub(super) fn has_interrupted(&mut self) -> bool {
-        self.interrupted || self.asked_idle && self.steps.is_some() && self.guide.busy()
+        self.interrupted || self.asked_idle && self.steps.is_some() && self.runner_state.busy()
     }
 
     /// The flavor's graceful signal.
-    fn ask(&mut self, why: &str, act: u8) {
+    fn send_graceful(&mut self, why: &str, number: u8) {
         self.note_asked();
-        let Manner {
+        let Escalation {
             graceful,
             graceful_to,
             ..
-        } = self.watch.manner;
+        } = self.watch.escalation;
         let grace = humantime::format_duration(self.watch.times.grace);
         info!(
             %grace,
             why,
-            "act {act}: {graceful} to the {}",
+            "phase {number}: {graceful} to the {}",
             graceful_to.name()
         );
         self.send_to(graceful_to, Number(graceful as i32));
@@ -210,10 +212,10 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         }
     }
 
-    fn insist(&self, why: &str, signal: Signal, to: Receiver, act: u8) {
+    fn escalate(&self, why: &str, signal: Signal, to: Receiver, number: u8) {
         warn!(
             why,
-            "act {act}: the runner is still there, {signal} to the {}",
+            "phase {number}: the runner is still there, {signal} to the {}",
             to.name()
         );
         self.send_to(to, Number(signal as i32));
@@ -226,12 +228,12 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         let Some(steps) = &mut self.steps else { return };
         let ended = steps.end(until);
         if ended.is_empty() {
-            warn!(why, "act 2: no step of the job runs, so none is ended");
+            warn!(why, "phase 2: no step of the job runs, so none is ended");
         } else {
             warn!(
                 why,
                 processes = named(&ended),
-                "act 2: SIGTERM to the step of the job that runs; what comes after it goes on"
+                "phase 2: SIGTERM to the step of the job that runs; what comes after it goes on"
             );
         }
     }
@@ -242,11 +244,11 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             .as_ref()
             .map(|steps| steps.kill_ended(self.until()));
         match killed.unwrap_or_default() {
-            killed if killed.is_empty() => debug!(why, "act 3: the step has ended"),
+            killed if killed.is_empty() => debug!(why, "phase 3: the step has ended"),
             killed => warn!(
                 why,
                 processes = named(&killed),
-                "act 3: SIGKILL to what is left of the step"
+                "phase 3: SIGKILL to what is left of the step"
             ),
         }
     }
@@ -261,7 +263,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
             warn!(
                 why,
                 processes = named(&killed),
-                "act 4: SIGKILL to all that is the job's, so that the runner says how it ended"
+                "phase 4: SIGKILL to all that is the job's, so that the runner says how it ended"
             );
         }
     }
@@ -274,7 +276,7 @@ impl<G: Guide + ?Sized> Loop<'_, G> {
         warn!(
             why,
             processes = named(&killed.unwrap_or_default()),
-            "act 4: SIGKILL to the runner's worker, so that the runner says how the job ended"
+            "phase 4: SIGKILL to the runner's worker, so that the runner says how the job ended"
         );
     }
 }

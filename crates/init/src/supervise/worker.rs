@@ -8,9 +8,9 @@ use nix::unistd::Pid;
 use tracing::{info, warn};
 
 use super::Loop;
-use crate::guide::Guide;
 use crate::is_pid_1;
 use crate::reap::Ended;
+use crate::runner_state::RunnerState;
 use crate::signals::Number;
 use crate::spawn::Receiver;
 use crate::steps::Steps;
@@ -29,7 +29,7 @@ const TIMES: Times = Times {
     kill_after: Duration::from_secs(10),
 };
 
-impl<G: Guide + ?Sized> Loop<'_, G> {
+impl<G: RunnerState + ?Sized> Loop<'_, G> {
     /// Looks for the worker of a job that is under way.
     pub(super) fn find_worker(&mut self) {
         let orphaned = self.ended.is_some();

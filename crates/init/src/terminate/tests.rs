@@ -23,16 +23,16 @@ fn course(mut termination: Termination, now: Instant) -> Vec<(Phase, f64)> {
 }
 
 fn busy(times: Times, now: Instant) -> Termination {
-    Termination::begin(Cause::Asked, times, now, Opening::Drain)
+    Termination::begin(Cause::Requested, times, now, FirstPhase::Drain)
 }
 
 #[test]
 fn a_runner_without_a_job_is_asked_then_told_then_killed() {
     let now = Instant::now();
-    let idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
+    let idle = Termination::begin(Cause::Requested, TIMES, now, FirstPhase::Graceful);
     let expected = [
-        (Phase::Ask, 0.0),
-        (Phase::Insist, 10.0),
+        (Phase::Graceful, 0.0),
+        (Phase::Term, 10.0),
         (Phase::Kill, 20.0),
         (Phase::KillAll, 21.0),
         (Phase::Abandon, 22.0),
@@ -58,7 +58,7 @@ fn a_job_under_way_ends_a_step_at_a_time_and_has_the_last_word() {
     ];
     assert_eq!(drained, [&before[..], &after].concat());
     // The job's own maximum is no reason to let it go on.
-    let deadline = Termination::begin(Cause::Deadline, TIMES, now, Opening::EndSteps);
+    let deadline = Termination::begin(Cause::Deadline, TIMES, now, FirstPhase::EndSteps);
     let before = [(Phase::EndSteps, 0.0), (Phase::KillSteps, 2.0)];
     assert_eq!(course(deadline, now), [&before[..], &after].concat());
 }
@@ -116,13 +116,13 @@ fn whatever_the_times_are_the_steps_end_before_the_last_words() {
 #[test]
 fn advances_a_phase_with_each_request_but_not_with_a_burst() {
     let now = Instant::now();
-    let mut termination = Termination::begin(Cause::Asked, TIMES, now, Opening::Ask);
+    let mut termination = Termination::begin(Cause::Requested, TIMES, now, FirstPhase::Graceful);
     assert!(termination.hurry(now));
     assert!(!termination.hurry(now));
     assert_eq!(termination.due(), Some(now + SETTLE));
     let later = now + SETTLE;
     assert!(!termination.hurry(later - SETTLE / 2));
-    assert_eq!(termination.advance(later), Some(Phase::Insist));
+    assert_eq!(termination.advance(later), Some(Phase::Term));
     assert!(!termination.hurry(later + SETTLE / 4));
     assert_eq!(termination.due(), Some(now + TIMES.kill_after));
     let much_later = later + 2 * SETTLE;
@@ -151,23 +151,23 @@ fn asking_again_and_again_takes_no_time_from_the_last_words() {
 #[test]
 fn ends_an_idle_runner_at_once_unless_it_takes_a_job() {
     let now = Instant::now();
-    let mut idle = Termination::begin(Cause::Asked, TIMES, now, Opening::Look);
+    let mut idle = Termination::begin(Cause::Requested, TIMES, now, FirstPhase::Look);
     let mut taking = idle;
     assert_eq!(idle.due(), Some(now + LOOK));
-    assert_eq!(idle.advance(now + LOOK), Some(Phase::Ask));
+    assert_eq!(idle.advance(now + LOOK), Some(Phase::Graceful));
     assert_eq!(idle.due(), Some(now + TIMES.grace));
 
-    assert_eq!(taking.found_busy(), Found::Late);
+    assert_eq!(taking.found_busy(), JobArrival::Late);
     assert_eq!(taking.due(), Some(now + TIMES.grace));
     assert_eq!(taking.advance(now + TIMES.grace), Some(Phase::EndSteps));
-    assert_eq!(taking.found_busy(), Found::Known);
+    assert_eq!(taking.found_busy(), JobArrival::Known);
 
     // It took a job although it had the graceful signal: no second signal, and never SIGTERM.
-    assert_eq!(idle.found_busy(), Found::Late);
-    assert_eq!(idle.found_busy(), Found::Known);
+    assert_eq!(idle.found_busy(), JobArrival::Late);
+    assert_eq!(idle.found_busy(), JobArrival::Known);
     let left: Vec<Phase> = course(idle, now).iter().map(|row| row.0).collect();
     let expected = [
-        Phase::Ask,
+        Phase::Graceful,
         Phase::KillJob,
         Phase::Kill,
         Phase::KillAll,
@@ -179,11 +179,11 @@ fn ends_an_idle_runner_at_once_unless_it_takes_a_job() {
 #[test]
 fn keeps_a_job_that_comes_at_the_end_of_the_idle_time() {
     let now = Instant::now();
-    let mut idle = Termination::begin(Cause::Idle, TIMES, now, Opening::Look);
-    assert_eq!(idle.found_busy(), Found::Wanted);
+    let mut idle = Termination::begin(Cause::Idle, TIMES, now, FirstPhase::Look);
+    assert_eq!(idle.found_busy(), JobArrival::Wanted);
     // After the graceful signal it cancels the job itself, and has a job's time for that.
-    assert_eq!(idle.advance(now), Some(Phase::Ask));
-    assert_eq!(idle.found_busy(), Found::Late);
+    assert_eq!(idle.advance(now), Some(Phase::Graceful));
+    assert_eq!(idle.found_busy(), JobArrival::Late);
 }
 
 #[test]

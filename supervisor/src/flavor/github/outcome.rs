@@ -42,7 +42,7 @@ pub(super) fn reported_result(watched: &Watched, meaning: Meaning) -> Option<Job
 
 pub(super) fn reason(cause: Cause) -> Reason {
     match cause {
-        Cause::Asked => Reason::Terminated,
+        Cause::Requested => Reason::Terminated,
         Cause::Deadline => Reason::Deadline,
         Cause::Idle => Reason::Idle,
         Cause::Lingering | Cause::Alone => Reason::RunnerError,
@@ -55,7 +55,7 @@ pub(super) fn terminated(cause: Cause) -> Verdict {
     match cause {
         Cause::Idle => Verdict::because(0, Reason::Idle, "no job came within github.idle_timeout"),
         Cause::Deadline => Verdict::of_code(exit::from_signal(Signal::SIGTERM as i32)),
-        Cause::Asked => Verdict::terminated(),
+        Cause::Requested => Verdict::terminated(),
         Cause::Unreachable => Verdict::because(
             exit::UNAVAILABLE,
             Reason::Unreachable,

@@ -25,7 +25,7 @@ fn over_by(cause: Cause, github: &mut Github) -> Option<Reason> {
     let watched = Watched {
         ended: Ended::Exited(1),
         cause: Some(cause),
-        phase: Some(terminate::Phase::Ask),
+        phase: Some(terminate::Phase::Graceful),
         interrupted: false,
         worker: None,
         requested_at: None,
@@ -43,7 +43,10 @@ fn a_registration_that_hangs_is_no_job_that_took_too_long() {
     let mut github = registering(directory.path());
     // The job's own maximum, which may be shorter.
     assert_eq!(over_by(Cause::Deadline, &mut github), None);
-    assert_eq!(over_by(Cause::Asked, &mut github), Some(Reason::Terminated));
+    assert_eq!(
+        over_by(Cause::Requested, &mut github),
+        Some(Reason::Terminated)
+    );
     github.started = Instant::now().checked_sub(HELPER_LIMIT).unwrap();
     assert_eq!(
         over_by(Cause::Deadline, &mut github),

@@ -13,13 +13,13 @@ pub struct Worker {
 }
 
 /// A runner's flavor, as the watch sees it.
-pub trait Guide {
+pub trait RunnerState {
     /// Become readable when there is something to look at.
     fn events(&self) -> Vec<BorrowedFd<'_>> {
         Vec::new()
     }
 
-    /// Looks at it. Must empty what made one of [`Guide::events`] readable.
+    /// Looks at it. Must empty what made one of [`RunnerState::events`] readable.
     fn look(&mut self) {}
 
     /// The worker of a runner that takes a job of its own and whose answer to any signal is to cancel it. Such a job is
