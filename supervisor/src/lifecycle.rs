@@ -6,6 +6,7 @@ mod fault_injection;
 mod wiping;
 
 use std::any::Any;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
@@ -44,6 +45,17 @@ pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
     run.end_survivors();
     run.wipe();
     run.conclude(&outcome)
+}
+
+/// Keeps a builder from wiping the workspace under the job. A missing workspace is the preflight's to report.
+fn lock_workspace(path: &Path) -> Option<WorkspaceLock> {
+    let lock = WorkspaceLock::hold(path);
+    if let Err(error) = &lock
+        && error.kind() != ErrorKind::NotFound
+    {
+        warn!(%error, "the workspace cannot be locked: a builder that gets SIGTERM may wipe it under the job");
+    }
+    lock.ok()
 }
 
 /// Publishes the report of a configuration that cannot be used, and returns its exit code.
@@ -98,7 +110,7 @@ impl<'a> JobRun<'a> {
         self.step = Step::Preflight;
         let signals = signals.map_err(Failure::kernel("signals cannot be read"))?;
         become_init(config)?;
-        self.workspace_lock = WorkspaceLock::hold(&config.workspace.path).ok();
+        self.workspace_lock = lock_workspace(&config.workspace.path);
         // The mounts of a fresh container belong to its pod. If we are not PID 1, an earlier run may have left some.
         if is_pid_1() {
             self.wipe_plan.pin_roots();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -22,8 +22,12 @@ use dockerfile::Reference;
 use init::signals::Signals;
 use init::{is_pid_1, survivors};
 use linux::process;
-use report::{Reason, Report, Step};
+use linux::termination_request::TerminationRequest;
+use report::{Reason, Report, Step, WipeReport};
 use wipe::WipePlan;
+
+/// The part of the grace period that the report needs.
+const REPORT_TIME: Duration = Duration::from_secs(1);
 
 /// How serving ended.
 #[derive(Debug)]
@@ -81,86 +85,94 @@ fn end(
     served: Result<(), ServeError>,
     report: &mut Report,
 ) -> Result<(), ServeError> {
-    let deadline = Instant::now()
-        + settings
-            .termination_grace_period
-            .saturating_sub(settings.wipe_reserve);
+    let grace = settings.termination_grace_period;
+    let request = TerminationRequest::new(grace.saturating_sub(REPORT_TIME));
+    if served.is_ok() {
+        request.record(Instant::now());
+    }
     process::raise_nofile_limit();
     // Remove the socket first: new clients then fail to connect instead of hanging.
     let _ = std::fs::remove_file(&settings.socket);
-    let survivors = survivors::end_all(Some(settings.termination_grace_period));
+    let survivors = survivors::end_all(Some(grace));
     if !survivors.remaining.is_empty() {
         warn!(
             processes = survivors.remaining.join(", "),
             "could not be killed"
         );
     }
-    wipe_after(settings, served, deadline, report)
+    wipe_after(settings, served, &request, report)
 }
 
-/// Wipes the builder's own files. After SIGTERM it also wipes the job's, if the job has ended at `deadline`.
+/// Wipes the builder's own files. After SIGTERM it then waits for the job's end, and wipes the job's files too.
 fn wipe_after(
     settings: &Settings,
     served: Result<(), ServeError>,
-    deadline: Instant,
+    request: &TerminationRequest,
     report: &mut Report,
 ) -> Result<(), ServeError> {
-    let mut roots = vec![settings.runtime_directory.clone(), settings.volume.clone()];
-    if let Err(error) = served {
-        wipe_all(settings, &roots, report);
-        return Err(error);
-    }
+    let own = [settings.runtime_directory.clone(), settings.volume.clone()];
+    wipe_all(settings, &own, request, report);
+    served?;
+    let reserve = settings.wipe_reserve.saturating_sub(REPORT_TIME);
+    let patience = request.remaining().unwrap_or_default();
     // The lock is held until the wipe is done.
-    let job = lock_workspace(settings, deadline);
-    report.message = Some(match &job {
-        JobState::Ended(_) => "ended by SIGTERM".to_owned(),
-        JobState::Runs => {
-            "ended by SIGTERM; the job still ran, so its workspace was not wiped".to_owned()
-        }
-    });
-    if let JobState::Ended(_) = job {
-        roots.push(settings.workspace.clone());
-        roots.extend(settings.also_wipe.iter().cloned());
-    }
-    wipe_all(settings, &roots, report);
+    let Some(_lock) = lock_workspace(settings, patience.saturating_sub(reserve)) else {
+        let message = "ended by SIGTERM; the job still ran, so its workspace was not wiped";
+        report.message = Some(message.to_owned());
+        return Ok(());
+    };
+    report.message = Some("ended by SIGTERM".to_owned());
+    let also = settings.also_wipe.iter().cloned();
+    let jobs: Vec<_> = std::iter::once(settings.workspace.clone())
+        .chain(also)
+        .collect();
+    wipe_all(settings, &jobs, request, report);
     Ok(())
 }
 
-/// Whether the job may still use its workspace.
-enum JobState {
-    /// It has ended. The lock keeps another one from its start, if there is a lock.
-    Ended(#[expect(dead_code, reason = "it is held, not read")] Option<File>),
-    /// It still runs.
-    Runs,
-}
-
-/// Waits until the job has ended, at most until `deadline`.
-fn lock_workspace(settings: &Settings, deadline: Instant) -> JobState {
+/// Waits until the job has ended, at most for `patience`. Returns `None` if the job still runs.
+fn lock_workspace(settings: &Settings, patience: Duration) -> Option<Lock> {
+    let deadline = Instant::now() + patience;
     let on_wait = || info!("the job still runs: the workspace is wiped after its end");
     match workspace_lock::wait_until_free(&settings.workspace, deadline, on_wait) {
-        Ok(Some(lock)) => JobState::Ended(Some(lock)),
+        Ok(Some(lock)) => Some(Lock::Held { _file: lock }),
         Ok(None) => {
             warn!("the job still runs: its workspace is not wiped");
-            JobState::Runs
+            None
         }
         Err(error) => {
-            warn!(%error, "cannot find out whether the job still runs: its workspace is wiped");
-            JobState::Ended(None)
+            warn!(%error, "it is not known whether the job still runs: its workspace is wiped later");
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            Some(Lock::Unsupported)
         }
     }
 }
 
-fn wipe_all(settings: &Settings, roots: &[PathBuf], report: &mut Report) {
+/// The builder's lock on the workspace.
+enum Lock {
+    /// No job has the lock, and no job can take it.
+    Held { _file: File },
+    /// The filesystem has no locks.
+    Unsupported,
+}
+
+fn wipe_all(
+    settings: &Settings,
+    roots: &[PathBuf],
+    request: &TerminationRequest,
+    report: &mut Report,
+) {
     let began = Instant::now();
-    let plan = WipePlan::new(roots, &[], settings.wipe_budget, None);
+    let plan = WipePlan::new(roots, &[], settings.wipe_budget, Some(request));
     let wiped = wipe::empty(&plan).report;
     report.add_duration(Step::Wipe, began.elapsed());
-    report.reason = Reason::Completed;
     for leftover in &wiped.leftovers {
         warn!("left behind: {leftover}");
     }
-    let has_leftovers = wiped.leftover_count > 0;
-    report.wiped = Some(wiped);
+    let all = report.wiped.get_or_insert_with(WipeReport::default);
+    all.add(wiped);
+    let has_leftovers = all.leftover_count > 0;
+    report.reason = Reason::Completed;
     if has_leftovers {
         report.reason = Reason::Leftovers;
         report.exit_code = report::exit::WIPE;
@@ -214,6 +226,13 @@ mod tests {
         fixture
     }
 
+    /// A request whose grace period is over as far as a job is concerned.
+    fn ended() -> TerminationRequest {
+        let request = TerminationRequest::new(Duration::from_secs(9));
+        request.record(Instant::now());
+        request
+    }
+
     fn is_empty(path: &Path) -> bool {
         std::fs::read_dir(path).unwrap().next().is_none()
     }
@@ -224,13 +243,7 @@ mod tests {
         std::fs::write(also.path().join("file"), "left").unwrap();
         let fixture = filled(|settings| settings.also_wipe = vec![also.path().to_owned()]);
         let mut report = Report::new(Some("builder"));
-        wipe_after(
-            &fixture.builder.settings,
-            Ok(()),
-            Instant::now(),
-            &mut report,
-        )
-        .unwrap();
+        wipe_after(&fixture.builder.settings, Ok(()), &ended(), &mut report).unwrap();
         for side in ["runtime", "volume", "workspace"] {
             assert!(is_empty(&fixture.path(side)), "{side}");
         }
@@ -246,7 +259,7 @@ mod tests {
         let lock = workspace_lock::WorkspaceLock::hold(&fixture.path("workspace")).unwrap();
         let mut report = Report::new(Some("builder"));
         let settings = &fixture.builder.settings;
-        wipe_after(settings, Ok(()), Instant::now(), &mut report).unwrap();
+        wipe_after(settings, Ok(()), &ended(), &mut report).unwrap();
         assert!(is_empty(&fixture.path("runtime")) && is_empty(&fixture.path("volume")));
         assert!(fixture.path("workspace/file").exists());
         let message = report.message.unwrap();
@@ -255,17 +268,34 @@ mod tests {
     }
 
     #[test]
+    fn own_files_are_wiped_before_the_jobs_end_is_awaited() {
+        let fixture = filled(|_| {});
+        let lock = workspace_lock::WorkspaceLock::hold(&fixture.path("workspace")).unwrap();
+        let settings = &fixture.builder.settings;
+        let mut report = Report::new(Some("builder"));
+        std::thread::scope(|scope| {
+            let report = &mut report;
+            let request = TerminationRequest::new(Duration::from_secs(3600));
+            request.record(Instant::now());
+            let wipe = scope.spawn(move || wipe_after(settings, Ok(()), &request, report));
+            while !(is_empty(&fixture.path("runtime")) && is_empty(&fixture.path("volume"))) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert!(fixture.path("workspace/file").exists());
+            drop(lock);
+            wipe.join().unwrap().unwrap();
+        });
+        assert!(is_empty(&fixture.path("workspace")));
+        assert_eq!(report.wiped.unwrap().files, 3);
+    }
+
+    #[test]
     fn error_of_the_builder_spares_the_files_of_the_job() {
         let fixture = filled(|_| {});
         let mut report = Report::new(Some("builder"));
         let error = ServeError::kernel("poll")(nix::errno::Errno::EIO);
-        let error = wipe_after(
-            &fixture.builder.settings,
-            Err(error),
-            Instant::now(),
-            &mut report,
-        )
-        .unwrap_err();
+        let error =
+            wipe_after(&fixture.builder.settings, Err(error), &ended(), &mut report).unwrap_err();
         assert_eq!(error.what, "poll");
         assert!(is_empty(&fixture.path("runtime")) && is_empty(&fixture.path("volume")));
         assert!(fixture.path("workspace/file").exists());
@@ -276,13 +306,7 @@ mod tests {
     fn leftovers_change_reason_and_exit_code() {
         let fixture = filled(|settings| settings.wipe_budget = Duration::ZERO);
         let mut report = Report::new(Some("builder"));
-        wipe_after(
-            &fixture.builder.settings,
-            Ok(()),
-            Instant::now(),
-            &mut report,
-        )
-        .unwrap();
+        wipe_after(&fixture.builder.settings, Ok(()), &ended(), &mut report).unwrap();
         let code = report::exit::WIPE;
         assert_eq!((report.reason, report.exit_code), (Reason::Leftovers, code));
         assert!(report.wiped.unwrap().leftover_count > 0);

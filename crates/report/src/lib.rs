@@ -157,6 +157,17 @@ pub struct WipeReport {
     pub leftovers: Vec<String>,
 }
 
+impl WipeReport {
+    /// Adds what a later wipe of the same run removed and left.
+    pub fn add(&mut self, later: Self) {
+        self.files += later.files;
+        self.directories += later.directories;
+        self.bytes += later.bytes;
+        self.leftover_count += later.leftover_count;
+        self.leftovers.extend(later.leftovers);
+    }
+}
+
 /// The report of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
