@@ -91,9 +91,10 @@ const LOAD: &[Flag] = &[
 ];
 
 fn program(planner: &Planner<'_>) -> Program {
-    match planner.command.starts_with("podman") {
-        true => Program::Podman,
-        false => Program::Docker,
+    if planner.command.starts_with("podman") {
+        Program::Podman
+    } else {
+        Program::Docker
     }
 }
 

@@ -101,9 +101,10 @@ const USAGE: &[Flag] = &[
 ];
 
 fn prune(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
-    let form = match planner.command.ends_with("buildx prune") {
-        true => Pruned::Cache,
-        false => Pruned::Images,
+    let form = if planner.command.ends_with("buildx prune") {
+        Pruned::Cache
+    } else {
+        Pruned::Images
     };
     let limit = parsed.flags.iter().find(|flag| {
         LIMITS.contains(&flag.flag.long)
@@ -117,9 +118,10 @@ fn prune(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
     } else {
         let images =
             planner.command.ends_with("image prune") || planner.command.ends_with("system prune");
-        let which = match parsed.on("all") && images {
-            true => "--all",
-            false => "--prune",
+        let which = if parsed.on("all") && images {
+            "--all"
+        } else {
+            "--prune"
         };
         planner.capture(["images", "--json", "--no-trunc"]);
         planner.step(Step::Try(Command::new(["rmi", which], Stdout::Captured)));

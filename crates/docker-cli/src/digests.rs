@@ -84,9 +84,10 @@ fn pulled(captured: &[String], listed: Option<String>) -> Option<(String, String
     let before = captured.first()?;
     let inspected = captured.get(captured.len().checked_sub(2)?)?;
     let (id, own) = inspected.trim().split_once(' ')?;
-    let digest = match before.contains(hexadecimal(id)?) {
-        false => listed?,
-        true => own.to_owned(),
+    let digest = if before.contains(hexadecimal(id)?) {
+        own.to_owned()
+    } else {
+        listed?
     };
     Some((id.to_owned(), digest))
 }

@@ -279,12 +279,13 @@ impl PushOptions {
         let line = ["push".to_owned()].into_iter().chain(flags);
         let line = line.chain([result.image.clone(), target.to_owned()]);
         let command = Command::new(line, stdout).with_digest(digest);
-        match result.names.is_empty() {
-            true => Step::RunOnId {
+        if result.names.is_empty() {
+            Step::RunOnId {
                 iid: result.iid.clone(),
                 command,
-            },
-            false => Step::Run(command),
+            }
+        } else {
+            Step::Run(command)
         }
     }
 }

@@ -79,9 +79,10 @@ impl HistoryTable {
             .collect();
         let id = inspected["FromImageID"].as_str().unwrap_or_default();
         if let Some(last) = rows.last_mut() {
-            last["ID"] = match self.no_trunc {
-                true => format!("sha256:{id}"),
-                false => id.chars().take(12).collect(),
+            last["ID"] = if self.no_trunc {
+                format!("sha256:{id}")
+            } else {
+                id.chars().take(12).collect()
             }
             .into();
         }
@@ -98,18 +99,9 @@ impl HistoryTable {
         json!({
             "ID": "<missing>",
             "CreatedAt": seconds.map_or_else(String::new, |_| time::without_fraction(created)),
-            "CreatedSince": match self.human {
-                true => since.map_or_else(|| "N/A".to_owned(), |since| format!("{since} ago")),
-                false => time::without_fraction(created),
-            },
-            "CreatedBy": match self.no_trunc || command.chars().count() <= 45 {
-                true => command,
-                false => command.chars().take(44).chain(['…']).collect(),
-            },
-            "Size": match self.human {
-                true => size::human_of_three(bytes),
-                false => bytes.to_string(),
-            },
+            "CreatedSince": if self.human { since.map_or_else(|| "N/A".to_owned(), |since| format!("{since} ago")) } else { time::without_fraction(created) },
+            "CreatedBy": if self.no_trunc || command.chars().count() <= 45 { command } else { command.chars().take(44).chain(['…']).collect() },
+            "Size": if self.human { size::human_of_three(bytes) } else { bytes.to_string() },
             "Comment": text("comment"),
         })
     }
@@ -137,9 +129,10 @@ impl HistoryTable {
         for row in self.rows(inspected, now) {
             lines.push(template.render(&row)?);
         }
-        Ok(match table {
-            true => align_columns(&lines),
-            false => lines.iter().map(|line| format!("{line}\n")).collect(),
+        Ok(if table {
+            align_columns(&lines)
+        } else {
+            lines.iter().map(|line| format!("{line}\n")).collect()
         })
     }
 }

@@ -172,13 +172,14 @@ fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErr
         let image = Step::Run(Command::new(line, Stdout::Inherited));
         let list = Command::new(["manifest", "rm", name], Stdout::Inherited);
         let exists = Command::new(["inspect", "--type=image", name], Stdout::Dropped);
-        let otherwise = match force {
-            true => Step::If {
+        let otherwise = if force {
+            Step::If {
                 test: exists,
                 then: vec![image],
                 otherwise: vec![planner.note(&format!("no such image: {name}"))],
-            },
-            false => image,
+            }
+        } else {
+            image
         };
         planner.step(Step::If {
             test: Command::new(["manifest", "exists", name], Stdout::Dropped),

@@ -114,12 +114,13 @@ impl Push {
         let list = Step::push_list(&flags, name, &target, digest, Stdout::Inherited);
         // This finds the image's ID. The image has been pushed whatever it says.
         let listed = ["images", "--json", "--no-trunc", name];
-        let output = match self.quiet {
-            true => Output::Text(format!("{}\n", reference::full(name))),
-            false => Output::Pushed {
+        let output = if self.quiet {
+            Output::Text(format!("{}\n", reference::full(name)))
+        } else {
+            Output::Pushed {
                 tag: reference::tag(name).to_owned(),
                 digest: digest.clone(),
-            },
+            }
         };
         vec![
             // `buildah push` would push only this machine's platform of a list.

@@ -43,9 +43,10 @@ fn rounded(mut bytes: f64, digits: usize) -> String {
         _ => 1,
     };
     let number = format!("{bytes:.*}", digits - whole);
-    let number = match number.contains('.') {
-        true => number.trim_end_matches('0').trim_end_matches('.'),
-        false => &number,
+    let number = if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &number
     };
     format!("{number}{}", UNITS[unit])
 }

@@ -50,9 +50,12 @@ fn report(id: &str, names: &[String], complete: bool) -> String {
     if names.is_empty() {
         return format!("Loaded image ID: sha256:{id}\n");
     }
-    let shown = names.iter().map(|name| match complete {
-        true => reference::local(name),
-        false => reference::familiar(&reference::full(name)).to_owned(),
+    let shown = names.iter().map(|name| {
+        if complete {
+            reference::local(name)
+        } else {
+            reference::familiar(&reference::full(name)).to_owned()
+        }
     });
     shown
         .map(|name| format!("Loaded image: {name}\n"))

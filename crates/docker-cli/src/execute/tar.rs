@@ -46,9 +46,10 @@ pub(super) fn next(from: &mut dyn Read) -> io::Result<Option<Member>> {
     loop {
         let mut block = [0; BLOCK];
         if !fill(from, &mut block)? || block.iter().all(|byte| *byte == 0) {
-            return match header.is_empty() {
-                true => Ok(None),
-                false => Err(invalid("it ends within a header")),
+            return if header.is_empty() {
+                Ok(None)
+            } else {
+                Err(invalid("it ends within a header"))
             };
         }
         check(&block)?;
@@ -105,9 +106,10 @@ fn check(block: &[u8; BLOCK]) -> io::Result<()> {
         _ => u64::from(*byte),
     };
     let sum: u64 = block.iter().enumerate().map(blank).sum();
-    match number(&block[148..156])? == sum {
-        true => Ok(()),
-        false => Err(invalid("a header has a wrong checksum")),
+    if number(&block[148..156])? == sum {
+        Ok(())
+    } else {
+        Err(invalid("a header has a wrong checksum"))
     }
 }
 
