@@ -20,6 +20,8 @@ CACHE="$ROOT/target/ci-cd-agents"
 
 # shellcheck source=scripts/lib/messages.sh
 source "$ROOT/scripts/lib/messages.sh"
+# shellcheck source=scripts/lib/arguments.sh
+source "$ROOT/scripts/lib/arguments.sh"
 # shellcheck source=scripts/lib/processes.sh
 source "$ROOT/scripts/lib/processes.sh"
 # shellcheck source=scripts/lib/packages.sh
@@ -34,3 +36,5 @@ source "$ROOT/scripts/lib/images.sh"
 source "$ROOT/scripts/lib/runners.sh"
 # shellcheck source=scripts/lib/toolchain.sh
 source "$ROOT/scripts/lib/toolchain.sh"
+# shellcheck source=scripts/lib/build.sh
+source "$ROOT/scripts/lib/build.sh"

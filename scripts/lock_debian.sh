@@ -72,7 +72,7 @@ debian_main() {
         case $1 in
             --help | -h) debian_usage && exit ;;
             --no-tests) tests= ;;
-            -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
+            -*) reject_option "$1" ;;
             *) date=$1 ;;
         esac
         shift

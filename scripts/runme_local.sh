@@ -2,8 +2,8 @@
 # Runs one CI job on this machine, the way a pod would: a fresh container whose PID 1 is the supervisor, a fresh workspace,
 # a real registry. `--help` says how.
 
-# shellcheck source=scripts/buildme_local.sh
-source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/runme/repository.sh
 source "$ROOT/scripts/runme/repository.sh"
 # shellcheck source=scripts/runme/registry.sh
@@ -84,7 +84,7 @@ parse_arguments() {
             --keep-report) take KEEP_REPORT "$@" && shift ;;
             --refresh) REFRESH=yes ;;
             --) shift && COMMAND=("$@") && break ;;
-            -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
+            -*) reject_option "$1" ;;
             *) [[ -z $REPOSITORY ]] || die 64 "one repository at a time: \"$REPOSITORY\" and \"$1\" were given."
                 REPOSITORY=$1 ;;
         esac

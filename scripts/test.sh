@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the tests need and runs them all. `--help` says how.
 
-# shellcheck source=scripts/buildme_local.sh
-source "$(dirname "${BASH_SOURCE[0]}")/buildme_local.sh"
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/lib/kubernetes.sh
 source "$ROOT/scripts/lib/kubernetes.sh"
 # shellcheck source=scripts/lib/prose.sh
@@ -41,7 +41,7 @@ parse_test_arguments() {
             --help | -h) test_usage && exit ;;
             --lint | --unit | --end-to-end | --cluster) PART=${1#--} ;;
             --refresh) REFRESH=yes ;;
-            -*) die 64 "unknown option \"$1\"; --help lists what there is." ;;
+            -*) reject_option "$1" ;;
             *) FILTER=$1 ;;
         esac
         shift

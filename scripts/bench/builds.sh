@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds asked of the builder against the same Buildah called in it: start, build, output, context, cache, storage drivers.
 
-# shellcheck source=scripts/buildme_local.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../buildme_local.sh"
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 # shellcheck source=scripts/lib/bench.sh
 source "$ROOT/scripts/lib/bench.sh"
 

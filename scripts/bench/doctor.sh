@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The doctor beside one small build by buildah alone, and what the checks before each job add to its start.
 
-# shellcheck source=scripts/buildme_local.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../buildme_local.sh"
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 # shellcheck source=scripts/lib/bench.sh
 source "$ROOT/scripts/lib/bench.sh"
 
