@@ -1,6 +1,7 @@
 //! A table of Dockerfiles, and what Buildah gets for each.
 
 mod generated;
+mod structure;
 
 use super::*;
 
