@@ -106,6 +106,11 @@ pub enum Problem {
     /// A pattern is invalid or too long.
     #[error("{0}: this pattern is not available here; give the result in a --build-arg")]
     VariablePattern(String),
+    /// The result of a pattern has a line break.
+    #[error(
+        "{0}: the result has a line break, which would end the instruction; give the variable a value of one line"
+    )]
+    VariableLines(String),
     /// A switch of a mount has a value that is neither true nor false.
     #[error("--mount=…,{0}: expected true or false")]
     MountSwitch(String),

@@ -247,6 +247,9 @@ impl Reader<'_> {
         let result = allowed
             .and_then(|()| patterns::apply(&value, sign, doubled, &pattern, &replacement))
             .ok_or_else(|| Stop::Problem(Problem::VariablePattern(whole())))?;
+        if result.contains(['\n', '\r']) {
+            return Err(Stop::Problem(Problem::VariableLines(whole())));
+        }
         Ok((literal(&result, quoted), Some(result)))
     }
 
@@ -355,21 +358,27 @@ fn required(
     Ok((format!("${{{name}}}"), value))
 }
 
-/// Writes a value so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such a line.
+/// Writes a value of one line so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such
+/// a line. It must not make a comment of its line, or continue it: both escape characters do so, also before blanks.
 fn literal(value: &str, quoted: bool) -> String {
     if value.is_empty() {
         return NOTHING.to_owned();
     }
+    let comment = value.trim_start().starts_with('#');
+    let continues = value.ends_with(|last: char| last.is_whitespace() || "\\`".contains(last));
     let special = |letter: char| match letter {
         '"' | '$' | '\\' => true,
-        '\'' => !quoted,
+        // The sign of a here-document.
+        '\'' | '<' => !quoted,
         letter => !quoted && letter.is_whitespace(),
     };
     let mut text = String::with_capacity(value.len());
+    text.extend(comment.then_some(NOTHING));
     for letter in value.chars() {
         text.extend(special(letter).then_some('\\'));
         text.push(letter);
     }
+    text.extend(continues.then_some(NOTHING));
     text
 }
 

@@ -24,3 +24,38 @@ fn no_line_of_a_here_document_becomes_its_end() {
         assert_eq!(body(document, given), wanted, "{document} {given:?}");
     }
 }
+
+/// Rewrites lines of a stage with a value of `--build-arg V`.
+fn with_value(value: &str, lines: &str) -> Result<String, String> {
+    let mut build = build_options();
+    build.build_args.insert("V".to_owned(), value.to_owned());
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: Some("nonce"),
+    };
+    let head = "FROM a.example/base\nARG V\n";
+    let text = rewrite(&[format!("{head}{lines}")], options);
+    let text = text.map_err(|error| error.to_string())?.texts.remove(0);
+    Ok(text.strip_prefix(head).unwrap().to_owned())
+}
+
+#[test]
+fn a_value_ends_no_instruction() {
+    assert_eq!(
+        with_value("a\\x", "ENV A=${V%x}\nUSER nobody\n").unwrap(),
+        "ENV A=a\\\\${_}\nUSER nobody\n"
+    );
+    assert_eq!(
+        with_value("#ax", "LABEL a=b \\\n  ${V%x}=c\nUSER b\n").unwrap(),
+        "LABEL a=b \\\n  ${_}#a=c\nUSER b\n"
+    );
+    assert_eq!(
+        with_value("<<Ex", "COPY ${V%x} /y\nUSER b\n").unwrap(),
+        "COPY \\<\\<E /y\nUSER b\n"
+    );
+    for line in ["LABEL x=\"${V#z}\"", "LABEL x=${V#z}"] {
+        let error = with_value("a\nRUN id", line).unwrap_err();
+        assert!(error.contains("line 3: ${V#z}: "), "{error}");
+    }
+}

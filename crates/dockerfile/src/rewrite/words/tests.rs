@@ -62,3 +62,45 @@ fn a_missing_value_ends_the_build_before_it_begins() {
     assert!(error("${W%x}").starts_with("${W%x}: its value is not known"));
     assert!(error("${V#\\a}").contains("this pattern is not available"));
 }
+
+#[test]
+fn a_value_neither_ends_nor_continues_its_line() {
+    let mut scope = scope();
+    for (name, value) in [
+        ("B", "a\\x"),
+        ("G", "a`x"),
+        ("S", "a x"),
+        ("C", "#ax"),
+        ("D", "<<ax"),
+        ("T", " #ax"),
+        ("L", "a\nRUN id"),
+        ("R", "a\rRUN id"),
+    ] {
+        scope.set_argument(name, Some(value.to_owned()));
+    }
+    let rewrite = |text: &str| {
+        let expansion = expand(text, &scope).map_err(|problem| problem.to_string())?;
+        Ok::<_, String>(super::super::applied(text, expansion.edits).unwrap())
+    };
+    for (text, wanted) in [
+        ("${B%x}", "a\\\\${_}"),
+        ("\"${B%x}\"", "\"a\\\\${_}\""),
+        ("${G%x}", "a`${_}"),
+        ("${S%x}", "a\\ ${_}"),
+        ("\"${S%x}\"", "\"a ${_}\""),
+        ("${C%x}", "${_}#a"),
+        ("${T%x}", "${_}\\ #a"),
+        ("\"${T%x}\"", "\"${_} #a\""),
+        ("${D%x}", "\\<\\<a"),
+        ("\"${D%x}\"", "\"<<a\""),
+    ] {
+        assert_eq!(rewrite(text).unwrap(), wanted, "{text}");
+        assert_eq!(rewrite(wanted).unwrap(), wanted, "{wanted}");
+    }
+    for text in ["${L%x}", "\"${L%x}\"", "${R%x}", "${W:-${L#a}}"] {
+        let error = rewrite(text).unwrap_err();
+        assert!(error.contains("has a line break"), "{text}: {error}");
+    }
+    // A value of several lines is no text of the file otherwise.
+    assert_eq!(rewrite("$L ${L:-x} ${L-x}").unwrap(), "$L ${L:-x} ${L}");
+}
