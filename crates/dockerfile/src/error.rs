@@ -165,6 +165,11 @@ pub enum Problem {
     /// The ranges of EXPOSE are too large.
     #[error("the ranges of EXPOSE come to more than {MAX_PORTS} ports")]
     TooManyPorts,
+    /// A change of the text would change its instructions.
+    #[error(
+        "for Buildah, a variable of this instruction or of the one before would begin or end an instruction or a here-document; write its value instead"
+    )]
+    Structure,
     /// A text that has to change is no UTF-8.
     #[error("the file is not UTF-8; convert it, for example with iconv")]
     Encoding,

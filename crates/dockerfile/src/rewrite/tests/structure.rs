@@ -1,5 +1,6 @@
 //! No rewriting begins or ends an instruction or a here-document.
 
+use super::super::structure;
 use super::*;
 
 #[test]
@@ -57,5 +58,33 @@ fn a_value_ends_no_instruction() {
     for line in ["LABEL x=\"${V#z}\"", "LABEL x=${V#z}"] {
         let error = with_value("a\nRUN id", line).unwrap_err();
         assert!(error.contains("line 3: ${V#z}: "), "{error}");
+    }
+}
+
+#[test]
+fn a_changed_text_has_the_same_instructions() {
+    // The name of a here-document is the text of its variable.
+    let name = "COPY <<${V%x} /y\na\nRUN id\n${V%x}\nUSER b\n";
+    let error = with_value("ax", name).unwrap_err();
+    assert!(
+        error.contains("line 3: ") && error.contains("here-document"),
+        "{error}"
+    );
+    let instructions = |text: &str| lexer::instructions(text).unwrap();
+    let before = "FROM a\nRUN b\nCOPY <<E /x\n1\nE\nUSER c\n";
+    let check = |after: &str| structure::check(&instructions(before), after);
+    assert!(check(&before.replace("1\n", "${_}\n")).is_ok());
+    for (text, by, line) in [
+        ("RUN b", "RUN b\nRUN id", 3),
+        ("RUN b", "RUN b \\", 2),
+        ("RUN b", "#RUN b", 2),
+        ("1\n", "E\n", 6),
+        ("<<E", "<<-E", 3),
+        ("USER c\n", "USER c\nUSER d\n", 6),
+        ("USER c\n", "USER c <<E\nE\n", 6),
+        ("E\nUSER", "F\nUSER", 3),
+    ] {
+        let fault = check(&before.replacen(text, by, 1)).unwrap_err();
+        assert_eq!(fault.0, line, "{text:?} {by:?}");
     }
 }
