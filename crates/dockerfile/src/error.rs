@@ -165,6 +165,11 @@ pub enum Problem {
     /// The ranges of EXPOSE are too large.
     #[error("the ranges of EXPOSE come to more than {MAX_PORTS} ports")]
     TooManyPorts,
+    /// The changes come to more than a build may have.
+    #[error(
+        "the values of the variables in this file come to more than {0} MiB; write shorter values, or the text without variables"
+    )]
+    TooManyChanges(usize),
     /// A change of the text would change its instructions.
     #[error(
         "for Buildah, a variable of this instruction or of the one before would begin or end an instruction or a here-document; write its value instead"

@@ -155,15 +155,15 @@ impl Reader<'_> {
         if self.peek() != Some('{') {
             if self.parameter() {
                 // It is not set in BuildKit. Buildah does not know it, or only its first digit.
-                if self.depth == 0 {
-                    self.edits.push((start..self.at, NOTHING.to_owned()));
-                }
+                self.edit(start, NOTHING)?;
                 piece.push(NOTHING, Some(""));
                 return Ok(());
             }
             let name = self.name();
             let value = match name.as_str() {
                 "" => Some("$".to_owned()),
+                // The rest of the text is not known either.
+                _ if piece.value.is_none() => None,
                 name => self.scope.value(name),
             };
             piece.push(&self.text[start..self.at], value.as_deref());
@@ -183,10 +183,20 @@ impl Reader<'_> {
         }
         // The outermost change contains those within it.
         self.edits.truncate(edits);
-        if self.depth == 0 && self.text[start..self.at] != text {
-            self.edits.push((start..self.at, text.clone()));
+        if self.text[start..self.at] != text {
+            self.edit(start, &text)?;
         }
         piece.push(&text, value.as_deref());
+        Ok(())
+    }
+
+    /// Changes the text from `start` on, outside of braces.
+    fn edit(&mut self, start: usize, text: &str) -> Result<(), Stop> {
+        if self.depth == 0 {
+            let bytes = text.len() + size_of::<Edit>();
+            self.scope.change(bytes).map_err(Stop::Problem)?;
+            self.edits.push((start..self.at, text.to_owned()));
+        }
         Ok(())
     }
 
@@ -250,7 +260,9 @@ impl Reader<'_> {
         if result.contains(['\n', '\r']) {
             return Err(Stop::Problem(Problem::VariableLines(whole())));
         }
-        Ok((literal(&result, quoted), Some(result)))
+        let text = literal(&result, quoted);
+        self.scope.change(text.len()).map_err(Stop::Problem)?;
+        Ok((text, Some(result)))
     }
 
     /// Reads a pattern up to `stop`, with its escapes. It has a value if all its variables have, and it has no quotes.

@@ -88,3 +88,17 @@ fn a_changed_text_has_the_same_instructions() {
         assert_eq!(fault.0, line, "{text:?} {by:?}");
     }
 }
+
+#[test]
+fn the_changes_of_a_build_are_bounded() {
+    let value = format!("-{}", "$".repeat(1000));
+    let many = |count| format!("LABEL a={}\n", "${V#y}".repeat(count));
+    assert!(with_value(&value, &many(1000)).is_ok());
+    // In one instruction or in many.
+    for text in [many(10_000), many(1000).repeat(10)] {
+        let error = with_value(&value, &text).unwrap_err();
+        assert!(error.contains("more than 8 MiB"), "{error}");
+    }
+    let error = with_value("", &format!("LABEL a={}", "$1".repeat(300_000))).unwrap_err();
+    assert!(error.contains("more than 8 MiB"), "{error}");
+}

@@ -104,3 +104,12 @@ fn a_value_neither_ends_nor_continues_its_line() {
     // A value of several lines is no text of the file otherwise.
     assert_eq!(rewrite("$L ${L:-x} ${L-x}").unwrap(), "$L ${L:-x} ${L}");
 }
+
+#[test]
+fn a_value_that_is_not_read_is_still_set() {
+    let scope = scope();
+    assert!(!scope.may_match(usize::MAX));
+    let expansion = expand("${V-d}", &scope).unwrap();
+    assert_eq!(expansion.edits, [(0..6, "${V}".to_owned())]);
+    assert_eq!(expansion.value, None);
+}
