@@ -26,6 +26,13 @@ fn no_line_of_a_here_document_becomes_its_end() {
     }
 }
 
+/// The time of each change does not depend on the text before it.
+#[test]
+fn many_changes_of_one_word_take_linear_time() {
+    let line = |variable: &str| format!("LABEL a={}\n", variable.repeat(100_000));
+    assert_eq!(with_value("ab", &line("${V#a}")).unwrap(), line("b"));
+}
+
 /// Rewrites lines of a stage with a value of `--build-arg V`.
 fn with_value(value: &str, lines: &str) -> Result<String, String> {
     let mut build = build_options();
