@@ -98,6 +98,11 @@ pub enum Problem {
         /// The message of the file.
         message: String,
     },
+    /// ARG or ENV sets the variable that has to stay unset.
+    #[error(
+        "{0}: the builder needs one variable that is never set, and this is it; use another name"
+    )]
+    ReservedVariable(String),
     /// A pattern is applied to a variable whose value is unknown.
     #[error(
         "{0}: its value is not known before the build; set the variable by an ARG or ENV of this file or by --build-arg"

@@ -7,7 +7,7 @@ use std::hash::Hasher;
 
 use super::super::error::MAX_BRACES;
 use super::super::heredoc::Document;
-use super::scope::UNSET;
+use super::scope::{NOTHING, UNSET};
 
 /// Returns the text that Buildah expands to what BuildKit makes of `body`, in a COPY or an ADD. `None` if both read it alike.
 ///
@@ -39,9 +39,6 @@ fn closes_quotes(body: &str) -> bool {
     }
     true
 }
-
-/// What expands to an empty text.
-const EMPTY: &str = "${_}";
 
 struct Reader<'a> {
     letters: std::iter::Peekable<std::str::Chars<'a>>,
@@ -79,7 +76,7 @@ impl Reader<'_> {
     fn escaped(&mut self, letter: char) {
         let begins = self.text.len() == self.line || self.text.ends_with('\t');
         if letter == '\t' && self.document.chomp && begins {
-            self.text += EMPTY;
+            self.text += NOTHING;
         }
         self.literal(letter);
     }
@@ -90,7 +87,7 @@ impl Reader<'_> {
             let line = &self.text[self.line..];
             if self.document.ends_at(line) {
                 let tabs = line.len() - line.trim_start_matches('\t').len();
-                self.text.insert_str(self.line + tabs, EMPTY);
+                self.text.insert_str(self.line + tabs, NOTHING);
             }
             self.line = self.text.len() + 1;
         }
@@ -115,7 +112,7 @@ impl Reader<'_> {
                 self.text.push(letter);
             }
             if depth == 0 && self.letters.peek() == Some(&'\\') {
-                self.text += EMPTY;
+                self.text += NOTHING;
             }
             return Some(());
         }

@@ -6,8 +6,12 @@ use std::rc::Rc;
 
 use super::super::error::Problem;
 
-/// A variable that no build sets. Its default value puts a text into a word that Buildah would read otherwise.
-pub(super) const UNSET: &str = "_";
+/// A variable that no build sets: ARG and ENV of this name are refused. Its default value puts a text into a word that Buildah
+/// would read otherwise. `_` would not do, because images of shells have it.
+pub(super) const UNSET: &str = "CI_CD_AGENTS_UNSET";
+
+/// What expands to an empty text.
+pub(super) const NOTHING: &str = "${CI_CD_AGENTS_UNSET}";
 
 /// What is known of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]

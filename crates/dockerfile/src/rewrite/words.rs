@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use super::super::error::{MAX_BRACES, MAX_WORD, Problem};
 use super::patterns;
-use super::scope::{Scope, Variable};
-use forms::{NOTHING, defaulted, literal, required};
+use super::scope::{NOTHING, Scope, Variable};
+use forms::{defaulted, literal, required};
 
 /// A change of a text: these bytes become this text.
 pub(super) type Edit = (Range<usize>, String);

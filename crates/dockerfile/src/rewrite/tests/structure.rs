@@ -22,7 +22,7 @@ fn no_line_of_a_here_document_becomes_its_end() {
         ("<<-EOF", "\t\\\tx\na\\\tb\n", "\t${_}\tx\na\tb\n"),
         ("<<EOF", "${V:-\n}EO\\F\nEO\\F\n", "${V:-\n}EOF\n${_}EOF\n"),
     ] {
-        assert_eq!(body(document, given), wanted, "{document} {given:?}");
+        assert_eq!(body(document, given), unset(wanted), "{document} {given:?}");
     }
 }
 
@@ -52,11 +52,11 @@ fn with_value(value: &str, lines: &str) -> Result<String, String> {
 fn a_value_ends_no_instruction() {
     assert_eq!(
         with_value("a\\x", "ENV A=${V%x}\nUSER nobody\n").unwrap(),
-        "ENV A=a\\\\${_}\nUSER nobody\n"
+        unset("ENV A=a\\\\${_}\nUSER nobody\n")
     );
     assert_eq!(
         with_value("#ax", "LABEL a=b \\\n  ${V%x}=c\nUSER b\n").unwrap(),
-        "LABEL a=b \\\n  ${_}#a=c\nUSER b\n"
+        unset("LABEL a=b \\\n  ${_}#a=c\nUSER b\n")
     );
     assert_eq!(
         with_value("<<Ex", "COPY ${V%x} /y\nUSER b\n").unwrap(),
@@ -108,4 +108,22 @@ fn the_changes_of_a_build_are_bounded() {
     }
     let error = with_value("", &format!("LABEL a={}", "$1".repeat(300_000))).unwrap_err();
     assert!(error.contains("more than 8 MiB"), "{error}");
+}
+
+#[test]
+fn the_variable_that_is_never_set_stays_so() {
+    for line in [
+        "ARG CI_CD_AGENTS_UNSET",
+        "ARG A=b CI_CD_AGENTS_UNSET=x",
+        "ENV A=b CI_CD_AGENTS_UNSET=x",
+        "ENV CI_CD_AGENTS_UNSET x",
+        "ENV \"CI_CD_AGENTS_UNSET\"=x",
+        "ENV CI_CD_${V}=x",
+    ] {
+        let error = with_value("AGENTS_UNSET", line).unwrap_err();
+        assert!(error.contains("use another name"), "{line}: {error}");
+    }
+    // Images of shells have this one.
+    let text = with_value("", "ENV _=x\nLABEL a=$1${V#y}b").unwrap();
+    assert_eq!(text, unset("ENV _=x\nLABEL a=${_}${_}b"));
 }

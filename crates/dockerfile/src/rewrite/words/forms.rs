@@ -1,11 +1,8 @@
 //! Writes the forms of a variable that Buildah reads as BuildKit does.
 
 use super::super::super::error::Problem;
-use super::super::scope::{UNSET, Variable};
+use super::super::scope::{NOTHING, UNSET, Variable};
 use super::Piece;
-
-/// What expands to an empty text.
-pub(super) const NOTHING: &str = "${_}";
 
 /// Writes `${NAME-word}`, `${NAME+word}` and their forms with a colon.
 pub(super) fn defaulted(
