@@ -98,6 +98,11 @@ pub enum Problem {
         /// The message of the file.
         message: String,
     },
+    /// ARG or ENV sets the variable that has to stay unset.
+    #[error(
+        "{0}: the builder needs one variable that is never set, and this is it; use another name"
+    )]
+    ReservedVariable(String),
     /// A pattern is applied to a variable whose value is unknown.
     #[error(
         "{0}: its value is not known before the build; set the variable by an ARG or ENV of this file or by --build-arg"
@@ -106,6 +111,11 @@ pub enum Problem {
     /// A pattern is invalid or too long.
     #[error("{0}: this pattern is not available here; give the result in a --build-arg")]
     VariablePattern(String),
+    /// The result of a pattern has a line break.
+    #[error(
+        "{0}: the result has a line break, which would end the instruction; give the variable a value of one line"
+    )]
+    VariableLines(String),
     /// A switch of a mount has a value that is neither true nor false.
     #[error("--mount=…,{0}: expected true or false")]
     MountSwitch(String),
@@ -160,6 +170,16 @@ pub enum Problem {
     /// The ranges of EXPOSE are too large.
     #[error("the ranges of EXPOSE come to more than {MAX_PORTS} ports")]
     TooManyPorts,
+    /// The changes come to more than a build may have.
+    #[error(
+        "the values of the variables in this file come to more than {0} MiB; write shorter values, or the text without variables"
+    )]
+    TooManyChanges(usize),
+    /// A change of the text would change its instructions.
+    #[error(
+        "for Buildah, a variable of this instruction or of the one before would begin or end an instruction or a here-document; write its value instead"
+    )]
+    Structure,
     /// A text that has to change is no UTF-8.
     #[error("the file is not UTF-8; convert it, for example with iconv")]
     Encoding,

@@ -19,6 +19,19 @@ pub(super) struct Document {
     pub(super) chomp: bool,
 }
 
+impl Document {
+    /// Whether this line ends it.
+    pub(super) fn ends_at(&self, line: &str) -> bool {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let tabs = if self.chomp {
+            line.trim_start_matches('\t')
+        } else {
+            line
+        };
+        tabs == self.name
+    }
+}
+
 /// Returns the here-documents of a whole line, in order.
 pub(super) fn documents(line: &str) -> Result<Vec<Document>, Problem> {
     // If the line's quotes do not match, Buildah sees no words.

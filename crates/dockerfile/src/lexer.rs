@@ -130,18 +130,9 @@ fn skip_heredoc<'a>(
     document: &heredoc::Document,
     lines: &mut impl Iterator<Item = (usize, &'a str)>,
 ) -> Result<&'a str, Problem> {
-    let ends = |line: &str| {
-        let line = line.trim_end_matches(['\r', '\n']);
-        let tabs = if document.chomp {
-            line.trim_start_matches('\t')
-        } else {
-            line
-        };
-        tabs == document.name
-    };
     lines
         .map(|(_, line)| line)
-        .find(|line| ends(line))
+        .find(|line| document.ends_at(line))
         .ok_or_else(|| Problem::HeredocUnterminated(document.name.clone()))
 }
 

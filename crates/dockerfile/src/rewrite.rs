@@ -11,6 +11,7 @@ mod patterns;
 mod ports;
 mod run;
 mod scope;
+mod structure;
 mod variables;
 mod words;
 
@@ -74,15 +75,18 @@ pub fn rewrite(
     let at = |(line, problem)| DockerfileError { line, problem };
     for text in texts {
         let text = directives::escape_first(text);
-        for instruction in lexer::instructions(&text).map_err(at)? {
+        let instructions = lexer::instructions(&text).map_err(at)?;
+        for instruction in &instructions {
             rewriter
-                .instruction(&text, &instruction)
+                .instruction(&text, instruction)
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
         let edits = std::mem::take(&mut rewriter.edits);
         rewriter.file += 1;
         let encoding = || at((1, Problem::Encoding));
-        rewritten.push(applied(&text, edits).ok_or_else(encoding)?);
+        let result = applied(&text, edits).ok_or_else(encoding)?;
+        structure::check(&instructions, &result).map_err(at)?;
+        rewritten.push(result);
     }
     Ok(Rewritten {
         texts: rewritten,

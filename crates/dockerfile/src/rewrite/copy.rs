@@ -25,10 +25,12 @@ impl Rewriter<'_> {
             }
         }
         for document in &instruction.documents {
-            let body = part(text, &document.span);
-            if let Some(body) = documents::body(body).filter(|_| document.document.expand) {
-                self.edits.push((document.span.clone(), body));
+            if !document.document.expand {
+                continue;
             }
+            let body = documents::body(part(text, &document.span), &document.document);
+            self.edits
+                .extend(body.map(|body| (document.span.clone(), body)));
         }
         Ok(())
     }

@@ -6,13 +6,15 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 
 use super::super::error::MAX_BRACES;
-use super::scope::UNSET;
+use super::super::heredoc::Document;
+use super::scope::{NOTHING, UNSET};
 
 /// Returns the text that Buildah expands to what BuildKit makes of `body`, in a COPY or an ADD. `None` if both read it alike.
 ///
 /// BuildKit removes a backslash and reads no quotes there. Buildah keeps backslashes, and replaces no variable in single
-/// quotes.
-pub(super) fn body(body: &str) -> Option<String> {
+/// quotes. Both look for the end, and for tabs under `<<-`, in the text as it is written. So a backslash that is gone must
+/// not leave such a line or such a tab.
+pub(super) fn body(body: &str, document: &Document) -> Option<String> {
     let quotes = body.contains(['\'', '"']);
     let alike = !body.contains('\\') && (!quotes || (!body.contains('$') && closes_quotes(body)));
     if alike {
@@ -20,7 +22,9 @@ pub(super) fn body(body: &str) -> Option<String> {
     }
     let mut reader = Reader {
         letters: body.chars().peekable(),
+        document,
         text: String::with_capacity(body.len() * 2),
+        line: 0,
     };
     reader.outside()?;
     (reader.text != body).then_some(reader.text)
@@ -38,7 +42,10 @@ fn closes_quotes(body: &str) -> bool {
 
 struct Reader<'a> {
     letters: std::iter::Peekable<std::str::Chars<'a>>,
+    document: &'a Document,
     text: String,
+    /// Where the current line begins in `text`.
+    line: usize,
 }
 
 impl Reader<'_> {
@@ -48,7 +55,7 @@ impl Reader<'_> {
             match letter {
                 '\\' => {
                     let escaped = self.letters.next();
-                    escaped.into_iter().for_each(|letter| self.literal(letter));
+                    escaped.into_iter().for_each(|letter| self.escaped(letter));
                 }
                 '$' => self.dollar(0)?,
                 letter => self.literal(letter),
@@ -61,8 +68,30 @@ impl Reader<'_> {
         if matches!(letter, '$' | '\\' | '\'' | '"') {
             self.text += &format!("${{{UNSET}:-\\{letter}}}");
         } else {
-            self.text.push(letter);
+            self.push(letter);
         }
+    }
+
+    /// Writes a character whose backslash is gone. A tab at the beginning of a line would be gone too.
+    fn escaped(&mut self, letter: char) {
+        let begins = self.text.len() == self.line || self.text.ends_with('\t');
+        if letter == '\t' && self.document.chomp && begins {
+            self.text += NOTHING;
+        }
+        self.literal(letter);
+    }
+
+    /// Writes one character. A line that would end the document gets a beginning that is empty.
+    fn push(&mut self, letter: char) {
+        if letter == '\n' {
+            let line = &self.text[self.line..];
+            if self.document.ends_at(line) {
+                let tabs = line.len() - line.trim_start_matches('\t').len();
+                self.text.insert_str(self.line + tabs, NOTHING);
+            }
+            self.line = self.text.len() + 1;
+        }
+        self.text.push(letter);
     }
 
     /// Reads what follows a dollar sign. What it is must not depend on how the next character is written.
@@ -83,7 +112,7 @@ impl Reader<'_> {
                 self.text.push(letter);
             }
             if depth == 0 && self.letters.peek() == Some(&'\\') {
-                self.text += &format!("${{{UNSET}}}");
+                self.text += NOTHING;
             }
             return Some(());
         }
@@ -106,15 +135,16 @@ impl Reader<'_> {
                     return Some(());
                 }
                 '\\' => {
-                    self.text.push('\\');
-                    self.text.extend(self.letters.next());
+                    self.push('\\');
+                    let escaped = self.letters.next();
+                    escaped.into_iter().for_each(|letter| self.push(letter));
                 }
                 '$' => self.dollar(depth + 1)?,
                 '\'' | '"' if !raw => {
                     self.text.push('\\');
                     self.text.push(letter);
                 }
-                letter => self.text.push(letter),
+                letter => self.push(letter),
             }
         }
         None

@@ -4,8 +4,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A variable that no build sets. Its default value puts a text into a word that Buildah would read otherwise.
-pub(super) const UNSET: &str = "_";
+use super::super::error::Problem;
+
+/// A variable that no build sets: ARG and ENV of this name are refused. Its default value puts a text into a word that Buildah
+/// would read otherwise. `_` would not do, because images of shells have it.
+pub(super) const UNSET: &str = "CI_CD_AGENTS_UNSET";
+
+/// What expands to an empty text.
+pub(super) const NOTHING: &str = "${CI_CD_AGENTS_UNSET}";
 
 /// What is known of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +35,9 @@ const MAX_SEARCHED: usize = 20_000_000;
 /// The most steps of matching all patterns. Each takes some nanoseconds.
 const MAX_MATCHED: usize = 50_000_000;
 
+/// The most that all changes together come to, in bytes: as much as the files of a build may.
+const MAX_CHANGES: usize = 8 * 1024 * 1024;
+
 type Values = BTreeMap<String, Option<String>>;
 
 /// The variables at one place of a Dockerfile.
@@ -47,6 +56,8 @@ pub(super) struct Scope {
     searched: Rc<Cell<usize>>,
     /// The steps of matching patterns so far.
     matched: Rc<Cell<usize>>,
+    /// The bytes of the changes so far.
+    changed: Rc<Cell<usize>>,
 }
 
 impl Scope {
@@ -65,6 +76,7 @@ impl Scope {
             size: Rc::clone(&self.size),
             searched: Rc::clone(&self.searched),
             matched: Rc::clone(&self.matched),
+            changed: Rc::clone(&self.changed),
             ..Self::default()
         }
     }
@@ -77,6 +89,7 @@ impl Scope {
             size: Rc::clone(&base.size),
             searched: Rc::clone(&base.searched),
             matched: Rc::clone(&base.matched),
+            changed: Rc::clone(&base.changed),
             ..Self::default()
         }
     }
@@ -84,7 +97,9 @@ impl Scope {
     pub(super) fn variable(&self, name: &str) -> Variable {
         let found = self.inherited(name);
         match found.or_else(|| self.arguments.get(name)) {
-            Some(Some(value)) => Variable::Known(value.clone()),
+            // A file of many variables would copy a long value often. One that is not copied is still set.
+            Some(Some(value)) if self.may_match(value.len() / 16) => Variable::Known(value.clone()),
+            Some(Some(_)) => Variable::Set,
             Some(None) => Variable::Set,
             None if self.closed || name == UNSET => Variable::Unset,
             None => Variable::Unknown,
@@ -127,6 +142,16 @@ impl Scope {
         let steps = self.matched.get().saturating_add(steps);
         self.matched.set(steps);
         steps <= MAX_MATCHED
+    }
+
+    /// Notes a change of so many bytes.
+    pub(super) fn change(&self, bytes: usize) -> Result<(), Problem> {
+        let bytes = self.changed.get().saturating_add(bytes);
+        self.changed.set(bytes);
+        if bytes > MAX_CHANGES {
+            return Err(Problem::TooManyChanges(MAX_CHANGES >> 20));
+        }
+        Ok(())
     }
 
     fn bounded(&self, value: Option<String>) -> Option<String> {

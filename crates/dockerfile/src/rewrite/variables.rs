@@ -4,6 +4,7 @@ use super::super::error::{MAX_PORTS, Problem};
 use super::super::expansion;
 use super::super::lexer::Instruction;
 use super::ports::{Exposed, Port, range};
+use super::scope::UNSET;
 use super::words::{self, Edit};
 use super::{PREDEFINED, Rewriter};
 
@@ -18,6 +19,7 @@ impl Rewriter<'_> {
                 None => (word, None),
             };
             let name = words::expand(name, self.scope())?.value.unwrap_or_default();
+            settable(&name)?;
             let given = self.options.build.build_args.get(&name).cloned();
             let after_name = word.find('=').map(|at| span.start + at..span.end);
             let (Some(default), Some(after_name)) = (default, after_name) else {
@@ -124,6 +126,10 @@ impl Rewriter<'_> {
             let value = words::expand(rest[first.end..].trim(), self.scope())?.value;
             values.push((rest[first.clone()].to_owned(), value));
         }
+        for (name, _) in &values {
+            let name = words::expand(name, self.scope())?.value;
+            settable(&name.unwrap_or_default())?;
+        }
         self.substitute(instruction)?;
         for (name, value) in values {
             self.scope_mut().set_environment(&name, value);
@@ -170,4 +176,12 @@ impl Rewriter<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses the name of the variable that has to stay unset.
+fn settable(name: &str) -> Result<(), Problem> {
+    if name == UNSET {
+        return Err(Problem::ReservedVariable(name.to_owned()));
+    }
+    Ok(())
 }

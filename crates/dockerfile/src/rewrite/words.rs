@@ -3,11 +3,14 @@
 //! Buildah has no `${V-d}`, `${V+s}` and `${V?m}`, takes the message of `${V:?m}` for a value, and its patterns stop at
 //! slashes. Source: openshift/imagebuilder, `shell_parser.go`, and moby/buildkit, `shell/lex.go`.
 
+mod forms;
+
 use std::ops::Range;
 
 use super::super::error::{MAX_BRACES, MAX_WORD, Problem};
 use super::patterns;
-use super::scope::{Scope, UNSET, Variable};
+use super::scope::{NOTHING, Scope, Variable};
+use forms::{defaulted, literal, required};
 
 /// A change of a text: these bytes become this text.
 pub(super) type Edit = (Range<usize>, String);
@@ -52,6 +55,8 @@ use Stop::Malformed;
 struct Piece {
     text: String,
     value: Option<String>,
+    /// Whether the text ends with `$NAME`, without braces.
+    named: bool,
 }
 
 impl Piece {
@@ -59,11 +64,13 @@ impl Piece {
         Self {
             text: String::new(),
             value: Some(String::new()),
+            named: false,
         }
     }
 
     fn push(&mut self, text: &str, value: Option<&str>) {
         self.text += text;
+        self.named = false;
         self.value = match (self.value.take(), value) {
             (Some(whole), Some(value)) if whole.len() + value.len() <= MAX_WORD => {
                 Some(whole + value)
@@ -126,12 +133,12 @@ impl Reader<'_> {
     }
 
     fn double(&mut self, piece: &mut Piece) -> Result<(), Stop> {
-        piece.text.push('"');
+        piece.push("\"", Some(""));
         loop {
             let start = self.at;
             match self.next().ok_or(Malformed)? {
                 '"' => {
-                    piece.text.push('"');
+                    piece.push("\"", Some(""));
                     return Ok(());
                 }
                 '$' => self.variable(start, true, piece)?,
@@ -155,18 +162,19 @@ impl Reader<'_> {
         if self.peek() != Some('{') {
             if self.parameter() {
                 // It is not set in BuildKit. Buildah does not know it, or only its first digit.
-                if self.depth == 0 {
-                    self.edits.push((start..self.at, NOTHING.to_owned()));
-                }
+                self.edit(start, NOTHING)?;
                 piece.push(NOTHING, Some(""));
                 return Ok(());
             }
             let name = self.name();
             let value = match name.as_str() {
                 "" => Some("$".to_owned()),
+                // The rest of the text is not known either.
+                _ if piece.value.is_none() => None,
                 name => self.scope.value(name),
             };
             piece.push(&self.text[start..self.at], value.as_deref());
+            piece.named = !name.is_empty();
             return Ok(());
         }
         self.next();
@@ -178,15 +186,25 @@ impl Reader<'_> {
         let (mut text, value) = self.braces(quoted)?;
         self.depth -= 1;
         // A name before it must not go on in the result.
-        if text.starts_with(is_word) && ends_with_name(&piece.text) {
+        if text.starts_with(is_word) && piece.named {
             text.insert_str(0, NOTHING);
         }
         // The outermost change contains those within it.
         self.edits.truncate(edits);
-        if self.depth == 0 && self.text[start..self.at] != text {
-            self.edits.push((start..self.at, text.clone()));
+        if self.text[start..self.at] != text {
+            self.edit(start, &text)?;
         }
         piece.push(&text, value.as_deref());
+        Ok(())
+    }
+
+    /// Changes the text from `start` on, outside of braces.
+    fn edit(&mut self, start: usize, text: &str) -> Result<(), Stop> {
+        if self.depth == 0 {
+            let bytes = text.len() + size_of::<Edit>();
+            self.scope.change(bytes).map_err(Stop::Problem)?;
+            self.edits.push((start..self.at, text.to_owned()));
+        }
         Ok(())
     }
 
@@ -247,7 +265,12 @@ impl Reader<'_> {
         let result = allowed
             .and_then(|()| patterns::apply(&value, sign, doubled, &pattern, &replacement))
             .ok_or_else(|| Stop::Problem(Problem::VariablePattern(whole())))?;
-        Ok((literal(&result, quoted), Some(result)))
+        if result.contains(['\n', '\r']) {
+            return Err(Stop::Problem(Problem::VariableLines(whole())));
+        }
+        let text = literal(&result, quoted);
+        self.scope.change(text.len()).map_err(Stop::Problem)?;
+        Ok((text, Some(result)))
     }
 
     /// Reads a pattern up to `stop`, with its escapes. It has a value if all its variables have, and it has no quotes.
@@ -288,89 +311,8 @@ impl Reader<'_> {
     }
 }
 
-/// What expands to an empty text.
-const NOTHING: &str = "${_}";
-
 fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
-}
-
-/// Whether a text ends with `$NAME`, without braces.
-fn ends_with_name(text: &str) -> bool {
-    let before = text.trim_end_matches(is_word);
-    before.len() < text.len() && before.ends_with('$') && !before.ends_with("\\$")
-}
-
-/// Writes `${NAME-word}`, `${NAME+word}` and their forms with a colon.
-fn defaulted(
-    name: &str,
-    sign: char,
-    colon: bool,
-    word: Piece,
-    variable: &Variable,
-) -> (String, Option<String>) {
-    let Piece { text, value } = word;
-    let is_set = matches!(variable, Variable::Known(_) | Variable::Set);
-    let with = |sign: &str| format!("${{{name}:{sign}{text}}}");
-    let known = match variable {
-        Variable::Known(known) => Some(known.clone()),
-        Variable::Unset => Some(String::new()),
-        Variable::Set | Variable::Unknown => None,
-    };
-    match (sign, colon || !is_set) {
-        // An unset variable is empty to Buildah, so the colon makes no difference.
-        ('-', true) => {
-            let result = known.and_then(|known| if known.is_empty() { value } else { Some(known) });
-            (with("-"), result)
-        }
-        ('-', false) => (format!("${{{name}}}"), known),
-        (_, true) => {
-            let result = known.and_then(|known| if known.is_empty() { Some(known) } else { value });
-            (with("+"), result)
-        }
-        // No build sets this variable.
-        (_, false) => (format!("${{{UNSET}:-{text}}}"), value),
-    }
-}
-
-/// Writes `${NAME:?message}` and `${NAME?message}`. A build without a value ends before its first step.
-fn required(
-    name: &str,
-    message: &Piece,
-    colon: bool,
-    variable: &Variable,
-) -> Result<(String, Option<String>), Problem> {
-    let value = match variable {
-        Variable::Known(value) if !colon || !value.is_empty() => Some(value.clone()),
-        Variable::Set if !colon => None,
-        _ => {
-            let default = || "it is not allowed to be unset".to_owned();
-            let message = message.value.clone().filter(|message| !message.is_empty());
-            return Err(Problem::VariableRequired {
-                name: name.to_owned(),
-                message: message.unwrap_or_else(default),
-            });
-        }
-    };
-    Ok((format!("${{{name}}}"), value))
-}
-
-/// Writes a value so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such a line.
-fn literal(value: &str, quoted: bool) -> String {
-    if value.is_empty() {
-        return NOTHING.to_owned();
-    }
-    let special = |letter: char| match letter {
-        '"' | '$' | '\\' => true,
-        '\'' => !quoted,
-        letter => !quoted && letter.is_whitespace(),
-    };
-    let mut text = String::with_capacity(value.len());
-    for letter in value.chars() {
-        text.extend(special(letter).then_some('\\'));
-        text.push(letter);
-    }
-    text
 }
 
 #[cfg(test)]
