@@ -348,6 +348,13 @@ fn bounds_memory_and_time() {
     }
 }
 
+/// A parse for each change would read 10^12 bytes.
+#[test]
+fn arrays_are_parsed_once() {
+    let text = format!("VOLUME [\"{}\"]", "${A-}".repeat(600_000));
+    assert_eq!(lines(&text), text.replace("${A-}", "${A:-}"));
+}
+
 #[test]
 fn places_within_characters_change_nothing() {
     for text in [
