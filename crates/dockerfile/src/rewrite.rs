@@ -119,8 +119,8 @@ fn folded(name: &str) -> String {
 struct Stage {
     name: Option<String>,
     scope: Rc<Scope>,
-    /// Whether its files are those of an image, because no step changes them.
-    image: bool,
+    /// A hash of the text that names the image whose files it has. `None` if a step changes them, or the text is unknown.
+    image: Option<String>,
     /// Whether its shell takes commands of POSIX.
     posix: bool,
     /// Its first EXPOSE.
@@ -175,7 +175,9 @@ impl<'a> Rewriter<'a> {
             "arg" => self.arg(instruction),
             "env" => self.env(instruction),
             "expose" => self.expose(instruction),
-            "label" | "workdir" | "volume" | "user" | "stopsignal" => {
+            "workdir" => {
+                // It may create the directory.
+                self.change_files();
                 self.substitute(instruction).map(drop)
             }
             "shell" => {
@@ -254,6 +256,13 @@ impl<'a> Rewriter<'a> {
         }
         let spelled = self.stages[self.stage(name)?].name.clone()?;
         let number = name.bytes().all(|byte| byte.is_ascii_digit());
+    /// Notes that a step changes the files of the current stage.
+    fn change_files(&mut self) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.image = None;
+        }
+    }
+
         (spelled != name && !number).then_some(spelled)
     }
 
@@ -262,7 +271,8 @@ impl<'a> Rewriter<'a> {
             return Err(Problem::TooManyStages);
         }
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
-            let edits = words::expand(flag, &self.global)?.edits;
+            let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
+            identity.push(value);
             if !edits.is_empty() {
                 let flag = applied(flag, edits).ok_or(Problem::Encoding)?;
                 self.edits.push((span.clone(), flag));
@@ -279,6 +289,7 @@ impl<'a> Rewriter<'a> {
         let image = words::expand(written, &self.global)?.value;
         let name = match (names.next(), names.next()) {
             (Some(r#as), Some(name)) if r#as.eq_ignore_ascii_case("as") => {
+        let mut identity = Vec::new();
                 words::expand(name, &self.global)?.value
             }
             _ => None,
@@ -287,7 +298,7 @@ impl<'a> Rewriter<'a> {
         self.stages.push(Stage {
             name,
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
-            image: true,
+            image: identity.map(hash),
             posix: true,
             exposed: None,
         });
@@ -301,7 +312,10 @@ impl<'a> Rewriter<'a> {
         }
         let (scope, image, posix) = {
             let base = &self.stages[base];
-            (Scope::after(&base.scope), base.image, base.posix)
+            (Scope::after(&base.scope), base.image.clone(), base.posix)
+        identity.push(image.clone());
+        let identity: Option<Vec<String>> = identity.into_iter().collect();
+        let hash = |texts: Vec<String>| documents::hash(texts.iter().map(String::as_str));
         };
         if let Some(stage) = self.stages.last_mut() {
             (stage.scope, stage.image, stage.posix) = (Rc::new(scope), image, posix);

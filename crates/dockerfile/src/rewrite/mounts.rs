@@ -116,7 +116,8 @@ fn bind(
             }
             (key, text) => {
                 target |= matches!(key, "target" | "dst" | "destination");
-                from = from.or(text.filter(|_| key == "from").map(str::to_owned));
+                // The last one counts.
+                from = text.filter(|_| key == "from").map(str::to_owned).or(from);
                 let text = text.map(|text| format!("={text}")).unwrap_or_default();
                 parts.push(format!("{key}{text}"));
             }
