@@ -330,6 +330,7 @@ fn ports_of_a_range_are_ports() {
     let ranges = refused("EXPOSE 1-65535\nEXPOSE 1-65535");
     assert!(
         ranges.contains("line 3") && ranges.contains("ports"),
+        "ARG TARGETARCH\nFROM a-$TARGETARCH\nARG TARGETARCH=arm64",
         "{ranges}"
     );
     assert_eq!(
