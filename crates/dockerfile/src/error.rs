@@ -114,6 +114,16 @@ pub enum Problem {
         "--mount={0}: the value of a variable in its source is not known before the build; set it by an ARG or ENV of this file, or write the path"
     )]
     MountVariable(String),
+    /// The value of a variable in a mount may add a field.
+    #[error(
+        "--mount={mount}: the value of ${name} has a comma, or is not known before the build; write the value instead of the variable"
+    )]
+    MountValue {
+        /// The value of the flag.
+        mount: String,
+        /// The name of the variable.
+        name: String,
+    },
     /// A secret has no usable name.
     #[error("--mount={0}: expected id=NAME, and for env=NAME the name of a variable")]
     SecretName(String),

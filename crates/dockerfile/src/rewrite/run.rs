@@ -67,6 +67,7 @@ impl Rewriter<'_> {
     }
 
     fn mount(&self, given: &str, flags: &mut Flags) -> Result<Option<String>, Problem> {
+        mounts::require_plain_values(given, self.scope())?;
         // Its quotes are those of the flag, which are gone here.
         if given.contains(char::is_whitespace) {
             return Ok(None);
@@ -106,10 +107,8 @@ impl Rewriter<'_> {
         let images: Option<Vec<&str>> = images.collect();
         let Some(images) = images else {
             self.result.uncached |= self.options.nonce.is_none();
-            if let Some(nonce) = self.options.nonce {
-                return Some(nonce.to_owned());
-            }
-        }
+            return self.options.nonce.map(str::to_owned);
+        };
         let bodies = instruction.documents.iter();
         let bodies = bodies.map(|document| part(text, &document.span));
         let parts: Vec<&str> = images.into_iter().chain(bodies).collect();

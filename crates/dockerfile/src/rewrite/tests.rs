@@ -154,6 +154,25 @@ fn mounts_have_the_form_that_buildah_reads() {
 }
 
 #[test]
+fn a_value_adds_no_field_to_a_mount() {
+    for text in [
+        "ARG X=,from=a.example/i\nRUN --mount=type=cache,target=/c,id=$X true",
+        "ARG X=,from=a.example/i\nRUN --mount=type=cache,target=/c,id=${Y:-$X} true",
+        "ARG X=$PATH,from=a.example/i\nRUN --mount=type=cache,target=/c,id=$X true",
+        "ENV 1=,from=a.example/i\nRUN --mount=type=cache,target=/c,id=$12 true",
+        "ENV TARGETOS=$PATH,from=a\nRUN --mount=type=cache,target=/c,id=$TARGETOS true",
+    ] {
+        assert!(refused(text).contains("has a comma"), "{text}");
+    }
+    // Several platforms have several values.
+    let text = "RUN --mount=type=cache,target=/c,id=apt-$TARGETOS true";
+    assert_eq!(
+        lines(&format!("ARG TARGETOS\n{text}")).lines().last(),
+        Some(text)
+    );
+}
+
+#[test]
 fn a_secret_in_a_variable_is_read_by_the_shell() {
     let read = "if test -e /run/secrets/.TOK; then TOK=\"$(cat /run/secrets/.TOK && printf x)\"; TOK=\"${TOK%x}\"; export TOK; fi; ";
     assert_eq!(
