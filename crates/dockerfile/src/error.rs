@@ -170,6 +170,11 @@ pub enum Problem {
     /// The ranges of EXPOSE are too large.
     #[error("the ranges of EXPOSE come to more than {MAX_PORTS} ports")]
     TooManyPorts,
+    /// A flag begins or ends within a character.
+    #[error(
+        "a flag ends within a character, because Buildah takes the bytes 85 and A0 for spaces; write a plain space between the flags, and no character with such a byte in them"
+    )]
+    FlagWithinCharacter,
     /// A text that has to change is no UTF-8.
     #[error("the file is not UTF-8; convert it, for example with iconv")]
     Encoding,

@@ -75,14 +75,16 @@ pub fn rewrite(
     for text in texts {
         let text = directives::escape_first(text);
         for instruction in lexer::instructions(&text).map_err(at)? {
+            let before = rewriter.edits.len();
             rewriter
                 .instruction(&text, &instruction)
+                .and_then(|()| require_whole(&text, &rewriter.edits[before..]))
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
         let edits = std::mem::take(&mut rewriter.edits);
         rewriter.file += 1;
-        let encoding = || at((1, Problem::Encoding));
-        rewritten.push(applied(&text, edits).ok_or_else(encoding)?);
+        let within = || at((1, Problem::FlagWithinCharacter));
+        rewritten.push(applied(&text, edits).ok_or_else(within)?);
     }
     Ok(Rewritten {
         texts: rewritten,
@@ -102,6 +104,21 @@ fn applied(text: &str, mut edits: Vec<Edit>) -> Option<String> {
         at = span.end;
     }
     Some(result + text.get(at..)?)
+}
+
+/// Rejects changes of one instruction that overlap, or that begin or end within a character.
+fn require_whole(text: &str, edits: &[Edit]) -> Result<(), Problem> {
+    let mut spans: Vec<_> = edits
+        .iter()
+        .map(|(span, _)| (span.start, span.end))
+        .collect();
+    spans.sort_unstable();
+    let whole = |(start, end): &(usize, usize)| text.get(*start..*end).is_some();
+    let apart = spans.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+    if apart && spans.iter().all(whole) {
+        return Ok(());
+    }
+    Err(Problem::FlagWithinCharacter)
 }
 
 /// Returns a part of the file.
@@ -180,6 +197,7 @@ impl<'a> Rewriter<'a> {
                 self.change_files();
                 self.substitute(instruction).map(drop)
             }
+            "label" | "volume" | "user" | "stopsignal" => self.substitute(instruction).map(drop),
             "shell" => {
                 self.shell(instruction);
                 Ok(())
@@ -238,6 +256,13 @@ impl<'a> Rewriter<'a> {
         spelled.or_else(|| names.get(&folded(name)).copied())
     }
 
+    /// Notes that a step changes the files of the current stage.
+    fn change_files(&mut self) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.image = None;
+        }
+    }
+
     /// Makes the current stage an earlier one.
     fn end_stage(&mut self) {
         let Some(at) = self.stages.len().checked_sub(1) else {
@@ -256,13 +281,6 @@ impl<'a> Rewriter<'a> {
         }
         let spelled = self.stages[self.stage(name)?].name.clone()?;
         let number = name.bytes().all(|byte| byte.is_ascii_digit());
-    /// Notes that a step changes the files of the current stage.
-    fn change_files(&mut self) {
-        if let Some(stage) = self.stages.last_mut() {
-            stage.image = None;
-        }
-    }
-
         (spelled != name && !number).then_some(spelled)
     }
 
@@ -270,11 +288,12 @@ impl<'a> Rewriter<'a> {
         if self.stages.len() > MAX_STAGES {
             return Err(Problem::TooManyStages);
         }
+        let mut identity = Vec::new();
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
             let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
             identity.push(value);
             if !edits.is_empty() {
-                let flag = applied(flag, edits).ok_or(Problem::Encoding)?;
+                let flag = applied(flag, edits).ok_or(Problem::FlagWithinCharacter)?;
                 self.edits.push((span.clone(), flag));
             }
         }
@@ -289,12 +308,14 @@ impl<'a> Rewriter<'a> {
         let image = words::expand(written, &self.global)?.value;
         let name = match (names.next(), names.next()) {
             (Some(r#as), Some(name)) if r#as.eq_ignore_ascii_case("as") => {
-        let mut identity = Vec::new();
                 words::expand(name, &self.global)?.value
             }
             _ => None,
         };
         self.end_stage();
+        identity.push(image.clone());
+        let identity: Option<Vec<String>> = identity.into_iter().collect();
+        let hash = |texts: Vec<String>| documents::hash(texts.iter().map(String::as_str));
         self.stages.push(Stage {
             name,
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
@@ -313,9 +334,6 @@ impl<'a> Rewriter<'a> {
         let (scope, image, posix) = {
             let base = &self.stages[base];
             (Scope::after(&base.scope), base.image.clone(), base.posix)
-        identity.push(image.clone());
-        let identity: Option<Vec<String>> = identity.into_iter().collect();
-        let hash = |texts: Vec<String>| documents::hash(texts.iter().map(String::as_str));
         };
         if let Some(stage) = self.stages.last_mut() {
             (stage.scope, stage.image, stage.posix) = (Rc::new(scope), image, posix);
