@@ -102,10 +102,6 @@ pub(crate) enum Rejected {
     Preprocessor(String),
     #[error("there is no {0}")]
     NoIgnoreFile(String),
-    #[error(
-        "the ignore file takes back files by a wildcard such as !**/*.go, and the context has too many directories to look for them; name the directories, for example !src/**/*.go"
-    )]
-    IgnoreFile,
     #[error("--secret needs id=NAME")]
     SecretWithoutId,
     #[error("--secret id={0}: there is neither a file nor a variable of that name")]

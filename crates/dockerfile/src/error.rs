@@ -124,6 +124,16 @@ pub enum Problem {
         "--mount={0}: the value of a variable in its source is not known before the build; set it by an ARG or ENV of this file, or write the path"
     )]
     MountVariable(String),
+    /// The value of a variable in a mount may add a field.
+    #[error(
+        "--mount={mount}: the value of ${name} has a comma, or is not known before the build; write the value instead of the variable"
+    )]
+    MountValue {
+        /// The value of the flag.
+        mount: String,
+        /// The name of the variable.
+        name: String,
+    },
     /// A secret has no usable name.
     #[error("--mount={0}: expected id=NAME, and for env=NAME the name of a variable")]
     SecretName(String),
@@ -180,6 +190,11 @@ pub enum Problem {
         "for Buildah, a variable of this instruction or of the one before would begin or end an instruction or a here-document; write its value instead"
     )]
     Structure,
+    /// A flag begins or ends within a character.
+    #[error(
+        "a flag ends within a character, because Buildah takes the bytes 85 and A0 for spaces; write a plain space between the flags, and no character with such a byte in them"
+    )]
+    FlagWithinCharacter,
     /// A text that has to change is no UTF-8.
     #[error("the file is not UTF-8; convert it, for example with iconv")]
     Encoding,

@@ -327,6 +327,19 @@ mod tests {
         assert!(instructions("# escape=x\n").is_err());
     }
 
+    /// By a search of all lines for each place, these would take 10^11 steps.
+    #[test]
+    fn finds_places_on_many_lines() {
+        let lines = 600_000;
+        let found = instructions(&format!("RUN \\\n{}true", "--a \\\n".repeat(lines))).unwrap();
+        assert_eq!(found[0].flag_spans.len(), lines);
+        let text = format!("ENV \\\n{}", "x \\\n".repeat(lines));
+        let found = instructions(&text).unwrap();
+        for at in (0..found[0].rest.len()).step_by(2) {
+            assert_eq!(&text[found[0].span(at..at + 1)], "x");
+        }
+    }
+
     #[test]
     fn skips_bodies_of_here_documents() {
         let text =

@@ -77,14 +77,16 @@ pub fn rewrite(
         let text = directives::escape_first(text);
         let instructions = lexer::instructions(&text).map_err(at)?;
         for instruction in &instructions {
+            let before = rewriter.edits.len();
             rewriter
                 .instruction(&text, instruction)
+                .and_then(|()| require_whole(&text, &rewriter.edits[before..]))
                 .map_err(|problem| at((instruction.line, problem)))?;
         }
         let edits = std::mem::take(&mut rewriter.edits);
         rewriter.file += 1;
-        let encoding = || at((1, Problem::Encoding));
-        let result = applied(&text, edits).ok_or_else(encoding)?;
+        let within = || at((1, Problem::FlagWithinCharacter));
+        let result = applied(&text, edits).ok_or_else(within)?;
         structure::check(&instructions, &result).map_err(at)?;
         rewritten.push(result);
     }
@@ -108,6 +110,21 @@ fn applied(text: &str, mut edits: Vec<Edit>) -> Option<String> {
     Some(result + text.get(at..)?)
 }
 
+/// Rejects changes of one instruction that overlap, or that begin or end within a character.
+fn require_whole(text: &str, edits: &[Edit]) -> Result<(), Problem> {
+    let mut spans: Vec<_> = edits
+        .iter()
+        .map(|(span, _)| (span.start, span.end))
+        .collect();
+    spans.sort_unstable();
+    let whole = |(start, end): &(usize, usize)| text.get(*start..*end).is_some();
+    let apart = spans.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+    if apart && spans.iter().all(whole) {
+        return Ok(());
+    }
+    Err(Problem::FlagWithinCharacter)
+}
+
 /// Returns a part of the file.
 fn part<'a>(text: &'a str, span: &std::ops::Range<usize>) -> &'a str {
     text.get(span.clone()).unwrap_or_default()
@@ -123,8 +140,8 @@ fn folded(name: &str) -> String {
 struct Stage {
     name: Option<String>,
     scope: Rc<Scope>,
-    /// Whether its files are those of an image, because no step changes them.
-    image: bool,
+    /// A hash of the text that names the image whose files it has. `None` if a step changes them, or the text is unknown.
+    image: Option<String>,
     /// Whether its shell takes commands of POSIX.
     posix: bool,
     /// Its first EXPOSE.
@@ -179,9 +196,12 @@ impl<'a> Rewriter<'a> {
             "arg" => self.arg(instruction),
             "env" => self.env(instruction),
             "expose" => self.expose(instruction),
-            "label" | "workdir" | "volume" | "user" | "stopsignal" => {
+            "workdir" => {
+                // It may create the directory.
+                self.change_files();
                 self.substitute(instruction).map(drop)
             }
+            "label" | "volume" | "user" | "stopsignal" => self.substitute(instruction).map(drop),
             "shell" => {
                 self.shell(instruction);
                 Ok(())
@@ -240,6 +260,13 @@ impl<'a> Rewriter<'a> {
         spelled.or_else(|| names.get(&folded(name)).copied())
     }
 
+    /// Notes that a step changes the files of the current stage.
+    fn change_files(&mut self) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.image = None;
+        }
+    }
+
     /// Makes the current stage an earlier one.
     fn end_stage(&mut self) {
         let Some(at) = self.stages.len().checked_sub(1) else {
@@ -265,10 +292,12 @@ impl<'a> Rewriter<'a> {
         if self.stages.len() > MAX_STAGES {
             return Err(Problem::TooManyStages);
         }
+        let mut identity = Vec::new();
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
-            let edits = words::expand(flag, &self.global)?.edits;
+            let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
+            identity.push(value);
             if !edits.is_empty() {
-                let flag = applied(flag, edits).ok_or(Problem::Encoding)?;
+                let flag = applied(flag, edits).ok_or(Problem::FlagWithinCharacter)?;
                 self.edits.push((span.clone(), flag));
             }
         }
@@ -288,10 +317,13 @@ impl<'a> Rewriter<'a> {
             _ => None,
         };
         self.end_stage();
+        identity.push(image.clone());
+        let identity: Option<Vec<String>> = identity.into_iter().collect();
+        let hash = |texts: Vec<String>| documents::hash(texts.iter().map(String::as_str));
         self.stages.push(Stage {
             name,
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
-            image: true,
+            image: identity.map(hash),
             posix: true,
             exposed: None,
         });
@@ -305,7 +337,7 @@ impl<'a> Rewriter<'a> {
         }
         let (scope, image, posix) = {
             let base = &self.stages[base];
-            (Scope::after(&base.scope), base.image, base.posix)
+            (Scope::after(&base.scope), base.image.clone(), base.posix)
         };
         if let Some(stage) = self.stages.last_mut() {
             (stage.scope, stage.image, stage.posix) = (Rc::new(scope), image, posix);

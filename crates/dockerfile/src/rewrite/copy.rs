@@ -6,9 +6,7 @@ use super::{Rewriter, documents, part, words};
 
 impl Rewriter<'_> {
     pub(super) fn copy(&mut self, text: &str, instruction: &Instruction) -> Result<(), Problem> {
-        if let Some(stage) = self.stages.last_mut() {
-            stage.image = false;
-        }
+        self.change_files();
         let add = instruction.name == "add";
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
             if let Some(replacement) = self.copy_flag(add, flag, part(text, span))? {

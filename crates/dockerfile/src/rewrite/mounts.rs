@@ -3,6 +3,7 @@
 //! Source: moby/buildkit, `instructions/commands_runmount.go`, and containers/buildah 1.39, `internal/volumes`.
 
 use super::super::error::Problem;
+use super::scope::Scope;
 
 /// A mount that is rewritten.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +39,29 @@ pub(super) fn mount(given: &str, value: &dyn Fn(&str) -> Option<String>) -> Resu
         }),
         _ => Ok(Mount::unchanged(given)),
     }
+}
+
+/// Rejects variables whose value may add a field, such as `from=IMAGE`: Buildah replaces them before it splits the mount.
+///
+/// A variable that only the base image can set is as harmless as an ONBUILD of that image: the build's policy.json limits both.
+pub(super) fn require_plain_values(given: &str, scope: &Scope) -> Result<(), Problem> {
+    for (at, _) in given.match_indices('$') {
+        let rest = &given[at + 1..];
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let word = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let length = rest.find(|letter| !word(letter)).unwrap_or(rest.len());
+        let name = &rest[..length];
+        // Buildah ends a name that begins with a digit after that.
+        let digit = name.chars().next().filter(char::is_ascii_digit);
+        let digit = digit.map_or("", |_| &name[..1]);
+        if ![name, digit].iter().all(|name| scope.is_one_field(name)) {
+            return Err(Problem::MountValue {
+                mount: given.to_owned(),
+                name: name.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Mount {
@@ -116,7 +140,8 @@ fn bind(
             }
             (key, text) => {
                 target |= matches!(key, "target" | "dst" | "destination");
-                from = from.or(text.filter(|_| key == "from").map(str::to_owned));
+                // The last one counts.
+                from = text.filter(|_| key == "from").map(str::to_owned).or(from);
                 let text = text.map(|text| format!("={text}")).unwrap_or_default();
                 parts.push(format!("{key}{text}"));
             }

@@ -1,5 +1,7 @@
 //! Rewrites RUN.
 
+use std::collections::BTreeSet;
+
 use super::super::error::Problem;
 use super::super::heredoc;
 use super::super::lexer::Instruction;
@@ -15,8 +17,8 @@ const IDENTITY: &str = "ci-cd-agents.identity.";
 struct Flags {
     /// What a shell executes before the command.
     before: String,
-    /// Whether the step mounts files of a stage that has steps.
-    stage: bool,
+    /// The stages whose files the step mounts.
+    stages: BTreeSet<usize>,
 }
 
 impl Rewriter<'_> {
@@ -27,16 +29,14 @@ impl Rewriter<'_> {
                 self.edits.push((span.clone(), replacement));
             }
         }
-        let identity = self.identity(text, instruction, flags.stage);
+        let identity = self.identity(text, instruction, &flags.stages);
         let mark = identity.map(|id| format!("--mount=type=secret,id={IDENTITY}{id}"));
         if let Some(mark) = mark.filter(|mark| !instruction.flags.contains(mark)) {
             let at = instruction.arguments_at;
             self.edits.push((at..at, format!("{mark} ")));
         }
         self.command(text, instruction, &flags.before)?;
-        if let Some(stage) = self.stages.last_mut() {
-            stage.image = false;
-        }
+        self.change_files();
         Ok(())
     }
 
@@ -67,6 +67,7 @@ impl Rewriter<'_> {
     }
 
     fn mount(&self, given: &str, flags: &mut Flags) -> Result<Option<String>, Problem> {
+        mounts::require_plain_values(given, self.scope())?;
         // Its quotes are those of the flag, which are gone here.
         if given.contains(char::is_whitespace) {
             return Ok(None);
@@ -77,7 +78,7 @@ impl Rewriter<'_> {
         if let Some(from) = &mount.from {
             let context = self.options.build.build_contexts.contains_key(from);
             let stage = self.stage(from).filter(|_| !context);
-            flags.stage |= stage.is_some_and(|stage| !self.stages[stage].image);
+            flags.stages.extend(stage);
             if let Some(spelled) = self.respelled(from) {
                 let parts = mount
                     .text
@@ -92,17 +93,26 @@ impl Rewriter<'_> {
         Ok((mount.text != given).then(|| format!("--mount={}", mount.text)))
     }
 
-    /// Returns what distinguishes the step, beside its text.
-    fn identity(&mut self, text: &str, instruction: &Instruction, stage: bool) -> Option<String> {
-        if stage {
+    /// Returns what distinguishes the step, beside its text: the bodies of its here-documents, and the files of other stages. A
+    /// stage without steps has the files of the image that its FROM names.
+    fn identity(
+        &mut self,
+        text: &str,
+        instruction: &Instruction,
+        stages: &BTreeSet<usize>,
+    ) -> Option<String> {
+        let images = stages
+            .iter()
+            .map(|stage| self.stages[*stage].image.as_deref());
+        let images: Option<Vec<&str>> = images.collect();
+        let Some(images) = images else {
             self.result.uncached |= self.options.nonce.is_none();
-            if let Some(nonce) = self.options.nonce {
-                return Some(nonce.to_owned());
-            }
-        }
+            return self.options.nonce.map(str::to_owned);
+        };
         let bodies = instruction.documents.iter();
         let bodies = bodies.map(|document| part(text, &document.span));
-        (!instruction.documents.is_empty()).then(|| documents::hash(bodies))
+        let parts: Vec<&str> = images.into_iter().chain(bodies).collect();
+        (!parts.is_empty()).then(|| documents::hash(parts.into_iter()))
     }
 
     /// Rewrites the command: a script in a here-document, and secrets in variables.

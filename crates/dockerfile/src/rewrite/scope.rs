@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::super::error::Problem;
+use super::PREDEFINED;
 
 /// A variable that no build sets: ARG and ENV of this name are refused. Its default value puts a text into a word that Buildah
 /// would read otherwise. `_` would not do, because images of shells have it.
@@ -29,7 +30,7 @@ pub(super) enum Variable {
 /// The most that the values of all scopes together hold, in bytes. The value of a variable beyond that is unknown.
 const MAX_VALUES: usize = 1024 * 1024;
 
-/// The most scopes that are searched. Beyond that, no variable of another stage is found.
+/// The most scopes that are searched. Beyond that, the value of each variable is unknown.
 const MAX_SEARCHED: usize = 20_000_000;
 
 /// The most steps of matching all patterns. Each takes some nanoseconds.
@@ -106,8 +107,24 @@ impl Scope {
         }
     }
 
+    /// Whether the value of a variable has no comma. A value that is not visible may have one.
+    pub(super) fn is_one_field(&self, name: &str) -> bool {
+        match self.variable(name) {
+            Variable::Known(value) => !value.contains(','),
+            // A build for several platforms has several values, and none of them has a comma.
+            Variable::Set => {
+                let exhausted = self.size.get() > MAX_VALUES;
+                PREDEFINED.contains(&name) && !exhausted && self.inherited(name).is_none()
+            }
+            Variable::Unset | Variable::Unknown => true,
+        }
+    }
+
     fn inherited(&self, name: &str) -> Option<&Option<String>> {
-        let mut scope = Some(self).filter(|_| self.searched.get() < MAX_SEARCHED);
+        if self.searched.get() >= MAX_SEARCHED {
+            return Some(&None);
+        }
+        let mut scope = Some(self);
         while let Some(current) = scope {
             self.searched.set(self.searched.get() + 1);
             if let Some(found) = current.environment.get(name) {

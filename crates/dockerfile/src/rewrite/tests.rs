@@ -160,6 +160,25 @@ fn mounts_have_the_form_that_buildah_reads() {
 }
 
 #[test]
+fn a_value_adds_no_field_to_a_mount() {
+    for text in [
+        "ARG X=,from=a.example/i\nRUN --mount=type=cache,target=/c,id=$X true",
+        "ARG X=,from=a.example/i\nRUN --mount=type=cache,target=/c,id=${Y:-$X} true",
+        "ARG X=$PATH,from=a.example/i\nRUN --mount=type=cache,target=/c,id=$X true",
+        "ENV 1=,from=a.example/i\nRUN --mount=type=cache,target=/c,id=$12 true",
+        "ENV TARGETOS=$PATH,from=a\nRUN --mount=type=cache,target=/c,id=$TARGETOS true",
+    ] {
+        assert!(refused(text).contains("has a comma"), "{text}");
+    }
+    // Several platforms have several values.
+    let text = "RUN --mount=type=cache,target=/c,id=apt-$TARGETOS true";
+    assert_eq!(
+        lines(&format!("ARG TARGETOS\n{text}")).lines().last(),
+        Some(text)
+    );
+}
+
+#[test]
 fn a_secret_in_a_variable_is_read_by_the_shell() {
     let read = "if test -e /run/secrets/.TOK; then TOK=\"$(cat /run/secrets/.TOK && printf x)\"; TOK=\"${TOK%x}\"; export TOK; fi; ";
     assert_eq!(
@@ -197,14 +216,9 @@ fn files_of_a_stage_keep_a_step_out_of_the_cache() {
         lines("RUN --mount=type=bind,from=ONE,target=/x true"),
         marked
     );
-    // An image, and a stage that is one, does not change.
+    // Buildah compares the digest of an image.
     let image = "RUN --mount=type=bind,from=a.example/uv,target=/x true";
     assert_eq!(lines(image), image);
-    let text = format!(
-        "FROM a.example/uv AS uv\nFROM uv\n{}",
-        image.replace("a.example/uv", "0")
-    );
-    assert_eq!(rewritten(&text).unwrap().texts, [text]);
     let build = build_options();
     let options = RewriteOptions {
         build: &build,
@@ -214,6 +228,31 @@ fn files_of_a_stage_keep_a_step_out_of_the_cache() {
     let text = "FROM scratch AS a\nCOPY x /\nFROM a.example/base\nRUN --mount=type=bind,from=a,target=/x true";
     let found = rewrite(&[text.to_owned()], options).unwrap();
     assert!(found.uncached && found.texts == [text]);
+}
+
+#[test]
+fn a_stage_without_steps_has_the_identity_of_its_image() {
+    let step = |from: &str| {
+        let text = format!("{from}\nFROM a.example/base\nRUN --mount=from=uv,target=/x true");
+        let text = rewritten(&text).unwrap().texts.remove(0);
+        text.lines().last().unwrap().to_owned()
+    };
+    let [one, two, platform] = [
+        "FROM a.example/uv:1 AS uv",
+        "FROM a.example/uv:2 AS uv",
+        "FROM --platform=linux/s390x a.example/uv:1 AS uv",
+    ]
+    .map(step);
+    assert!(one.contains("ci-cd-agents.identity.") && !one.contains("nonce"));
+    assert!(one != two && one != platform);
+    assert_eq!(step("ARG V=1\nFROM a.example/uv:$V AS uv"), one);
+    assert_eq!(step("FROM a.example/uv:1 AS a\nFROM a AS uv"), one);
+    for from in [
+        "FROM a.example/uv:1 AS uv\nWORKDIR /new",
+        "ARG V=$TARGETOS\nFROM a.example/uv:$V AS uv",
+    ] {
+        assert!(step(from).contains("identity.nonce"), "{from}");
+    }
 }
 
 #[test]
@@ -297,6 +336,7 @@ fn predefined_arguments_take_a_default() {
     );
     for text in [
         "FROM a\nARG TARGETARCH=arm64\nFROM b\nARG TARGETARCH",
+        "ARG TARGETARCH\nFROM a-$TARGETARCH\nARG TARGETARCH=arm64",
         "ARG BUILDPLATFORM=linux/s390x\nFROM a",
         "FROM a\nARG TARGETPLATFORM=linux/arm64",
     ] {
@@ -354,12 +394,21 @@ fn bounds_memory_and_time() {
     }
 }
 
+/// A parse for each change would read 10^12 bytes.
 #[test]
-fn places_within_characters_change_nothing() {
-    for text in [
-        "FROM a\nRUN --mount=target=/x\u{a0}--mount=target=/y true",
-        "FROM a\nCOPY --link\u{e9}\u{a0}x y",
-    ] {
-        let _ = rewritten(text);
-    }
+fn arrays_are_parsed_once() {
+    let text = format!("VOLUME [\"{}\"]", "${A-}".repeat(200_000));
+    assert_eq!(lines(&text), text.replace("${A-}", "${A:-}"));
+}
+
+#[test]
+fn changes_within_characters_are_refused() {
+    let text = "RUN true\nRUN --mount=target=/x\u{a0}--mount=target=/y true";
+    let found = refused(text);
+    assert!(
+        found.starts_with("Containerfile, line 3: a flag ends within a character"),
+        "{found}"
+    );
+    let text = "COPY --link\u{e9}\u{a0}x y";
+    assert!(refused(text).contains("line 2: "));
 }

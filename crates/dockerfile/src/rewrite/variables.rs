@@ -54,7 +54,7 @@ impl Rewriter<'_> {
     /// Declares an ARG without a default. In a stage it has the value of the ARG before the first FROM.
     fn bare_arg(&mut self, name: &str, given: Option<String>) -> Result<(), Problem> {
         let predefined = PREDEFINED.contains(&name);
-        if predefined && !self.stages.is_empty() && given.is_none() {
+        if predefined && given.is_none() {
             self.use_predefined(name, None)?;
         }
         let value = match given {
@@ -89,14 +89,14 @@ impl Rewriter<'_> {
             self.use_predefined(name, Some(default.clone()))?;
             let arguments = &mut self.result.build_args;
             arguments.insert(name.to_owned(), default.clone());
-        } else if given.is_none() && !self.stages.is_empty() {
+        } else if given.is_none() {
             self.use_predefined(name, None)?;
         }
         self.scope_mut().set_argument(name, given.or(Some(default)));
         Ok(())
     }
 
-    /// Notes how a stage uses a predefined variable. `--build-arg` is for all stages, so they have to agree.
+    /// Notes how a stage, or a FROM, uses a predefined variable. `--build-arg` is for all of them, so they have to agree.
     fn use_predefined(&mut self, name: &str, value: Option<String>) -> Result<(), Problem> {
         let before = self.predefined.insert(name.to_owned(), value.clone());
         match before {

@@ -114,7 +114,7 @@ impl Planner<'_> {
             (Some(path), _) => {
                 let content = self.workspace.read(path);
                 let content = content.map_err(|error| PathError::new(path, error))?;
-                resources.add_file("ignore", self.followed(content, context)?)
+                resources.add_file("ignore", self.followed(content, context))
             }
             (None, Some(path)) => Err(Rejected::NoIgnoreFile(path.to_owned())),
             (None, None) => resources.add_file("ignore", Vec::new()),
