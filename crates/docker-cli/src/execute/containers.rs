@@ -62,7 +62,7 @@ impl Executor<'_> {
             );
             return Ok(Some(1));
         }
-        let directory = self.containers.clone().unwrap_or_default();
+        let directory = self.containers.clone().ok_or(ExecuteError::NoHome)?;
         let id = random_id().map_err(file_error(Path::new("/dev/urandom")))?;
         let file = directory.join(&id);
         let content = format!("{}\n{image}\n", name.unwrap_or_default());
@@ -209,7 +209,7 @@ fn random_id() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Done, docker};
+    use super::super::tests::{Done, docker, docker_with_home};
     use super::*;
 
     /// Does what the build does: writes what was copied into the directory of its output.
@@ -310,5 +310,14 @@ mod tests {
         assert!(done.stdout.contains("./sub/f\0"), "{}", done.stdout);
         let scratch = home.path().to_str().unwrap();
         assert!(!done.stdout.contains(&scratch[1..]), "{}", done.stdout);
+    }
+
+    #[test]
+    fn create_without_a_home_names_the_variable() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = ["create", "app:1"];
+        let done = docker_with_home(directory.path(), None, &line, &[], &build);
+        assert_eq!(done.code, 125);
+        assert!(done.stderr.contains("set HOME"), "{}", done.stderr);
     }
 }
