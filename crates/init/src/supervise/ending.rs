@@ -49,7 +49,7 @@ impl<G: RunnerState + ?Sized> Loop<'_, G> {
         self.termination = Some(termination);
         match first_phase {
             FirstPhase::Graceful | FirstPhase::EndSteps => {
-                self.carry_out(termination.done(), cause)
+                self.carry_out(termination.done(), cause);
             }
             FirstPhase::Look => {}
             FirstPhase::Drain => {
