@@ -38,7 +38,7 @@ enum Command {
     #[command(hide = true)]
     Task(commands::hook::Task),
     /// Our own child processes
-    #[command(hide = true)]
+    #[command(name = linux::probe::SUBCOMMAND, hide = true)]
     Probe {
         name: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

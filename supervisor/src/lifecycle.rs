@@ -202,7 +202,7 @@ impl<'a> JobRun<'a> {
         );
         let blocking = wiping::blocking_leftovers(self.config, &left);
         self.report.found = Some(found);
-        blocking.map_or(Ok(()), |left| Err(Failure::Unwiped(left)))
+        wiping::judge(blocking, self.termination.check())
     }
 
     fn note_end(&mut self, end: RunnerEnd) -> Job {

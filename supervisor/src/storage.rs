@@ -1,5 +1,6 @@
 //! Buildah's storage: the best driver that works here, and Buildah's configuration files.
 
+mod driver;
 mod files;
 pub mod probe;
 mod settings;
@@ -7,13 +8,12 @@ mod settings;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::config::Driver;
 use crate::workspace::WorkspaceError;
 pub(crate) use files::{driver_name, policy_link};
 use linux::filesystem;
-use linux::probe::{ProbeError, ProbeResult};
 use linux::process::Identity;
 pub(crate) use settings::Settings;
 
@@ -84,7 +84,12 @@ pub(crate) fn prepare(
     }
     let driver = match probed {
         Some(driver) => driver,
-        None => choose(settings.driver, |driver| attempt(driver, graph_root))?,
+        None => {
+            driver::choose(settings.driver, graph_root).map_err(|reason| StorageError::Forced {
+                driver: settings.driver,
+                reason,
+            })?
+        }
     };
     info!(driver = driver.name(), "storage");
     let environment = files::write(settings, driver)?;
@@ -105,56 +110,6 @@ pub(crate) fn on_container_root(path: &Path) -> bool {
     overlay && device(root) == device(path)
 }
 
-/// Probes one driver. The error is the reason why it does not work.
-fn attempt(driver: Driver, graph_root: &Path) -> Result<(), String> {
-    let verdict = match driver {
-        Driver::Overlay => probe::overlay(graph_root),
-        Driver::FuseOverlayfs => probe::fuse_overlayfs(graph_root),
-        Driver::Vfs | Driver::Auto | Driver::None => return Ok(()),
-    };
-    explain(verdict)
-}
-
-fn explain(verdict: Result<ProbeResult, ProbeError>) -> Result<(), String> {
-    match verdict {
-        Ok(ProbeResult::Works) => Ok(()),
-        Ok(ProbeResult::Refused { call, errno }) => {
-            let errno = nix::errno::Errno::from_raw(errno);
-            Err(format!("{call}: {errno}"))
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Returns the first driver that works, or the configured one.
-fn choose(
-    wanted: Driver,
-    attempt: impl Fn(Driver) -> Result<(), String>,
-) -> Result<Driver, StorageError> {
-    if wanted != Driver::Auto {
-        return match attempt(wanted) {
-            Ok(()) => Ok(wanted),
-            Err(reason) => Err(StorageError::Forced {
-                driver: wanted,
-                reason,
-            }),
-        };
-    }
-    for driver in [Driver::Overlay, Driver::FuseOverlayfs] {
-        match attempt(driver) {
-            Ok(()) => return Ok(driver),
-            Err(reason) => info!(
-                driver = driver.name(),
-                reason, "storage driver does not work here"
-            ),
-        }
-    }
-    warn!(
-        "storage driver vfs: every layer is a full copy, builds are slow and large; `supervisor doctor` lists what the better drivers need"
-    );
-    Ok(Driver::Vfs)
-}
-
 /// Whether `path` is in memory: tmpfs or ramfs, statfs(2).
 pub(crate) fn in_memory(path: &Path) -> bool {
     filesystem::fs_type(path) == Ok(filesystem::FsType::Memory)
@@ -164,35 +119,13 @@ pub(crate) fn in_memory(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn only(works: Driver) -> impl Fn(Driver) -> Result<(), String> {
-        move |driver| {
-            if driver == works {
-                Ok(())
-            } else {
-                Err("EPERM".to_owned())
-            }
-        }
-    }
-
     #[test]
-    fn best_working_driver_is_chosen() {
-        assert_eq!(choose(Driver::Auto, |_| Ok(())).unwrap(), Driver::Overlay);
-        assert_eq!(
-            choose(Driver::Auto, only(Driver::FuseOverlayfs)).unwrap(),
-            Driver::FuseOverlayfs
-        );
-        assert_eq!(
-            choose(Driver::Auto, only(Driver::Vfs)).unwrap(),
-            Driver::Vfs
-        );
-    }
-
-    #[test]
-    fn configured_driver_is_used_or_refused_with_reason() {
-        assert_eq!(choose(Driver::Vfs, only(Driver::Vfs)).unwrap(), Driver::Vfs);
-        let text = choose(Driver::Overlay, only(Driver::Vfs))
-            .unwrap_err()
-            .to_string();
+    fn a_refused_driver_is_named_with_its_reason() {
+        let refused = StorageError::Forced {
+            driver: Driver::Overlay,
+            reason: "EPERM".to_owned(),
+        };
+        let text = refused.to_string();
         assert!(text.contains("overlay does not work here: EPERM"), "{text}");
     }
 }

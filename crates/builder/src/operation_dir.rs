@@ -28,16 +28,41 @@ pub(super) struct OperationDirs {
 /// The directories of one operation. Dropping it removes them.
 #[derive(Debug)]
 pub(super) struct OperationDir {
-    name: String,
     memory: Half,
     disk: Half,
 }
 
-/// One directory, and the open directory that holds it.
+/// One of the two directories, held open. Dropping it removes it.
 #[derive(Debug)]
 struct Half {
-    parent: Arc<OwnedFd>,
+    entry: Entry,
     fd: OwnedFd,
+}
+
+/// The name of a directory in an open one. Dropping it removes the directory.
+#[derive(Debug)]
+struct Entry {
+    parent: Arc<OwnedFd>,
+    name: String,
+}
+
+impl Half {
+    fn create(parent: &Arc<OwnedFd>, name: &str) -> Result<Self> {
+        mkdirat(parent, name, Mode::RWXU)?;
+        let entry = Entry {
+            parent: Arc::clone(parent),
+            name: name.to_owned(),
+        };
+        let fd = open(parent, Path::new(name))?;
+        Ok(Self { entry, fd })
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // The wipe removes files of subordinate ids later.
+        let _ = std::fs::remove_dir_all(through(&self.parent, &self.name));
+    }
 }
 
 /// The place of one half of an operation's directories.
@@ -72,17 +97,9 @@ impl OperationDirs {
     /// Creates the directories of a new operation.
     pub(super) fn create(&self) -> Result<OperationDir> {
         let name = linux::files::random_name()?;
-        let half = |parent: &Arc<OwnedFd>| {
-            mkdirat(parent, &name, Mode::RWXU)?;
-            Ok::<_, Error>(Half {
-                parent: Arc::clone(parent),
-                fd: open(parent, Path::new(&name))?,
-            })
-        };
         let directory = OperationDir {
-            memory: half(&self.memory)?,
-            disk: half(&self.disk)?,
-            name: name.clone(),
+            memory: Half::create(&self.memory, &name)?,
+            disk: Half::create(&self.disk, &name)?,
         };
         mkdirat(&directory.disk.fd, TEMPORARY, Mode::RWXU)?;
         Ok(directory)
@@ -92,7 +109,7 @@ impl OperationDirs {
 impl OperationDir {
     /// Returns its name beneath both parents.
     pub(super) fn name(&self) -> &str {
-        &self.name
+        &self.memory.entry.name
     }
 
     fn directory(&self, medium: Medium) -> &OwnedFd {
@@ -146,15 +163,6 @@ impl OperationDir {
             ));
         }
         Ok(content)
-    }
-}
-
-impl Drop for OperationDir {
-    fn drop(&mut self) {
-        for half in [&self.memory, &self.disk] {
-            // The wipe removes files of subordinate ids later.
-            let _ = std::fs::remove_dir_all(through(&half.parent, &self.name));
-        }
     }
 }
 
@@ -232,5 +240,15 @@ mod tests {
             let parent = outer.path().join(side).join(PARENT);
             assert_eq!(std::fs::read_dir(parent).unwrap().count(), 0);
         }
+    }
+
+    #[test]
+    fn nothing_stays_in_memory_if_the_disk_refuses() {
+        let (outer, operation_dirs) = operation_dirs();
+        // Nothing can be created in a removed directory.
+        std::fs::remove_dir(outer.path().join("disk").join(PARENT)).unwrap();
+        operation_dirs.create().unwrap_err();
+        let parent = outer.path().join("memory").join(PARENT);
+        assert_eq!(std::fs::read_dir(parent).unwrap().count(), 0);
     }
 }

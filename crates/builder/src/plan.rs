@@ -42,7 +42,7 @@ impl Planner<'_> {
     /// Returns the operation that the client requests.
     ///
     /// # Errors
-    /// [`Rejected`] for the first part that is not available.
+    /// [`Rejected`] names the first flag or argument that the builder does not offer.
     pub(super) fn plan(&self, input: ReadInput<'_>) -> Result<Operation, Rejected> {
         let arguments = &self.hello.arguments;
         let globals = parse(&[GLOBAL], arguments, StopAt::FirstPositional)?;

@@ -78,6 +78,11 @@ enum ExecuteError {
         /// The system's error.
         source: io::Error,
     },
+    /// The variable HOME names no directory for the containers of `docker create`.
+    #[error(
+        "create keeps the container in a file in the home directory: set HOME to an absolute path"
+    )]
+    NoHome,
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),

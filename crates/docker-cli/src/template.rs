@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn pad_refuses_or_bounds_a_wrong_width() {
+        for width in ["-1", r#""wide""#] {
+            let shown = show(&format!("{{{{pad .Id {width} 0}}}}"));
+            assert!(shown.contains("calls pad with "), "{shown}");
+        }
+        assert_eq!(
+            show("{{pad .Id 9000000000 0}}").len(),
+            1000 + "sha256:ab".len()
+        );
+    }
+
+    #[test]
     fn the_templates_of_scripts_are_rendered() {
         for (template, expected) in [
             ("{{.Id}}", "sha256:ab"),

@@ -83,7 +83,7 @@ struct Loop<'a, G: RunnerState + ?Sized> {
     requested_at: Option<Instant>,
     ended: Option<Ended>,
     orphans: u64,
-    /// Children are left to reap, and no further SIGCHLD may come for them.
+    /// Ended children still have to be reaped, perhaps without a further SIGCHLD.
     unreaped: bool,
 }
 

@@ -57,11 +57,14 @@ pub enum ProbeError {
     },
 }
 
+/// The hidden subcommand of this program that runs a probe.
+pub const SUBCOMMAND: &str = "probe";
+
 /// Returns the command line of probe `name` in this same program; arguments may follow.
 #[must_use]
 pub fn command(name: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.args(["probe", name]);
+    command.args([SUBCOMMAND, name]);
     command
 }
 

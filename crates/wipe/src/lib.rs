@@ -120,14 +120,19 @@ pub fn empty(plan: &WipePlan) -> WipeOutcome {
 fn empty_until(plan: &WipePlan, stop: Option<StopAt>) -> WipeOutcome {
     let opener = Opener::find();
     let progress = Progress::new(Some(plan.budget), stop);
-    let before = plan.before.get();
     // A mount on a root, or above it, would hide the root from here on.
-    mounts::detach(opener, &plan.roots, before, &progress);
+    mounts::detach(opener, &plan.roots, plan.before.get(), &progress);
+    empty_roots(plan, opener, &progress)
+}
+
+/// Empties the directories of a run without a change to its mounts.
+fn empty_roots(plan: &WipePlan, opener: Opener, progress: &Progress) -> WipeOutcome {
+    let before = plan.before.get();
     let (roots, refused) = roots::accept_all(&plan.roots);
     for path in &plan.files_first {
         if roots.contains(path) {
             // An error here occurs again in the complete wipe, which records it.
-            let _ = walk::files(opener, path, &roots, &progress);
+            let _ = walk::files(opener, path, &roots, progress);
         }
     }
     let path_changed = before.map(|before| before.path_changed(opener));
@@ -136,7 +141,7 @@ fn empty_until(plan: &WipePlan, stop: Option<StopAt>) -> WipeOutcome {
         path_changed: path_changed.unwrap_or_default(),
         keep: true,
     };
-    let mut outcome = wipe(&trees, &progress);
+    let mut outcome = wipe(&trees, progress);
     if let Some(before) = before {
         before.restore_modes();
     }

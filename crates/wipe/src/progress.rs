@@ -286,7 +286,9 @@ mod tests {
     fn without_a_request_the_whole_budget_is_left() {
         let request = TerminationRequest::new(Duration::ZERO);
         for stop in [StopAt::Request(&request), StopAt::GraceEnd(&request)] {
-            assert!(!Progress::new(Some(Duration::from_secs(60)), Some(stop)).is_over());
+            let progress = Progress::new(Some(Duration::from_secs(3600)), Some(stop));
+            assert!(!progress.is_over());
+            assert!(progress.left().unwrap() > Duration::from_secs(1800));
         }
     }
 }

@@ -343,7 +343,7 @@ fn remove(value: &mut Value, path: &str) {
     }
 }
 
-/// Validates Jobs and Secrets, as far as a launcher can make mistakes.
+/// Validates the fields of Jobs and Secrets that a launcher can set wrongly.
 fn validate(resource: &str, before: Option<&Value>, after: &Value) -> Result<(), Rejection> {
     let name = after["metadata"]["name"].as_str().unwrap_or_default();
     let invalid = |reason: &str| {

@@ -54,7 +54,7 @@ impl Finding {
         }
     }
 
-    /// The same status and texts under another name.
+    /// Returns this finding with another name.
     pub(crate) const fn named(self, name: &'static str) -> Self {
         Self { name, ..self }
     }

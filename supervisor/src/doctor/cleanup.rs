@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::kill_on_disconnect;
 use init::reap;
-use linux::cleanup_watchdog;
+use linux::{cleanup_watchdog, probe};
 
 /// kill-on-disconnect gives its program 1.5 s to end; then the watchdog removes what is left.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,7 +41,8 @@ fn is_cleaner(line: &[u8]) -> bool {
         cleanup_watchdog::NAME.as_bytes(),
         kill_on_disconnect::NAME.as_bytes(),
     ];
-    arguments.next() == Some(b"trial") && arguments.next().is_some_and(|name| names.contains(&name))
+    arguments.next() == Some(probe::SUBCOMMAND.as_bytes())
+        && arguments.next().is_some_and(|name| names.contains(&name))
 }
 
 #[cfg(test)]
@@ -50,7 +51,14 @@ mod tests {
 
     #[test]
     fn cleanup_does_not_wait_for_hanging_checks() {
-        let line = |name: &str, rest: &str| format!("/proc/self/exe\0trial\0{name}\0{rest}\0");
+        let line = |name: &str, rest: &str| {
+            let command = probe::command(name);
+            let arguments: Vec<_> = command
+                .get_args()
+                .filter_map(|word| word.to_str())
+                .collect();
+            format!("/proc/self/exe\0{}\0{rest}\0", arguments.join("\0"))
+        };
         let is_cleaner = |line: String| is_cleaner(line.as_bytes());
         assert!(is_cleaner(line(
             cleanup_watchdog::NAME,

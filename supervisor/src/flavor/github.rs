@@ -4,11 +4,11 @@
 //! Source of all that is said of it here: github.com/actions/runner, `src/Runner.Listener`, at 2.336.
 
 mod codes;
+mod command_lines;
 mod console;
 mod credentials;
 mod outcome;
 mod prerequisites;
-mod processes;
 mod root;
 mod worker;
 

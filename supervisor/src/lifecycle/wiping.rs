@@ -1,8 +1,9 @@
-//! What a run wipes: before the job what a killed run left, and after it within the grace period.
+//! The plan of a run's wipes, and the leftovers that keep a job from starting.
 
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::outcome::Failure;
 use crate::workspace;
 use linux::termination_request::TerminationRequest;
 use wipe::WipePlan;
@@ -44,6 +45,15 @@ pub(super) fn blocking_leftovers(config: &Config, left: &[wipe::Leftover]) -> Op
     (!left.is_empty()).then(|| left.join(", "))
 }
 
+/// Decides whether the job may start. A request to end stops the wipe, so the leftovers say nothing then.
+pub(super) fn judge(blocking: Option<String>, terminated: bool) -> Result<(), Failure> {
+    match blocking {
+        _ if terminated => Err(Failure::Terminated),
+        Some(left) => Err(Failure::Unwiped(left)),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +82,13 @@ mod tests {
         assert_eq!(blocking_leftovers("/mnt/ws/home.old/file", false), None);
         assert_eq!(blocking_leftovers("/dev/shm/file", false), None);
         assert_eq!(blocking_leftovers("/mnt/ws/home/.cache", true), None);
+    }
+
+    #[test]
+    fn judge_prefers_the_request_to_end() {
+        let left = || Some("/mnt/ws/home/file: ETIME".to_owned());
+        assert!(matches!(judge(left(), true), Err(Failure::Terminated)));
+        assert!(matches!(judge(left(), false), Err(Failure::Unwiped(_))));
+        assert!(judge(None, false).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Draining: a job under way goes on and then ends step by step. An idle runner gets the signal at once.
 //!
-//! `tests/github_runner` checks the same with the real runner's timing.
+//! `supervisor/tests/github_runner` checks the same with the real runner's timing.
 
 use nix::sys::signal::Signal;
 use test_support::eventually;

@@ -209,7 +209,7 @@ fn sigterm_during_the_wipe_shortens_it() {
         environment: &environment,
         ..pod_run(&fixture, User::Runner, "")
     };
-    // They are more than a thread removes before the next call of the deadline.
+    // They are more than a thread removes before the next check for a request to end.
     let job = "for i in {1..30000}; do : >$i; done; mv ../work ../made; mkdir ../work
         until [ -e ../go ]; do sleep 0.01; done";
     let unshare = pod_run.start(job);

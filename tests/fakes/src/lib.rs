@@ -1,6 +1,6 @@
 //! Fakes of the CI vendors' programs, for tests: they have the published contracts, and need no vendor.
 //!
-//! `programs/` holds a `main.rs` for each. Two crates make a program of it: the supervisor as an example, which
+//! `programs/` holds one file for each. Two crates make a program of it: the supervisor as an example, which
 //! `cargo test -p supervisor` builds, and `end-to-end` as a binary, for images.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -60,7 +60,7 @@ pub(super) fn rights(input: &Input) -> MsFlags {
     }
 }
 
-/// Adds flags to a mount. Flags that it already has are locked, so the remount has to repeat them.
+/// Adds flags to a mount. The mount's old flags are locked, so the remount repeats them.
 pub(super) fn restrict(path: &Path, flags: MsFlags) -> Result<(), SandboxError> {
     let status = rustix::fs::statvfs(path)
         .map_err(SandboxError::call(format!("statvfs({})", path.display())))?;

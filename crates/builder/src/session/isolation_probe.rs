@@ -119,7 +119,7 @@ fn clear(session: &Session<'_>) -> Operation {
     }
 }
 
-/// Returns the end of the output on one line. The control characters in it are those of the protocol.
+/// Returns the end of the output on one line. Control characters in this output belong to the protocol.
 fn end_of(output: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(output)
         .chars()

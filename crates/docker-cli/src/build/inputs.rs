@@ -84,7 +84,7 @@ pub(super) fn flags(
     for extra in parsed.values("build-context") {
         line.push(format!(
             "--build-context={}",
-            build_context(extra, parsed, planner)?
+            build_context(extra, parsed, &line, planner)?
         ));
     }
     if GitSource::parse(context).is_none() {
@@ -127,6 +127,7 @@ pub(super) fn index_annotation(annotation: &str) -> Option<&str> {
 fn build_context(
     extra: &str,
     parsed: &Parsed,
+    line: &[String],
     planner: &mut Planner<'_>,
 ) -> Result<String, TranslateError> {
     let Some((name, value)) = extra.split_once('=') else {
@@ -140,7 +141,7 @@ fn build_context(
         ));
     }
     match GitSource::parse(value) {
-        Some(source) => Ok(format!("{name}={}", fetch(source, parsed, planner)?)),
+        Some(source) => Ok(format!("{name}={}", fetch(source, parsed, line, planner)?)),
         None => Ok(extra.to_owned()),
     }
 }
@@ -161,7 +162,7 @@ pub(super) fn context(
             context.to_owned()
         });
     };
-    let directory = fetch(source, parsed, planner)?;
+    let directory = fetch(source, parsed, line, planner)?;
     if let Some(file) = parsed.last("file") {
         let inside = file == "-" || file.starts_with("https://") || file.starts_with("http://");
         let file = if inside {
@@ -174,10 +175,11 @@ pub(super) fn context(
     Ok(directory)
 }
 
-/// Adds the step that fetches a repository. Returns the directory.
+/// Adds the step that fetches a repository. `line` has the flags of the secrets. Returns the directory.
 fn fetch(
     mut source: GitSource,
     parsed: &Parsed,
+    line: &[String],
     planner: &mut Planner<'_>,
 ) -> Result<String, TranslateError> {
     if !source.is_valid() {
@@ -186,7 +188,7 @@ fn fetch(
             source.url
         )));
     }
-    source.token = token(&source, parsed);
+    source.token = token(&source, line);
     source.keep_git |= buildkit::keeps_git(parsed, planner);
     let directory = planner.scratch("git");
     let mut inside = text(&directory);
@@ -197,17 +199,14 @@ fn fetch(
     Ok(inside)
 }
 
-/// Returns the file of the secret GIT_AUTH_TOKEN.HOST or GIT_AUTH_TOKEN. BuildKit reads these for a private repository.
-fn token(source: &GitSource, parsed: &Parsed) -> Option<std::path::PathBuf> {
-    let secrets: Vec<_> = parsed.values("secret").map(CsvFields::parse).collect();
-    let ids = [
-        format!("GIT_AUTH_TOKEN.{}", source.host()),
-        "GIT_AUTH_TOKEN".to_owned(),
-    ];
-    ids.iter().find_map(|id| {
-        let secret = secrets.iter().find(|secret| secret.get("id") == Some(id))?;
-        secret.any(&["src", "source"]).map(Into::into)
-    })
+/// Returns the scratch file of the secret GIT_AUTH_TOKEN.HOST or GIT_AUTH_TOKEN. BuildKit reads these for a private repository.
+fn token(source: &GitSource, line: &[String]) -> Option<std::path::PathBuf> {
+    let file = |id: &str| {
+        let start = format!("--secret=id={id},src=");
+        line.iter().find_map(|flag| flag.strip_prefix(&start))
+    };
+    let of_host = file(&format!("GIT_AUTH_TOKEN.{}", source.host()));
+    of_host.or_else(|| file("GIT_AUTH_TOKEN")).map(Into::into)
 }
 
 /// Returns the repository that Buildah can use as its cache, or the reason why it cannot.

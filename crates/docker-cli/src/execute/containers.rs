@@ -62,7 +62,7 @@ impl Executor<'_> {
             );
             return Ok(Some(1));
         }
-        let directory = self.containers.clone().unwrap_or_default();
+        let directory = self.containers.clone().ok_or(ExecuteError::NoHome)?;
         let id = random_id().map_err(file_error(Path::new("/dev/urandom")))?;
         let file = directory.join(&id);
         let content = format!("{}\n{image}\n", name.unwrap_or_default());
@@ -143,13 +143,20 @@ impl Executor<'_> {
 
     /// Puts the copied file or directory where `docker cp` does. Source: <https://docs.docker.com/reference/cli/docker/container/cp/>.
     fn place(&mut self, source: &str, copied: &Path, to: &str) -> Result<Option<u8>, ExecuteError> {
-        let base = Path::new(source).file_name().unwrap_or(copied.as_os_str());
+        let name = Path::new(source).file_name();
+        // The root directory has no name.
+        let base = name.unwrap_or(".".as_ref());
         if to == "-" {
-            let named = copied.with_file_name(base);
-            fs::rename(copied, &named).map_err(file_error(copied))?;
-            let parent = named.parent().unwrap_or(copied);
+            let directory = match (name, copied.parent()) {
+                (Some(name), Some(parent)) => {
+                    fs::rename(copied, parent.join(name)).map_err(file_error(copied))?;
+                    parent
+                }
+                _ => copied,
+            };
             let mut tar = Process::new("tar");
-            tar.arg("-C").arg(parent).args(["-cf", "-", "--"]).arg(base);
+            tar.arg("-C").arg(directory);
+            tar.args(["-cf", "-", "--"]).arg(base);
             let output = tar
                 .stderr(Stdio::inherit())
                 .output()
@@ -202,7 +209,7 @@ fn random_id() -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Done, docker};
+    use super::super::tests::{Done, docker, docker_with_home};
     use super::*;
 
     /// Does what the build does: writes what was copied into the directory of its output.
@@ -218,7 +225,11 @@ mod tests {
         };
         let file = fs::read_to_string(flag("--file=").unwrap()).unwrap();
         let copied = Path::new(out).join("copy");
-        if file.contains(r#"["/etc/app","/copy"]"#) || file.contains(r#"["/etc/app/.","/copy"]"#) {
+        let directories = ["/etc/app", "/etc/app/.", "/"];
+        if directories
+            .iter()
+            .any(|path| file.contains(&format!("[\"{path}\",\"/copy\"]")))
+        {
             fs::create_dir_all(copied.join("sub")).unwrap();
             fs::write(copied.join("sub/f"), "in a directory").unwrap();
         } else {
@@ -286,5 +297,27 @@ mod tests {
                 done.stderr
             );
         }
+    }
+
+    #[test]
+    fn the_root_directory_has_relative_names_in_an_archive() {
+        let home = tempfile::tempdir().unwrap();
+        let run = |line: &[&str]| -> Done { docker(home.path(), line, &[], &build) };
+        assert_eq!(run(&["create", "--name", "c", "app:1"]).code, 0);
+        let done = run(&["cp", "c:/", "-"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stdout.starts_with("./\0"), "{}", done.stdout);
+        assert!(done.stdout.contains("./sub/f\0"), "{}", done.stdout);
+        let scratch = home.path().to_str().unwrap();
+        assert!(!done.stdout.contains(&scratch[1..]), "{}", done.stdout);
+    }
+
+    #[test]
+    fn create_without_a_home_names_the_variable() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = ["create", "app:1"];
+        let done = docker_with_home(directory.path(), None, &line, &[], &build);
+        assert_eq!(done.code, 125);
+        assert!(done.stderr.contains("set HOME"), "{}", done.stderr);
     }
 }

@@ -44,6 +44,17 @@ pub(super) fn docker(
     answers: &[Answer<'_>],
     on_run: &dyn Fn(&Command),
 ) -> Done {
+    docker_with_home(directory, directory.to_str(), line, answers, on_run)
+}
+
+/// Executes it with another home, or without one.
+pub(super) fn docker_with_home(
+    directory: &Path,
+    home: Option<&str>,
+    line: &[&str],
+    answers: &[Answer<'_>],
+    on_run: &dyn Fn(&Command),
+) -> Done {
     let scratch = directory.join("scratch");
     let job = JobContext {
         scratch: &scratch,
@@ -58,8 +69,8 @@ pub(super) fn docker(
     };
     let files = Files {
         scratch: &scratch,
-        digests: digests::file(directory.to_str()),
-        containers: created::directory(directory.to_str()),
+        digests: digests::file(home),
+        containers: created::directory(home),
     };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let code = execute(&plan, &files, &mut buildah, &mut stdout, &mut stderr);

@@ -27,8 +27,8 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
         }
         "title" => title(&show(first()?)).into(),
         "pad" => {
-            let blanks = |at: usize| " ".repeat(arguments.get(at).map_or(0, whole));
-            format!("{}{}{}", blanks(1), show(first()?), blanks(2)).into()
+            let (before, after) = (blanks(arguments.get(1))?, blanks(arguments.get(2))?);
+            format!("{before}{}{after}", show(first()?)).into()
         }
         "truncate" => {
             let letters = whole(second()?);
@@ -64,6 +64,19 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
             )));
         }
     })
+}
+
+/// Returns as many blanks as the width says, with the limit of printf.
+fn blanks(width: Option<&Value>) -> Result<String, TemplateError> {
+    let Some(width) = width else {
+        return Ok(String::new());
+    };
+    let number = width.as_u64().ok_or_else(|| {
+        TemplateError(format!(
+            "calls pad with {width}; expected 0 or a positive whole number"
+        ))
+    })?;
+    Ok(" ".repeat(printf::bounded(number)))
 }
 
 /// Returns the first value that ends the search, or the last value.

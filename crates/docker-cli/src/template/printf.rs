@@ -77,12 +77,16 @@ fn spec<'a>(
     Ok((spec, rest))
 }
 
-/// Reads digits, or `*` for the next argument. A number is at most 1,000.
+/// Returns a width as a number of at most 1,000.
+pub(super) fn bounded(number: u64) -> usize {
+    usize::try_from(number.min(1000)).unwrap_or(1000)
+}
+
+/// Reads digits, or `*` for the next argument.
 fn number<'a>(
     text: &'a str,
     arguments: &mut std::slice::Iter<'_, Value>,
 ) -> (Option<usize>, &'a str) {
-    let bounded = |number: u64| usize::try_from(number.min(1000)).unwrap_or(1000);
     if let Some(rest) = text.strip_prefix('*') {
         let value = arguments.next().and_then(Value::as_u64);
         return (value.map(bounded), rest);

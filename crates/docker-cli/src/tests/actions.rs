@@ -135,13 +135,40 @@ fn build_push_action_with_its_own_context() {
             &format!("metadata to {TEMP}/metadata.json"),
         ]
     );
-    let plan = call(&line).unwrap();
+    assert_eq!(token(&line).as_deref(), Some(Path::new("/s/X/1-secret")));
+}
+
+/// Returns the file of the token with which the second step fetches.
+fn token(line: &str) -> Option<std::path::PathBuf> {
+    let plan = call(line).unwrap();
     let Step::Fetch { source, .. } = &plan.steps[1] else {
         panic!("{plan:?}");
     };
+    source.token.clone()
+}
+
+#[test]
+fn a_token_of_any_kind_is_used_for_a_git_context() {
+    for secret in [
+        "id=GIT_AUTH_TOKEN,env=TOKEN",
+        "id=GIT_AUTH_TOKEN",
+        "id=GIT_AUTH_TOKEN.git.example",
+    ] {
+        for context in [
+            "https://git.example/o/r.git",
+            "--build-context=r=https://git.example/o/r.git .",
+        ] {
+            let line = format!("docker build --secret {secret} {context}");
+            assert_eq!(
+                token(&line).as_deref(),
+                Some(Path::new("/s/X/1-secret")),
+                "{line}"
+            );
+        }
+    }
     assert_eq!(
-        source.token.as_deref(),
-        Some(Path::new(&format!("{TEMP}/tmp-2")))
+        token("docker build --secret id=GIT_AUTH_TOKEN.other.example https://git.example/o/r.git"),
+        None
     );
 }
 
