@@ -308,6 +308,21 @@ fn predefined_arguments_take_a_default() {
 }
 
 #[test]
+fn several_platforms_give_predefined_arguments_a_value() {
+    let mut build = build_options();
+    build.predefined.clear();
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: None,
+    };
+    let text =
+        |variable: &str| format!("FROM a.example/base\nARG TARGETARCH\nCOPY bin/{variable} /x\n");
+    let found = rewrite(&[text("${TARGETARCH:?a platform}")], options).unwrap();
+    assert_eq!(found.texts, [text("${TARGETARCH}")]);
+}
+
+#[test]
 fn ports_of_a_range_are_ports() {
     assert_eq!(
         lines("EXPOSE 80 8000-8002/udp 1-$X"),
