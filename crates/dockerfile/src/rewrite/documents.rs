@@ -171,10 +171,26 @@ pub(super) fn script(body: &str, name: &str, chomp: bool) -> Option<String> {
         argument => format!(" {}", quoted(argument)),
     };
     let dash = if chomp { "-" } else { "" };
+    // Node.js opens what the link leads to, and a pipe has no name.
+    let link = if is_node(line) {
+        " --preserve-symlinks-main"
+    } else {
+        ""
+    };
     let program = quoted(program);
     Some(format!(
-        "exec {program}{argument} /dev/fd/3 3<<{dash}'{name}'"
+        "exec {program}{argument}{link} /dev/fd/3 3<<{dash}'{name}'"
     ))
+}
+
+/// Whether the interpreter of `#!` is Node.js, and the next word may be an option of it.
+fn is_node(line: &str) -> bool {
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+    let base = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let node = |word: &str| matches!(base(word).as_str(), "node" | "nodejs");
+    let program = words.next().unwrap_or_default();
+    let found = node(program) || (base(program) == "env" && words.any(node));
+    found && words.all(|word| word.starts_with('-'))
 }
 
 /// Quotes a word for a shell.
