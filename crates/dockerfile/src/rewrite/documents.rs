@@ -2,9 +2,6 @@
 //!
 //! Source: moby/buildkit, `dockerfile2llb/convert.go` and `shell/lex.go`, and openshift/imagebuilder, `processHereDocs`.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::Hasher;
-
 use super::super::error::MAX_BRACES;
 use super::super::heredoc::Document;
 use super::scope::{NOTHING, UNSET};
@@ -174,10 +171,26 @@ pub(super) fn script(body: &str, name: &str, chomp: bool) -> Option<String> {
         argument => format!(" {}", quoted(argument)),
     };
     let dash = if chomp { "-" } else { "" };
+    // Node.js opens what the link leads to, and a pipe has no name.
+    let link = if is_node(line) {
+        " --preserve-symlinks-main"
+    } else {
+        ""
+    };
     let program = quoted(program);
     Some(format!(
-        "exec {program}{argument} /dev/fd/3 3<<{dash}'{name}'"
+        "exec {program}{argument}{link} /dev/fd/3 3<<{dash}'{name}'"
     ))
+}
+
+/// Whether the interpreter of `#!` is Node.js, and the next word may be an option of it.
+fn is_node(line: &str) -> bool {
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+    let base = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let node = |word: &str| matches!(base(word).as_str(), "node" | "nodejs");
+    let program = words.next().unwrap_or_default();
+    let found = node(program) || (base(program) == "env" && words.any(node));
+    found && words.all(|word| word.starts_with('-'))
 }
 
 /// Quotes a word for a shell.
@@ -190,16 +203,34 @@ fn quoted(word: &str) -> String {
 }
 
 /// Returns a hash of the bodies of a step: 128 bits, because a cache compares many steps. It is no signature: only a job that
-/// may write the cache could make use of a collision.
+/// may write the cache could make use of a collision. A cache outlives a release, so the hash must not depend on one.
+///
+/// Source: FNV-1a, draft-eastlake-fnv, sections 2 and 5.
 pub(super) fn hash<'a>(bodies: impl Iterator<Item = &'a str>) -> String {
-    let mut halves = [DefaultHasher::new(), DefaultHasher::new()];
-    halves[1].write_u8(1);
+    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
     for body in bodies {
-        for half in &mut halves {
-            half.write_usize(body.len());
-            half.write(body.as_bytes());
+        let length = (body.len() as u64).to_le_bytes();
+        for byte in length.into_iter().chain(body.bytes()) {
+            hash = (hash ^ u128::from(byte)).wrapping_mul((1 << 88) + 0x13b);
         }
     }
-    let [first, second] = halves.map(|half| half.finish());
-    format!("{first:016x}{second:016x}")
+    format!("{hash:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cache has these, so they stay.
+    #[test]
+    fn hashes_are_those_of_earlier_releases() {
+        for (bodies, wanted) in [
+            (&[][..], "6c62272e07bb014262b821756295c58d"),
+            (&["a\n"], "87957b36519e7be952e131c813739fd0"),
+            (&["a\n", "b\n"], "9c324426b0087d8cf5ebf4afc9edf0be"),
+            (&["a\nb\n", ""], "3d42f31bd0dc23cdcc721f15334e23c2"),
+        ] {
+            assert_eq!(hash(bodies.iter().copied()), wanted, "{bodies:?}");
+        }
+    }
 }

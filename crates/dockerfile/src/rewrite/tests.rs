@@ -107,6 +107,25 @@ fn a_script_runs_by_its_own_interpreter() {
     assert_eq!(bash, "exec /usr/bin/env bash /dev/fd/3 3<<'EOF'");
     let split = command("RUN <<-\"E\"\n\t#! /usr/bin/env -S bash -e \n\techo\n\tE\n");
     assert_eq!(split, "exec /usr/bin/env '-S bash -e' /dev/fd/3 3<<-'E'");
+    for (interpreter, wanted) in [
+        (
+            "/usr/bin/env node",
+            "/usr/bin/env node --preserve-symlinks-main",
+        ),
+        (
+            "/usr/bin/env -S node --harmony",
+            "/usr/bin/env '-S node --harmony' --preserve-symlinks-main",
+        ),
+        (
+            "/usr/local/bin/node",
+            "/usr/local/bin/node --preserve-symlinks-main",
+        ),
+        ("/usr/bin/env -S node x.js", "/usr/bin/env '-S node x.js'"),
+        ("/bin/sh node", "/bin/sh node"),
+    ] {
+        let script = command(&format!("RUN <<EOF\n#!{interpreter}\nx\nEOF\n"));
+        assert_eq!(script, format!("exec {wanted} /dev/fd/3 3<<'EOF'"));
+    }
     // The shell reads this one, and its first line is a comment.
     assert_eq!(command("RUN cat <<EOF\n#!/bin/sh\nEOF\n"), "cat <<EOF");
     let shell = "SHELL [\"pwsh\", \"-c\"]\nRUN <<EOF\n#!/bin/sh\nEOF\n";
@@ -345,6 +364,21 @@ fn predefined_arguments_take_a_default() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn several_platforms_give_predefined_arguments_a_value() {
+    let mut build = build_options();
+    build.predefined.clear();
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: None,
+    };
+    let text =
+        |variable: &str| format!("FROM a.example/base\nARG TARGETARCH\nCOPY bin/{variable} /x\n");
+    let found = rewrite(&[text("${TARGETARCH:?a platform}")], options).unwrap();
+    assert_eq!(found.texts, [text("${TARGETARCH}")]);
 }
 
 #[test]

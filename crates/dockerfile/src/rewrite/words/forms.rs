@@ -1,6 +1,7 @@
 //! Writes the forms of a variable that Buildah reads as BuildKit does.
 
 use super::super::super::error::Problem;
+use super::super::PREDEFINED;
 use super::super::scope::{NOTHING, UNSET, Variable};
 use super::Piece;
 
@@ -45,7 +46,7 @@ pub(super) fn required(
 ) -> Result<(String, Option<String>), Problem> {
     let value = match variable {
         Variable::Known(value) if !colon || !value.is_empty() => Some(value.clone()),
-        Variable::Set if !colon => None,
+        Variable::Set if !colon || never_empty(name) => None,
         _ => {
             let default = || "it is not allowed to be unset".to_owned();
             let message = message.value.clone().filter(|message| !message.is_empty());
@@ -56,6 +57,11 @@ pub(super) fn required(
         }
     };
     Ok((format!("${{{name}}}"), value))
+}
+
+/// Whether the builder gives the variable a value that is not empty, for each platform. Only a variant may be empty.
+fn never_empty(name: &str) -> bool {
+    PREDEFINED.contains(&name) && !name.ends_with("VARIANT")
 }
 
 /// Writes a value of one line so that Buildah reads it as it is. An empty one must not leave its line empty: Buildah skips such

@@ -116,6 +116,21 @@ fn a_value_neither_ends_nor_continues_its_line() {
 }
 
 #[test]
+fn a_platform_is_a_value_although_it_is_not_known() {
+    let mut scope = scope();
+    for name in ["TARGETARCH", "TARGETVARIANT", "OTHER"] {
+        scope.set_argument(name, None);
+    }
+    let text = "${TARGETARCH:?m}";
+    let edits = expand(text, &scope).unwrap().edits;
+    assert_eq!(edits, [(0..text.len(), "${TARGETARCH}".to_owned())]);
+    // These may be empty, and Buildah would go on with the message.
+    for text in ["${TARGETVARIANT:?m}", "${OTHER:?m}"] {
+        assert!(expand(text, &scope).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_value_that_is_not_read_is_still_set() {
     let scope = scope();
     assert!(!scope.may_match(usize::MAX));
