@@ -195,7 +195,7 @@ pub enum Problem {
         "a flag ends within a character, because Buildah takes the bytes 85 and A0 for spaces; write a plain space between the flags, and no character with such a byte in them"
     )]
     FlagWithinCharacter,
-    /// A text that has to change is no UTF-8.
+    /// A line is not UTF-8, and is more than a comment, or the text has to change.
     #[error("the file is not UTF-8; convert it, for example with iconv")]
     Encoding,
     /// An image's name is invalid.

@@ -1,8 +1,9 @@
 //! Reads Dockerfiles, and the names of images in them, by the rules of Buildah.
 //!
 //! [`rewrite()`] writes them anew for Buildah, so that it does what BuildKit would. [`images`] lists the images that a build names. Their type, [`Reference`], is that of the crate `image-ref`. The crate
-//! takes text; it opens neither files nor connections.
+//! takes a file's content; it opens neither files nor connections.
 
+mod encoding;
 mod error;
 mod expansion;
 mod heredoc;
@@ -11,6 +12,7 @@ mod images;
 mod lexer;
 mod rewrite;
 
+pub use encoding::decode;
 pub use error::{DockerfileError, ExpansionProblem, Problem};
 pub use image_ref::{InvalidReference, Reference, is_registry};
 pub use images::{BuildArgs, BuildOptions, images};

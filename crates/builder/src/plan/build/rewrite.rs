@@ -1,6 +1,8 @@
 //! Rewrites the Containerfiles for Buildah. The copies are private, so that what is checked is what is built.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::string::FromUtf8Error;
 
 use super::{FlagArgument, Isolation, Parsed, Planner, Reference, Rejected, Resources, platforms};
 use dockerfile::{BuildOptions, DockerfileError, Problem, RewriteOptions};
@@ -22,10 +24,9 @@ impl Planner<'_> {
         mut options: BuildOptions,
         resources: &mut Resources<'_>,
     ) -> Result<Rewritten, Rejected> {
-        let texts = contents
-            .iter()
-            .map(|content| String::from_utf8_lossy(content));
-        let texts: Vec<String> = texts.map(String::from).collect();
+        let texts = contents.iter().map(|content| dockerfile::decode(content));
+        let texts = texts.map(|text| text.map(Cow::into_owned));
+        let texts = texts.collect::<Result<Vec<String>, DockerfileError>>()?;
         let mut build = options.clone();
         let requested = build.build_args.get("TARGETPLATFORM").cloned();
         build.predefined = platforms::only(parsed, requested.as_deref());
@@ -44,7 +45,7 @@ impl Planner<'_> {
                 (true, Ok(content)) => content.into_bytes(),
                 (true, Err(error)) => error.into_bytes(),
                 (false, Ok(_)) => rewritten.clone().into_bytes(),
-                (false, Err(_)) => return Err(encoding().into()),
+                (false, Err(error)) => return Err(encoding(&error).into()),
             };
             let copy = resources.add_file("Containerfile", content)?;
             flags.push(FlagArgument::new("file", copy));
@@ -74,9 +75,11 @@ fn nonce(parsed: &Parsed) -> Option<String> {
     })
 }
 
-fn encoding() -> DockerfileError {
+fn encoding(error: &FromUtf8Error) -> DockerfileError {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let lines = before.split(|byte| *byte == b'\n');
     DockerfileError {
-        line: 1,
+        line: lines.count(),
         problem: Problem::Encoding,
     }
 }

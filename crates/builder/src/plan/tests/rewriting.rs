@@ -44,6 +44,8 @@ fn other_bytes_stay_as_they_are() {
     let build = fixture.plan("build .", &[]).unwrap();
     let given = file(&build, "Containerfile").unwrap();
     assert_eq!(given.content.as_slice(), b"# \xe9\nFROM scratch\n");
+    std::fs::write(&path, b"FROM scratch\nCOPY --chown=0\xa0--from=oci:/x a b").unwrap();
+    fixture.refused("build .", "line 2: the file is not UTF-8");
     std::fs::write(&path, b"# \xe9\nFROM scratch\nCOPY --link a b").unwrap();
     fixture.refused("build .", "is not UTF-8");
 }
