@@ -1,5 +1,6 @@
 //! A table of Dockerfiles, and what Buildah gets for each.
 
+mod bounds;
 mod generated;
 mod structure;
 
@@ -356,44 +357,4 @@ fn ports_of_a_range_are_ports() {
         lines("EXPOSE 53 \\\n  80\nEXPOSE 53/tcp 53/udp 81\nEXPOSE 53/udp 1-1"),
         "EXPOSE 53 \\\n  80 53/udp\nEXPOSE 53/tcp 53/udp 81\nEXPOSE 53/udp 1"
     );
-}
-
-/// PID 1 of the builder rewrites these files, so they must cost it neither memory nor time.
-#[test]
-fn bounds_memory_and_time() {
-    let many = |line: &dyn Fn(usize) -> String| (0..900).map(line).collect::<String>();
-    for text in [
-        format!(
-            "FROM a AS s0\n{}",
-            many(&|at| format!("FROM s{at} AS s{}\nENV A{at}=$A{at}$B\n", at + 1))
-        ),
-        format!("FROM a\nENV A=x\n{}", many(&|_| "ENV A=$A$A\n".to_owned())),
-        format!("FROM a\nENV A={}\n", "${A:-".repeat(100_000)),
-        format!("FROM a\nCOPY <<E /\n{}\nE\n", "${A:-".repeat(100_000)),
-        format!("FROM a\nRUN {} true", "--mount=from=a ".repeat(10_000)),
-        format!(
-            "FROM a\nENV V={}\n{}",
-            "a".repeat(1024),
-            format!("ENV W=${{V//{}b/}}\n", "*a".repeat(60)).repeat(2000)
-        ),
-        format!("FROM a\nENV A={}\n", "\\\n${B-c}".repeat(100_000)),
-        format!("FROM a\nCOPY [{}\"x\"]\n", "\"${B-c}\",".repeat(100_000)),
-        format!(
-            "FROM a\nENV V={}\nENV W=${{V%{}}}",
-            "a".repeat(1024),
-            "*".repeat(128)
-        ),
-    ] {
-        let _ = rewritten(&text);
-    }
-}
-
-#[test]
-fn places_within_characters_change_nothing() {
-    for text in [
-        "FROM a\nRUN --mount=target=/x\u{a0}--mount=target=/y true",
-        "FROM a\nCOPY --link\u{e9}\u{a0}x y",
-    ] {
-        let _ = rewritten(text);
-    }
 }
