@@ -187,7 +187,7 @@ pub enum Problem {
     TooManyChanges(usize),
     /// A change of the text would change its instructions.
     #[error(
-        "for Buildah, a variable of this instruction or of the one before would begin or end an instruction or a here-document; write its value instead"
+        "for Buildah, a variable or an escape of this instruction or of the one before would begin or end an instruction or a here-document; write the text without it"
     )]
     Structure,
     /// A flag begins or ends within a character.

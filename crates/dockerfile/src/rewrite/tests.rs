@@ -1,5 +1,6 @@
 //! A table of Dockerfiles, and what Buildah gets for each.
 
+mod bounds;
 mod generated;
 mod limits;
 mod structure;

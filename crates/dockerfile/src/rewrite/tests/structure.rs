@@ -51,8 +51,8 @@ fn with_value(value: &str, lines: &str) -> Result<String, String> {
 #[test]
 fn a_value_ends_no_instruction() {
     assert_eq!(
-        with_value("a\\x", "ENV A=${V%x}\nUSER nobody\n").unwrap(),
-        unset("ENV A=a\\\\${_}\nUSER nobody\n")
+        with_value("a\\x", "ENV A=${V%x}\nUSER b\n").unwrap(),
+        unset("ENV A=a\\\\${_}\nUSER b\n")
     );
     assert_eq!(
         with_value("#ax", "LABEL a=b \\\n  ${V%x}=c\nUSER b\n").unwrap(),
