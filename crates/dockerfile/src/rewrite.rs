@@ -22,7 +22,7 @@ use super::error::{DockerfileError, MAX_STAGES, Problem};
 use super::images::BuildOptions;
 use super::lexer::{self, Instruction};
 use ports::Exposed;
-use scope::Scope;
+use scope::{PREDEFINED, Scope};
 use words::Edit;
 
 /// What decides, beside the texts, how they are rewritten.
@@ -47,18 +47,6 @@ pub struct Rewritten {
     /// Whether the build must not use a cache.
     pub uncached: bool,
 }
-
-/// The variables that a builder sets by itself.
-const PREDEFINED: [&str; 8] = [
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDARCH",
-    "BUILDVARIANT",
-];
 
 /// Rewrites the Dockerfiles of one build. Buildah reads several files as one.
 ///

@@ -5,7 +5,18 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::super::error::Problem;
-use super::PREDEFINED;
+
+/// The variables that a builder sets by itself.
+pub(super) const PREDEFINED: [&str; 8] = [
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDARCH",
+    "BUILDVARIANT",
+];
 
 /// A variable that no build sets: ARG and ENV of this name are refused. Its default value puts a text into a word that Buildah
 /// would read otherwise. `_` would not do, because images of shells have it.

@@ -3,10 +3,10 @@
 use super::super::error::{MAX_PORTS, Problem};
 use super::super::expansion;
 use super::super::lexer::Instruction;
+use super::Rewriter;
 use super::ports::{Exposed, Port, range};
-use super::scope::UNSET;
+use super::scope::{PREDEFINED, UNSET};
 use super::words::{self, Edit};
-use super::{PREDEFINED, Rewriter};
 
 impl Rewriter<'_> {
     /// Reads ARG. A value of `--build-arg` makes the default unimportant, whatever its form.

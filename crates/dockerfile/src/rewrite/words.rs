@@ -4,13 +4,15 @@
 //! slashes. Source: openshift/imagebuilder, `shell_parser.go`, and moby/buildkit, `shell/lex.go`.
 
 mod forms;
+mod piece;
 
 use std::ops::Range;
 
-use super::super::error::{MAX_BRACES, MAX_WORD, Problem};
+use super::super::error::{MAX_BRACES, Problem};
 use super::patterns;
 use super::scope::{NOTHING, Scope, Variable};
 use forms::{defaulted, literal, required};
+use piece::Piece;
 
 /// A change of a text: these bytes become this text.
 pub(super) type Edit = (Range<usize>, String);
@@ -50,35 +52,6 @@ enum Stop {
 }
 
 use Stop::Malformed;
-
-/// A part of a text: how it is written, and what it expands to.
-struct Piece {
-    text: String,
-    value: Option<String>,
-    /// Whether the text ends with `$NAME`, without braces.
-    named: bool,
-}
-
-impl Piece {
-    fn new() -> Self {
-        Self {
-            text: String::new(),
-            value: Some(String::new()),
-            named: false,
-        }
-    }
-
-    fn push(&mut self, text: &str, value: Option<&str>) {
-        self.text += text;
-        self.named = false;
-        self.value = match (self.value.take(), value) {
-            (Some(whole), Some(value)) if whole.len() + value.len() <= MAX_WORD => {
-                Some(whole + value)
-            }
-            _ => None,
-        };
-    }
-}
 
 struct Reader<'a> {
     text: &'a str,

@@ -1,9 +1,8 @@
 //! Writes the forms of a variable that Buildah reads as BuildKit does.
 
 use super::super::super::error::Problem;
-use super::super::PREDEFINED;
-use super::super::scope::{NOTHING, UNSET, Variable};
-use super::Piece;
+use super::super::scope::{NOTHING, PREDEFINED, UNSET, Variable};
+use super::piece::Piece;
 
 /// Writes `${NAME-word}`, `${NAME+word}` and their forms with a colon.
 pub(super) fn defaulted(
