@@ -46,14 +46,14 @@ compare() {
 
 # runner_step IMAGE DIRECTORY: the milliseconds of the report's step "runner".
 runner_step() {
-    local TMPDIR=$2 scene secrets
-    scene=$(mktemp -d "$TMPDIR/ci-cd-agents.XXXXXXXX")
+    local TMPDIR=$2 directory secrets
+    directory=$(mktemp -d "$TMPDIR/ci-cd-agents.XXXXXXXX")
     secrets=$(mktemp -d /dev/shm/ci-cd-agents.XXXXXXXX)
     jq -nr '{".runner": ("{}" | @base64), ".credentials": ("{}" | @base64)} | tostring | @base64' >"$secrets/jitconfig"
-    { SUPERVISOR_GITHUB__DIRECTORY=$1 SUPERVISOR_RUNTIME_DIRECTORY=$scene/run "$CI_CD_AGENTS_BINARY" run --flavor github --no-preflight --storage-driver none --workspace "$scene/workspace" \
-        --secrets "$secrets" --report-file "$scene/none" --log-level error 2>/dev/null || true; } |
+    { SUPERVISOR_GITHUB__DIRECTORY=$1 SUPERVISOR_RUNTIME_DIRECTORY=$directory/run "$CI_CD_AGENTS_BINARY" run --flavor github --no-preflight --storage-driver none --workspace "$directory/workspace" \
+        --secrets "$secrets" --report-file "$directory/none" --log-level error 2>/dev/null || true; } |
         jq 'select(.steps) | .steps[] | select(.step == "runner") | .ms'
-    rm -rf -- "$scene" "$secrets"
+    rm -rf -- "$directory" "$secrets"
 }
 
 main "$@"

@@ -353,7 +353,7 @@ impl Termination {
     }
 
     /// Brings the next phase forward after a further request to end. Returns false if that was done already.
-    pub(crate) fn hurry(&mut self, now: Instant) -> bool {
+    pub(crate) fn bring_forward(&mut self, now: Instant) -> bool {
         let burst = now.saturating_duration_since(self.asked) < SETTLE;
         self.asked = now;
         if std::mem::replace(&mut self.counted, true) && burst {

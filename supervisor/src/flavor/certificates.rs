@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_is_none_is_named_with_its_cure() {
+    fn a_bundle_that_is_none_is_named_with_its_remedy() {
         let directory = tempfile::tempdir().unwrap();
         let bundle = directory.path().join("own.der");
         let message = || {

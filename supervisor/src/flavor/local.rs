@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_without_workflows_is_an_error_with_its_cure() {
+    fn a_repository_without_workflows_is_an_error_with_its_remedy() {
         let repository = tempfile::tempdir().unwrap();
         let text = require_workflows(repository.path())
             .unwrap_err()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::double::{Case, RUNNING, Seen, long, run};
+use crate::fake::{Case, RUNNING, Seen, long, run};
 
 /// The steps after the one that was ended run as if it had failed by itself.
 fn lost_nothing(seen: &Seen, period: Duration) {

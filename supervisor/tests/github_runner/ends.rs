@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::double::{Case, RUNNING, Seen, long, run, step, step_if};
+use crate::fake::{Case, RUNNING, Seen, long, run, step, step_if};
 
 /// Times in which everything fits, and is soon there.
 const SHORT: &str = "GRACE=0s TERMINATION_GRACE_PERIOD=60s";

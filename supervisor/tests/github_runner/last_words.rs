@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::double::{Case, RUNNING, Seen, run, step, step_if};
+use crate::fake::{Case, RUNNING, Seen, run, step, step_if};
 
 /// Seven seconds for the job, three for the last words.
 const SHORT: &str = "GRACE=0s TERMINATION_GRACE_PERIOD=40s WIPE__RESERVE=30s";

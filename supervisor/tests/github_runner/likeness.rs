@@ -1,8 +1,8 @@
-//! The double is as slow and as silent as the real runner was, and so the other tests of this program can be believed.
+//! The fake is as slow and as silent as the real runner was, and so the other tests of this program can be believed.
 
 use std::process::Command;
 
-use crate::double::{Built, sources};
+use crate::fake::{Built, sources};
 
 /// The cases in which a job, or a runner without one, ends by a signal or by GitHub's word.
 const CASES: [&str; 25] = [
@@ -41,7 +41,7 @@ fn the_double_ends_as_the_real_runner_did() {
         .arg(sources().join("cases.py"))
         .arg("check")
         .args(CASES)
-        .env("DOUBLE", Built::get().runner())
+        .env("FAKE", Built::get().runner())
         .env("SUPERVISOR", Built::get().supervisor())
         .env("RESULTS", results.path())
         .env("FACTS", "runner")

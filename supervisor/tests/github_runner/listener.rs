@@ -1,6 +1,6 @@
 //! What a job does to its own listener: it is continued, and a job needs none to come to its end.
 
-use crate::double::{Case, RUNNING, Seen, long, run, step, step_if};
+use crate::fake::{Case, RUNNING, Seen, long, run, step, step_if};
 
 const LISTENER: &str = "\"$(pgrep -x Runner.Listener)\"";
 

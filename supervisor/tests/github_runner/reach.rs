@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::double::{Case, Seen, run, step};
+use crate::fake::{Case, Seen, run, step};
 
 fn plain() -> Vec<Value> {
     vec![step("Plain", "echo plain")]

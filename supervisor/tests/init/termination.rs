@@ -66,7 +66,7 @@ fn a_second_sigterm_brings_the_next_phase_forward() {
         .start(&["bash", "-c", STUBBORN]);
     running.wait_for_file("ready");
     let supervisor = running.supervisor();
-    // Each phase has a second to work; without the hurry SIGKILL would come after a quarter of an hour. What comes sooner
+    // Each phase has a second to work; without the second SIGTERM, SIGKILL would come after a quarter of an hour. What comes sooner
     // after another is the same request.
     eventually("the end", || {
         let _ = kill(supervisor, Signal::SIGTERM);

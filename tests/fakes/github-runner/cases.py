@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Cases of trial.sh, what can be seen of each from outside, and whether two runners show the same.
 
-    cases.py agree [CASE ...]     RUNNER and DOUBLE, one after the other, compared
-    cases.py check [CASE ...]     DOUBLE alone, against what RUNNER showed when it was recorded (dryrun/expected.json)
+    cases.py agree [CASE ...]     RUNNER and FAKE, one after the other, compared
+    cases.py check [CASE ...]     FAKE alone, against what RUNNER showed when it was recorded (dryrun/expected.json)
     cases.py record [CASE ...]    keeps what the last `agree` or `run` saw of RUNNER in dryrun/expected.json
-    cases.py run real|double [CASE ...]
+    cases.py run real|fake [CASE ...]
     cases.py diff [CASE ...]      the last results again, without running anything
 
-Environment: RUNNER, DOUBLE, SUPERVISOR, RESULTS, JOBS (how many cases at a time, 1), FACTS=runner (leave out what is the supervisor's),
+Environment: RUNNER, FAKE, SUPERVISOR, RESULTS, JOBS (how many cases at a time, 1), FACTS=runner (leave out what is the supervisor's),
 SECONDS_AT_LEAST (only a time that is too short differs), SLOW (the real runner's cases of minutes, too).
 """
 
@@ -21,10 +21,10 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RESULTS = os.environ.get("RESULTS", "/tmp/double-results")
+RESULTS = os.environ.get("RESULTS", "/tmp/fake-results")
 EXPECTED = os.path.join(HERE, "dryrun/expected.json")
 FILES = os.path.join(RESULTS, "files")
-KINDS = {"real": os.environ.get("RUNNER", "/tmp/actions-runner"), "double": os.environ.get("DOUBLE", "")}
+KINDS = {"real": os.environ.get("RUNNER", "/tmp/actions-runner"), "fake": os.environ.get("FAKE", "")}
 
 # Steps: one that lasts, one that wants success, and one for each other condition.
 AFTER = [{"name": "Not run", "run": "echo not run"}, {"name": "Always", "if": "always()", "run": "echo fact: always ran; sleep 1"},
@@ -140,7 +140,7 @@ CASES = {
     "canceled-int": ("--step true --cancel-after 6", "GITHUB__HOOK_COMPLETED=" + hook("hangs") + " GRACE=1s TERMINATION_GRACE_PERIOD=16s",
                      {"SIGNALS": "TERM@cancel_queued+3"}),
     "commands": (steps("commands"), "", {}),
-    # Minutes with the real one, which is only run anew with SLOW=1; the double does it twenty times as fast.
+    # Minutes with the real one, which is only run anew with SLOW=1; the fake does it twenty times as fast.
     "conflict": ("--session-conflict", "", {"LIMIT": "330"}),
     "renew-500-long": ("--renew-error 500", "", {"LIMIT": "900"}),
     "poll-500": ("--message-error 500", "GITHUB__RETRIES=0", {"LIMIT": "1200"}),
@@ -178,7 +178,7 @@ def run(kind, case):
     os.makedirs(results, exist_ok=True)
     os.chmod(results, 0o755)
     environment = {"LIMIT": "120", **os.environ, "RUNNER": KINDS[kind], "RESULTS": results, **more}
-    if kind == "double" and case in SLOW:
+    if kind == "fake" and case in SLOW:
         environment["RUNNER_ENV"] = 'DOUBLE_SPEED="20"'
     if "{own}" in settings:
         own = os.path.join(FILES, "hook-own-%s.sh" % kind)
@@ -282,7 +282,7 @@ def main():
         return 0
 
     def one(name):
-        for each in {"agree": ("real", "double"), "check": ("double",), "diff": (), "run": (kind,)}[what]:
+        for each in {"agree": ("real", "fake"), "check": ("fake",), "diff": (), "run": (kind,)}[what]:
             run(each, name)
         return name
 
@@ -293,7 +293,7 @@ def main():
                 print("%s %s: %s" % (kind, name, facts(kind, name)["code"]), flush=True)
                 good += 1
             else:
-                good += tell(name, expected[name] if what == "check" else facts("real", name), facts("double", name))
+                good += tell(name, expected[name] if what == "check" else facts("real", name), facts("fake", name))
     print("%d of %d cases" % (good, len(names)))
     return good != len(names)
 

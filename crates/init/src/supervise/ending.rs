@@ -30,7 +30,7 @@ impl<G: RunnerState + ?Sized> Loop<'_, G> {
             let sender = received.sender;
             if known {
                 info!(sender, "asked to end, as the job does already");
-            } else if termination.hurry(now) {
+            } else if termination.bring_forward(now) {
                 info!(sender, "asked again to end: the next phase comes sooner");
             }
             return;

@@ -117,16 +117,16 @@ fn whatever_the_times_are_the_steps_end_before_the_last_words() {
 fn advances_a_phase_with_each_request_but_not_with_a_burst() {
     let now = Instant::now();
     let mut termination = Termination::begin(Cause::Requested, TIMES, now, FirstPhase::Graceful);
-    assert!(termination.hurry(now));
-    assert!(!termination.hurry(now));
+    assert!(termination.bring_forward(now));
+    assert!(!termination.bring_forward(now));
     assert_eq!(termination.due(), Some(now + SETTLE));
     let later = now + SETTLE;
-    assert!(!termination.hurry(later - SETTLE / 2));
+    assert!(!termination.bring_forward(later - SETTLE / 2));
     assert_eq!(termination.advance(later), Some(Phase::Term));
-    assert!(!termination.hurry(later + SETTLE / 4));
+    assert!(!termination.bring_forward(later + SETTLE / 4));
     assert_eq!(termination.due(), Some(now + TIMES.kill_after));
     let much_later = later + 2 * SETTLE;
-    assert!(termination.hurry(much_later));
+    assert!(termination.bring_forward(much_later));
     assert_eq!(termination.due(), Some(later + SETTLE));
 }
 
@@ -137,12 +137,12 @@ fn asking_again_and_again_takes_no_time_from_the_last_words() {
     let mut at = now;
     while termination.done() != Phase::Interrupt {
         at += 2 * SECOND;
-        termination.hurry(at);
+        termination.bring_forward(at);
         at = at.max(termination.due().unwrap());
         termination.advance(at);
     }
     assert!(at < now + TIMES.grace, "brought forward");
-    assert!(termination.hurry(at + 2 * SECOND));
+    assert!(termination.bring_forward(at + 2 * SECOND));
     termination.advance(at + KNOWN);
     assert_eq!(termination.done(), Phase::KillJob);
     assert_eq!(termination.next_due(), Some(now + TIMES.kill_after));

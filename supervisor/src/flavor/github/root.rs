@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_the_runner_is_named_with_its_cure() {
+    fn an_image_without_the_runner_is_named_with_its_remedy() {
         let text = require(Path::new("/nowhere")).unwrap_err().to_string();
         assert!(
             text.contains("/nowhere/bin/Runner.Listener") && text.contains("github.directory"),

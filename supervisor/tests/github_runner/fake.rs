@@ -1,4 +1,4 @@
-//! One case: the service, the supervisor as PID 1 with the double as its runner, and signals at their time.
+//! One case: the service, the supervisor as PID 1 with the fake as its runner, and signals at their time.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,12 +17,12 @@ const AT_ONCE: usize = 6;
 static TAKEN: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// The directory of the double's sources, its service and its trial.
+/// The directory of the fake's sources, its service and its trial.
 pub(crate) fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fakes/github-runner")
 }
 
-/// What all cases of this program share: the double and the supervisor, where user 1000 reaches them.
+/// What all cases of this program share: the fake and the supervisor, where user 1000 reaches them.
 pub(crate) struct Built(TempDir);
 
 impl Built {
@@ -131,7 +131,7 @@ impl Case {
         self
     }
 
-    /// Divides the double's waiting times.
+    /// Divides the fake's waiting times.
     pub(crate) fn speed(mut self, speed: u32) -> Self {
         self.speed = speed;
         self
