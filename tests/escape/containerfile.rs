@@ -130,15 +130,19 @@ fn a_flag_in_disguise() {
 
 #[test]
 fn an_escape_that_is_none() {
-    let text = |head: &str, from: &str| {
+    let text = |head: &str, escape: &str, from: &str| {
         format!(
-            "{head}# escape=`\nFROM {BASE}\nENV x=`\nCOPY --from={from} /etc/os-release /x\nRUN {SAY}"
+            "{head}# escape=`\nFROM {BASE}\nENV x={escape}\nCOPY --from={from} /etc/os-release /x\nRUN {SAY}"
         )
     };
-    for head in ["# a comment\n", "# syntax=docker/dockerfile:1\n", "\n"] {
-        refused(&text(head, EVIL), "not the name of an image");
+    for head in ["# a comment\n", "\n"] {
+        refused(&text(head, "`", EVIL), "not the name of an image");
     }
-    works("", &text("# a comment\n", BASE));
+    works("", &text("# a comment\n", "`", BASE));
+    // Here it is one, as with Docker, and the backslash is none.
+    let syntax = "# syntax=docker/dockerfile:1\n";
+    refused(&text(syntax, "\\", EVIL), "not the name of an image");
+    works("", &text(syntax, "\\", BASE));
 }
 
 /// A stage of another case is an image, and the one before it none.

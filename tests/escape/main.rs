@@ -94,7 +94,11 @@ fn assert_serves(pod: &Pod) {
 fn the_readme_has_the_count() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("escape");
     let files = std::fs::read_dir(directory).unwrap();
-    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    // This file has no attempt.
+    let files = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| !path.ends_with("main.rs"));
+    let texts = files.map(|file| std::fs::read_to_string(file).unwrap());
     let count: usize = texts.map(|text| text.matches("#[test]").count()).sum();
     let readme = std::fs::read_to_string(support::root().join("README.md")).unwrap();
     assert!(
