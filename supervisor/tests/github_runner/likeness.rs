@@ -34,7 +34,7 @@ const CASES: [&str; 25] = [
 ];
 
 #[test]
-fn the_double_ends_as_the_real_runner_did() {
+fn the_fake_ends_as_the_real_runner_did() {
     let results = tempfile::tempdir().unwrap();
     let checked = Command::new("/usr/bin/python3")
         .arg("-B")
