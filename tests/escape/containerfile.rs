@@ -139,7 +139,7 @@ fn an_escape_that_is_none() {
         refused(&text(head, "`", EVIL), "not the name of an image");
     }
     works("", &text("# a comment\n", "`", BASE));
-    // Here it is one, as with Docker, and the backslash is none.
+    // After a syntax directive it counts, as with Docker, and the backslash is an ordinary character.
     let syntax = "# syntax=docker/dockerfile:1\n";
     refused(&text(syntax, "\\", EVIL), "not the name of an image");
     works("", &text(syntax, "\\", BASE));
