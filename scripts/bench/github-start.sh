@@ -22,7 +22,7 @@ main() {
     for volume in "${BENCH_DISK:-/var/tmp}" /dev/shm; do compare "$volume"; done
 }
 
-# make_image DIRECTORY FILES: a runner that ends at once, among so many files.
+# make_image DIRECTORY FILES: makes FILES files and a runner that ends at once.
 make_image() {
     local i
     mkdir -p "$1/bin" "$1/externals"

@@ -11,7 +11,7 @@ fn build(flags: &str) -> Done {
     pod().build(&format!("FROM {BASE}\nRUN echo $((6*7))-it"), flags)
 }
 
-/// The builder's own sentence, before Buildah is asked.
+/// The builder's own error: it refuses before it calls Buildah.
 fn refused_as(flags: &str, because: &str) {
     let done = build(flags);
     assert_refused(&done, because);

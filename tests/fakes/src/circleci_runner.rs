@@ -216,7 +216,7 @@ pub fn main() {
             }
             continue;
         };
-        // Draining ends with "an additional TERM", or once max_run_time is over: then the task agent gets a TERM.
+        // The drain ends at a second SIGTERM or after max_run_time. The runner then sends SIGTERM to the task agent.
         let over = max.is_some_and(|max| started.elapsed() > max);
         if cancelled.is_none() && (received > 1 || over) {
             note("task cancelled");
