@@ -10,7 +10,6 @@ use super::reference;
 use super::verbs::{Program, Translation, Verb};
 
 const SAVE_EFFECT: &str = "`buildah push` of each image to a docker-archive; the client puts them into one archive, with Docker's names";
-const LOAD_EFFECT: &str = "`buildah pull` of each image in a docker-archive, or of an oci-archive; the archive may be compressed and anywhere in the job";
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -19,12 +18,7 @@ pub(super) const VERBS: &[Verb] = &[
         effect: SAVE_EFFECT,
         translation: Translation::Steps(save),
     },
-    Verb {
-        names: &["load", "image load"],
-        flags: &[LOAD],
-        effect: LOAD_EFFECT,
-        translation: Translation::Steps(load),
-    },
+    LOAD_VERB,
 ];
 
 pub(super) const PODMAN_VERBS: &[Verb] = &[
@@ -34,13 +28,15 @@ pub(super) const PODMAN_VERBS: &[Verb] = &[
         effect: SAVE_EFFECT,
         translation: Translation::Steps(save),
     },
-    Verb {
-        names: &["load", "image load"],
-        flags: &[LOAD],
-        effect: LOAD_EFFECT,
-        translation: Translation::Steps(load),
-    },
+    LOAD_VERB,
 ];
+
+const LOAD_VERB: Verb = Verb {
+    names: &["load", "image load"],
+    flags: &[LOAD],
+    effect: "`buildah pull` of each image in a docker-archive, or of an oci-archive; the archive may be compressed and anywhere in the job",
+    translation: Translation::Steps(load),
+};
 
 const SAVE: &[Flag] = &[
     value(
