@@ -22,12 +22,9 @@ use dockerfile::Reference;
 use init::signals::Signals;
 use init::{is_pid_1, survivors};
 use linux::process;
-use linux::termination_request::TerminationRequest;
+use linux::termination_request::{REPORT_TIME, TerminationRequest};
 use report::{Reason, Report, Step, WipeReport};
 use wipe::WipePlan;
-
-/// The part of the grace period that the report needs.
-const REPORT_TIME: Duration = Duration::from_secs(1);
 
 /// How serving ended.
 #[derive(Debug)]

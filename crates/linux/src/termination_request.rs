@@ -7,6 +7,9 @@ use nix::libc::SIGTERM;
 
 use super::libc_ext;
 
+/// The part of a pod's grace period that is left for the report.
+pub const REPORT_TIME: Duration = Duration::from_secs(1);
+
 /// A request to end this process, which arrives at most once. Threads may share it.
 ///
 /// It counts SIGTERM only if that signal is blocked: then it is pending until it is read, sigpending(2).

@@ -5,11 +5,8 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::outcome::Failure;
 use crate::workspace;
-use linux::termination_request::TerminationRequest;
+use linux::termination_request::{REPORT_TIME, TerminationRequest};
 use wipe::WipePlan;
-
-/// The part of the grace period that is left for the report.
-const REPORT_TIME: Duration = Duration::from_secs(1);
 
 /// Returns the request to end, with what the pod's grace period leaves for the job and the wipe.
 pub(super) fn termination_request(grace_period: Duration) -> TerminationRequest {
