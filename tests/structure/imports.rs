@@ -78,7 +78,8 @@ fn paths(text: &str) -> Vec<(Module, Vec<String>)> {
                 inside.push((tokens[at + 1].clone(), depth + 1));
                 at += 1;
             }
-            "use" => {
+            // `impl Trait + use<T>` captures and imports nothing.
+            "use" if tokens.get(at + 1).is_none_or(|next| next != "<") => {
                 let end = tokens[at..].iter().position(|token| token == ";");
                 let end = at + end.unwrap_or(tokens.len() - at);
                 let mut trees = Vec::new();

@@ -1,7 +1,9 @@
 //! Strategic merge patches, as `kubectl patch` and kustomize apply them: lists of named elements are merged by name.
 //!
 //! The key of each list is the API's `patchMergeKey`. A list without a key is replaced. No Rust crate does this, and
-//! kustomize is a program in Go that a launch would have to install and start. The file is one subject, so it is one piece.
+//! kustomize is a program in Go that a launch would have to install and start.
+//!
+//! Long because: the table of the API's merge keys, the merge and its errors are one subject.
 
 use serde_json::{Map, Value};
 
