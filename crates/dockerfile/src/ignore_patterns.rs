@@ -54,47 +54,20 @@ impl IgnorePatterns {
     /// # Errors
     /// [`IgnoreError`] for a pattern that Docker refuses too, and for more than the limits.
     pub fn parse(content: &[u8]) -> Result<Self, IgnoreError> {
-        let text = String::from_utf8_lossy(content);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let mut patterns = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            // A comment begins in the first column.
-            if line.starts_with('#') || line.trim().is_empty() {
-                continue;
-            }
-            let line = line.trim();
-            let (taken_back, rest) = match line.strip_prefix('!') {
-                Some(rest) => (true, rest.trim()),
-                None => (false, line),
-            };
-            let invalid = || IgnoreError::Pattern {
-                line: index + 1,
-                pattern: line.chars().take(100).collect(),
-            };
-            if rest.is_empty() {
-                return Err(invalid());
-            }
-            if rest.len() > MAX_LENGTH {
-                return Err(IgnoreError::TooLong(index + 1));
-            }
-            if patterns.len() == MAX_PATTERNS {
-                return Err(IgnoreError::TooMany);
-            }
-            let cleaned = clean(rest);
-            let relative = cleaned
-                .strip_prefix('/')
-                .filter(|rest| !rest.is_empty())
-                .unwrap_or(&cleaned);
-            let glob = Glob::parse(relative).ok_or_else(invalid)?;
-            patterns.push(Pattern { taken_back, glob });
-        }
+        read(content, |pattern| patterns.push(pattern))?;
         Ok(Self { patterns })
     }
 
-    /// Whether it leaves out nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.patterns.iter().all(|pattern| pattern.taken_back)
+    /// Checks an ignore file, and returns whether it leaves out anything. It keeps no pattern: PID 1 calls it, and a pattern
+    /// takes more memory than its text.
+    ///
+    /// # Errors
+    /// As [`IgnorePatterns::parse`].
+    pub fn check(content: &[u8]) -> Result<bool, IgnoreError> {
+        let mut leaves_out = false;
+        read(content, |pattern| leaves_out |= !pattern.taken_back)?;
+        Ok(leaves_out)
     }
 
     /// Whether a path of the context is left out. `parent` has the matches of its directory. The result has its own.
@@ -124,6 +97,57 @@ impl IgnorePatterns {
         patterns.any(|pattern| {
             pattern.taken_back == ignored && pattern.glob.may_match_beneath(&directory)
         })
+    }
+}
+
+/// Reads the patterns of an ignore file, one after the other.
+fn read(content: &[u8], mut add: impl FnMut(Pattern)) -> Result<(), IgnoreError> {
+    let text = String::from_utf8_lossy(content);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut count = 0;
+    for (index, line) in text.lines().enumerate() {
+        // A comment begins in the first column.
+        if line.starts_with('#') || line.trim().is_empty() {
+            continue;
+        }
+        count += 1;
+        if count > MAX_PATTERNS {
+            return Err(IgnoreError::TooMany);
+        }
+        add(Pattern::parse(line.trim(), index + 1)?);
+    }
+    Ok(())
+}
+
+impl Pattern {
+    fn parse(text: &str, line: usize) -> Result<Self, IgnoreError> {
+        let (taken_back, rest) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest.trim()),
+            None => (false, text),
+        };
+        let invalid = || IgnoreError::Pattern {
+            line,
+            pattern: text.chars().take(100).collect(),
+        };
+        if rest.is_empty() {
+            return Err(invalid());
+        }
+        if rest.len() > MAX_LENGTH {
+            return Err(IgnoreError::TooLong(line));
+        }
+        let cleaned = clean(rest);
+        let relative = cleaned.strip_prefix('/').filter(|rest| !rest.is_empty());
+        let relative = relative.unwrap_or(&cleaned);
+        // Docker shortens the pattern again with its mark, so that `!../../a` is `a`.
+        let marked = clean(&format!("!{relative}"));
+        let (taken_back, relative) = match marked.strip_prefix('!').filter(|_| taken_back) {
+            Some("") => return Err(invalid()),
+            Some(rest) => (true, rest),
+            None if taken_back => (false, marked.as_str()),
+            None => (false, relative),
+        };
+        let glob = Glob::parse(relative).ok_or_else(invalid)?;
+        Ok(Self { taken_back, glob })
     }
 }
 
@@ -244,7 +268,7 @@ mod tests {
 
     #[test]
     fn refuses_what_docker_refuses_and_too_much() {
-        for text in ["[", "a[", "a[b-]", "x\\", "!", "[]a]"] {
+        for text in ["[", "a[", "a[b-]", "x\\", "!", "!/", "[]a]"] {
             let error = IgnorePatterns::parse(format!("ok\n{text}").as_bytes()).unwrap_err();
             assert!(
                 matches!(error, IgnoreError::Pattern { line: 2, .. }),
@@ -261,7 +285,10 @@ mod tests {
             IgnorePatterns::parse(long.as_bytes()).unwrap_err(),
             IgnoreError::TooLong(1)
         );
-        assert!(IgnorePatterns::parse(b"# only\n\n").unwrap().is_empty());
+        let leaves_out = |text: &str| IgnorePatterns::check(text.as_bytes());
+        assert_eq!(leaves_out("# only\n\n!a\n"), Ok(false));
+        assert_eq!(leaves_out("!a\nb"), Ok(true));
+        assert!(leaves_out("a\n[").is_err());
     }
 
     #[test]

@@ -26,13 +26,13 @@ impl Planner<'_> {
         content: &[u8],
         resources: &mut Resources<'_>,
     ) -> Result<View, Rejected> {
-        let patterns = IgnorePatterns::parse(content);
-        let patterns = patterns.map_err(|source| Rejected::IgnoreFile {
+        let leaves_out = IgnorePatterns::check(content);
+        let leaves_out = leaves_out.map_err(|source| Rejected::IgnoreFile {
             path: path.to_owned(),
             source,
         })?;
         let mut view = self.whole_view();
-        if !patterns.is_empty() {
+        if leaves_out {
             view.ignore = Some(resources.add_named("view", content.to_vec())?);
             view.masks = true;
         }
