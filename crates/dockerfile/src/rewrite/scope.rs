@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::super::error::Problem;
+use super::documents;
 
 /// The variables that a builder sets by itself.
 pub(super) const PREDEFINED: [&str; 8] = [
@@ -186,6 +187,19 @@ impl Scope {
         let size = self.size.get() + value.as_ref().map_or(0, String::len);
         self.size.set(size);
         value.filter(|_| size <= MAX_VALUES)
+    }
+
+    /// Whether an ARG of this scope is set.
+    pub(super) fn has_arguments(&self) -> bool {
+        !self.arguments.is_empty()
+    }
+
+    /// Returns a hash of the names and values of this scope's ARGs.
+    pub(super) fn hash_of_arguments(&self) -> String {
+        let pairs = self.arguments.iter();
+        let texts =
+            pairs.flat_map(|(name, value)| [name.as_str(), value.as_deref().unwrap_or_default()]);
+        documents::hash(texts)
     }
 
     /// Returns the value of an ARG of this scope, if it is set there.
