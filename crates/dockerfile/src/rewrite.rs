@@ -222,7 +222,7 @@ impl<'a> Rewriter<'a> {
         }
         let hash = match value {
             Some(value) => documents::hash(std::iter::once(value)),
-            None => self.scope().hash_of_arguments(),
+            None => documents::hash(self.scope().argument_texts()),
         };
         let identity = format!("{IDENTITY}{hash}}}");
         self.scope().change(identity.len())?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::super::error::Problem;
-use super::documents;
 
 /// The variables that a builder sets by itself.
 pub(super) const PREDEFINED: [&str; 8] = [
@@ -194,12 +193,10 @@ impl Scope {
         !self.arguments.is_empty()
     }
 
-    /// Returns a hash of the names and values of this scope's ARGs.
-    pub(super) fn hash_of_arguments(&self) -> String {
+    /// Returns the names and values of this scope's ARGs, one after the other.
+    pub(super) fn argument_texts(&self) -> impl Iterator<Item = &str> {
         let pairs = self.arguments.iter();
-        let texts =
-            pairs.flat_map(|(name, value)| [name.as_str(), value.as_deref().unwrap_or_default()]);
-        documents::hash(texts)
+        pairs.flat_map(|(name, value)| [name.as_str(), value.as_deref().unwrap_or_default()])
     }
 
     /// Returns the value of an ARG of this scope, if it is set there.
