@@ -1,6 +1,6 @@
 //! Generated cases: one seed, one Dockerfile with its context.
 //!
-//! What differs by a row of `differences.txt` is left out here: a written case has it.
+//! A part of what differs by a row of `differences.txt` is still generated.
 
 use crate::case::{Case, Entry, Kind};
 

@@ -28,7 +28,9 @@ fn build(flags: &str) -> String {
 fn a_plain_build() {
     assert_eq!(
         steps("docker build -t app ."),
-        ["build --layers --force-rm --format=docker --identity-label=false --iidfile=/s/X/1-iid --tag=app ."]
+        [
+            "build --layers --force-rm --format=docker --identity-label=false --iidfile=/s/X/1-iid --tag=app ."
+        ]
     );
     for name in ["buildx build", "buildx b", "image build", "builder build"] {
         assert_eq!(
