@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::created;
 use super::digests::{self, Digests, Remembered};
+use super::error::TranslateError;
 use super::output::OutputError;
 use super::plan::{Command, Plan, SavedImage, Step};
 use super::planner::JobContext;
@@ -14,6 +15,7 @@ use super::translate::translate;
 use super::verbs::Program;
 
 mod archive;
+mod bake;
 mod containers;
 mod fetch;
 mod json_bytes;
@@ -86,6 +88,17 @@ enum ExecuteError {
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// No file of a bake definition exists.
+    #[error(
+        "no bake definition: expected docker-bake.hcl, docker-bake.json or a compose file in this directory, or --file"
+    )]
+    NoDefinition,
+    /// The bake definition is wrong.
+    #[error(transparent)]
+    Definition(#[from] ::bake::BakeError),
+    /// The build of a target cannot be translated.
+    #[error(transparent)]
+    Target(#[from] TranslateError),
     /// The client's own output could not be made.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -266,6 +279,7 @@ impl Executor<'_> {
             Step::CreateContainer { image, name } => {
                 return self.create_container(image, name.as_deref());
             }
+            Step::Bake(bake) => return self.bake(bake),
             Step::CopyFiles(copy) => return self.copy_files(copy),
             Step::RemoveContainers { names, force } => {
                 return self.remove_containers(names, *force);

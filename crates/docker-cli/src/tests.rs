@@ -15,6 +15,7 @@ use flag_specs::{Flag, FlagPolicy};
 use translate::GLOBAL;
 
 mod actions;
+mod bake;
 mod builds;
 mod cleanup;
 mod page;
@@ -161,6 +162,10 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::Bake(bake) => vec![format!(
+            "bake {:?} {:?} {:?}",
+            bake.files, bake.targets, bake.overrides
+        )],
         Step::CreateContainer { image, .. } => vec![format!("create {image}")],
         Step::CopyFiles(copy) => vec![format!(
             "copy {}:{} to {}",

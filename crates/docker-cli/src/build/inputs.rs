@@ -2,13 +2,13 @@
 
 use super::super::arguments::Parsed;
 use super::super::buildkit;
-use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::git::GitSource;
 use super::super::plan::Step;
 use super::super::planner::{Planner, text};
 use super::super::reference;
 use super::secrets;
+use pflag::csv::CsvFields;
 
 /// Rejects the values of `--call` and `--allow` that Buildah cannot fulfill.
 pub(super) fn check_available(
