@@ -7,7 +7,7 @@ use crate::error::{BakeError, Result};
 /// About one for each expression, element and byte.
 const WORK: usize = 32 << 20;
 /// Expressions within expressions, through variables and functions too. Each needs stack.
-const DEPTH: usize = 400;
+const DEPTH: usize = 120;
 /// What an element costs beside its own bytes.
 const ELEMENT: usize = 32;
 
