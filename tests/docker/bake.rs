@@ -51,7 +51,7 @@ fn a_definition_is_printed_built_and_pushed() {
     fixture.write("base/word", "base");
     fixture.write(
         "app/Dockerfile",
-        "FROM base\nARG FLAVOR VERSION\nLABEL flavor=$FLAVOR version=$VERSION\nCOPY word /app\n",
+        "FROM base\nARG FLAVOR\nARG VERSION\nLABEL flavor=$FLAVOR version=$VERSION\nCOPY word /app\n",
     );
     fixture.write("app/word", "app");
 
@@ -66,7 +66,7 @@ fn a_definition_is_printed_built_and_pushed() {
     bake(
         &fixture,
         &format!(
-            "VERSION=7 docker buildx bake {files} --set '*.labels.set=yes' --metadata-file meta.json --provenance=false --push app"
+            "VERSION=7 docker buildx bake {files} --set '*.labels.set=yes' --metadata-file meta.json --provenance=false --no-cache --push app"
         ),
     );
     let metadata = json(&fixture.read("meta.json"));

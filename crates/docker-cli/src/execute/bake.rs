@@ -76,39 +76,46 @@ impl Executor<'_> {
         for build in &builds {
             plans.push(plan(build)?);
         }
+        let mut result = Ok(None);
         for (build, plan) in builds.iter().zip(&plans) {
-            let lines = [&build.notice].into_iter().flatten();
-            let mut lines: Vec<String> = lines
-                .map(|line| format!("{}: {line}", bake.command))
-                .collect();
-            if builds.len() > 1 {
-                lines.insert(0, format!("{}: target {}", bake.command, build.name));
-            }
-            for line in lines.iter().chain(&plan.notices) {
-                let _ = writeln!(self.stderr, "{line}");
-            }
-            let mut directory = DirBuilder::new();
-            let created = directory.mode(0o700).create(&build.scratch);
-            created.map_err(file_error(&build.scratch))?;
-            if let Some((path, text)) = &build.inline {
-                let written = create_private(path);
-                let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
-                written.map_err(file_error(path))?;
-            }
-            if let Some(code) = self.run_steps(&plan.steps)? {
-                return Ok(Some(code));
+            result = self.build_target(build, plan, (&bake.command, builds.len()));
+            if !matches!(result, Ok(None)) {
+                break;
             }
         }
+        // These names are of no use after a failure either.
         for (_, alias) in builds.iter().filter_map(|build| build.link.as_ref()) {
             let remove = Command::new(["rmi", alias], Stdout::Dropped);
-            if let Some(code) = self.run_step(&Step::Try(remove))? {
-                return Ok(Some(code));
-            }
+            self.run_step(&Step::Try(remove))?;
         }
-        if let Some(path) = metadata {
+        if let (Ok(None), Some(path)) = (&result, metadata) {
             write_metadata(&builds, path)?;
         }
-        Ok(None)
+        result
+    }
+
+    fn build_target(
+        &mut self,
+        build: &TargetBuild,
+        plan: &Plan,
+        (command, count): (&str, usize),
+    ) -> Result<Option<u8>, ExecuteError> {
+        let name = (count > 1).then(|| format!("{command}: target {}", build.name));
+        let notice = build.notice.as_ref();
+        let notice = notice.map(|notice| format!("{command}: {notice}"));
+        let lines = name.iter().chain(&notice).chain(&plan.notices);
+        for line in lines {
+            let _ = writeln!(self.stderr, "{line}");
+        }
+        let mut directory = DirBuilder::new();
+        let created = directory.mode(0o700).create(&build.scratch);
+        created.map_err(file_error(&build.scratch))?;
+        if let Some((path, text)) = &build.inline {
+            let written = create_private(path);
+            let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+            written.map_err(file_error(path))?;
+        }
+        self.run_steps(&plan.steps)
     }
 }
 

@@ -155,7 +155,10 @@ mod tests {
             "http://ghes.example:80/o/r",
             "https://[fd00::1]/o/r",
         ] {
-            assert_eq!(require_url(Some(url)).map_err(|error| error.to_string()), Ok(()));
+            assert_eq!(
+                require_url(Some(url)).map_err(|error| error.to_string()),
+                Ok(())
+            );
         }
     }
 
