@@ -11,6 +11,13 @@ const DEPTH: usize = 120;
 /// What an element costs beside its own bytes.
 const ELEMENT: usize = 32;
 
+/// What functions may use of an evaluation.
+pub(crate) struct Context {
+    pub(crate) budget: Budget,
+    /// Seconds since 1970.
+    pub(crate) now: u64,
+}
+
 pub(crate) struct Budget {
     left: usize,
     depth: usize,

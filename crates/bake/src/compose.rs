@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use interpolate::Lookup;
+
 use crate::blocks::{Group, target_name};
 use crate::budget::Budget;
 use crate::error::{BakeError, Result};
@@ -15,8 +17,6 @@ use crate::source::File;
 use crate::target::{Target, converted};
 use crate::value::{expected, text};
 use crate::yaml;
-
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Attributes that have another name in a target.
 const SAME: [(&str, &str); 15] = [
@@ -179,7 +179,7 @@ fn others(build: &Map<String, Value>, whole: &Value, target: &mut Target) -> Res
     }
     for kind in ["sbom", "provenance"] {
         if let Some(value) = build.get(kind).filter(|value| !value.is_null()) {
-            let record = crate::attestation(kind, &text(value)?);
+            let record = crate::records::attestation(kind, &text(value)?);
             target.extend_records("attest", crate::records::parse(Kind::Attest, &record)?)?;
         }
     }

@@ -126,3 +126,12 @@ fn read_body(file: usize, label: String, span: Option<Range<usize>>, body: Body)
     }
     Ok(read)
 }
+
+/// Returns the name that an expression is, as in the list of a function's parameters.
+pub(crate) fn keyword(expression: &Expression) -> Result<String> {
+    match expression {
+        Expression::Variable(name) => Ok(name.as_str().to_owned()),
+        Expression::String(name) => Ok(name.value().clone()),
+        _ => Err(BakeError::new("a parameter is a name")),
+    }
+}

@@ -3,8 +3,20 @@
 use crate::blocks::Group;
 use crate::error::{BakeError, Result};
 use crate::glob::matches;
-use crate::list::Variable;
 use crate::target::Target;
+
+/// A variable and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// The name.
+    pub name: String,
+    /// The type, or an empty text.
+    pub kind: String,
+    /// The value as text, or nothing for null.
+    pub value: Option<String>,
+    /// The text for users.
+    pub description: String,
+}
 
 /// All that files define.
 #[derive(Debug, Default)]

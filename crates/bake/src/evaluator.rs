@@ -6,10 +6,10 @@ use hcl_edit::expr::{Expression, FuncCall, ObjectKey, Traversal, TraversalOperat
 use hcl_edit::{Decorated, Span};
 use serde_json::{Map, Value};
 
-use crate::budget::Budget;
-use crate::definition::Definition;
+use crate::budget::Context;
+use crate::definition::{Definition, keyword};
 use crate::error::{BakeError, Result};
-use crate::value::{boolean, expected, integer, text};
+use crate::value::{attribute, boolean, element, expected, text};
 use crate::{functions, operators};
 
 /// The names that an expression sees beside the global ones.
@@ -49,9 +49,7 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) lookup: &'a dyn Fn(&str) -> Option<String>,
     /// The variables that bake itself sets.
     pub(crate) builtins: &'a BTreeMap<String, String>,
-    /// Seconds since 1970.
-    pub(crate) now: u64,
-    pub(crate) budget: Budget,
+    pub(crate) context: Context,
     pub(crate) variables: BTreeMap<String, Value>,
     /// What is being evaluated: `variable a`, `function f`, `target x.tags`.
     pub(crate) active: BTreeSet<String>,
@@ -62,12 +60,12 @@ pub(crate) struct Evaluator<'a> {
 impl Evaluator<'_> {
     /// Returns the value of an expression.
     pub(crate) fn value(&mut self, expression: &Expression, scope: &Scope<'_>) -> Result<Value> {
-        self.budget.enter()?;
+        self.context.budget.enter()?;
         let value = self.unplaced(expression, scope).and_then(|value| {
-            self.budget.take_value(&value)?;
+            self.context.budget.take_value(&value)?;
             Ok(value)
         });
-        self.budget.leave();
+        self.context.budget.leave();
         value.map_err(|error| error.at(scope.file, expression.span()))
     }
 
@@ -189,7 +187,7 @@ impl Evaluator<'_> {
                     let rest = &operators[index + 1..];
                     let mut found = Vec::new();
                     for item in items {
-                        self.budget.take_value(&item)?;
+                        self.context.budget.take_value(&item)?;
                         found.push(self.traverse(item, rest, scope)?);
                     }
                     return Ok(Value::Array(found));
@@ -221,7 +219,7 @@ impl Evaluator<'_> {
             }
         }
         if let Some(function) = functions::find(name) {
-            return function.call(&values, self);
+            return function.call(&values, &mut self.context);
         }
         self.user_function(name, values)
     }
@@ -270,45 +268,5 @@ impl Evaluator<'_> {
         let value = self.value(&result.expression, &scope);
         self.active.remove(&active);
         value
-    }
-}
-
-/// Returns the name that an expression is, as in the list of a function's parameters.
-pub(crate) fn keyword(expression: &Expression) -> Result<String> {
-    match expression {
-        Expression::Variable(name) => Ok(name.as_str().to_owned()),
-        Expression::String(name) => Ok(name.value().clone()),
-        _ => Err(BakeError::new("a parameter is a name")),
-    }
-}
-
-fn attribute(value: &Value, name: &str) -> Result<Value> {
-    match value {
-        Value::Object(map) => map.get(name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = map.keys().map(String::as_str).collect();
-            BakeError::new(format!(
-                "the object has no attribute {name}; it has: {}",
-                known.join(", ")
-            ))
-        }),
-        other => Err(expected(&format!("an object with {name}"), other)),
-    }
-}
-
-/// Returns the element of a list or of an object.
-pub(crate) fn element(value: &Value, key: &Value) -> Result<Value> {
-    match value {
-        Value::Object(_) => attribute(value, &text(key)?),
-        Value::Array(list) => {
-            let index = integer(key)?;
-            let found = usize::try_from(index).ok().and_then(|at| list.get(at));
-            found.cloned().ok_or_else(|| {
-                BakeError::new(format!(
-                    "the list has {} elements, and none at {index}",
-                    list.len()
-                ))
-            })
-        }
-        other => Err(expected("a list or an object before [", other)),
     }
 }

@@ -22,6 +22,7 @@ mod print;
 mod records;
 mod resolve;
 mod source;
+mod special_forms;
 mod target;
 mod template;
 mod types;
@@ -30,10 +31,10 @@ mod variables;
 mod yaml;
 
 pub use blocks::Group;
-pub use definitions::Definitions;
+pub use definitions::{Definitions, Variable};
 pub use error::BakeError;
-pub use list::Variable;
 pub use paths::clean;
+pub use records::attestation;
 pub use resolve::{Request, Resolved};
 pub use source::File;
 pub use target::Target;
@@ -49,12 +50,3 @@ pub const DEFAULT_FILES: [&str; 8] = [
     "docker-bake.override.json",
     "docker-bake.override.hcl",
 ];
-
-/// Returns the record of an attestation for a value of `--sbom` or `--provenance`.
-#[must_use]
-pub fn attestation(kind: &str, value: &str) -> String {
-    match pflag::parse_bool(value) {
-        Some(on) => format!("type={kind},disabled={}", !on),
-        None => format!("type={kind},{value}"),
-    }
-}

@@ -2,26 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Variable};
 use crate::error::Result;
 use crate::evaluator::Evaluator;
 use crate::functions::encoding::{escaped, go_json};
 use crate::types::Type;
 use crate::value::text;
 use crate::variables::type_of;
-
-/// A variable and its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variable {
-    /// The name.
-    pub name: String,
-    /// The type, or an empty text.
-    pub kind: String,
-    /// The value as text, or nothing for null.
-    pub value: Option<String>,
-    /// The text for users.
-    pub description: String,
-}
 
 /// Returns all variables, sorted.
 pub(crate) fn variables(evaluator: &mut Evaluator<'_>) -> Result<Vec<Variable>> {

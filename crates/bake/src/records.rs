@@ -107,13 +107,27 @@ pub(crate) fn parse(kind: Kind, written: &str) -> Result<Vec<Record>> {
         record.insert(key, value);
     }
     if kind == Kind::Secret {
-        let is_variable = record.remove("type") == Some("env".into());
-        if is_variable && !record.contains_key("env") {
-            let name = record.remove("src");
-            record.extend(name.map(|name| ("env".to_owned(), name)));
-        }
+        name_source(&mut record);
     }
     Ok(vec![checked(kind, record)?])
+}
+
+/// Gives the source of a secret its key: with `type=env` it is a variable.
+fn name_source(record: &mut Record) {
+    let is_variable = record.remove("type") == Some("env".into());
+    if is_variable && !record.contains_key("env") {
+        let name = record.remove("src");
+        record.extend(name.map(|name| ("env".to_owned(), name)));
+    }
+}
+
+/// Returns the record of an attestation for a value of `--sbom` or `--provenance`.
+#[must_use]
+pub fn attestation(kind: &str, value: &str) -> String {
+    match pflag::parse_bool(value) {
+        Some(on) => format!("type={kind},disabled={}", !on),
+        None => format!("type={kind},{value}"),
+    }
 }
 
 fn checked(kind: Kind, record: Record) -> Result<Record> {

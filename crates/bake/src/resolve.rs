@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::blocks::Group;
-use crate::budget::Budget;
+use crate::budget::{Budget, Context};
 use crate::compose;
 use crate::definition::Definition;
 use crate::definitions::Definitions;
@@ -124,8 +124,10 @@ impl Request<'_> {
             definition,
             lookup,
             builtins: self.builtins,
-            now: self.now,
-            budget: Budget::new(),
+            context: Context {
+                budget: Budget::new(),
+                now: self.now,
+            },
             variables: BTreeMap::new(),
             active: BTreeSet::new(),
             targets: Vec::new(),

@@ -77,7 +77,7 @@ impl Evaluator<'_> {
                 }
             }
             trims_start = strips(element).1;
-            self.budget.take(written.len())?;
+            self.context.budget.take(written.len())?;
         }
         Ok(written)
     }
@@ -121,7 +121,7 @@ impl Evaluator<'_> {
                     let names = (first.key_var.as_deref(), &*first.value_var);
                     let inner = bound(scope, names, key, value);
                     written.push_str(&self.template_text(&elements, form, &inner)?);
-                    self.budget.take(written.len())?;
+                    self.context.budget.take(written.len())?;
                 }
                 Ok(written)
             }

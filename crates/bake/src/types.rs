@@ -73,7 +73,7 @@ impl Type {
                 for (key, value) in attributes.iter() {
                     let key = match (key.as_ident(), key.as_expr()) {
                         (Some(name), _) => name.as_str().to_owned(),
-                        (_, Some(expression)) => crate::evaluator::keyword(expression)?,
+                        (_, Some(expression)) => crate::definition::keyword(expression)?,
                         _ => continue,
                     };
                     types.insert(key, Self::attribute(value.expr())?);

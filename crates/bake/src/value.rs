@@ -104,3 +104,35 @@ pub(crate) fn equal(left: &Value, right: &Value) -> bool {
         (left, right) => left == right,
     }
 }
+
+/// Returns an attribute of an object.
+pub(crate) fn attribute(value: &Value, name: &str) -> Result<Value> {
+    match value {
+        Value::Object(map) => map.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = map.keys().map(String::as_str).collect();
+            BakeError::new(format!(
+                "the object has no attribute {name}; it has: {}",
+                known.join(", ")
+            ))
+        }),
+        other => Err(expected(&format!("an object with {name}"), other)),
+    }
+}
+
+/// Returns the element of a list or of an object.
+pub(crate) fn element(value: &Value, key: &Value) -> Result<Value> {
+    match value {
+        Value::Object(_) => attribute(value, &text(key)?),
+        Value::Array(list) => {
+            let index = integer(key)?;
+            let found = usize::try_from(index).ok().and_then(|at| list.get(at));
+            found.cloned().ok_or_else(|| {
+                BakeError::new(format!(
+                    "the list has {} elements, and none at {index}",
+                    list.len()
+                ))
+            })
+        }
+        other => Err(expected("a list or an object before [", other)),
+    }
+}

@@ -15,7 +15,6 @@ use super::translate::translate;
 use super::verbs::Program;
 
 mod archive;
-mod bake;
 mod containers;
 mod fetch;
 mod json_bytes;
@@ -23,6 +22,7 @@ mod load;
 mod push;
 mod registry_inspect;
 mod tar;
+mod targets;
 #[cfg(test)]
 mod tests;
 

@@ -8,6 +8,7 @@
 mod archives;
 mod arguments;
 mod bake;
+mod bake_request;
 mod build;
 mod buildkit;
 mod buildx;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secret::Secret;
 
-use super::bake::Bake;
+use super::bake_request::Bake;
 use super::digests::Remembered;
 use super::git::GitSource;
 use super::output::Output;

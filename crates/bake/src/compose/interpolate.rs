@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::Lookup;
 use crate::budget::Budget;
 use crate::error::{BakeError, Result};
+
+/// Returns the value of a variable.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Defaults within defaults.
 const DEPTH: usize = 20;

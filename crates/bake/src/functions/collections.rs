@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{Function, MANY, function, optional};
+use super::function::{Function, MANY, function, optional};
+use crate::budget::Context;
 use crate::error::{BakeError, Result};
-use crate::evaluator::{Evaluator, element};
 use crate::types::set;
-use crate::value::{elements, equal, expected, from_number, integer, number, text};
+use crate::value::{element, elements, equal, expected, from_number, integer, number, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function("length", (1, 1), |a, _| match &a[0] {
@@ -147,7 +147,7 @@ fn flatten(list: Vec<Value>) -> Vec<Value> {
     flat
 }
 
-fn slice(arguments: &[Value], _: &mut Evaluator<'_>) -> Result<Value> {
+fn slice(arguments: &[Value], _: &mut Context) -> Result<Value> {
     let list = list(&arguments[0])?;
     let start = usize::try_from(integer(&arguments[1])?).unwrap_or(usize::MAX);
     let end = match optional(arguments, 2) {
@@ -163,7 +163,7 @@ fn slice(arguments: &[Value], _: &mut Evaluator<'_>) -> Result<Value> {
     Ok(Value::from(piece))
 }
 
-fn range(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
+fn range(arguments: &[Value], context: &mut Context) -> Result<Value> {
     let numbers: Result<Vec<f64>> = arguments.iter().map(number).collect();
     let (start, end, step) = match numbers?.as_slice() {
         [end] => (0.0, *end, if *end < 0.0 { -1.0 } else { 1.0 }),
@@ -178,21 +178,21 @@ fn range(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
     }
     let (mut list, mut at) = (Vec::new(), start);
     while (step > 0.0 && at < end) || (step < 0.0 && at > end) {
-        evaluator.budget.take_elements(1)?;
+        context.budget.take_elements(1)?;
         list.push(from_number(at)?);
         at += step;
     }
     Ok(Value::Array(list))
 }
 
-fn product(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
+fn product(arguments: &[Value], context: &mut Context) -> Result<Value> {
     let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
     for argument in arguments {
         let list = list(argument)?;
         let mut longer = Vec::new();
         for row in &rows {
             for item in &list {
-                evaluator.budget.take_elements(row.len() + 1)?;
+                context.budget.take_elements(row.len() + 1)?;
                 let mut row = row.clone();
                 row.push(item.clone());
                 longer.push(row);

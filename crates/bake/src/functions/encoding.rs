@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Function, function};
+use super::function::{Function, function};
 use crate::error::{BakeError, Result};
 use crate::value::text;
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Function, MANY, function};
+use super::function::{Function, MANY, function};
+use crate::budget::Context;
 use crate::error::{BakeError, Result};
-use crate::evaluator::Evaluator;
 use crate::operators;
 use crate::value::{boolean, equal, from_number, integer, number, text};
 
@@ -69,7 +69,7 @@ fn fold(arguments: &[Value], with: fn(f64, f64) -> f64) -> Result<Value> {
     from_number(found)
 }
 
-fn parse_int(arguments: &[Value], _: &mut Evaluator<'_>) -> Result<Value> {
+fn parse_int(arguments: &[Value], _: &mut Context) -> Result<Value> {
     let (digits, base) = (text(&arguments[0])?, integer(&arguments[1])?);
     let wrong = || BakeError::new(format!("{digits:?} is no integer of base {base}"));
     let base = u32::try_from(base).map_err(|_| wrong())?;

@@ -3,29 +3,29 @@
 use regex_lite::{Captures, Regex};
 use serde_json::{Map, Value};
 
-use super::{Function, function};
+use super::function::{Function, function};
+use crate::budget::Context;
 use crate::error::{BakeError, Result};
-use crate::evaluator::Evaluator;
 use crate::value::text;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("regex", (2, 2), |a, evaluator| {
-        let (pattern, whole) = (compile(&a[0])?, searched(&a[1], evaluator)?);
+    function("regex", (2, 2), |a, context| {
+        let (pattern, whole) = (compile(&a[0])?, searched(&a[1], context)?);
         let found = pattern.captures(&whole);
         let found = found.ok_or_else(|| BakeError::new("the text does not match"))?;
         Ok(captured(&pattern, &found))
     }),
-    function("regexall", (2, 2), |a, evaluator| {
-        let (pattern, whole) = (compile(&a[0])?, searched(&a[1], evaluator)?);
+    function("regexall", (2, 2), |a, context| {
+        let (pattern, whole) = (compile(&a[0])?, searched(&a[1], context)?);
         let all = pattern.captures_iter(&whole);
         Ok(all.map(|found| captured(&pattern, &found)).collect())
     }),
-    function("regex_replace", (3, 3), |a, evaluator| {
-        let (whole, pattern) = (searched(&a[0], evaluator)?, compile(&a[1])?);
+    function("regex_replace", (3, 3), |a, context| {
+        let (whole, pattern) = (searched(&a[0], context)?, compile(&a[1])?);
         let new = text(&a[2])?;
         let count = pattern.find_iter(&whole).count();
         let most = new.len().saturating_mul(whole.len() + 1);
-        evaluator
+        context
             .budget
             .take(count.saturating_mul(most.min(new.len() + whole.len())))?;
         Ok(Value::String(
@@ -39,9 +39,9 @@ fn compile(value: &Value) -> Result<Regex> {
 }
 
 /// Returns a text to search. A search costs more than a copy.
-fn searched(value: &Value, evaluator: &mut Evaluator<'_>) -> Result<String> {
+fn searched(value: &Value, context: &mut Context) -> Result<String> {
     let whole = text(value)?;
-    evaluator.budget.take(whole.len().saturating_mul(16))?;
+    context.budget.take(whole.len().saturating_mul(16))?;
     Ok(whole)
 }
 

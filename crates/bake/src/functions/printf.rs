@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::encoding::go_json;
+use crate::budget::Context;
 use crate::error::{BakeError, Result};
-use crate::evaluator::Evaluator;
 use crate::value::{integer, number, text};
 
 /// The largest width and precision.
@@ -22,11 +22,7 @@ struct Verb {
 }
 
 /// Formats arguments by a pattern such as `%s-%03d`.
-pub(super) fn format(
-    pattern: &str,
-    arguments: &[Value],
-    evaluator: &mut Evaluator<'_>,
-) -> Result<String> {
+pub(super) fn format(pattern: &str, arguments: &[Value], context: &mut Context) -> Result<String> {
     let mut written = String::new();
     let mut letters = pattern.chars().peekable();
     let (mut next, mut used) = (0, 0);
@@ -69,7 +65,7 @@ pub(super) fn format(
         next += 1;
         used = used.max(next);
         written.push_str(&verb.print(kind, argument)?);
-        evaluator.budget.take(written.len())?;
+        context.budget.take(written.len())?;
     }
     if used < arguments.len() {
         return Err(BakeError::new(format!(

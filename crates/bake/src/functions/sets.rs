@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::collections::list;
-use super::{Function, MANY, function};
+use super::function::{Function, MANY, function};
 use crate::error::Result;
 use crate::types::set;
 use crate::value::equal;

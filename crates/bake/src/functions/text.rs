@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Function, MANY, function, printf};
+use super::function::{Function, MANY, function};
+use super::printf;
+use crate::budget::Context;
 use crate::error::{BakeError, Result};
-use crate::evaluator::Evaluator;
 use crate::value::{elements, integer, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -43,17 +44,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("replace", (3, 3), replace),
     function("indent", (2, 2), indent),
     function("join", (1, MANY), join),
-    function("split", (2, 2), |a, evaluator| {
+    function("split", (2, 2), |a, context| {
         let (separator, whole) = (text(&a[0])?, text(&a[1])?);
-        evaluator.budget.take_elements(whole.len())?;
+        context.budget.take_elements(whole.len())?;
         Ok(if separator.is_empty() {
             whole.chars().map(|c| Value::from(c.to_string())).collect()
         } else {
             whole.split(&separator).map(Value::from).collect()
         })
     }),
-    function("format", (1, MANY), |a, evaluator| {
-        printf::format(&text(&a[0])?, &a[1..], evaluator).map(Value::String)
+    function("format", (1, MANY), |a, context| {
+        printf::format(&text(&a[0])?, &a[1..], context).map(Value::String)
     }),
     function("formatlist", (1, MANY), format_list),
     function("basename", (1, 1), |a, _| map(a, base_name)),
@@ -78,7 +79,7 @@ fn title(whole: &str) -> String {
     written
 }
 
-fn substr(arguments: &[Value], _: &mut Evaluator<'_>) -> Result<Value> {
+fn substr(arguments: &[Value], _: &mut Context) -> Result<Value> {
     let letters: Vec<char> = text(&arguments[0])?.chars().collect();
     let (offset, length) = (integer(&arguments[1])?, integer(&arguments[2])?);
     let count = i64::try_from(letters.len()).unwrap_or(i64::MAX);
@@ -93,20 +94,20 @@ fn substr(arguments: &[Value], _: &mut Evaluator<'_>) -> Result<Value> {
     Ok(Value::String(letters[range].iter().collect()))
 }
 
-fn replace(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
+fn replace(arguments: &[Value], context: &mut Context) -> Result<Value> {
     let (whole, old) = (text(&arguments[0])?, text(&arguments[1])?);
     let new = text(&arguments[2])?;
     let count = whole.matches(&old).count();
-    evaluator.budget.take(count.saturating_mul(new.len()))?;
+    context.budget.take(count.saturating_mul(new.len()))?;
     Ok(Value::String(whole.replace(&old, &new)))
 }
 
-fn indent(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
+fn indent(arguments: &[Value], context: &mut Context) -> Result<Value> {
     let count = usize::try_from(integer(&arguments[0])?)
         .map_err(|_| BakeError::new("the number of spaces is negative"))?;
     let whole = text(&arguments[1])?;
     let lines = whole.matches('\n').count();
-    evaluator
+    context
         .budget
         .take(lines.saturating_add(1).saturating_mul(count))?;
     Ok(Value::String(
@@ -114,12 +115,12 @@ fn indent(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
     ))
 }
 
-fn join(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
+fn join(arguments: &[Value], context: &mut Context) -> Result<Value> {
     let separator = text(&arguments[0])?;
     let mut pieces = Vec::new();
     for list in &arguments[1..] {
         for item in elements(list)? {
-            evaluator.budget.take(separator.len())?;
+            context.budget.take(separator.len())?;
             pieces.push(text(&item)?);
         }
     }
@@ -127,7 +128,7 @@ fn join(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
 }
 
 /// Formats once for each element of the lists among the arguments.
-fn format_list(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Value> {
+fn format_list(arguments: &[Value], context: &mut Context) -> Result<Value> {
     let pattern = text(&arguments[0])?;
     let lists = arguments[1..].iter().filter_map(Value::as_array);
     let mut lengths: Vec<usize> = lists.map(Vec::len).collect();
@@ -144,7 +145,7 @@ fn format_list(arguments: &[Value], evaluator: &mut Evaluator<'_>) -> Result<Val
             other => other.clone(),
         });
         let row: Vec<Value> = row.collect();
-        written.push(Value::String(printf::format(&pattern, &row, evaluator)?));
+        written.push(Value::String(printf::format(&pattern, &row, context)?));
     }
     Ok(Value::Array(written))
 }

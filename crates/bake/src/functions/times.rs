@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Function, function};
+use super::function::{Function, function};
+use crate::budget::Context;
 use crate::error::{BakeError, Result};
-use crate::evaluator::Evaluator;
 use crate::value::text;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("timestamp", (0, 0), |_, evaluator| {
-        let now = i64::try_from(evaluator.now).unwrap_or(0);
+    function("timestamp", (0, 0), |_, context| {
+        let now = i64::try_from(context.now).unwrap_or(0);
         Ok(Value::String(
             Time {
                 seconds: now,
@@ -170,7 +170,7 @@ fn duration(written: &str) -> Result<i64> {
 }
 
 /// Formats a time. Letters that repeat form a field: `YYYY-MM-DD`.
-fn format_time(arguments: &[Value], _: &mut Evaluator<'_>) -> Result<Value> {
+fn format_time(arguments: &[Value], _: &mut Context) -> Result<Value> {
     let pattern = text(&arguments[0])?;
     let time = match &arguments[1] {
         Value::Number(seconds) => {

@@ -77,10 +77,7 @@ target "default" {
     HEREDOC = <<-EOT
       a ${1 + 1}
         b\n
-      %{~ if true }
       c
-      %{ endif ~}
-      d
     EOT
     SIGNUM = signum(-2)
     MODULO = 7 % 4

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use ::bake::{DEFAULT_FILES, File, Request, Resolved};
 use serde_json::{Map, Value};
 
-use super::super::bake::{Action, Bake, Place, TargetBuild, builds, dotenv, shown};
+use super::super::bake::{Place, TargetBuild, builds, dotenv, shown};
+use super::super::bake_request::{Action, Bake};
 use super::super::image_table::align_tabs;
 use super::super::plan::{Command, Plan, Stdout, Step};
 use super::super::planner::JobContext;
