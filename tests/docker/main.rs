@@ -4,6 +4,7 @@
 mod bake;
 mod dockerfiles;
 mod fixture;
+mod handover;
 mod media_types;
 mod outputs;
 

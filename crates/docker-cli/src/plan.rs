@@ -7,6 +7,7 @@ use secret::Secret;
 use super::bake_request::Bake;
 use super::digests::Remembered;
 use super::git::GitSource;
+use super::handover::HandOver;
 use super::output::Output;
 
 /// The source of a command's standard input.
@@ -162,6 +163,8 @@ pub(crate) enum Step {
         /// The new directory.
         directory: PathBuf,
     },
+    /// Hands over what the job alone can read, or what it alone can write.
+    HandOver(HandOver),
     /// Copies a file that the builder wrote to the place that the job requested.
     CopyOut {
         /// The file in the scratch directory.

@@ -15,6 +15,7 @@ use super::super::plan::{Command, Plan, Stdout, Step};
 use super::super::planner::JobContext;
 use super::super::translate::translate;
 use super::super::verbs::Program;
+use super::place::Shared;
 use super::{ExecuteError, Executor, create_private, file_error};
 
 /// The largest file of a definition, in bytes. buildx has the same limit for repositories.
@@ -122,9 +123,11 @@ impl Executor<'_> {
 
 /// Translates the build of a target.
 fn plan(build: &TargetBuild) -> Result<Plan, ExecuteError> {
+    let shared = Shared::find();
     let job = JobContext {
         scratch: &build.scratch,
         variable: &|name| std::env::var(name).ok(),
+        place: &|path| shared.place(path),
     };
     let mut plan = translate(Program::Docker, &build.arguments, job)?;
     if let Some((name, alias)) = build.link.as_ref().filter(|(name, alias)| name != alias) {
