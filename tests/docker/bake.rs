@@ -66,7 +66,7 @@ fn a_definition_is_printed_built_and_pushed() {
     bake(
         &fixture,
         &format!(
-            "VERSION=7 docker buildx bake {files} --set '*.labels.set=yes' --metadata-file meta.json --provenance=false --no-cache --push app"
+            "VERSION=7 docker buildx bake {files} --set '*.labels.set=yes' --metadata-file meta.json --provenance=false --push app"
         ),
     );
     let metadata = json(&fixture.read("meta.json"));

@@ -8,7 +8,13 @@ fn build(flags: &str) -> Vec<String> {
     let at = steps.iter().position(|line| line.starts_with("build "));
     steps.truncate(at.unwrap() + 1);
     let usual = |word: &&str| {
-        let usual = ["--iidfile=", "--layers", "--force-rm", "--format=docker"];
+        let usual = [
+            "--iidfile=",
+            "--layers",
+            "--force-rm",
+            "--format=docker",
+            "--identity-label=false",
+        ];
         usual.iter().any(|usual| word.starts_with(usual))
     };
     let line = steps.pop().unwrap();
