@@ -22,10 +22,12 @@ pub(crate) fn by_name(mut arguments: impl Iterator<Item = OsString>) -> Option<u
     let arguments: Result<Vec<String>, OsString> = arguments.map(OsString::into_string).collect();
     let code = match (arguments, docker) {
         (Ok(arguments), Some(program)) => execute::run(program, &arguments, &mut RemoteBuildah),
-        (Ok(arguments), None) => client::run(arguments).unwrap_or_else(|error| {
-            eprintln!("buildah: {error}");
-            exit::STORAGE
-        }),
+        (Ok(arguments), None) => {
+            client::run(arguments, client::Auths::new()).unwrap_or_else(|error| {
+                eprintln!("buildah: {error}");
+                exit::STORAGE
+            })
+        }
         (Err(argument), _) => {
             eprintln!(
                 "{name}: found argument {:?}, expected UTF-8",
@@ -67,8 +69,13 @@ impl Buildah for RemoteBuildah {
             Variables::Resolved => client::Variables::InArguments,
             Variables::Unread => client::Variables::FromFlags,
         };
-        let code = client::call(command.arguments.clone(), variables, &mut streams)
-            .map_err(std::io::Error::other)?;
+        let code = client::call(
+            command.arguments.clone(),
+            variables,
+            client::Auths::new(),
+            &mut streams,
+        )
+        .map_err(std::io::Error::other)?;
         Ok(Exited {
             code,
             stdout: captured,
