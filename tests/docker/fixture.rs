@@ -43,6 +43,11 @@ impl Fixture {
         Self { pod, directory }
     }
 
+    /// The name of the job's container.
+    pub(crate) fn pod(&self) -> String {
+        self.pod.name()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

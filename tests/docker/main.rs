@@ -7,6 +7,7 @@ mod fixture;
 mod handover;
 mod media_types;
 mod outputs;
+mod registries;
 
 use fixture::{Fixture, Program, REGISTRY};
 use serde_json::Value;

@@ -6,6 +6,7 @@ mod containerfile;
 mod context;
 mod disk;
 mod pushes;
+mod registry_client;
 mod run_steps;
 mod socket;
 mod views;

@@ -9,9 +9,13 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+pub use super::auth_entry::AuthEntry;
 use super::protocol::{CHUNK, GREETING, Hello, Kind, MAJOR, MINOR, Size, read, write};
 use super::variables;
 pub use super::variables::Variables;
+
+/// The job's own credentials for a command, by registry or repository.
+pub type Auths = std::collections::BTreeMap<String, AuthEntry>;
 use init::signals::{SignalAction, Signals};
 use report::exit;
 
@@ -52,14 +56,14 @@ pub enum ClientError {
 ///
 /// # Errors
 /// [`ClientError`] if the builder returned no exit code.
-pub fn run(arguments: Vec<String>) -> Result<u8, ClientError> {
+pub fn run(arguments: Vec<String>, auths: Auths) -> Result<u8, ClientError> {
     let mut streams = Streams {
         input: None,
         output: &mut stdout(),
         errors: &mut stderr(),
         to_terminal: true,
     };
-    call(arguments, Variables::FromFlags, &mut streams)
+    call(arguments, Variables::FromFlags, auths, &mut streams)
 }
 
 /// The streams of a call.
@@ -81,6 +85,7 @@ pub struct Streams<'a> {
 pub fn call(
     arguments: Vec<String>,
     variables: Variables,
+    auths: Auths,
     streams: &mut Streams<'_>,
 ) -> Result<u8, ClientError> {
     let here = |what| move |source| ClientError::Here { what, source };
@@ -90,8 +95,11 @@ pub fn call(
     let stream =
         UnixStream::connect(&socket).map_err(|source| ClientError::Connect { socket, source })?;
     let terminal = streams.to_terminal.then(terminal_size).flatten();
-    let hello = serde_json::to_vec(&greeting(arguments, variables, terminal))
-        .map_err(|error| here("greeting")(error.into()))?;
+    let hello = serde_json::to_vec(&Hello {
+        auths,
+        ..greeting(arguments, variables, terminal)
+    })
+    .map_err(|error| here("greeting")(error.into()))?;
     if hello.len() > GREETING {
         return Err(ClientError::TooLong);
     }
@@ -130,6 +138,7 @@ fn greeting(arguments: Vec<String>, variables: Variables, terminal: Option<Size>
         arguments,
         directory: directory.to_string_lossy().into_owned(),
         environment,
+        auths: Auths::new(),
         terminal,
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::auth_entry::AuthEntry;
 use super::settings::Storage;
 use dockerfile::Reference;
 
@@ -79,6 +80,21 @@ impl Credentials {
             own,
             job: Mutex::default(),
         })
+    }
+
+    /// Returns the credentials of one command. The job's own entries for it come before those of its logins, and after the
+    /// builder's.
+    #[must_use]
+    pub(crate) fn for_command(&self, entries: &BTreeMap<String, AuthEntry>) -> Self {
+        let mut job = self.with_job(|job| job.clone());
+        for (key, entry) in entries {
+            let value = serde_json::to_value(entry).unwrap_or_default();
+            job.auths.insert(normalize_key(key), value);
+        }
+        Self {
+            own: self.own.clone(),
+            job: Mutex::new(job),
+        }
     }
 
     /// Returns the number of the builder's entries.
@@ -297,6 +313,32 @@ mod tests {
         assert_eq!(build["registry.example/team/app"]["auth"], "dGVhbQ==");
         assert_eq!(build["other.example"]["auth"], "am9i");
         assert_eq!(build.len(), 2);
+    }
+
+    #[test]
+    fn entries_of_a_command_last_no_longer_than_it() {
+        let credentials = Credentials::of_builder(BUILDER).unwrap();
+        let before = credentials.of_job();
+        let after = login(&before, "other.example");
+        credentials.change_job(&before, &after).unwrap();
+        let entry = |auth: &str| AuthEntry {
+            auth: auth.to_owned(),
+            identity_token: None,
+        };
+        let keys = [
+            "https://other.example/v2/",
+            "registry.example/team/app",
+            "third.example",
+        ];
+        let entries = keys.map(|key| (key.to_owned(), entry("bmV3")));
+        let command = credentials.for_command(&entries.into());
+        let chosen = |text: &str| file(&command.for_references(&[reference(text)]));
+        for name in ["other.example/a", "third.example/a"] {
+            assert!(chosen(name).contains("bmV3"), "{name}");
+        }
+        assert!(chosen("registry.example/team/app").contains("dGVhbQ=="));
+        assert_eq!(credentials.of_job().to_vec(), after);
+        assert!(!format!("{:?}", entry("bmV3")).contains("bmV3"));
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl Fixture {
             arguments: line.split(' ').map(str::to_owned).collect(),
             directory: self.path("workspace").display().to_string(),
             environment: Default::default(),
+            auths: std::collections::BTreeMap::new(),
             terminal: None,
         }
     }

@@ -4,6 +4,7 @@
 //! [`client`] is `buildah` in the runner's container. [`server`] is PID 1 of the builder's container: it accepts clients,
 //! plans an operation for each, and runs Buildah in a [`sandbox`]. The caller configures it by [`Settings`].
 
+mod auth_entry;
 mod build_killer;
 mod builder_uid;
 mod children;

@@ -130,6 +130,8 @@ pub(crate) struct Grants {
     pub permit: bool,
     /// It changes the job's credentials: its authfile is read back.
     pub login: bool,
+    /// Its memory is bounded by [`MEMORY`](crate::sandbox::MEMORY). skopeo reads the text of an error to its end.
+    pub bounded: bool,
 }
 
 impl Default for Grants {
@@ -139,6 +141,7 @@ impl Default for Grants {
             run_steps: false,
             permit: false,
             login: false,
+            bounded: false,
         }
     }
 }

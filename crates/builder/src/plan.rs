@@ -3,6 +3,7 @@
 mod build;
 mod login;
 mod registry;
+mod registry_client;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ impl Planner<'_> {
             Action::Pull => self.pull(&parsed),
             Action::Login => self.login(&parsed),
             Action::Logout => self.logout(&parsed),
+            Action::Registry(request) => self.registry(request, &parsed, input),
             Action::Names => self.names(&parsed, name),
             Action::Plain => Ok(self.plain(&globals, &parsed, name)),
         }

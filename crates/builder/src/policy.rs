@@ -42,10 +42,27 @@ pub(crate) enum Action {
     Login,
     /// The removal of such a login.
     Logout,
+    /// A request to a registry through the builder's own client.
+    Registry(RegistryRequest),
     /// A command whose positional arguments are names of images.
     Names,
     /// A command that only prints.
     Plain,
+}
+
+/// What the builder's own registry client does. Buildah has no such commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RegistryRequest {
+    /// Prints a manifest or a list, to the byte.
+    Manifest,
+    /// Prints the config of an image, to the byte.
+    Config,
+    /// Copies an image or a list. Each digest stays the same.
+    Copy,
+    /// Pushes the list on standard input. Its images are in the repository already.
+    Index,
+    /// Pushes an image or a list of the storage under its digest, without a tag.
+    Push,
 }
 
 /// Flags before the verb.
@@ -123,6 +140,31 @@ pub(crate) const VERBS: &[Verb] = &[
     verb(&["manifest push"], PUSH, Action::ManifestPush),
     verb(&["login"], LOGIN, Action::Login),
     verb(&["logout"], LOGOUT, Action::Logout),
+    verb(
+        &["registry manifest"],
+        TLS,
+        Action::Registry(RegistryRequest::Manifest),
+    ),
+    verb(
+        &["registry config"],
+        TLS,
+        Action::Registry(RegistryRequest::Config),
+    ),
+    verb(
+        &["registry copy"],
+        COPY,
+        Action::Registry(RegistryRequest::Copy),
+    ),
+    verb(
+        &["registry index"],
+        TLS,
+        Action::Registry(RegistryRequest::Index),
+    ),
+    verb(
+        &["registry push"],
+        PUSH_BY_DIGEST,
+        Action::Registry(RegistryRequest::Push),
+    ),
     verb(&["version"], VERSION, Action::Plain),
     verb(&["info"], INFO, Action::Plain),
 ];

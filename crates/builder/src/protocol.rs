@@ -9,12 +9,13 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::auth_entry::AuthEntry;
 use super::rejected::Rejected;
 
 /// Builder and client must have the same major version.
 pub(crate) const MAJOR: u32 = 1;
 /// Each addition to the protocol increases it.
-pub(crate) const MINOR: u32 = 0;
+pub(crate) const MINOR: u32 = 1;
 
 /// The longest payload of a data frame, in bytes.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -89,6 +90,9 @@ pub(crate) struct Hello {
     /// The variables of its environment that the command line names.
     #[serde(deserialize_with = "bounded::map")]
     pub environment: BTreeMap<String, String>,
+    /// The job's own credentials for the registries of the command line, by registry or repository.
+    #[serde(default, deserialize_with = "bounded::map")]
+    pub auths: BTreeMap<String, AuthEntry>,
     /// The size of its terminal, if standard output is one.
     #[serde(default)]
     pub terminal: Option<Size>,

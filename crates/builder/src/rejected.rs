@@ -47,6 +47,8 @@ pub(crate) enum Rejected {
 
     #[error("expected {0}")]
     Arguments(&'static str),
+    #[error("expected a list of images (JSON with \"manifests\") on standard input")]
+    NoIndex,
     #[error("standard input has more than {} MiB", SMALL_FILE >> 20)]
     InputTooLarge,
     #[error(

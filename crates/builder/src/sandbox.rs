@@ -24,10 +24,11 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{Pid, setsid};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::error::SandboxError;
-use super::operation::Input;
+use super::operation::{AUTHFILE, Input};
 use super::paths::{PathError, Workspace};
 use super::{build_killer, operation_dir};
 use context_view::Own;
@@ -45,6 +46,9 @@ pub(crate) const INSIDE: &str = "inside ";
 pub(crate) const FAILED: &str = "failed: ";
 /// The name of the spec in the operation's own directory.
 pub(crate) const SPEC: &str = "spec.json";
+
+/// The most data that a request to a registry may hold, in bytes: RLIMIT_DATA of setrlimit(2).
+pub(crate) const MEMORY: u64 = 1 << 30;
 
 /// Everything that the child needs. It reads this from the operation's own directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +89,8 @@ pub(crate) struct Spec {
     pub terminal: bool,
     /// Whether standard output goes to /dev/null.
     pub drop_output: bool,
+    /// Whether its memory is bounded by [`MEMORY`].
+    pub bounded: bool,
 }
 
 /// Runs the child: it prepares the mounts and executes the program of the spec in the directory `arguments[0]`. It returns
@@ -131,6 +137,13 @@ fn run(directory: &Path) -> Result<Infallible, SandboxError> {
     }
     if spec.drop_output {
         command.stdout(Stdio::null());
+    }
+    if spec.bounded {
+        let limit = Rlimit {
+            current: Some(MEMORY),
+            maximum: Some(MEMORY),
+        };
+        setrlimit(Resource::Data, limit).map_err(SandboxError::call("setrlimit"))?;
     }
     let error = command
         .args(&spec.arguments)
@@ -231,6 +244,7 @@ fn prepare_mounts(spec: &Spec) -> Result<(), SandboxError> {
     create_dir_all(&home)
         .and_then(|()| symlink(&containers, home.join("containers")))
         .map_err(SandboxError::at(&home))?;
+    link_authfile(spec)?;
     let empty = spec.runtime.join("empty");
     for (number, (input, file)) in visible.inputs.iter().enumerate() {
         let Some(view) = &input.view else {
@@ -247,6 +261,14 @@ fn prepare_mounts(spec: &Spec) -> Result<(), SandboxError> {
         context_view::mount_view(file, input, view, &own)?;
     }
     Ok(())
+}
+
+/// Links the authfile to its default place, beneath XDG_RUNTIME_DIR. `buildah manifest create` 1.39 looks nowhere else.
+fn link_authfile(spec: &Spec) -> Result<(), SandboxError> {
+    let directory = spec.runtime.join("home/containers");
+    create_dir_all(&directory)
+        .and_then(|()| symlink(spec.memory_path.join(AUTHFILE), directory.join(AUTHFILE)))
+        .map_err(SandboxError::at(&directory))
 }
 
 fn open(path: &Path) -> Result<OwnedFd, SandboxError> {

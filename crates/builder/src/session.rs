@@ -167,10 +167,11 @@ impl<'a> Session<'a> {
     }
 
     fn plan(&self) -> Result<Operation, Rejected> {
+        let credentials = self.builder.credentials.for_command(&self.hello.auths);
         let planner = Planner {
             settings: &self.builder.settings,
             workspace: &self.builder.workspace,
-            credentials: &self.builder.credentials,
+            credentials: &credentials,
             paths: &self.paths,
             isolation: self.builder.isolation(),
             hello: self.hello,

@@ -127,15 +127,6 @@ impl Digests {
         all
     }
 
-    /// Returns all digests in a repository.
-    pub(super) fn of_repository(&self, repository: &str) -> impl Iterator<Item = &str> {
-        let entries = self
-            .0
-            .iter()
-            .filter(move |entry| entry.repository == repository);
-        entries.map(|entry| entry.digest.as_str())
-    }
-
     /// Returns the newest digest of an image in a repository.
     pub(super) fn in_repository(&self, id: &str, repository: &str) -> Option<&str> {
         let id = hexadecimal(id);
@@ -243,7 +234,6 @@ mod tests {
             Some(format!("sha256:{e}").as_str())
         );
         assert_eq!(known.in_repository(&a, "third"), None);
-        assert_eq!(known.of_repository("app").count(), 1);
         assert!(known.of_image(&digits("b")).is_empty());
     }
 

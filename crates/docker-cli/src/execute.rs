@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::created;
+use super::credentials::{Entries, HelperError, JobCredentials, Places, StoreError};
 use super::digests::{self, Digests, Remembered};
 use super::error::TranslateError;
 use super::output::OutputError;
@@ -16,11 +17,14 @@ use super::verbs::Program;
 mod archive;
 mod containers;
 mod copy_tree;
+mod create_index;
 mod fetch;
 mod files;
 mod handover;
 mod json_bytes;
 mod load;
+mod login;
+mod manifest;
 mod place;
 mod push;
 mod registry_inspect;
@@ -30,6 +34,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+use super::create_index::IndexError;
 use fetch::FetchError;
 use files::{copy_in, create_private};
 use handover::HandOverError;
@@ -43,11 +48,11 @@ const SIGNALLED: u8 = 128;
 
 /// Runs Buildah, in this container or in the builder's.
 pub trait Buildah {
-    /// Runs one command to its end.
+    /// Runs one command to its end. `credentials` are the job's own for the registries of the command.
     ///
     /// # Errors
     /// The I/O error that prevented the command from running or from ending. A command that fails is no error.
-    fn run(&mut self, command: &Command) -> io::Result<Exited>;
+    fn run(&mut self, command: &Command, credentials: Entries) -> io::Result<Exited>;
 }
 
 /// The end of a command.
@@ -96,6 +101,15 @@ enum ExecuteError {
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// A credential helper of the job failed.
+    #[error(transparent)]
+    Helper(#[from] HelperError),
+    /// A login is valid, and could not be kept in the job.
+    #[error("the login is valid, and is not kept: {0}")]
+    Store(#[from] StoreError),
+    /// A list cannot be made of these images.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// No file of a bake definition exists.
     #[error(
         "no bake definition: expected docker-bake.hcl, docker-bake.json or a compose file in this directory, or --file"
@@ -133,6 +147,7 @@ pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) ->
                 scratch: &scratch,
                 digests: digests::file(variable("HOME").as_deref()),
                 containers: created::directory(variable("HOME").as_deref()),
+                places: Places::new(program.first(), plan.config.as_deref(), &variable),
             };
             execute(&plan, &files, buildah, &mut stdout, &mut stderr)
         }
@@ -155,6 +170,8 @@ struct Files<'a> {
     digests: Option<PathBuf>,
     /// The directory with the containers of `docker create`.
     containers: Option<PathBuf>,
+    /// The job's own credentials.
+    places: Places,
 }
 
 /// Runs all steps of a plan, and removes the scratch directory at the end. Returns the exit code of the first step that
@@ -180,6 +197,7 @@ fn execute(
         stderr,
         digests: files.digests.clone(),
         containers: files.containers.clone(),
+        credentials: JobCredentials::new(files.places.clone()),
         captured: Vec::new(),
     };
     let result = executor.run_steps(&plan.steps);
@@ -215,6 +233,8 @@ struct Executor<'a> {
     digests: Option<PathBuf>,
     /// The directory with the containers of `docker create`.
     containers: Option<PathBuf>,
+    /// The job's own credentials.
+    credentials: JobCredentials,
     /// The standard output of the commands since the last [`Step::Print`].
     captured: Vec<String>,
 }
@@ -260,6 +280,14 @@ impl Executor<'_> {
             Step::CopyFiles(copy) => return self.copy_files(copy),
             Step::RemoveContainers { names, force } => {
                 return self.remove_containers(names, *force);
+            }
+            Step::Login(login) => return self.login(login),
+            Step::Logout { registry, none } => self.logout(registry, none)?,
+            Step::LogoutOfAll => self.logout_of_all()?,
+            Step::CreateIndex(create) => return self.create_index(create),
+            Step::AnnotateManifest { command, image } => return self.annotate(command, image),
+            Step::InspectManifest { name, tls, verbose } => {
+                return self.inspect_manifest(name, tls.as_deref(), *verbose);
             }
             Step::InspectRegistry(asked) => return self.inspect_registry(asked),
             Step::PushAll { repository, push } => return self.push_all(repository, push),
@@ -333,7 +361,9 @@ impl Executor<'_> {
 
     fn run(&mut self, command: &Command) -> Result<Exited, ExecuteError> {
         let verb = || command.arguments.first().cloned().unwrap_or_default();
-        let result = self.buildah.run(command);
+        let mut credentials = self.credentials.for_command(&command.arguments)?;
+        credentials.extend(command.credentials.clone());
+        let result = self.buildah.run(command, credentials);
         result.map_err(|source| ExecuteError::Buildah {
             verb: verb(),
             source,

@@ -51,6 +51,8 @@ pub(super) struct PushOptions {
     flags: Vec<String>,
     /// Whether the user requested OCI's media types.
     oci: bool,
+    /// Whether the image gets no tag in the registry.
+    by_digest: bool,
 }
 
 /// One destination.
@@ -79,9 +81,6 @@ pub(super) struct Exports {
 
 /// An OCI layout in a directory. The client unpacks an archive, because Buildah would write only beneath its own paths.
 const LAYOUT: &str = "oci";
-const TO_REGISTRY: &str = "Buildah pushes an image under a tag";
-const INSTEAD_OF_DIGEST: &str = "a tag for each platform (tags: …-amd64, no push-by-digest), and docker buildx imagetools create";
-
 impl Exports {
     pub(super) fn parse(
         parsed: &Parsed,
@@ -123,13 +122,6 @@ impl Exports {
                 .get(key)
                 .is_some_and(|text| parse_bool(text) != Some(false))
         };
-        if is_on("push-by-digest") {
-            return Err(planner.not_available(
-                "--output push-by-digest",
-                TO_REGISTRY,
-                INSTEAD_OF_DIGEST,
-            ));
-        }
         if let Some(names) = fields.get("name") {
             self.names.extend(
                 names
@@ -140,6 +132,7 @@ impl Exports {
         }
         let mut options = push_options(&fields, self.has_epoch, planner)?;
         options.oci |= fields.get("type") == Some("oci");
+        options.by_digest = is_on("push-by-digest");
         let path = |kind: &str| {
             let what = format!("--output type={kind} needs dest=PATH");
             destination
@@ -221,6 +214,11 @@ impl Exports {
                 }
                 Export::Registry(options) => {
                     for name in &result.names {
+                        if options.by_digest {
+                            let step = options.push_by_digest(result, digest, name, planner)?;
+                            planner.step(step);
+                            continue;
+                        }
                         let target = reference::remote(name);
                         planner.step(options.push(result, digest, &target, Stdout::Inherited));
                     }
@@ -291,14 +289,46 @@ fn send_to_path(
 }
 
 impl PushOptions {
+    /// Returns the push of an image or of a list under its digest alone.
+    fn push_by_digest(
+        &self,
+        result: &BuildResult,
+        digest: &Path,
+        name: &str,
+        planner: &Planner<'_>,
+    ) -> Result<Step, TranslateError> {
+        if reference::has_tag_or_digest(name) {
+            return Err(planner.usage(&format!("can't push tagged ref {name} by digest")));
+        }
+        let mut line = vec!["registry".to_owned(), "push".to_owned()];
+        line.extend(self.flags.iter().cloned());
+        line.extend(self.format(result).map(str::to_owned));
+        if result.mode == Mode::List {
+            line.push("--list".to_owned());
+        }
+        line.extend(reference::plain_http([name]));
+        line.push(format!("--digestfile={}", text(digest)));
+        let full = reference::full(name);
+        let target = reference::repository(&full).to_owned();
+        line.extend([result.image.clone(), target]);
+        Ok(Step::Run(Command::new(line, Stdout::Inherited)))
+    }
+
+    /// Returns the flag for the media types, if the storage has others.
+    fn format(&self, result: &BuildResult) -> Option<&'static str> {
+        if self.oci {
+            Some("--format=oci")
+        } else if result.mode == Mode::List && !result.oci {
+            Some("--format=v2s2")
+        } else {
+            None
+        }
+    }
+
     /// Returns the push of an image or of a list, with the media types that the user requested.
     fn push(&self, result: &BuildResult, digest: &Path, target: &str, stdout: Stdout) -> Step {
         let mut flags = self.flags.clone();
-        if self.oci {
-            flags.push("--format=oci".to_owned());
-        } else if result.mode == Mode::List && !result.oci {
-            flags.push("--format=v2s2".to_owned());
-        }
+        flags.extend(self.format(result).map(str::to_owned));
         if target.starts_with("docker://") {
             flags.extend(reference::plain_http([target]));
         }
@@ -348,7 +378,7 @@ fn push_options(
                 continue;
             }
             "type" | "name" | "push" | "dest" | "dst" | "destination" | "output" | "tar"
-            | "push-by-digest" => continue,
+            | "push-by-digest" | "name-canonical" => continue,
             "rewrite-timestamp" if parse_bool(value) == Some(false) || has_epoch => continue,
             key => {
                 planner.notice(&format!(

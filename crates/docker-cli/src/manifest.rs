@@ -31,7 +31,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["manifest inspect"],
         flags: &[INSPECT],
-        effect: "`buildah manifest inspect` of a local list or of the registry's; a single image is pulled first, because Buildah inspects only lists",
+        effect: "`buildah manifest inspect` of a local list; otherwise a request to the registry, through the builder's client",
         translation: Translation::Steps(inspect),
     },
     Verb {
@@ -68,10 +68,7 @@ const INSPECT: &[Flag] = &[
     switch(
         "verbose",
         Some('v'),
-        FlagPolicy::NotAvailable(
-            "Buildah prints the list, not each of its manifests",
-            "docker manifest inspect NAME@DIGEST for each",
-        ),
+        FlagPolicy::Handled("a description for each image of a list"),
     ),
 ];
 
@@ -88,7 +85,7 @@ fn add_insecure<'a>(
     line.extend(requested.or(default));
 }
 
-pub(super) fn words(words: &[&str]) -> Vec<String> {
+fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
@@ -115,8 +112,12 @@ fn annotate(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateE
     };
     let mut line = words(&["manifest", "annotate"]);
     line.extend(passed(parsed));
-    line.extend([list.clone(), reference::remote(image)]);
-    planner.run(line);
+    line.push(list.clone());
+    planner.step(Step::AnnotateManifest {
+        // Docker prints nothing.
+        command: Command::new(line, Stdout::Captured),
+        image: reference::full(image.trim_start_matches("docker://")),
+    });
     Ok(())
 }
 
@@ -146,33 +147,14 @@ fn inspect(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateEr
         [_, name] => name,
         _ => return Err(planner.usage("expected one image or list")),
     };
-    let mut line = words(&["manifest", "inspect"]);
-    add_insecure(parsed, [name], &mut line);
-    line.push(reference::full(name));
-    inspect_steps(line, name, planner);
-    Ok(())
-}
-
-/// Buildah inspects only lists. For a single image, these steps pull it and print its manifest.
-fn inspect_steps(inspect: Vec<String>, name: &str, planner: &mut Planner<'_>) {
-    let name = reference::full(name);
-    let mut pull = words(&["pull", "--quiet", "--policy=always"]);
-    pull.extend(
-        inspect
-            .iter()
-            .filter(|word| word.starts_with("--"))
-            .cloned(),
-    );
-    pull.push(format!("docker://{name}"));
-    let image = ["inspect", "--type=image", "--format={{.Manifest}}", &name].map(str::to_owned);
-    planner.step(Step::If {
-        test: Command::new(inspect.clone(), Stdout::Dropped),
-        then: vec![Step::Run(Command::new(inspect, Stdout::Inherited))],
-        otherwise: vec![
-            Step::Run(Command::new(pull, Stdout::Captured)),
-            Step::Run(Command::new(image, Stdout::Inherited)),
-        ],
+    let mut tls = Vec::new();
+    add_insecure(parsed, [name], &mut tls);
+    planner.step(Step::InspectManifest {
+        name: reference::full(name),
+        tls: tls.pop(),
+        verbose: parsed.on("verbose"),
     });
+    Ok(())
 }
 
 fn remove(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {

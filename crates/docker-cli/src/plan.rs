@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use secret::Secret;
 
 use super::bake_request::Bake;
+use super::credentials::Entries;
 use super::digests::Remembered;
 use super::git::GitSource;
 use super::handover::HandOver;
@@ -53,6 +54,8 @@ pub struct Command {
     pub stdout: Stdout,
     /// The variables that the arguments may name.
     pub variables: Variables,
+    /// Credentials that the command line itself has, by repository.
+    pub credentials: Entries,
 }
 
 /// One step. The first step that fails ends the plan with its exit code.
@@ -96,6 +99,35 @@ pub(crate) enum Step {
         names: Vec<String>,
         /// Whether a missing container is no error.
         force: bool,
+    },
+    /// Logs in with the job's own credentials, and keeps the login where other clients look.
+    Login(Login),
+    /// Removes a login from the builder and from the job's own files.
+    Logout {
+        /// The registry.
+        registry: String,
+        /// The line for standard error if there was no login.
+        none: String,
+    },
+    /// Removes all logins of the job.
+    LogoutOfAll,
+    /// Makes a list of the images of registries, or copies one image, under new names.
+    CreateIndex(CreateIndex),
+    /// Annotates an image of a list. Buildah would ask the registry itself, without credentials.
+    AnnotateManifest {
+        /// The command of Buildah, without the image.
+        command: Command,
+        /// The complete name of the image.
+        image: String,
+    },
+    /// Prints a manifest of a registry, if Buildah's storage has no list of this name.
+    InspectManifest {
+        /// The complete name.
+        name: String,
+        /// The flag for plain HTTP.
+        tls: Option<String>,
+        /// Whether the manifests of a list are printed with it.
+        verbose: bool,
     },
     /// Prints what a registry has under a name.
     InspectRegistry(RegistryInspect),
@@ -203,13 +235,43 @@ pub(crate) struct CopyOfFiles {
     pub(crate) directory: PathBuf,
 }
 
+/// A login of the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// The command of Buildah, which checks the password. It reads it from standard input.
+    pub(crate) command: Command,
+    /// The registry.
+    pub(crate) registry: String,
+    /// The user.
+    pub(crate) user: String,
+    /// The password. `None` stands for the client's standard input.
+    pub(crate) password: Option<Secret>,
+}
+
+/// `docker buildx imagetools create`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CreateIndex {
+    /// Names of images, digests or descriptors in JSON, in the user's form.
+    pub(crate) sources: Vec<String>,
+    /// Files that have a source each.
+    pub(crate) files: Vec<PathBuf>,
+    /// The complete names of the result.
+    pub(crate) tags: Vec<String>,
+    /// `KEY=VALUE`, with a level before it or without one.
+    pub(crate) annotations: Vec<String>,
+    /// Whether a single image becomes a list.
+    pub(crate) prefer_index: bool,
+    /// Whether the result is printed and not pushed.
+    pub(crate) dry_run: bool,
+    /// The file for digest and names.
+    pub(crate) metadata: Option<PathBuf>,
+}
+
 /// A manifest or a list of a registry that is to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryInspect {
     /// The complete name.
     pub(crate) name: String,
-    /// The flag for plain HTTP.
-    pub(crate) tls: Option<String>,
     pub(crate) form: RegistryForm,
 }
 
@@ -251,6 +313,8 @@ pub(crate) struct Plan {
     pub(crate) notices: Vec<String>,
     /// The steps, in order.
     pub(crate) steps: Vec<Step>,
+    /// The directory with Docker's configuration, of `docker --config`.
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Command {
@@ -264,6 +328,7 @@ impl Command {
             stdin: Stdin::Inherited,
             stdout,
             variables: Variables::Resolved,
+            credentials: Entries::new(),
         }
     }
 
@@ -280,6 +345,14 @@ impl Command {
 }
 
 impl Step {
+    /// Gives the push of a list credentials of its own.
+    pub(super) fn with_credentials(mut self, credentials: &Entries) -> Self {
+        if let Self::PushList { push, .. } = &mut self {
+            push.credentials.clone_from(credentials);
+        }
+        self
+    }
+
     /// Returns `buildah manifest push --all` with these flags.
     pub(super) fn push_list(
         flags: &[String],

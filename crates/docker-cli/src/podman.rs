@@ -1,12 +1,11 @@
 //! `podman`: Buildah has most of its verbs, with the same flags.
 
-use secret::Secret;
-
 use super::arguments::{Parsed, passed};
+use super::credentials::{Entries, Entry};
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::images;
-use super::plan::{Command, Plan, Stdin, Stdout, Step, Variables};
+use super::plan::{Command, Plan, Stdout, Step};
 use super::planner::Planner;
 use super::verbs::{Translation, Verb};
 use super::{reference, registry, system};
@@ -26,7 +25,6 @@ pub(super) const SAME_VERBS: &[Verb] = verbatim![
     &["tag", "image tag"] => &["tag"],
     &["images", "image ls", "image list"] => &["images"],
     &["rmi", "image rm"] => &["rmi"],
-    &["logout"] => &["logout"],
     &["manifest create"] => &["manifest", "create"],
     &["manifest add"] => &["manifest", "add"],
     &["manifest annotate"] => &["manifest", "annotate"],
@@ -40,20 +38,26 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["push", "image push"],
         flags: &[PUSH],
-        effect: "`buildah push`; --creds becomes `buildah login`",
+        effect: "`buildah push`",
         translation: Translation::Steps(push),
     },
     Verb {
         names: &["manifest push"],
         flags: &[PUSH],
-        effect: "`buildah manifest push`; --creds becomes `buildah login`",
+        effect: "`buildah manifest push`",
         translation: Translation::Steps(push),
     },
     Verb {
         names: &["login"],
         flags: &[registry::LOGIN, LOGIN],
-        effect: "`buildah login`, for this job only; no command line contains a password",
+        effect: registry::LOGIN_EFFECT,
         translation: Translation::Steps(registry::login),
+    },
+    Verb {
+        names: &["logout"],
+        flags: &[LOGOUT],
+        effect: "`buildah logout`, and the removal from the job's own file or helper; without a login, a line on stderr",
+        translation: Translation::Steps(registry::logout),
     },
     Verb {
         names: &["inspect", "image inspect"],
@@ -95,7 +99,9 @@ const PUSH: &[Flag] = &[
     value(
         "creds",
         None,
-        FlagPolicy::Handled("`buildah login --password-stdin` before the push"),
+        FlagPolicy::Handled(
+            "credentials for this push alone; no command line of the builder contains them",
+        ),
     ),
     value("digestfile", None, FlagPolicy::Handled("--digestfile")),
     switch(
@@ -137,6 +143,12 @@ const PUSH: &[Flag] = &[
     switch("tls-verify", None, FlagPolicy::Passed),
 ];
 
+const LOGOUT: &[Flag] = &[switch(
+    "all",
+    Some('a'),
+    FlagPolicy::Handled("all logins of the job, and all entries of its file"),
+)];
+
 const LOGIN: &[Flag] = &[
     value("authfile", None, FlagPolicy::Passed),
     value("cert-dir", None, FlagPolicy::Passed),
@@ -151,30 +163,30 @@ fn push(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError
         [source, target] => (source, target),
         _ => return Err(planner.usage("expected an image and a target")),
     };
-    if let Some((user, password)) = parsed.last("creds").and_then(|creds| creds.split_once(':')) {
-        let registry = reference::registry_of(target.trim_start_matches("docker://"));
-        let user = format!("--username={user}");
-        let line = ["login", &user, "--password-stdin", registry].map(str::to_owned);
-        planner.step(Step::Run(Command {
-            arguments: line.into(),
-            stdin: Stdin::Secret(Secret::new(password)),
-            stdout: Stdout::Captured,
-            variables: Variables::Resolved,
-        }));
-    }
+    let creds = parsed.last("creds").map(|creds| {
+        let (user, password) = creds.split_once(':').unwrap_or((creds, ""));
+        let full = reference::full(target.trim_start_matches("docker://"));
+        let repository = reference::repository(&full).to_owned();
+        (repository, Entry::new(user, password))
+    });
+    let creds: Entries = creds.into_iter().collect();
     let (flags, target) = (passed(parsed), destination(target));
     // Podman pushes a whole list. `buildah push` would push only this machine's platform.
     let digest = match parsed.last("digestfile") {
         Some(digest) => digest.into(),
         None => planner.scratch("digest"),
     };
-    let list = Step::push_list(&flags, source, &target, &digest, Stdout::Inherited);
+    let list = Step::push_list(&flags, source, &target, &digest, Stdout::Inherited)
+        .with_credentials(&creds);
     if planner.command.ends_with("manifest push") {
         planner.step(list);
         return Ok(());
     }
     let line = ["push".to_owned()].into_iter().chain(flags);
-    let line = Command::new(line.chain([source.clone(), target]), Stdout::Inherited);
+    let line = Command {
+        credentials: creds,
+        ..Command::new(line.chain([source.clone(), target]), Stdout::Inherited)
+    };
     planner.step(Step::If {
         test: Command::new(["manifest", "exists", source], Stdout::Dropped),
         then: vec![list],

@@ -10,7 +10,7 @@ use super::digests::Remembered;
 use super::error::TranslateError;
 use super::flag_specs::{Flag, FlagPolicy, switch, value};
 use super::output::Output;
-use super::plan::{Command, Push, Stdin, Stdout, Step, Variables};
+use super::plan::{Command, Login, Push, Stdout, Step};
 use super::planner::Planner;
 use super::reference::{self, familiar};
 use super::verbs::{Translation, Verb};
@@ -31,17 +31,18 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         names: &["login"],
         flags: &[LOGIN],
-        effect: "`buildah login`, for this job only; no command line contains a password",
+        effect: LOGIN_EFFECT,
         translation: Translation::Steps(login),
     },
     Verb {
         names: &["logout"],
         flags: &[],
-        effect: "`buildah logout`; without a login, a line on stderr",
+        effect: "`buildah logout`, and the removal from the job's own file or helper; without a login, a line on stderr",
         translation: Translation::Steps(logout),
     },
 ];
 
+pub(super) const LOGIN_EFFECT: &str = "`buildah login`, for this job only; no command line contains a password. The login is kept in the job's own file or credential helper too, where other clients find it";
 const NO_TRUST: FlagPolicy = FlagPolicy::Implied("there is no content trust");
 
 const PUSH: &[Flag] = &[
@@ -202,8 +203,8 @@ pub(super) fn login(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), Tr
     };
     let mut line = vec!["login".to_owned()];
     line.extend(passed(parsed));
-    let stdin = match parsed.last("password") {
-        None => Stdin::Inherited,
+    let password = match parsed.last("password") {
+        None => None,
         Some(_) if parsed.last("username").is_none() => {
             return Err(planner.usage("--password needs --username"));
         }
@@ -212,16 +213,27 @@ pub(super) fn login(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), Tr
                 "other processes can read a password on the command line; use --password-stdin",
             );
             line.push("--password-stdin".to_owned());
-            Stdin::Secret(Secret::new(password))
+            Some(Secret::new(password))
         }
     };
-    line.push(reference::registry(server).to_owned());
-    planner.step(Step::Run(Command {
-        arguments: line,
-        stdin,
-        stdout: Stdout::Inherited,
-        variables: Variables::Resolved,
-    }));
+    let registry = reference::registry(server).to_owned();
+    if parsed.last("tls-verify").is_none() {
+        line.extend(reference::plain_http([format!("{registry}/a").as_str()]));
+    }
+    line.push(registry.clone());
+    let command = Command::new(line, Stdout::Inherited);
+    let user = parsed.last("username");
+    let has_password = password.is_some() || parsed.on("password-stdin");
+    planner.step(match user.filter(|_| has_password) {
+        Some(user) => Step::Login(Login {
+            command,
+            registry,
+            user: user.to_owned(),
+            password,
+        }),
+        // The builder says what is missing, or prints the login.
+        None => Step::Run(command),
+    });
     Ok(())
 }
 
@@ -234,16 +246,15 @@ fn forget(server: &str, planner: &mut Planner<'_>) {
     };
     let said = format!("Removing login credentials for {shown}\n");
     planner.print_text(said);
-    let none = format!("there is no login for {registry}");
-    planner.step(Step::If {
-        test: Command::new(["logout", registry], Stdout::Dropped),
-        then: Vec::new(),
-        otherwise: vec![planner.note(&none)],
+    planner.step(Step::Logout {
+        registry: registry.to_owned(),
+        none: format!("{}: there is no login for {registry}", planner.command),
     });
 }
 
-fn logout(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
+pub(super) fn logout(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateError> {
     match parsed.positional.as_slice() {
+        [] if parsed.last("all").is_some() => planner.step(Step::LogoutOfAll),
         [] => forget("", planner),
         [server] => forget(server, planner),
         _ => return Err(planner.usage("expected at most one registry")),

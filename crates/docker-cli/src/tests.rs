@@ -91,6 +91,8 @@ fn call_with(
 /// Checks that Buildah has every flag of a line.
 fn check(line: &[String]) {
     let verb = match line[0].as_str() {
+        // Commands of the builder's own.
+        "registry" => return,
         "manifest" => format!("manifest {}", line[1]),
         verb => verb.to_owned(),
     };
@@ -123,6 +125,8 @@ fn commands(steps: &[Step]) -> Vec<Command> {
             Step::Run(command) | Step::Try(command) | Step::RunOnId { command, .. } => {
                 all.push(command.clone());
             }
+            Step::Login(login) => all.push(login.command.clone()),
+            Step::AnnotateManifest { command, .. } => all.push(command.clone()),
             Step::PushList { push, digest } => all.push(push.with_digest(digest)),
             Step::If {
                 test,
@@ -173,6 +177,24 @@ fn shown(step: &Step) -> Vec<String> {
                     .map(|line| format!("  {line}")),
             );
             lines
+        }
+        Step::Login(login) => {
+            let from = login.password.as_ref().map_or("stdin", |_| "secret");
+            vec![format!("{} <{from}", line(&login.command))]
+        }
+        Step::Logout { registry, .. } => vec![format!("logout {registry}")],
+        Step::LogoutOfAll => vec!["logout of all".to_owned()],
+        Step::CreateIndex(create) => vec![format!(
+            "create index {} of {}",
+            create.tags.join(" "),
+            create.sources.join(" ")
+        )],
+        Step::AnnotateManifest { command, image } => {
+            vec![format!("{} <{image}", line(command))]
+        }
+        Step::InspectManifest { name, tls, verbose } => {
+            let tls = tls.as_deref().unwrap_or_default();
+            vec![format!("inspect manifest {name} {tls} {verbose}")]
         }
         Step::Bake(bake) => vec![format!(
             "bake {:?} {:?} {:?}",

@@ -21,7 +21,7 @@ pub(super) const GLOBAL: &[Flag] = &[
     value(
         "config",
         None,
-        FlagPolicy::Ignored("the builder holds the credentials, with those of `docker login`"),
+        FlagPolicy::Handled("the directory with config.json, for the job's own credentials"),
     ),
     value(
         "context",
@@ -141,6 +141,9 @@ pub(crate) fn translate(
         let notices = notices(&globals, &planner.command)?;
         planner.plan.notices.extend(notices);
         rest = &rest[rest.len() - globals.positional.len()..];
+        if let Some(directory) = globals.last("config") {
+            planner.plan.config = Some(directory.into());
+        }
         if words.is_empty() && globals.on("version") {
             planner.print_text(system::short_version(program));
             return Ok(planner.plan);

@@ -1,6 +1,7 @@
 //! The verbs of a program as data: names, flags and translation.
 
 use super::arguments::Parsed;
+use super::credentials::First;
 use super::error::TranslateError;
 use super::flag_specs::Flag;
 use super::planner::Planner;
@@ -15,6 +16,14 @@ pub enum Program {
 }
 
 impl Program {
+    /// Returns whose file of credentials comes first.
+    pub(super) fn first(self) -> First {
+        match self {
+            Self::Docker => First::Docker,
+            Self::Podman => First::Podman,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",

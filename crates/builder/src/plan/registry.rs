@@ -25,10 +25,24 @@ impl Planner<'_> {
         parsed: &Parsed,
         names: &[Reference],
     ) -> Result<Option<FlagArgument>, Rejected> {
+        let given = parsed.last("tls-verify");
+        let has_creds = parsed.last("creds").is_some();
+        let verify = self.verify(verb, given, has_creds, names)?;
+        Ok(verify.map(|verify| FlagArgument::new("tls-verify", verify)))
+    }
+
+    /// Decides on the value of `--tls-verify` or of a flag like it. Without a value, registries.conf decides.
+    pub(super) fn verify(
+        &self,
+        verb: &str,
+        given: Option<&str>,
+        has_creds: bool,
+        names: &[Reference],
+    ) -> Result<Option<String>, Rejected> {
         let insecure = &self.settings.insecure_registries;
         let is_insecure = |name: &&Reference| insecure.contains(&name.registry());
         let is_builders = |name: &&Reference| self.owner(name) == Some(Owner::Builder);
-        let Some(verify) = parsed.last("tls-verify") else {
+        let Some(verify) = given else {
             // Buildah's manifest commands ignore insecure registries in registries.conf.
             let ignores_configuration = verb.starts_with("manifest ");
             let unverified = ignores_configuration
@@ -37,18 +51,18 @@ impl Planner<'_> {
                     .iter()
                     .filter(is_builders)
                     .all(|name| is_insecure(&name));
-            return Ok(unverified.then(|| FlagArgument::new("tls-verify", "false")));
+            return Ok(unverified.then(|| "false".to_owned()));
         };
         let exposed = names
             .iter()
-            .find(|name| parsed.last("creds").is_none() && is_builders(name) && !is_insecure(name));
+            .find(|name| !has_creds && is_builders(name) && !is_insecure(name));
         if let (Some(name), "false") = (exposed, verify) {
             return Err(Rejected::Unverified(name.registry()));
         }
         // An insecure registry has no certificate. To verify it would break what the builder's own setting allows.
         let without_certificate = names.iter().any(|name| is_insecure(&name));
         let dropped = without_certificate && verify == "true";
-        Ok((!dropped).then(|| FlagArgument::new("tls-verify", verify)))
+        Ok((!dropped).then(|| verify.to_owned()))
     }
 
     /// Rejects a target that the job may not push to.

@@ -1,5 +1,6 @@
 //! Tests of whole command lines of a client.
 
+mod registry_client;
 mod rewriting;
 mod views;
 
@@ -65,6 +66,19 @@ impl Fixture {
     }
 
     fn plan(&self, line: &str, environment: &[(&str, &str)]) -> Result<Operation, Rejected> {
+        self.plan_all(line, environment, &[])
+    }
+
+    fn plan_with_input(&self, line: &str, input: &[u8]) -> Result<Operation, Rejected> {
+        self.plan_all(line, &[], input)
+    }
+
+    fn plan_all(
+        &self,
+        line: &str,
+        environment: &[(&str, &str)],
+        input: &[u8],
+    ) -> Result<Operation, Rejected> {
         let pairs = environment.iter();
         let environment: BTreeMap<String, String> = pairs
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -86,10 +100,11 @@ impl Fixture {
                 arguments: line.split(' ').map(str::to_owned).collect(),
                 directory: self.directory.path().display().to_string(),
                 environment,
+                auths: BTreeMap::new(),
                 terminal: None,
             },
         }
-        .plan(&mut || Ok(Vec::new()))
+        .plan(&mut || Ok(input.to_vec()))
     }
 
     fn refused(&self, line: &str, because: &str) {

@@ -35,6 +35,7 @@ const WITH_PERMIT: Grants = Grants {
     run_steps: false,
     permit: true,
     login: false,
+    bounded: false,
 };
 
 impl Planner<'_> {

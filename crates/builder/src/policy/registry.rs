@@ -35,6 +35,42 @@ pub(super) const PUSH: &[Flag] = &[
     refused("sign-by", None, NO_KEYS),
 ];
 
+pub(super) const COPY: &[Flag] = &[
+    flag(
+        "src-tls-verify",
+        None,
+        FlagArity::Switch,
+        FlagPolicy::Check("never off with the builder's credentials"),
+    ),
+    TLS_VERIFY,
+];
+
+pub(super) const PUSH_BY_DIGEST: &[Flag] = &[
+    checked("compression-format", None, FORMAT),
+    checked("compression-level", None, FORMAT),
+    checked("digestfile", None, "written inside the workspace"),
+    flag(
+        "disable-compression",
+        Some('D'),
+        FlagArity::Switch,
+        FlagPolicy::Check(FORMAT),
+    ),
+    flag(
+        "force-compression",
+        None,
+        FlagArity::Switch,
+        FlagPolicy::Check("every layer is compressed anew"),
+    ),
+    checked("format", Some('f'), FORMAT),
+    flag(
+        "list",
+        None,
+        FlagArity::Switch,
+        FlagPolicy::Check("pushes a list with all its images"),
+    ),
+    TLS_VERIFY,
+];
+
 pub(super) const PULL: &[Flag] = &[
     short_switch("all-tags", 'a', "all tags of a repository"),
     value("arch", VARIANT),

@@ -14,10 +14,10 @@ pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
     from.deserialize_seq(Bounded(PhantomData::<Vec<String>>))
 }
 
-pub(super) fn map<'de, D: Deserializer<'de>>(
+pub(super) fn map<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     from: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
-    from.deserialize_map(Bounded(PhantomData::<BTreeMap<String, String>>))
+) -> Result<BTreeMap<String, V>, D::Error> {
+    from.deserialize_map(Bounded(PhantomData::<BTreeMap<String, V>>))
 }
 
 /// PATH_MAX, in bytes.
@@ -52,18 +52,18 @@ impl<'de> Visitor<'de> for Bounded<Vec<String>> {
     }
 }
 
-impl<'de> Visitor<'de> for Bounded<BTreeMap<String, String>> {
-    type Value = BTreeMap<String, String>;
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Bounded<BTreeMap<String, V>> {
+    type Value = BTreeMap<String, V>;
 
     fn expecting(&self, text: &mut Formatter<'_>) -> Written {
-        write!(text, "at most {MAX_ITEMS} variables")
+        write!(text, "at most {MAX_ITEMS} variables or credentials")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
         let mut all = BTreeMap::new();
         while let Some((name, value)) = from.next_entry()? {
             if all.len() == MAX_ITEMS {
-                return Err(too_many("variables"));
+                return Err(too_many("variables or credentials"));
             }
             all.insert(name, value);
         }

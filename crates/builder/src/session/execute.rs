@@ -241,6 +241,7 @@ impl Execution<'_> {
             hidden: self.builder.hidden(),
             terminal,
             drop_output: operation.stdout == Stdout::Dropped,
+            bounded: operation.grants.bounded,
         }
     }
 }

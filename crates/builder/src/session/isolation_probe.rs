@@ -45,6 +45,7 @@ fn probe(builder: &Arc<Builder>, isolation: Isolation) -> Result<(), OperationEr
         arguments: Vec::new(),
         directory: String::new(),
         environment: Default::default(),
+        auths: std::collections::BTreeMap::new(),
         terminal: None,
     };
     let session = Session::new(builder, &connection, &hello);

@@ -1,213 +1,89 @@
 //! `docker buildx imagetools inspect`: what the registry has, to the byte, and never a list in Buildah's storage.
-//!
-//! Buildah prints a list with white space of its own. The digest says which white space the registry's bytes have.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::super::digests::Digests;
+use super::super::manifest_json::{media_type, platform_text};
 use super::super::output::OutputError;
-use super::super::plan::{Command, RegistryForm, RegistryInspect, Stdout};
-use super::super::reference::{self, familiar};
+use super::super::plan::{RegistryForm, RegistryInspect};
+use super::super::reference;
 use super::super::template::Template;
-use super::json_bytes::exact;
+use super::create_index::digest;
 use super::{ExecuteError, Executor};
 
-/// A manifest or a list of a registry.
-struct Found {
-    /// The registry's bytes, if the digest is known. Otherwise as Buildah prints them.
-    bytes: String,
-    digest: Option<String>,
-}
-
 impl Executor<'_> {
-    /// Returns an exit code if the registry's manifest is not known.
+    /// Returns an exit code if the registry has no such manifest.
     pub(super) fn inspect_registry(
         &mut self,
         asked: &RegistryInspect,
     ) -> Result<Option<u8>, ExecuteError> {
-        let local = Command::new(["manifest", "exists", &asked.name], Stdout::Dropped);
-        let found = match self.run(&local)?.code {
-            0 => self.pushed_list(asked)?,
-            _ => self.pulled(asked)?,
+        let bytes = match self.registry_text("manifest", &asked.name)? {
+            Ok(bytes) => bytes,
+            Err(code) => return Ok(Some(code)),
         };
-        let Some(found) = found else {
-            return Ok(Some(1));
-        };
-        if found.digest.is_none() {
-            let _ = writeln!(
-                self.stderr,
-                "{}: the digest is not known, and the white space is Buildah's",
-                asked.name
-            );
+        if asked.form == RegistryForm::Raw {
+            self.print(bytes.as_bytes())?;
+            return Ok(None);
         }
-        let text = render(&found, &asked.name, &asked.form)?;
+        let mut object = object(&asked.name, &bytes)?;
+        let text = match &asked.form {
+            RegistryForm::Format(format) => {
+                if format.contains(".Image") || format == "{{json .}}" {
+                    object["Image"] = match self.configs(&asked.name, &bytes)? {
+                        Ok(image) => image,
+                        Err(code) => return Ok(Some(code)),
+                    };
+                }
+                let template = Template::parse(format).map_err(OutputError::from)?;
+                template.render(&object).map_err(OutputError::from)? + "\n"
+            }
+            _ => text(&object),
+        };
         self.print(text.as_bytes())?;
         Ok(None)
     }
 
-    /// Returns a list that this job has built, as it was pushed. Buildah would print the one in its storage.
-    fn pushed_list(&mut self, asked: &RegistryInspect) -> Result<Option<Found>, ExecuteError> {
-        let listed = self.listed(&asked.name)?;
-        let repository = reference::repository(&asked.name);
-        let digests = Digests::read(self.digests.as_deref());
-        let id = listed["id"].as_str().unwrap_or_default();
-        let Some(digest) = digests
-            .in_repository(id, familiar(repository))
-            .map(str::to_owned)
-        else {
-            let _ = writeln!(
-                self.stderr,
-                "{}: this list is in Buildah's storage, and this job has not pushed it",
-                asked.name
-            );
-            return Ok(None);
+    /// Returns the config of an image, or those of a list by platform. Attestations have none.
+    fn configs(&mut self, name: &str, bytes: &str) -> Result<Result<Value, u8>, ExecuteError> {
+        let manifest: Value = serde_json::from_str(bytes).map_err(OutputError::from)?;
+        let repository = reference::repository(name).to_owned();
+        let mut config = |digest: &str| -> Result<Result<Value, u8>, ExecuteError> {
+            let name = format!("{repository}@{digest}");
+            Ok(match self.registry_text("config", &name)? {
+                Ok(text) => Ok(serde_json::from_str(&text).map_err(OutputError::from)?),
+                Err(code) => Err(code),
+            })
         };
-        let name = format!("{repository}@{digest}");
-        let printed = self.captured_text(&inspect(&name, asked))?;
-        Ok(printed.map(|printed| known(printed, &[digest])))
-    }
-
-    /// Returns what the registry has. A pull brings its digest. The storage is afterwards as it was.
-    fn pulled(&mut self, asked: &RegistryInspect) -> Result<Option<Found>, ExecuteError> {
-        let before = self.listed(&asked.name)?;
-        let mut pull = vec![
-            "pull".to_owned(),
-            "--quiet".into(),
-            "--policy=always".into(),
-        ];
-        pull.extend(asked.tls.clone());
-        pull.push(format!("docker://{}", asked.name));
-        let code = self.run(&Command::new(pull, Stdout::Dropped))?.code;
-        let candidates = self.candidates(asked, code == 0)?;
-        let list = self.captured_text(&inspect(&asked.name, asked))?;
-        let image = [
-            "inspect",
-            "--type=image",
-            "--format={{.Manifest}}",
-            &asked.name,
-        ];
-        let image = Command::new(image, Stdout::Captured);
-        let printed = match (&list, code) {
-            (Some(_), _) => list,
-            (None, 0) => self.captured_text(&image)?,
-            // Buildah prints the registry's reason.
-            (None, _) => {
-                let reason = inspect(&asked.name, asked);
-                let reason = Command {
-                    stdout: Stdout::Captured,
-                    ..reason
-                };
-                self.run(&reason)?;
-                return Ok(None);
+        let Some(entries) = manifest["manifests"].as_array() else {
+            return config(&digest(bytes)?);
+        };
+        let mut all = Map::new();
+        for entry in entries {
+            let platform = platform_text(&entry["platform"]);
+            if platform.is_empty() || platform.starts_with("unknown") {
+                continue;
             }
-        };
-        if code == 0 {
-            let id = before["id"].as_str().unwrap_or_default();
-            let restore = match id {
-                "" => vec!["rmi", &asked.name],
-                id => vec!["tag", id, &asked.name],
+            match config(entry["digest"].as_str().unwrap_or_default())? {
+                Ok(config) => all.insert(platform, config),
+                Err(code) => return Ok(Err(code)),
             };
-            self.run(&Command::new(restore, Stdout::Dropped))?;
         }
-        Ok(printed.map(|printed| known(printed, &candidates)))
+        Ok(Ok(all.into()))
     }
-
-    /// Returns the digests that the name may have: those of the image that a pull has brought, and of this job's pushes.
-    fn candidates(
-        &mut self,
-        asked: &RegistryInspect,
-        pulled: bool,
-    ) -> Result<Vec<String>, ExecuteError> {
-        let mut all = Vec::new();
-        if pulled {
-            let listed = self.listed(&asked.name)?;
-            all.extend(listed["digest"].as_str().map(str::to_owned));
-            let own = [
-                "inspect",
-                "--type=image",
-                "--format={{.FromImageDigest}}",
-                &asked.name,
-            ];
-            let own = self.captured_text(&Command::new(own, Stdout::Captured))?;
-            all.extend(own.map(|own| own.trim().to_owned()));
-        }
-        let repository = familiar(reference::repository(&asked.name));
-        let known = Digests::read(self.digests.as_deref());
-        all.extend(known.of_repository(repository).map(str::to_owned));
-        Ok(all)
-    }
-
-    /// Returns the image of Buildah's storage with this name, or null.
-    fn listed(&mut self, name: &str) -> Result<Value, ExecuteError> {
-        let filter = format!("--filter=reference={name}");
-        let list = ["images", "--json", "--no-trunc", &filter];
-        let text = self.captured_text(&Command::new(list, Stdout::Captured))?;
-        let images: Value = serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default();
-        let has_name = |image: &&Value| {
-            let names = image["names"].as_array();
-            names.is_some_and(|names| names.iter().any(|other| other == name))
-        };
-        let found = images
-            .as_array()
-            .and_then(|images| images.iter().find(has_name));
-        Ok(found.cloned().unwrap_or_default())
-    }
-
-    /// Returns the standard output of a command that succeeds.
-    fn captured_text(&mut self, command: &Command) -> Result<Option<String>, ExecuteError> {
-        let exited = self.run(command)?;
-        let text = String::from_utf8_lossy(&exited.stdout).into_owned();
-        Ok((exited.code == 0).then_some(text))
-    }
-}
-
-/// Returns `buildah manifest inspect`. It fails silently for a single image.
-fn inspect(name: &str, asked: &RegistryInspect) -> Command {
-    let line = ["manifest".to_owned(), "inspect".to_owned()].into_iter();
-    let line = line.chain(asked.tls.clone()).chain([name.to_owned()]);
-    Command::new(line, Stdout::CapturedQuietly)
-}
-
-/// Returns the registry's bytes if one of the digests proves them.
-fn known(printed: String, digests: &[String]) -> Found {
-    let proven = digests.iter().find_map(|digest| {
-        let bytes = exact(&printed, digest)?;
-        Some(Found {
-            bytes,
-            digest: Some(digest.clone()),
-        })
-    });
-    proven.unwrap_or(Found {
-        bytes: printed,
-        digest: None,
-    })
-}
-
-fn render(found: &Found, name: &str, form: &RegistryForm) -> Result<String, ExecuteError> {
-    let manifest: Value = serde_json::from_str(&found.bytes).map_err(OutputError::from)?;
-    let object = object(found, name, &manifest);
-    Ok(match form {
-        RegistryForm::Raw => found.bytes.clone(),
-        RegistryForm::Format(format) => {
-            let template = Template::parse(format).map_err(OutputError::from)?;
-            template.render(&object).map_err(OutputError::from)? + "\n"
-        }
-        RegistryForm::Text => text(&object),
-    })
 }
 
 /// Returns the values of buildx's templates: `.Name` and `.Manifest`.
-fn object(found: &Found, name: &str, manifest: &Value) -> Value {
+fn object(name: &str, bytes: &str) -> Result<Value, ExecuteError> {
+    let manifest: Value = serde_json::from_str(bytes).map_err(OutputError::from)?;
     let mut descriptor = json!({
-        "schemaVersion": manifest["schemaVersion"], "mediaType": manifest["mediaType"],
-        "digest": found.digest, "size": found.bytes.len(),
+        "schemaVersion": manifest["schemaVersion"], "mediaType": media_type(&manifest),
+        "digest": digest(bytes)?, "size": bytes.len(),
     });
     for key in ["manifests", "annotations"] {
         if !manifest[key].is_null() {
             descriptor[key] = manifest[key].clone();
         }
     }
-    json!({"Name": name, "Manifest": descriptor})
+    Ok(json!({"Name": name, "Manifest": descriptor}))
 }
 
 /// Returns buildx's text. Source: <https://github.com/docker/buildx/blob/master/util/imagetools/printers.go>.
@@ -243,23 +119,19 @@ fn text(object: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::json_bytes::{sha256, white_space};
     use super::super::tests::docker;
     use super::*;
 
-    const INDENTED: &str = "{\n    \"schemaVersion\": 2,\n    \"mediaType\": \"m\",\n    \"manifests\": [\n        {\n            \"digest\": \"sha256:ab\",\n            \"platform\": {\n                \"architecture\": \"arm64\",\n                \"os\": \"linux\"\n            }\n        }\n    ],\n    \"a\": \"{ \\\"b\\\": [ ] }\",\n    \"c\": {},\n    \"d\": []\n}\n";
+    const LIST: &str = "{ \"schemaVersion\": 2,\n \"mediaType\": \"application/vnd.oci.image.index.v1+json\",\"manifests\": [{\"digest\": \"sha256:ab\", \"mediaType\": \"m\", \"platform\": {\"architecture\": \"arm64\", \"os\": \"linux\"}}]}\n\n";
 
     #[test]
     fn a_list_of_a_registry_is_shown_to_the_byte() {
         let home = tempfile::tempdir().unwrap();
-        let compact = white_space(INDENTED, None);
-        let digest = format!("sha256:{}", sha256(compact.as_bytes()).unwrap());
-        let listed =
-            format!(r#"[{{"id":"sha256:ef","names":["r.example/l:1"],"digest":"{digest}"}}]"#);
+        let digest = digest(LIST).unwrap();
+        let config = r#"{"architecture":"arm64"}"#;
         let answers = [
-            ("manifest exists", 1, ""),
-            ("images", 0, listed.as_str()),
-            ("manifest inspect", 0, INDENTED),
+            ("registry manifest", 0, LIST),
+            ("registry config", 0, config),
         ];
         let show = |flags: &[&str]| {
             let line = [
@@ -270,7 +142,9 @@ mod tests {
             .concat();
             docker(home.path(), &line, &answers, &|_| {})
         };
-        assert_eq!(show(&["--raw"]).stdout, compact);
+        assert_eq!(show(&["--raw"]).stdout, LIST);
+        // The storage is neither asked nor changed.
+        assert_eq!(show(&["--raw"]).lines, ["registry manifest r.example/l:1"]);
         assert_eq!(
             show(&["--format", "{{.Manifest.Digest}} {{.Name}}"]).stdout,
             format!("{digest} r.example/l:1\n")
@@ -284,36 +158,26 @@ mod tests {
         let platforms =
             "{{range .Manifest.Manifests}}{{.Platform.OS}}/{{.Platform.Architecture}}{{end}}";
         assert_eq!(show(&["--format", platforms]).stdout, "linux/arm64\n");
+        let images = r#"{{(index .Image "linux/arm64").Architecture}}"#;
+        let done = show(&["--format", images]);
+        assert_eq!(done.stdout, "arm64\n", "{}", done.stderr);
         assert_eq!(
             show(&[]).stdout,
             format!(
-                "Name:      r.example/l:1\nMediaType: m\nDigest:    {digest}\n           \nManifests: \n  \
-                Name:        r.example/l@sha256:ab\n  MediaType:   \n  Platform:    linux/arm64\n"
+                "Name:      r.example/l:1\nMediaType: application/vnd.oci.image.index.v1+json\nDigest:    {digest}\n           \nManifests: \n  \
+                Name:        r.example/l@sha256:ab\n  MediaType:   m\n  Platform:    linux/arm64\n"
             )
-        );
-        // The user's own image keeps its name.
-        assert!(
-            show(&[])
-                .lines
-                .contains(&"tag sha256:ef r.example/l:1".to_owned())
         );
     }
 
     #[test]
-    fn a_list_in_the_storage_is_not_shown() {
+    fn what_no_registry_has_is_not_shown() {
         let home = tempfile::tempdir().unwrap();
-        let answers = [(
-            "images",
-            0,
-            r#"[{"id":"sha256:ef","names":["r.example/l:1"]}]"#,
-        )];
         let line = ["buildx", "imagetools", "inspect", "r.example/l:1"];
-        let done = docker(home.path(), &line, &answers, &|_| {});
-        assert_eq!((done.code, done.stdout.as_str()), (1, ""));
-        assert!(
-            done.stderr.contains("this job has not pushed it"),
-            "{}",
-            done.stderr
-        );
+        for (code, expected) in [(2, 1), (1, 1), (137, 137)] {
+            let answers = [("registry manifest", code, "x")];
+            let done = docker(home.path(), &line, &answers, &|_| {});
+            assert_eq!((done.code, done.stdout.as_str()), (expected, ""));
+        }
     }
 }

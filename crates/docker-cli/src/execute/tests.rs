@@ -14,7 +14,7 @@ struct Prepared<'a> {
 }
 
 impl Buildah for Prepared<'_> {
-    fn run(&mut self, command: &Command) -> io::Result<Exited> {
+    fn run(&mut self, command: &Command, _: Entries) -> io::Result<Exited> {
         let line = command.arguments.join(" ");
         (self.on_run)(command);
         let answer = self
@@ -73,6 +73,9 @@ pub(super) fn docker_with_home(
         scratch: &scratch,
         digests: digests::file(home),
         containers: created::directory(home),
+        places: Places::new(Program::Docker.first(), None, &|name| {
+            home.filter(|_| name == "HOME").map(str::to_owned)
+        }),
     };
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let code = execute(&plan, &files, &mut buildah, &mut stdout, &mut stderr);

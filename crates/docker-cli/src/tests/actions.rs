@@ -9,15 +9,15 @@ const TEMP: &str = "/workspace/_temp/docker-actions-toolkit-a1";
 fn login_action() {
     assert_eq!(
         steps("docker login --password-stdin --username octo ghcr.io"),
-        ["login --password-stdin --username=octo ghcr.io"]
+        ["login --password-stdin --username=octo ghcr.io <stdin"]
     );
     assert_eq!(
         steps("docker login --password-stdin --username octo ''").len(),
         1
     );
     let logout = |server: &str| steps(&format!("docker logout {server}"))[1].clone();
-    assert_eq!(logout("ghcr.io"), "if logout ghcr.io");
-    assert_eq!(logout("https://index.docker.io/v1/"), "if logout docker.io");
+    assert_eq!(logout("ghcr.io"), "logout ghcr.io");
+    assert_eq!(logout("https://index.docker.io/v1/"), "logout docker.io");
 }
 
 #[test]
@@ -304,7 +304,6 @@ fn push_to_registry() {
     assert_eq!(
         steps(line),
         [
-            "login --username=octo --password-stdin quay.io <secret",
             "if manifest exists localhost/app:v1",
             "  manifest push --digestfile=app_digest.txt --all --quiet --tls-verify localhost/app:v1 docker://quay.io/o/app:v1",
             "else",

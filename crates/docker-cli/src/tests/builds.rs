@@ -189,8 +189,8 @@ fn a_result_goes_to_every_destination() {
     for (flags, expected) in [
         ("--push .", "a push needs a --tag"),
         (
-            "-o type=image,name=ghcr.io/o/a,push-by-digest=true,name-canonical=true,push=true .",
-            "push-by-digest is not available",
+            "-o type=image,name=ghcr.io/o/a:1,push-by-digest=true,push=true .",
+            "can't push tagged ref ghcr.io/o/a:1 by digest",
         ),
         ("-o a -o b .", "writes a build's files to one place"),
         ("-o type=nope .", "or cacheonly"),
@@ -295,4 +295,28 @@ fn flags_that_weaken_the_sandbox_are_rejected() {
         let text = refusal(&format!("docker build {flags} ."));
         assert!(text.contains(expected), "{text}");
     }
+}
+
+/// The workflow of several runners in Docker's documentation.
+#[test]
+fn an_image_is_pushed_by_its_digest() {
+    let by_digest = "push-by-digest=true,name-canonical=true,push=true";
+    assert_eq!(
+        steps(&format!(
+            "docker buildx build --iidfile i --platform linux/amd64 --tag user/app --output type=image,{by_digest} --metadata-file m ."
+        ))[1..],
+        [
+            "registry push --digestfile=/s/X/2-digest user/app docker.io/user/app",
+            "remember built docker.io/user/app:latest",
+            "copy /s/X/1-iid to i",
+            "metadata with digest to m",
+        ]
+    );
+    let list = steps(&format!(
+        "docker build --platform linux/amd64,linux/arm64 -o 'type=image,\"name=localhost:5000/a\",{by_digest},compression=zstd' ."
+    ));
+    assert!(
+        list.iter().any(|step| step.starts_with("registry push --compression-format=zstd --format=oci --list --tls-verify=false --digestfile=") && step.ends_with(" localhost:5000/a")),
+        "{list:?}"
+    );
 }

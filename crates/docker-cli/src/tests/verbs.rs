@@ -125,12 +125,14 @@ fn images_and_registries() {
             vec!["login --username=octo --password-stdin docker.io <secret"],
         ),
         (
+            "docker login -u octo --password-stdin localhost:5000",
+            vec!["login --username=octo --password-stdin --tls-verify=false localhost:5000 <stdin"],
+        ),
+        (
             "docker logout",
             vec![
                 "print Removing login credentials for https://index.docker.io/v1/",
-                "if logout docker.io",
-                "else",
-                "  note docker logout: there is no login for docker.io",
+                "logout docker.io",
             ],
         ),
         (
@@ -195,7 +197,7 @@ fn lists_of_images() {
         ),
         (
             "docker manifest annotate --arch arm64 l:1 b:arm",
-            vec!["manifest annotate --arch=arm64 l:1 docker://docker.io/library/b:arm"],
+            vec!["manifest annotate --arch=arm64 l:1 <docker.io/library/b:arm"],
         ),
         (
             "docker manifest push -p o/l:1",
@@ -206,13 +208,11 @@ fn lists_of_images() {
         ),
         (
             "docker manifest inspect l",
-            vec![
-                "if manifest inspect docker.io/library/l:latest",
-                "  manifest inspect docker.io/library/l:latest",
-                "else",
-                "  pull --quiet --policy=always docker://docker.io/library/l:latest",
-                "  inspect --type=image --format={{.Manifest}} docker.io/library/l:latest",
-            ],
+            vec!["inspect manifest docker.io/library/l:latest  false"],
+        ),
+        (
+            "docker manifest inspect -v localhost:1/l",
+            vec!["inspect manifest localhost:1/l:latest --tls-verify=false true"],
         ),
         (
             "docker manifest create localhost:1/l localhost:1/a",
@@ -234,11 +234,7 @@ fn lists_of_images() {
         // Renovate writes tag and digest.
         (
             "docker buildx imagetools create -t localhost:1/a:2 localhost:1/a:1@sha256:aa",
-            vec![
-                "manifest create --all --tls-verify=false localhost/docker-x-1:latest docker://localhost:1/a@sha256:aa",
-                "manifest push --digestfile=/s/X/2-digest --all --tls-verify=false localhost/docker-x-1:latest docker://localhost:1/a:2",
-                "try manifest rm localhost/docker-x-1:latest",
-            ],
+            vec!["create index localhost:1/a:2 of localhost:1/a:1@sha256:aa"],
         ),
         (
             "docker buildx imagetools inspect localhost:1/a",
@@ -255,12 +251,11 @@ fn lists_of_images() {
         ),
         (
             "docker buildx imagetools create -t ghcr.io/o/a:1 -t ghcr.io/o/a:2 ghcr.io/o/a@sha256:aa sha256:bb",
-            vec![
-                "manifest create --all localhost/docker-x-1:latest docker://ghcr.io/o/a@sha256:aa docker://ghcr.io/o/a@sha256:bb",
-                "manifest push --digestfile=/s/X/2-digest --all localhost/docker-x-1:latest docker://ghcr.io/o/a:1",
-                "manifest push --digestfile=/s/X/2-digest --all localhost/docker-x-1:latest docker://ghcr.io/o/a:2",
-                "try manifest rm localhost/docker-x-1:latest",
-            ],
+            vec!["create index ghcr.io/o/a:1 ghcr.io/o/a:2 of ghcr.io/o/a@sha256:aa sha256:bb"],
+        ),
+        (
+            "docker buildx imagetools create --append -t a/b:1 c/d",
+            vec!["create index docker.io/a/b:1 of docker.io/a/b:1 c/d"],
         ),
     ] {
         assert_eq!(steps(line), expected, "{line}");
