@@ -28,6 +28,12 @@ pub(super) const ONE_BUILDER: FlagPolicy =
 /// Why a flag that changes only messages or waiting times has no effect.
 pub(super) const NO_EFFECT: FlagPolicy = FlagPolicy::Implied("it does not change the result");
 
+/// Why a build takes no policy.
+pub(super) const NO_POLICIES: FlagPolicy = FlagPolicy::NotAvailable(
+    "Buildah has no policies for a build's sources",
+    "the builder's own policy.json",
+);
+
 pub(super) const fn value(long: &'static str, short: Option<char>, policy: FlagPolicy) -> Flag {
     Flag {
         long,

@@ -1,6 +1,8 @@
 //! The flags of `docker buildx bake`.
 
-use super::super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::super::flag_specs::{
+    Flag, FlagPolicy, NO_EFFECT, NO_POLICIES, ONE_BUILDER, switch, value,
+};
 
 const SHORT_FORM: FlagPolicy = FlagPolicy::Handled("the same flag of each target's `docker build`");
 
@@ -45,14 +47,7 @@ pub(super) const FLAGS: &[Flag] = &[
         FlagPolicy::Handled("an object with the metadata of each target's build"),
     ),
     switch("no-cache", None, SHORT_FORM),
-    value(
-        "policy",
-        None,
-        FlagPolicy::NotAvailable(
-            "Buildah has no policies for a build's sources",
-            "the builder's own policy.json",
-        ),
-    ),
+    value("policy", None, NO_POLICIES),
     switch(
         "print",
         None,

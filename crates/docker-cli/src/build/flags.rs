@@ -1,6 +1,8 @@
 //! The flags of `docker build`.
 
-use super::super::flag_specs::{Flag, FlagPolicy, NO_EFFECT, ONE_BUILDER, switch, value};
+use super::super::flag_specs::{
+    Flag, FlagPolicy, NO_EFFECT, NO_POLICIES, ONE_BUILDER, switch, value,
+};
 
 const CACHE: &str = "`registry` with a ref= that has no tag becomes --cache-from or --cache-to; any other cache is left out with a line, because Buildah keeps one tag for each step and needs its own repository";
 const NO_ATTESTATIONS: FlagPolicy = FlagPolicy::Handled(
@@ -112,14 +114,7 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         FlagPolicy::Handled("--platform; several become a manifest list"),
     ),
-    value(
-        "policy",
-        None,
-        FlagPolicy::NotAvailable(
-            "Buildah has no policies for a build's sources",
-            "the builder's own policy.json",
-        ),
-    ),
+    value("policy", None, NO_POLICIES),
     value(
         "progress",
         None,

@@ -80,9 +80,7 @@ impl Places {
             Ok(remove(object, registry) || erased == Some(true))
         })
     }
-}
 
-impl Places {
     /// Removes all logins of the file. Credential helpers keep theirs.
     ///
     /// # Errors
