@@ -62,19 +62,25 @@ fn without_identities(text: &str) -> String {
     first + &parts.map(|part| &part[33..]).collect::<String>()
 }
 
+/// The beginning of the stage that [`rewritten_with`] continues.
+const STAGE: &str = "FROM a.example/base\nARG V\n";
+
+/// Rewrites a stage with a value of `--build-arg V`.
+fn rewritten_with(value: &str, lines: &str) -> Result<String, DockerfileError> {
+    let mut build = build_options();
+    build.build_args.insert("V".to_owned(), value.to_owned());
+    let options = RewriteOptions {
+        build: &build,
+        network_none: false,
+        nonce: Some("nonce"),
+    };
+    let rewritten = rewrite(&[format!("{STAGE}{lines}")], options)?;
+    Ok(rewritten.texts.into_iter().next().unwrap())
+}
+
 #[test]
 fn a_value_is_part_of_an_instructions_identity() {
-    let given = |value: &str, line: &str| {
-        let mut build = build_options();
-        build.build_args.insert("V".to_owned(), value.to_owned());
-        let options = RewriteOptions {
-            build: &build,
-            network_none: false,
-            nonce: Some("nonce"),
-        };
-        let text = format!("FROM a.example/base\nARG V\n{line}\n");
-        rewrite(&[text], options).unwrap().texts.remove(0)
-    };
+    let given = |value: &str, line: &str| rewritten_with(value, &format!("{line}\n")).unwrap();
     for line in [
         "ENV A=$V",
         "ENV A ${V}",

@@ -35,17 +35,8 @@ fn many_changes_of_one_word_take_linear_time() {
 
 /// Rewrites lines of a stage with a value of `--build-arg V`.
 fn with_value(value: &str, lines: &str) -> Result<String, String> {
-    let mut build = build_options();
-    build.build_args.insert("V".to_owned(), value.to_owned());
-    let options = RewriteOptions {
-        build: &build,
-        network_none: false,
-        nonce: Some("nonce"),
-    };
-    let head = "FROM a.example/base\nARG V\n";
-    let text = rewrite(&[format!("{head}{lines}")], options);
-    let text = text.map_err(|error| error.to_string())?.texts.remove(0);
-    Ok(without_identities(text.strip_prefix(head).unwrap()))
+    let text = rewritten_with(value, lines).map_err(|error| error.to_string())?;
+    Ok(without_identities(text.strip_prefix(STAGE).unwrap()))
 }
 
 #[test]
