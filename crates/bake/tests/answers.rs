@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bake::{BakeError, DEFAULT_FILES, File, Request, attestation, clean};
+use bake::{BakeError, DEFAULT_FILES, File, Request, attestation};
+use dockerfile::clean;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/answers")

@@ -5,6 +5,7 @@
 
 mod glob;
 
+use crate::paths::clean;
 use glob::Glob;
 
 /// The most patterns that an ignore file may have. A job writes them, and each is compared with each file.
@@ -148,28 +149,6 @@ impl Pattern {
         };
         let glob = Glob::parse(relative).ok_or_else(invalid)?;
         Ok(Self { taken_back, glob })
-    }
-}
-
-/// Shortens a path as path.Clean of Go does.
-fn clean(path: &str) -> String {
-    let rooted = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            ".." if rooted => {}
-            part => parts.push(part),
-        }
-    }
-    let joined = parts.join("/");
-    match (rooted, joined.is_empty()) {
-        (true, _) => format!("/{joined}"),
-        (false, true) => ".".to_owned(),
-        (false, false) => joined,
     }
 }
 

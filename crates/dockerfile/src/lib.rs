@@ -11,6 +11,7 @@ pub mod ignore;
 mod ignore_patterns;
 mod images;
 mod lexer;
+mod paths;
 mod rewrite;
 
 pub use encoding::decode;
@@ -18,4 +19,5 @@ pub use error::{DockerfileError, ExpansionProblem, Problem};
 pub use ignore_patterns::{IgnoreError, IgnorePatterns, ParentMatches};
 pub use image_ref::{InvalidReference, Reference, is_registry};
 pub use images::{BuildArgs, BuildOptions, images};
+pub use paths::clean;
 pub use rewrite::{RewriteOptions, Rewritten, rewrite};

@@ -1,16 +1,23 @@
 //! Base64, JSON and addresses.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 use super::function::{Function, function};
 use crate::error::{BakeError, Result};
 use crate::value::text;
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Go's `base64.StdEncoding`: it demands the padding, and takes no notice of bits behind the last byte.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function("base64encode", (1, 1), |a, _| {
-        Ok(Value::String(encode(text(&a[0])?.as_bytes())))
+        Ok(Value::String(BASE64.encode(text(&a[0])?)))
     }),
     function("base64decode", (1, 1), |a, _| {
         decode(&text(&a[0])?).map(Value::String)
@@ -48,45 +55,10 @@ pub(crate) fn escaped(json: &str) -> String {
         .replace('\u{2029}', "\\u2029")
 }
 
-fn encode(bytes: &[u8]) -> String {
-    let mut written = String::new();
-    for chunk in bytes.chunks(3) {
-        let group = chunk
-            .iter()
-            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte));
-        let group = group << (8 * (3 - chunk.len()));
-        for index in 0..4 {
-            let letter = ALPHABET[(group >> (18 - 6 * index)) as usize & 63];
-            let is_padding = index > chunk.len();
-            written.push(if is_padding { '=' } else { char::from(letter) });
-        }
-    }
-    written
-}
-
 fn decode(encoded: &str) -> Result<String> {
-    let wrong = || BakeError::new("the text is no base64 of UTF-8");
-    let mut bytes = Vec::new();
-    let letters = encoded.as_bytes();
-    if !letters.len().is_multiple_of(4) {
-        return Err(wrong());
-    }
-    let count = letters.len() / 4;
-    for (index, chunk) in letters.chunks(4).enumerate() {
-        let padding = chunk.iter().rev().take_while(|byte| **byte == b'=').count();
-        if padding > 2 || (padding > 0 && index + 1 < count) {
-            return Err(wrong());
-        }
-        let mut group = 0_u32;
-        for byte in &chunk[..4 - padding] {
-            let digit = ALPHABET.iter().position(|letter| letter == byte);
-            let digit = digit.ok_or_else(wrong)?;
-            group = group << 6 | u32::try_from(digit).map_err(|_| wrong())?;
-        }
-        group <<= 6 * padding;
-        bytes.extend_from_slice(&group.to_be_bytes()[1..4 - padding]);
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    let bytes = BASE64.decode(encoded).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| BakeError::new("the text is no base64 of UTF-8"))
 }
 
 #[cfg(test)]
@@ -102,9 +74,10 @@ mod tests {
             ("abc", "YWJj"),
             ("ü?", "w7w/"),
         ] {
-            assert_eq!(encode(plain.as_bytes()), encoded);
+            assert_eq!(BASE64.encode(plain), encoded);
             assert_eq!(decode(encoded).unwrap(), plain);
         }
+        assert_eq!(decode("YR==").unwrap(), "a");
         for wrong in ["YQ", "====", "Y*==", "YQ==YQ==", "/w=="] {
             assert!(decode(wrong).is_err(), "{wrong}");
         }

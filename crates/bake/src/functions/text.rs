@@ -161,5 +161,5 @@ fn base_name(path: &str) -> String {
 
 fn directory(path: &str) -> String {
     let parent = path.rfind('/').map_or("", |at| &path[..=at]);
-    crate::paths::clean(parent)
+    dockerfile::clean(parent)
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bake::{Target, clean};
+use bake::Target;
+use dockerfile::clean;
 
 use super::super::git::GitSource;
 
