@@ -5,6 +5,7 @@
 //! plans an operation for each, and runs Buildah in a [`sandbox`]. The caller configures it by [`Settings`].
 
 mod build_killer;
+mod build_memory;
 mod builder_uid;
 mod children;
 pub mod client;
