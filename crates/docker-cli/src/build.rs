@@ -4,6 +4,7 @@ mod attestations;
 mod flags;
 mod inputs;
 mod secrets;
+mod shared;
 
 use std::path::Path;
 

@@ -35,7 +35,6 @@ fn a_plain_build() {
             steps("docker build -t app .")
         );
     }
-    assert_eq!(build("-"), "build -");
     assert_eq!(build("-f - ."), "build --file=- .");
     assert_eq!(build("-- -dir"), "build ./-dir");
     assert!(refusal("docker build").contains("expected one context"));
