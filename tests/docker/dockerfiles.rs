@@ -6,7 +6,7 @@ const BASE: &str = "FROM 127.0.0.1:5000/base:trixie\n";
 
 impl Fixture {
     /// Writes a file into a directory of the test.
-    fn write(&self, path: &str, content: &str) {
+    pub(crate) fn write(&self, path: &str, content: &str) {
         let path = self.path(path);
         let directory = path.parent().unwrap().display().to_string();
         let quoted = content.replace('\'', r"'\''");
@@ -30,7 +30,7 @@ impl Fixture {
     }
 
     /// Returns a file of an image that was built.
-    fn file_of(&self, image: &str, file: &str) -> String {
+    pub(crate) fn file_of(&self, image: &str, file: &str) -> String {
         let name = format!("read-{}", image.replace([':', '/'], "-"));
         let text = format!("FROM {image} AS a\nFROM scratch\nCOPY --from=a {file} /out\n");
         self.write(&format!("{name}/Dockerfile"), &text);

@@ -1,6 +1,7 @@
 //! `docker` command lines of a job, carried out by its builder against a real registry.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod bake;
 mod dockerfiles;
 mod fixture;
 mod handover;

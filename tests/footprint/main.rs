@@ -12,9 +12,9 @@ use test_support::eventually;
 #[test]
 fn the_binary_is_static_and_small() {
     let size = std::fs::metadata(supervisor()).unwrap().len();
-    // It also holds the translation of docker's command lines and the rewriting of Dockerfiles. The memory of PID 1 does not
-    // grow with the file, as the next test shows.
-    assert!(size < 4_500_000, "{size} bytes");
+    // It also holds the translation of docker's command lines, the rewriting of Dockerfiles and the evaluation of bake files.
+    // The memory of PID 1 does not grow with the file, as the next test shows.
+    assert!(size < 5_600_000, "{size} bytes");
     let headers = Command::new("readelf")
         .args(["--wide", "--program-headers"])
         .arg(supervisor())

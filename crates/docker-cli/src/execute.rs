@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::created;
 use super::digests::{self, Digests, Remembered};
+use super::error::TranslateError;
 use super::output::OutputError;
 use super::plan::{Command, Plan, SavedImage, Step};
 use super::planner::JobContext;
@@ -25,6 +26,7 @@ mod push;
 mod registry_inspect;
 mod scratch;
 mod tar;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -94,6 +96,17 @@ enum ExecuteError {
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// No file of a bake definition exists.
+    #[error(
+        "no bake definition: expected docker-bake.hcl, docker-bake.json or a compose file in this directory, or --file"
+    )]
+    NoDefinition,
+    /// The bake definition is wrong.
+    #[error(transparent)]
+    Definition(#[from] ::bake::BakeError),
+    /// The build of a target cannot be translated.
+    #[error(transparent)]
+    Target(#[from] TranslateError),
     /// Something outside of the shared directory was not handed over.
     #[error(transparent)]
     HandOver(#[from] HandOverError),
@@ -243,6 +256,7 @@ impl Executor<'_> {
             Step::CreateContainer { image, name } => {
                 return self.create_container(image, name.as_deref());
             }
+            Step::Bake(bake) => return self.bake(bake),
             Step::CopyFiles(copy) => return self.copy_files(copy),
             Step::RemoveContainers { names, force } => {
                 return self.remove_containers(names, *force);

@@ -6,12 +6,12 @@ use pflag::parse_bool;
 
 use super::arguments::Parsed;
 use super::buildkit;
-use super::csv_fields::CsvFields;
 use super::error::TranslateError;
 use super::handover::{HandOver, Place};
 use super::plan::{Command, SavedImage, Stdout, Step};
 use super::planner::{Planner, text};
 use super::reference;
+use pflag::csv::CsvFields;
 
 /// Whether a build makes one image or a list of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -152,6 +152,25 @@ pub(super) fn align_columns(lines: &[String]) -> String {
     text
 }
 
+/// Aligns columns with tabs, as buildx does: each column ends at a multiple of eight.
+pub(super) fn align_tabs<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            text.push_str(cell);
+            if column + 1 == N {
+                continue;
+            }
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            let width = (cells.max().unwrap_or(0) + 1).div_ceil(8) * 8;
+            let missing = width - cell.chars().count();
+            text.push_str(&"\t".repeat(missing.div_ceil(8)));
+        }
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,13 +7,14 @@
 
 mod archives;
 mod arguments;
+mod bake;
+mod bake_request;
 mod build;
 mod buildkit;
 mod buildx;
 mod cleanup;
 mod containers;
 mod created;
-mod csv_fields;
 mod digests;
 mod docker_image;
 mod error;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use secret::Secret;
 
+use super::bake_request::Bake;
 use super::digests::Remembered;
 use super::git::GitSource;
 use super::handover::HandOver;
@@ -85,6 +86,8 @@ pub(crate) enum Step {
         /// Another name.
         name: Option<String>,
     },
+    /// Reads a bake definition, and prints or builds its targets.
+    Bake(Box<Bake>),
     /// Copies files of a container's image.
     CopyFiles(CopyOfFiles),
     /// Removes containers of `docker create`.

@@ -16,6 +16,7 @@ use flag_specs::{Flag, FlagPolicy};
 use translate::GLOBAL;
 
 mod actions;
+mod bake;
 mod builds;
 mod cleanup;
 mod handover;
@@ -173,6 +174,10 @@ fn shown(step: &Step) -> Vec<String> {
             );
             lines
         }
+        Step::Bake(bake) => vec![format!(
+            "bake {:?} {:?} {:?}",
+            bake.files, bake.targets, bake.overrides
+        )],
         Step::CreateContainer { image, .. } => vec![format!("create {image}")],
         Step::CopyFiles(copy) => vec![format!(
             "copy {}:{} to {}",

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::planner::{JobContext, Planner};
 use super::verbs::{Program, Translation, Verb, find_by_name};
 use super::{
-    archives, build, buildx, cleanup, containers, created, help, history, images, imagetools,
+    archives, bake, build, buildx, cleanup, containers, created, help, history, images, imagetools,
     manifest, podman, registry, system, unsupported,
 };
 
@@ -99,6 +99,7 @@ impl Program {
         match self {
             Self::Docker => vec![
                 build::VERBS,
+                bake::VERBS,
                 buildx::VERBS,
                 registry::VERBS,
                 images::VERBS,

@@ -79,11 +79,6 @@ pub(super) const VERBS: &[Unsupported] = &[
         instead: "the object of Kubernetes for it",
     },
     Unsupported {
-        names: &["bake", "buildx bake"],
-        because: "only BuildKit's client reads bake files",
-        instead: "docker build for each target, or docker/build-push-action",
-    },
-    Unsupported {
         names: &[
             "buildx history",
             "buildx debug",

@@ -4,6 +4,8 @@
 //! the flags. A flag that is in no table does not exist, and there are no abbreviations.
 //! Source: <https://pkg.go.dev/github.com/spf13/pflag>.
 
+pub mod csv;
+
 /// One flag of a command. `P` is its policy: what becomes of it, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag<P> {

@@ -3,9 +3,9 @@
 use pflag::parse_bool;
 
 use super::super::arguments::Parsed;
-use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::planner::Planner;
+use pflag::csv::CsvFields;
 
 /// Adds a notice for each attestation that is requested. BuildKit adds attestations by itself, so a job that requests some
 /// builds without them too, and its log says what is missing.

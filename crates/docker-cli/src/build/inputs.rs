@@ -2,7 +2,6 @@
 
 use super::super::arguments::Parsed;
 use super::super::buildkit;
-use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::git::GitSource;
 use super::super::handover::Source;
@@ -11,6 +10,7 @@ use super::super::planner::{Planner, text};
 use super::super::reference;
 use super::secrets;
 use super::shared::{Ignored, is_url};
+use pflag::csv::CsvFields;
 
 /// Rejects the values of `--call` and `--allow` that Buildah cannot fulfill.
 pub(super) fn check_available(

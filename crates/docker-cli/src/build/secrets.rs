@@ -2,10 +2,10 @@
 
 use secret::Secret;
 
-use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::plan::Step;
 use super::super::planner::{Planner, text};
+use pflag::csv::CsvFields;
 
 const KEYS: [&str; 5] = ["type", "id", "src", "source", "env"];
 

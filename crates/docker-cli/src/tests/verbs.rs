@@ -282,7 +282,6 @@ fn unsupported_commands_are_rejected_in_one_sentence() {
             "docker container start x",
             "docker container start is not available",
         ),
-        ("docker buildx bake", "use docker build for each target"),
         (
             "docker context create x",
             "docker context create is not available",

@@ -1,7 +1,8 @@
 //! One record of comma-separated fields, as in `--output`, `--cache-to` and `--secret`: `type=registry,ref=a,"name=b,c"`.
 
 /// Splits a record. A field in double quotes may contain commas, and a doubled quote in it means one quote (RFC 4180).
-fn split(record: &str) -> Vec<String> {
+#[must_use]
+pub fn split(record: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
     let mut letters = record.chars().peekable();
@@ -22,10 +23,12 @@ fn split(record: &str) -> Vec<String> {
 
 /// A record with fields of the form `key=value`. A field without `=` has an empty value.
 #[derive(Debug, Clone, Default)]
-pub(super) struct CsvFields(pub(super) Vec<(String, String)>);
+pub struct CsvFields(pub Vec<(String, String)>);
 
 impl CsvFields {
-    pub(super) fn parse(record: &str) -> Self {
+    /// Splits a record into its fields. Keys are in lower case.
+    #[must_use]
+    pub fn parse(record: &str) -> Self {
         let pairs = split(record).into_iter().map(|field| {
             let (key, value) = field.split_once('=').unwrap_or((&field, ""));
             (key.trim().to_lowercase(), value.trim().to_owned())
@@ -33,13 +36,16 @@ impl CsvFields {
         Self(pairs.collect())
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
+    /// Returns the last value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.0.iter().rev().find(|(name, _)| name == key);
         found.map(|(_, value)| value.as_str())
     }
 
     /// Returns the value of the first of these keys that the record has.
-    pub(super) fn any(&self, keys: &[&str]) -> Option<&str> {
+    #[must_use]
+    pub fn any(&self, keys: &[&str]) -> Option<&str> {
         keys.iter().find_map(|key| self.get(key))
     }
 }
