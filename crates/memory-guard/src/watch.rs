@@ -28,6 +28,8 @@ const REHEARSAL: Duration = Duration::from_millis(500);
 const SLICE: Duration = Duration::from_micros(100);
 /// A guard that only watches looks no more often.
 const CALM: Duration = Duration::from_millis(100);
+/// If the room lasts for so long even with the cache counted as in use, the limit is far.
+const FAR: Duration = Duration::from_millis(5);
 /// How often the cache is measured far from the limit.
 const MEASURE: Duration = Duration::from_secs(1);
 /// How often the kernel's kills are counted.
@@ -111,8 +113,9 @@ impl Watch {
         // Far from the limit the cache does not matter, and its size takes longest to read.
         let least = self.shared.levels.least_room(&mut self.reader);
         let known = self.shared.limit.load(Relaxed);
-        if !is_due(self.measured, MEASURE, now) && least < u64::MAX && least > known / 2 {
-            return self.pause(least, self.headroom(known));
+        let pause = self.pause(least, self.headroom(known));
+        if !is_due(self.measured, MEASURE, now) && least < u64::MAX && pause >= FAR {
+            return pause;
         }
         self.measured = Some(now);
         let Some(tightest) = self.shared.levels.tightest(&mut self.reader) else {
