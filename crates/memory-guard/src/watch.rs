@@ -235,8 +235,9 @@ impl Watch {
         let Some((group, bytes)) = largest_group(&self.scanner.entries) else {
             return;
         };
+        let of_group = |entry: &&Entry| entry.group == group;
+        let mut processes = self.scanner.entries.iter().filter(of_group).count() as u64;
         self.shared.scope.kill_process_group();
-        let mut processes = 0;
         let mut first = None;
         for round in 0..ROUNDS {
             let mut new = 0;
@@ -250,13 +251,17 @@ impl Watch {
                     self.victim = Some(victim);
                 }
             }
-            processes += new;
+            if round > 0 {
+                processes += new;
+            }
             if new == 0 {
                 break;
             }
             self.scan(usage);
         }
         self.decision.killed_all(now);
+        // The process group may have ended before its processes were sent signals one by one.
+        let first = first.or_else(|| self.largest.map(|(entry, _)| entry));
         if let Some(entry) = first {
             let kill = Kill {
                 bytes,
