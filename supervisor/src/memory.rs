@@ -104,17 +104,6 @@ impl GuardedRunner {
 }
 
 impl RunnerState for GuardedRunner {
-    fn begin(&mut self, runner: Pid) {
-        self.runner.begin(runner);
-        if self.raises_oom_score {
-            raise_oom_score(runner);
-        }
-        if let Some(guard) = &self.guard {
-            guard.set_runner(runner.as_raw());
-        }
-        self.switch();
-    }
-
     fn events(&self) -> Vec<BorrowedFd<'_>> {
         let mut events = self.runner.events();
         events.extend(self.guard.iter().map(Guard::events));
@@ -149,6 +138,17 @@ impl RunnerState for GuardedRunner {
 impl Runner for GuardedRunner {
     fn start(&mut self) -> Result<Start, FlavorError> {
         self.runner.start()
+    }
+
+    fn begun(&mut self, runner: Pid) {
+        self.runner.begun(runner);
+        if self.raises_oom_score {
+            raise_oom_score(runner);
+        }
+        if let Some(guard) = &self.guard {
+            guard.set_runner(runner.as_raw());
+        }
+        self.switch();
     }
 
     fn ended(&mut self, watched: &Watched) -> Next {

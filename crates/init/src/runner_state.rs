@@ -3,8 +3,6 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
-
 /// The process that runs the steps of a runner's job.
 #[derive(Debug, Clone, Copy)]
 pub struct Worker {
@@ -16,9 +14,6 @@ pub struct Worker {
 
 /// A runner's flavor, as the watch sees it.
 pub trait RunnerState {
-    /// The runner has started, with this pid.
-    fn begin(&mut self, _runner: Pid) {}
-
     /// Become readable when there is something to look at.
     fn events(&self) -> Vec<BorrowedFd<'_>> {
         Vec::new()

@@ -98,7 +98,6 @@ impl Watch {
         runner_state: &mut G,
         terminal: Option<&Terminal>,
     ) -> Result<Watched, Errno> {
-        runner_state.begin(self.runner);
         let watching = Loop {
             watch: self,
             signals,
