@@ -12,7 +12,7 @@ mod serde_helpers;
 pub mod show;
 mod validate;
 
-pub use names::{Driver, FlavorName, LogFormat, LogLevel};
+pub use names::{Driver, FlavorName, LogFormat, LogLevel, MemoryGuard};
 pub use origin::{ConfigError, ENV_PREFIX, Origin};
 pub use runners::{Circleci, Github, RunnerSettings};
 
@@ -61,6 +61,8 @@ pub struct Config {
     pub exec: Exec,
     /// The container that builds for the job.
     pub builder: Builder,
+    /// The guard against the end of the container by a lack of memory.
+    pub memory: Memory,
     /// The wipe at the end.
     pub wipe: Wipe,
     /// The report at the end.
@@ -212,6 +214,17 @@ pub struct Push {
     /// Names of the form `REGISTRY/REPOSITORY`; `*` stands for any text.
     #[serde(with = "serde_helpers::list")]
     pub allow: Vec<String>,
+}
+
+/// The guard against the end of the container by a lack of memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Whether it kills processes of the job before the kernel kills the container.
+    pub guard: MemoryGuard,
+    /// The head room in bytes at which it does; by default it depends on the limit.
+    #[serde(with = "serde_helpers::optional_bytes")]
+    pub headroom: Option<u64>,
 }
 
 /// The wipe at the end.

@@ -1,5 +1,6 @@
 //! Flavors: which runner, how to start it, and how to read its end.
 
+pub(crate) mod annotation;
 mod certificates;
 mod circleci;
 mod environment;

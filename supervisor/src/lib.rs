@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod flavor;
 pub mod lifecycle;
 pub mod log;
+mod memory;
 mod outcome;
 mod publish;
 mod runner_loop;

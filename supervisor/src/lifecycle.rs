@@ -16,10 +16,12 @@ use nix::sys::resource::{UsageWho, getrusage};
 use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
+use crate::flavor::Runner;
+use crate::memory::GuardedRunner;
 use crate::outcome::{Conclusion, Failure, Job, conclude};
 use crate::runner_loop::{self, RunnerEnd};
 use crate::workspace::RuntimeDir;
-use crate::{doctor, flavor, publish, secrets, storage, workspace};
+use crate::{doctor, flavor, memory, publish, secrets, storage, workspace};
 use builder::WorkspaceLock;
 use init::is_pid_1;
 use init::reap::Ended;
@@ -81,6 +83,8 @@ struct JobRun<'a> {
     terminal: Option<Terminal>,
     /// Keeps the builder from wiping the workspace under the job.
     workspace_lock: Option<WorkspaceLock>,
+    /// What was killed because memory ran out.
+    memory_sentence: Option<String>,
     #[cfg(debug_assertions)]
     faults: fault_injection::FaultInjection,
 }
@@ -99,6 +103,7 @@ impl<'a> JobRun<'a> {
             step: Step::Config,
             terminal: None,
             workspace_lock: None,
+            memory_sentence: None,
             #[cfg(debug_assertions)]
             faults: fault_injection::FaultInjection::from_environment(),
         }
@@ -142,12 +147,14 @@ impl<'a> JobRun<'a> {
             deadline: config.deadline,
         };
         let end = self.step(Step::Runner, || {
-            let prepared = runner.insert(flavor::prepare(config, &environment, secrets)?);
+            let prepared = flavor::prepare(config, &environment, secrets)?;
+            let prepared = runner.insert(GuardedRunner::new(config, prepared));
             // The runner has its own copy. Overwrite ours, which the job could read in /proc.
             proc_scrub::overwrite_environment_and_command();
-            runner_loop::run(of_loop, prepared.as_mut(), &signals, termination)
+            runner_loop::run(of_loop, prepared, &signals, termination)
         });
-        if let Some(runner) = runner {
+        if let Some(mut runner) = runner {
+            (self.report.memory, self.memory_sentence) = runner.finish();
             self.report.job = runner.job();
             self.report.registration = runner.registration();
         }
@@ -301,7 +308,7 @@ impl<'a> JobRun<'a> {
         self.report.reason = reason;
         self.report.exit_code = code;
         self.report.failed_step = failed_step;
-        self.report.message = message;
+        self.report.message = memory::message(message, self.memory_sentence.take());
         publish::publish(&self.report, &self.config.report.file);
         code
     }

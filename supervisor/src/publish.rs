@@ -50,6 +50,9 @@ fn shorten(report: &mut Report, texts: usize, bytes: usize) {
         list.truncate(texts);
         list.iter_mut().for_each(|text| cut(text, bytes));
     }
+    if let Some(memory) = &mut report.memory {
+        memory.kills.truncate(texts);
+    }
     if let Some(message) = &mut report.message {
         cut(message, 2 * bytes);
     }

@@ -152,6 +152,8 @@ fn run_process(
         program = %program.to_string_lossy(),
         "the runner started"
     );
+    // Before the trim, because it uses code that is not needed again.
+    runner_state.begun(runner);
     let watch = Watch {
         runner,
         escalation,

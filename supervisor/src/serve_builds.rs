@@ -4,10 +4,10 @@ use tracing::error;
 
 use crate::config::{self, Config, Driver};
 use crate::outcome::{Failure, conclude};
-use crate::publish;
 use crate::secrets::{self, DOCKER_CONFIG, SecretsError};
 use crate::storage::{self, StorageError};
 use crate::workspace::{self, RuntimeDir, WorkspaceError};
+use crate::{memory, publish};
 use builder::server::{self, Served};
 use builder::{Credentials, ServeError, Settings, Storage, Workspace};
 use linux::process::Identity;
@@ -100,6 +100,7 @@ fn settings(config: &Config, own: &config::Workspace, prepared: storage::Prepare
         termination_grace_period: config.termination_grace_period,
         wipe_reserve: config.wipe.reserve,
         wipe_budget: config.wipe.budget,
+        memory: memory::settings(&config.memory, "builder"),
         storage: Storage {
             driver: storage::driver_name(prepared.driver),
             mount_program: prepared.driver == Driver::FuseOverlayfs,

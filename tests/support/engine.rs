@@ -75,5 +75,7 @@ pub fn image_with(how: &[&str], image: &str, flags: &[&str], arguments: &[&str])
         .args(flags)
         .arg(image)
         .args(arguments);
-    command.output().unwrap()
+    // If the kernel kills a process for its memory, conmon writes a file into the working directory.
+    let directory = tempfile::tempdir().unwrap();
+    command.current_dir(directory.path()).output().unwrap()
 }

@@ -15,6 +15,7 @@ use super::state::Builder;
 use init::is_pid_1;
 use init::signals::{Received, SignalAction, Signals};
 use linux::poll::{self, Interest};
+use memory_guard::{Guard, words};
 
 /// Whether clients are accepted.
 enum Admission {
@@ -34,18 +35,33 @@ impl AsFd for Admission {
 }
 
 /// Serves until SIGTERM.
-pub(super) fn run(signals: &Signals, builder: &Arc<Builder>) -> Result<(), ServeError> {
+pub(super) fn run(
+    signals: &Signals,
+    builder: &Arc<Builder>,
+    mut guard: Option<&mut Guard>,
+) -> Result<(), ServeError> {
     let mut admission = Admission::Closed(start_isolation_probe(builder)?);
     loop {
-        let fds = [signals.as_fd(), admission.as_fd()];
+        let mut fds = vec![signals.as_fd(), admission.as_fd()];
+        fds.extend(guard.as_ref().map(|guard| guard.events()));
         let ready =
             poll::wait_any(&fds, Interest::Read, None).map_err(ServeError::kernel("poll"))?;
+        drop(fds);
+        if ready.get(2) == Some(&true) {
+            guard.iter_mut().for_each(|guard| log_kills(guard));
+        }
         if termination_requested(signals, builder)? {
             return Ok(());
         }
-        if ready.last().copied().unwrap_or(false) {
+        if ready.get(1) == Some(&true) {
             admission = admission.go_on(builder)?;
         }
+    }
+}
+
+fn log_kills(guard: &mut Guard) {
+    for kill in guard.new_kills() {
+        warn!("{}", words::sentence(&kill, guard.container()));
     }
 }
 

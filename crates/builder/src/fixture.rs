@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::build_memory::BuildMemory;
 use super::credentials::Credentials;
 use super::error::OperationError;
 use super::isolation::{IsolationChoice, ProbeError};
@@ -66,6 +67,7 @@ impl Fixture {
             termination_grace_period: Duration::from_secs(30),
             wipe_reserve: Duration::from_secs(10),
             wipe_budget: Duration::from_secs(600),
+            memory: None,
             storage: Storage {
                 driver: "vfs",
                 mount_program: false,
@@ -83,6 +85,7 @@ impl Fixture {
             permits: Semaphore::new(settings.parallel),
             operation_dirs: OperationDirs::prepare(&path("runtime"), &path("volume")).unwrap(),
             clients: AtomicUsize::new(0),
+            memory: BuildMemory::default(),
             isolation: IsolationChoice::new(Err(ProbeError::Failed("masked".to_owned()))),
             probe: |_, _| Err(ProbeError::Failed("not probed".to_owned())),
             execute: play,

@@ -6,6 +6,7 @@
 
 mod auth_entry;
 mod build_killer;
+mod build_memory;
 mod builder_uid;
 mod children;
 pub mod client;

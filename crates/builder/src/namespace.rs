@@ -44,6 +44,18 @@ impl Namespace {
         })
     }
 
+    /// Returns the inode that identifies it.
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Returns the pid of the killer, if there is one.
+    pub(crate) fn killer(&self) -> Option<i32> {
+        let killer = self.killer.lock();
+        let killer = killer.unwrap_or_else(PoisonError::into_inner);
+        killer.as_ref().map(|killer| killer.pid)
+    }
+
     /// Kills every process in it, and waits until all have ended.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::build_memory::BuildMemory;
 use super::credentials::Credentials;
 use super::error::ServeError;
 use super::isolation::IsolationChoice;
@@ -23,6 +24,7 @@ use init::signals::Signals;
 use init::{is_pid_1, survivors};
 use linux::process;
 use linux::termination_request::{REPORT_TIME, TerminationRequest};
+use memory_guard::Guard;
 use report::{Reason, Report, Step, WipeReport};
 use wipe::WipePlan;
 
@@ -64,7 +66,10 @@ pub fn serve(
         Err(error) => Some(error),
         Ok(builder) => {
             let builder = Arc::new(builder);
-            let served = event_loop::run(signals, &builder);
+            let mut guard = builder.memory.guard(builder.settings.memory);
+            let served = event_loop::run(signals, &builder, guard.as_mut());
+            report.memory = guard.as_ref().map(Guard::report);
+            drop(guard);
             report.isolation = builder
                 .isolation
                 .known()
@@ -201,6 +206,7 @@ fn prepare(
         permits: Semaphore::new(settings.parallel.max(1)),
         operation_dirs,
         clients: AtomicUsize::new(0),
+        memory: BuildMemory::default(),
         isolation: IsolationChoice::new(isolation::probe_own_proc()),
         probe: isolation_probe::run,
         execute: execute::run,

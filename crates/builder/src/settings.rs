@@ -37,6 +37,8 @@ pub struct Settings {
     pub wipe_reserve: Duration,
     /// The longest time that the wipe at the end may take.
     pub wipe_budget: Duration,
+    /// The memory guard, unless it is off.
+    pub memory: Option<memory_guard::Settings>,
     /// Buildah's storage.
     pub storage: Storage,
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use super::build_memory::BuildMemory;
 use super::children::Children;
 use super::credentials::Credentials;
 use super::error::OperationError;
@@ -45,6 +46,7 @@ pub(super) struct Builder {
     pub(super) permits: Semaphore,
     pub(super) operation_dirs: OperationDirs,
     pub(super) clients: AtomicUsize,
+    pub(super) memory: BuildMemory,
     pub(super) isolation: IsolationChoice,
     /// A pointer rather than a call: the probe is a session, and sessions use this module.
     pub(super) probe: ProbeFn,

@@ -26,6 +26,7 @@ pub mod proc_scrub;
 pub mod process;
 pub mod procfs;
 pub mod program;
+pub mod scheduling;
 pub mod scratch;
 pub mod syscalls;
 pub mod termination_request;

@@ -104,6 +104,53 @@ pub struct RunnerReport {
     pub peak_memory_bytes: Option<u64>,
 }
 
+/// Who killed a process because memory ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KilledBy {
+    /// The supervisor, before the kernel would have killed the container.
+    Supervisor,
+    /// The kernel.
+    Kernel,
+}
+
+/// One kill because memory ran out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryKill {
+    /// The name of the process, at most 15 characters; empty if it is not known.
+    pub name: String,
+    /// Its pid, 0 if it is not known.
+    pub pid: i32,
+    /// Its memory in bytes, or that of all together.
+    pub bytes: u64,
+    /// How many processes were killed at once.
+    pub processes: u64,
+    /// Who killed it.
+    pub by: KilledBy,
+}
+
+/// The memory of the container while the job or the builds ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// The tightest limit in bytes.
+    pub limit_bytes: u64,
+    /// The most memory that could not be reclaimed, in bytes, as the supervisor saw it.
+    pub peak_bytes: u64,
+    /// Whether the supervisor kills processes itself. Otherwise it only watches.
+    pub acts: bool,
+    /// The number of processes that the supervisor killed.
+    pub supervisor_kills: u64,
+    /// The number of processes that the kernel killed.
+    pub kernel_kills: u64,
+    /// The first [`MemoryReport::KILLS`] kills.
+    pub kills: Vec<MemoryKill>,
+}
+
+impl MemoryReport {
+    /// How many kills a report lists.
+    pub const KILLS: usize = 8;
+}
+
 /// The CI vendor's job. A field is missing if the runner did not report it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CiJob {
@@ -198,6 +245,9 @@ pub struct Report {
     /// The isolation that the builder uses for RUN steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<String>,
+    /// The memory of the container, if it has a limit and the supervisor watches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryReport>,
     /// The result of the wipe before the job, which removes what an earlier run left.
     pub found: Option<WipeReport>,
     /// The result of the wipe after the job.
@@ -223,6 +273,7 @@ impl Report {
             registration: None,
             storage_driver: None,
             isolation: None,
+            memory: None,
             found: None,
             wiped: None,
             steps: Vec::new(),

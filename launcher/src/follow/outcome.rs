@@ -52,6 +52,8 @@ fn from_container(terminated: &Termination, job: &JobState, pod: Option<&PodStat
         .and_then(|report| serde_json::to_value(report.reason).ok());
     let reason = reason.and_then(|reason| reason.as_str().map(str::to_owned));
     let disrupted = job.reason.as_deref() == Some("PodFailurePolicy");
+    let container = pod.and_then(|pod| pod.container(RUNNER));
+    let memory_limit = container.and_then(|container| container.memory_limit.as_deref());
     let unreachable = report
         .as_ref()
         .is_some_and(|report| report.reason == Reason::Unreachable);
@@ -59,7 +61,7 @@ fn from_container(terminated: &Termination, job: &JobState, pod: Option<&PodStat
     let message = match report.as_ref() {
         Some(report) => report.message.clone().or_else(by_kubernetes),
         None if terminated.code == 0 => by_kubernetes(),
-        None => by_kubernetes().or_else(|| Some(message_without_report(terminated))),
+        None => by_kubernetes().or_else(|| Some(message_without_report(terminated, memory_limit))),
     };
     Outcome {
         exit_code: match u8::try_from(terminated.code) {
@@ -79,9 +81,12 @@ fn from_container(terminated: &Termination, job: &JobState, pod: Option<&PodStat
     }
 }
 
-fn message_without_report(terminated: &Termination) -> String {
-    let otherwise = match terminated.reason.as_str() {
-        "OOMKilled" => "the container used more memory than its limit",
+fn message_without_report(terminated: &Termination, memory_limit: Option<&str>) -> String {
+    let otherwise = match (terminated.reason.as_str(), memory_limit) {
+        ("OOMKilled", Some(limit)) => &format!(
+            "the container used more memory than its limit of {limit}, so the kernel killed all of it"
+        ),
+        ("OOMKilled", None) => "the container used more memory than its limit",
         _ => "the supervisor left no report",
     };
     non_empty(&terminated.message, otherwise)
@@ -198,6 +203,23 @@ mod tests {
         report.reason = report::Reason::Preflight;
         report.message = Some("no user namespaces".to_owned());
         serde_json::to_string(&report).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_container_by_memory_names_its_limit() {
+        let mut pod = pod("Failed", Some(137), "");
+        let runner = &mut pod.containers[0];
+        runner.memory_limit = Some("4Gi".to_owned());
+        if let Some(terminated) = &mut runner.terminated {
+            terminated.reason = "OOMKilled".to_owned();
+        }
+        let outcome = so_far(&job(Some(false), None), Some(&pod)).unwrap();
+        assert_eq!(
+            (outcome.exit_code, outcome.reason.as_str()),
+            (137, "OOMKilled")
+        );
+        let message = outcome.message.unwrap();
+        assert!(message.contains("limit of 4Gi"), "{message}");
     }
 
     #[test]

@@ -88,11 +88,15 @@ fn out_of_memory(container: &Container) -> Option<Problem> {
         .flatten()
         .find(|terminated| terminated.reason == "OOMKilled")?;
     let name = &container.name;
-    let message = format!("the container \"{name}\" used more memory than its limit");
+    let limit = container.memory_limit.as_deref();
+    let of = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    let message = format!(
+        "the container \"{name}\" used more memory than its limit{of}, so the kernel killed all of it"
+    );
     Some(Problem::new(
         "OOMKilled",
         &message,
-        remedies::out_of_memory(name),
+        remedies::out_of_memory(name, limit),
     ))
 }
 
@@ -238,6 +242,7 @@ mod tests {
         };
         let killed = Container {
             name: "builder".to_owned(),
+            memory_limit: Some("1Gi".to_owned()),
             last_terminated: Some(Termination {
                 reason: "OOMKilled".to_owned(),
                 ..Termination::default()
@@ -250,6 +255,11 @@ mod tests {
         };
         let found = of_pod(&state);
         assert_eq!(found.len(), 2);
+        assert!(found[1].message.contains("limit of 1Gi"), "{found:?}");
+        assert!(
+            found[1].remedy.contains("to 1536Mi for example"),
+            "{found:?}"
+        );
         assert!(
             found[0].permanent && found[1].message.contains("builder"),
             "{found:?}"

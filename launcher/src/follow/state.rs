@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodSpec};
 use kube::ResourceExt;
 
 /// The state of a Job.
@@ -50,6 +50,8 @@ pub struct PodState {
 pub struct Container {
     /// The container's name.
     pub name: String,
+    /// The memory limit of its specification, as a quantity of Kubernetes.
+    pub memory_limit: Option<String>,
     /// Whether the container is running.
     pub running: bool,
     /// The reason and message if the container is waiting.
@@ -112,7 +114,7 @@ impl From<&Pod> for PodState {
             .flatten()
             .flatten()
             .flatten()
-            .map(container)
+            .map(|status| container(status, pod.spec.as_ref()))
             .collect();
         Self {
             uid: pod.uid().unwrap_or_default(),
@@ -157,7 +159,16 @@ impl Container {
     }
 }
 
-fn container(status: &ContainerStatus) -> Container {
+/// The memory limit of the container of this name.
+fn memory_limit(name: &str, spec: &PodSpec) -> Option<String> {
+    let init = spec.init_containers.iter().flatten();
+    let mut all = init.chain(&spec.containers);
+    let container = all.find(|container| container.name == name)?;
+    let limits = container.resources.as_ref()?.limits.as_ref()?;
+    limits.get("memory").map(|limit| limit.0.clone())
+}
+
+fn container(status: &ContainerStatus, spec: Option<&PodSpec>) -> Container {
     let state = status.state.as_ref();
     let waiting = state
         .and_then(|state| state.waiting.as_ref())
@@ -167,6 +178,7 @@ fn container(status: &ContainerStatus) -> Container {
         });
     Container {
         name: status.name.clone(),
+        memory_limit: spec.and_then(|spec| memory_limit(&status.name, spec)),
         running: state.is_some_and(|state| state.running.is_some()),
         waiting,
         terminated: state.and_then(termination),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{
     Builder, Circleci, Config, Driver, Exec, FlavorName, Github, Local, Log, LogFormat, LogLevel,
-    Preflight, Push, Report, RunnerSettings, Secrets, Storage, Wipe, Workspace,
+    Memory, MemoryGuard, Preflight, Push, Report, RunnerSettings, Secrets, Storage, Wipe,
+    Workspace,
 };
 
 impl Default for Config {
@@ -28,6 +29,7 @@ impl Default for Config {
             local: Local::default(),
             exec: Exec::default(),
             builder: Builder::default(),
+            memory: Memory::default(),
             wipe: Wipe::default(),
             report: Report::default(),
             log: Log::default(),
@@ -105,6 +107,15 @@ impl Default for Builder {
             push: Push {
                 allow: vec!["*".to_owned()],
             },
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            guard: MemoryGuard::Auto,
+            headroom: None,
         }
     }
 }

@@ -32,6 +32,18 @@ pub enum Driver {
     None,
 }
 
+/// Whether the supervisor kills processes of the job before the container runs out of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryGuard {
+    /// If the kernel would kill the whole container; otherwise it only watches.
+    Auto,
+    /// Always.
+    On,
+    /// It does not even watch.
+    Off,
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

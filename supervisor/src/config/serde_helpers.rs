@@ -82,6 +82,9 @@ pub(super) mod optional_duration {
     }
 }
 
+/// A number of bytes, or nothing (empty, `none`).
+pub(super) mod optional_bytes;
+
 struct ListVisitor;
 
 impl<'a> Visitor<'a> for ListVisitor {

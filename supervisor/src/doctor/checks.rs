@@ -8,6 +8,7 @@ mod kernel;
 mod kubernetes;
 pub(super) mod limits;
 mod network;
+mod out_of_memory;
 mod privileges;
 mod probes;
 mod secrets;
@@ -22,8 +23,9 @@ use super::check::Check;
 
 /// Returns every check. Each comes after the checks that it needs.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
-    let subjects: [&[Check]; 13] = [
+    let subjects: [&[Check]; 14] = [
         limits::CHECKS,
+        out_of_memory::CHECKS,
         kernel::CHECKS,
         privileges::CHECKS,
         userns::CHECKS,

@@ -1,6 +1,6 @@
 //! `supervisor hook` and `supervisor task`: the runner calls them when its job starts and when it is done.
 //!
-//! Each sends a notice to PID 1 and calls the user's own hook. A failed hook would fail the job, so an error of sending is only printed.
+//! Each sends a notice to PID 1 and calls the user's own hook. The last one prints the annotation of a job that ran out of memory. A failed hook would fail the job, so an error of sending is only printed.
 
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
+use super::annotation;
 use init::reap::Ended;
 use report::exit;
 
@@ -84,6 +85,9 @@ pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
     }
     let code = own.map_or(0, call);
     if event == Event::Completed {
+        if let Some(annotation) = annotation::read(events) {
+            println!("{annotation}");
+        }
         send(event, events);
     }
     code

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::unistd::Pid;
+
 use super::error::FlavorError;
 use init::reap::Ended;
 use init::runner_state::RunnerState;
@@ -18,6 +20,9 @@ pub trait Runner: RunnerState {
     /// # Errors
     /// [`FlavorError`] if something that it needs is missing.
     fn start(&mut self) -> Result<Start, FlavorError>;
+
+    /// The process that was started last has this pid.
+    fn begun(&mut self, _runner: Pid) {}
 
     /// Decides what comes after the process that ended.
     fn ended(&mut self, watched: &Watched) -> Next;

@@ -166,6 +166,7 @@ fn checks_without_findings_report_values() {
         .finds("kernel.keyring", "ok", "")
         .finds("kernel.clock", "ok", "")
         .finds("kernel.open-files", "ok", "")
+        .finds("kernel.out-of-memory", "ok", "")
         .finds("kubernetes.init", "ok", "")
         .finds("kubernetes.host-pid", "ok", "")
         .finds("kubernetes.host-network", "ok", "")]);

@@ -38,6 +38,7 @@ fn settings(workspace: &Path) -> Settings {
         termination_grace_period: Duration::from_secs(30),
         wipe_reserve: Duration::from_secs(10),
         wipe_budget: Duration::from_secs(600),
+        memory: None,
         storage: Storage {
             driver: "overlay",
             mount_program: false,

@@ -63,6 +63,7 @@ impl Execution<'_> {
             socket,
             terminal,
         } = child;
+        let memory = self.builder.memory.watch(&namespace);
         self.connection.attach(started.pid, namespace, terminal);
         let output = self.relay_output(&mut started, reader);
         let input = self.supply_input(&operation.stdin, socket);
@@ -83,7 +84,12 @@ impl Execution<'_> {
         if operation.grants.login && ended == Ended::Exited(0) {
             self.adopt_login()?;
         }
-        Ok(self.connection.exit_code(ended))
+        let code = self.connection.exit_code(ended);
+        let Some((sentence, code)) = memory.verdict(code) else {
+            return Ok(code);
+        };
+        self.connection.notice(&sentence);
+        Ok(code)
     }
 
     fn adopt_login(&self) -> Result<(), Rejected> {

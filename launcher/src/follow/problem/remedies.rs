@@ -305,14 +305,28 @@ pub(super) fn find(reason: &str, message: &str) -> Option<Remedy> {
 }
 
 /// Returns the remedy for a container that exceeded its memory limit.
-pub(super) fn out_of_memory(container: &str) -> Remedy {
+pub(super) fn out_of_memory(container: &str, limit: Option<&str>) -> Remedy {
+    let more = limit.and_then(half_as_much_again);
+    let more = more.map_or_else(String::new, |more| format!(", to {more} for example,"));
     let text = format!(
-        "Raise resources.limits.memory of \"{container}\" with --patch; volumes in memory count too"
+        "Raise resources.limits.memory of \"{container}\"{more} with --patch; volumes in memory count too"
     );
     Remedy {
         text: Cow::Owned(text),
         ..temporary("")
     }
+}
+
+/// A limit to try next. `None` for a quantity with another unit.
+fn half_as_much_again(limit: &str) -> Option<String> {
+    let (digits, mib) = if let Some(digits) = limit.strip_suffix("Gi") {
+        (digits, 1024)
+    } else {
+        (limit.strip_suffix("Mi")?, 1)
+    };
+    let limit: u64 = digits.parse().ok()?;
+    let more = limit.checked_mul(mib)?.checked_mul(3)?.div_ceil(2);
+    Some(format!("{more}Mi"))
 }
 
 fn choose(rules: &[Rule], message: &str, otherwise: Remedy) -> Remedy {

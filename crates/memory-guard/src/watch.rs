@@ -1,0 +1,321 @@
+//! The loop of the guard's thread. While memory runs out it allocates nothing and writes no log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl::set_timerslack;
+use nix::unistd::getpid;
+use rustix::process::setpriority_process;
+
+use crate::cgroup::Usage;
+use crate::decision::{Action, Decision, View};
+use crate::growth::Growth;
+use crate::levels::{Reader, Tightest};
+use crate::pace;
+use crate::record::{Kill, Killer};
+use crate::scan::{Scanner, Victim};
+use crate::scope::Scope;
+use crate::shared::Shared;
+use crate::table::{Entry, Group, Measure, Remembered, largest, largest_group};
+use linux::scheduling;
+
+/// How often the processes are read while less than a quarter of the limit is left: for the names of the largest, and to keep
+/// the code and the memory of the scan in use.
+const REHEARSAL: Duration = Duration::from_millis(500);
+/// The thread runs for less at a time, and so is chosen sooner when it wakes.
+const SLICE: Duration = Duration::from_micros(100);
+/// A guard that only watches looks no more often.
+const CALM: Duration = Duration::from_millis(100);
+/// If the room lasts for so long even with the cache counted as in use, the limit is far.
+const FAR: Duration = Duration::from_millis(5);
+/// How often the cache is measured far from the limit.
+const MEASURE: Duration = Duration::from_secs(1);
+/// How often the kernel's kills are counted.
+const COUNT: Duration = Duration::from_secs(1);
+/// How long the guard waits if no process explains where the memory is.
+const UNEXPLAINED: Duration = Duration::from_millis(500);
+/// How often the processes are read again, until a scan finds none that is new: a fork bomb makes some during each scan.
+const ROUNDS: usize = 200;
+
+/// The thread's own state.
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+    scanner: Scanner,
+    reader: Reader,
+    decision: Decision,
+    growth: Growth,
+    /// Since when too little memory is left, and no process is large.
+    pressed: Option<Instant>,
+    seen: Remembered,
+    victim: Option<Victim>,
+    /// The largest process at the last scan, and the usage then.
+    largest: Option<(Entry, Usage)>,
+    own: i32,
+    fill_rate: u64,
+    rehearsed: Option<Instant>,
+    measured: Option<Instant>,
+    counted: Option<Instant>,
+    kernel_kills: u64,
+}
+
+impl Watch {
+    pub(crate) fn new(shared: Arc<Shared>, scanner: Scanner) -> Self {
+        let processors = thread::available_parallelism().map_or(64, usize::from);
+        Self {
+            shared,
+            scanner,
+            reader: Reader::default(),
+            decision: Decision::default(),
+            growth: Growth::default(),
+            pressed: None,
+            seen: Remembered::default(),
+            victim: None,
+            largest: None,
+            own: getpid().as_raw(),
+            fill_rate: pace::fill_rate(processors),
+            rehearsed: None,
+            measured: None,
+            counted: None,
+            kernel_kills: 0,
+        }
+    }
+
+    /// Runs until the handle is dropped.
+    pub(crate) fn run(&mut self) {
+        // All help on a busy machine. A pod seldom has the right to the first.
+        let _ = setpriority_process(None, -20);
+        let _ = scheduling::shorten_slice(SLICE);
+        let _ = set_timerslack(1);
+        while !self.shared.stop.load(Relaxed) {
+            if self.is_active() {
+                let pause = self.look(Instant::now());
+                thread::park_timeout(pause);
+            } else {
+                thread::park();
+            }
+        }
+        // What the kernel did at the very end belongs into the report.
+        self.count();
+    }
+
+    fn is_active(&self) -> bool {
+        match &self.shared.scope {
+            Scope::Job(_) => self.shared.active.load(Relaxed),
+            Scope::Builds(builds) => !builds.is_idle(),
+        }
+    }
+
+    /// Looks once, acts if it has to, and returns how long to sleep.
+    fn look(&mut self, now: Instant) -> Duration {
+        self.count_kernel_kills(now);
+        // Far from the limit the cache does not matter, and its size takes longest to read.
+        let least = self.shared.levels.least_room(&mut self.reader);
+        let known = self.shared.limit.load(Relaxed);
+        let pause = self.pause(least, self.headroom(known));
+        if !is_due(self.measured, MEASURE, now) && least < u64::MAX && pause >= FAR {
+            return pause;
+        }
+        self.measured = Some(now);
+        let Some(tightest) = self.shared.levels.tightest(&mut self.reader) else {
+            // The limit was taken away in place.
+            return pace::sleep(u64::MAX, self.fill_rate);
+        };
+        let Tightest { usage, room } = tightest;
+        self.shared.limit.store(usage.limit, Relaxed);
+        self.shared.peak.fetch_max(usage.unreclaimable(), Relaxed);
+        self.growth.note(usage.unreclaimable(), now);
+        let headroom = self.headroom(usage.limit);
+        let headroom = headroom + self.growth.margin(headroom);
+        if room >= headroom {
+            self.pressed = None;
+        }
+        if room < headroom && self.shared.acts {
+            self.act(usage, room, headroom, now);
+        } else if room < usage.limit / 4 && is_due(self.rehearsed, REHEARSAL, now) {
+            self.rehearsed = Some(now);
+            self.scan(usage);
+        }
+        self.pause(room, headroom)
+    }
+
+    fn pause(&self, room: u64, headroom: u64) -> Duration {
+        let pause = pace::sleep(room.saturating_sub(headroom), self.fill_rate);
+        if self.shared.acts {
+            pause
+        } else {
+            pause.max(CALM)
+        }
+    }
+
+    /// Never more than half of the limit: a setting may be meant for another container.
+    fn headroom(&self, limit: u64) -> u64 {
+        let set = self.shared.settings.headroom;
+        set.unwrap_or_else(|| pace::default_headroom(limit))
+            .min(limit / 2)
+    }
+
+    /// Reads the processes, and marks those that may be killed.
+    fn scan(&mut self, usage: Usage) {
+        let began = Instant::now();
+        let shared = usage.stat.shmem > usage.unreclaimable() / 2;
+        self.scanner.scan(if shared {
+            Measure::Resident
+        } else {
+            Measure::Anonymous
+        });
+        let scope = &self.shared.scope;
+        scope.mark(&mut self.scanner, self.own, &mut self.seen);
+        if let Some(entry) = largest(&self.scanner.entries) {
+            self.largest = Some((entry, usage));
+        }
+        let processes = self.scanner.entries.len();
+        self.growth.scanned(processes, began.elapsed());
+    }
+
+    fn act(&mut self, usage: Usage, room: u64, headroom: u64, now: Instant) {
+        let view = View {
+            room,
+            headroom,
+            is_dying: self.victim.as_ref().is_some_and(Victim::is_dying),
+        };
+        match self.decision.decide(view, now) {
+            Action::Wait => {}
+            Action::KillLargest => self.kill_largest(view, usage, now),
+            Action::KillAll => {
+                self.scan(usage);
+                self.kill_all(usage, now);
+            }
+        }
+    }
+
+    fn kill_largest(&mut self, view: View, usage: Usage, now: Instant) {
+        self.scan(usage);
+        // The scan may have taken long, and others free memory too.
+        let fresh = self.shared.levels.tightest(&mut self.reader);
+        let Some(Tightest { usage, .. }) = fresh.filter(|fresh| fresh.room < view.headroom) else {
+            return;
+        };
+        let Some(entry) = largest(&self.scanner.entries) else {
+            return;
+        };
+        let is_small = entry.bytes < view.headroom / 4;
+        // While a large process ends, the death of a small one gives nothing.
+        if view.is_dying && is_small && self.decision.is_patient(now) {
+            return;
+        }
+        // Many small ones together are too large, and there is no time to end them one by one.
+        if is_small {
+            let since = *self.pressed.get_or_insert(now);
+            let waits = now.saturating_duration_since(since) < UNEXPLAINED;
+            if waits && !self.explains(usage) {
+                return;
+            }
+            self.kill_all(usage, now);
+            return;
+        }
+        let Some(victim) = self.scanner.kill(&entry) else {
+            return;
+        };
+        self.victim = Some(victim);
+        self.decision.killed(now);
+        self.note(entry.group, Kill::of(&entry, usage));
+    }
+
+    /// Whether the end of all processes gives enough. It does not if one that has just been killed still holds the memory.
+    fn explains(&self, usage: Usage) -> bool {
+        let all = largest_group(&self.scanner.entries).map_or(0, |(_, bytes)| bytes);
+        let used = usage.unreclaimable();
+        all.saturating_add(usage.stat.shmem) > used / 4
+    }
+
+    /// Kills all of the step, or of the largest build. The processes have just been scanned.
+    fn kill_all(&mut self, usage: Usage, now: Instant) {
+        let Some((group, bytes)) = largest_group(&self.scanner.entries) else {
+            return;
+        };
+        let of_group = |entry: &&Entry| entry.group == group;
+        let mut processes = self.scanner.entries.iter().filter(of_group).count() as u64;
+        self.shared.scope.kill_process_group();
+        let mut first = None;
+        for round in 0..ROUNDS {
+            let mut new = 0;
+            for entry in &self.scanner.entries {
+                if entry.group != group || round > 0 && self.scanner.had(entry) {
+                    continue;
+                }
+                if let Some(victim) = self.scanner.kill(entry) {
+                    new += 1;
+                    first.get_or_insert(*entry);
+                    self.victim = Some(victim);
+                }
+            }
+            if round > 0 {
+                processes += new;
+            }
+            if new == 0 {
+                break;
+            }
+            self.scan(usage);
+        }
+        self.decision.killed_all(now);
+        // The process group may have ended before its processes were sent signals one by one.
+        let first = first.or_else(|| self.largest.map(|(entry, _)| entry));
+        if let Some(entry) = first {
+            let kill = Kill {
+                bytes,
+                processes,
+                killer: Killer::GuardAll,
+                ..Kill::of(&entry, usage)
+            };
+            self.note(group, kill);
+        }
+    }
+
+    fn note(&self, group: Group, kill: Kill) {
+        if let Scope::Builds(builds) = &self.shared.scope {
+            builds.killed(group, kill);
+        }
+        self.shared.record(kill);
+    }
+
+    /// Notices kills of the kernel. It names no process, so the largest one that was seen and has ended is the likely one.
+    fn count_kernel_kills(&mut self, now: Instant) {
+        if !is_due(self.counted, COUNT, now) {
+            return;
+        }
+        self.counted = Some(now);
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let kills = self.shared.kernel_kills(&mut self.reader);
+        let new = kills.saturating_sub(self.kernel_kills);
+        self.kernel_kills = kills;
+        if new == 0 {
+            return;
+        }
+        let gone = self
+            .largest
+            .filter(|(entry, _)| self.scanner.is_gone(entry));
+        let tightest = || self.shared.levels.tightest(&mut Reader::default());
+        let (entry, usage) = match gone {
+            Some(gone) => gone,
+            None => match tightest() {
+                Some(tightest) => (Entry::default(), tightest.usage),
+                None => return,
+            },
+        };
+        let kill = Kill {
+            processes: new,
+            killer: Killer::Kernel,
+            ..Kill::of(&entry, usage)
+        };
+        self.note(entry.group, kill);
+    }
+}
+
+fn is_due(last: Option<Instant>, every: Duration, now: Instant) -> bool {
+    last.is_none_or(|last| now.saturating_duration_since(last) >= every)
+}
