@@ -42,7 +42,7 @@ fn rewritten(text: &str) -> Result<Rewritten, String> {
 }
 
 /// Rewrites lines of a stage on an image.
-fn lines(lines: &str) -> String {
+pub(super) fn lines(lines: &str) -> String {
     let head = "FROM a.example/base AS one\nRUN true\nFROM a.example/base\n";
     let text = rewritten(&format!("{head}{lines}"))
         .unwrap()
