@@ -281,6 +281,10 @@ fn flags_of_copy() {
         lines("COPY \\\n  --link \\\n  --parents=false a b"),
         "COPY \\\n  --link=false \\\n  --parents=false a b"
     );
+    assert_eq!(
+        lines("COPY --chown=root a b\nADD --chown=root:root a b\nCOPY --chown=roots:1 a b"),
+        "COPY --chown=0 a b\nADD --chown=0:0 a b\nCOPY --chown=roots:1 a b"
+    );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
         ("COPY --chmod=+x a b", "modes as numbers only"),
