@@ -133,11 +133,19 @@ impl Watch {
         }
         if room < headroom && self.shared.acts {
             self.act(usage, room, headroom, now);
-        } else if room < usage.limit / 4 && is_due(self.rehearsed, REHEARSAL, now) {
+        } else if self.should_rehearse(usage, room, now) {
             self.rehearsed = Some(now);
             self.scan(usage);
         }
         self.pause(room, headroom)
+    }
+
+    /// Whether to read the processes although nothing has to die yet. If memory grows, the guard then knows already that many
+    /// small processes take it, and loses no time with a scan when it has to act.
+    fn should_rehearse(&self, usage: Usage, room: u64, now: Instant) -> bool {
+        let grows = self.growth.since_scan() >= self.headroom(usage.limit);
+        room < usage.limit / 4 && is_due(self.rehearsed, REHEARSAL, now)
+            || self.shared.acts && room < usage.limit / 2 && grows
     }
 
     fn pause(&self, room: u64, headroom: u64) -> Duration {
@@ -171,7 +179,8 @@ impl Watch {
             self.largest = Some((entry, usage));
         }
         let processes = self.scanner.entries.len();
-        self.growth.scanned(processes, began.elapsed());
+        let ended = Instant::now();
+        self.growth.scanned(processes, ended - began, ended);
     }
 
     fn act(&mut self, usage: Usage, room: u64, headroom: u64, now: Instant) {
@@ -182,12 +191,22 @@ impl Watch {
         };
         match self.decision.decide(view, now) {
             Action::Wait => {}
+            Action::KillLargest if self.is_crowd(view, usage, now) => self.kill_all(usage, now),
             Action::KillLargest => self.kill_largest(view, usage, now),
             Action::KillAll => {
                 self.scan(usage);
                 self.kill_all(usage, now);
             }
         }
+    }
+
+    /// Whether many small processes take the memory, by a scan that has just been made.
+    fn is_crowd(&self, view: View, usage: Usage, now: Instant) -> bool {
+        let is_small = |entry: Entry| entry.bytes < view.headroom / 4;
+        !view.is_dying
+            && self.growth.is_known_crowd(view.headroom, now)
+            && largest(&self.scanner.entries).is_some_and(is_small)
+            && self.explains(usage)
     }
 
     fn kill_largest(&mut self, view: View, usage: Usage, now: Instant) {
@@ -230,7 +249,7 @@ impl Watch {
         all.saturating_add(usage.stat.shmem) > used / 4
     }
 
-    /// Kills all of the step, or of the largest build. The processes have just been scanned.
+    /// Kills all of the step, or of the largest build, of those that were scanned last and then of those that are new.
     fn kill_all(&mut self, usage: Usage, now: Instant) {
         let Some((group, bytes)) = largest_group(&self.scanner.entries) else {
             return;
@@ -254,7 +273,8 @@ impl Watch {
             if round > 0 {
                 processes += new;
             }
-            if new == 0 {
+            // The first round may know only processes that have ended.
+            if new == 0 && round > 0 {
                 break;
             }
             self.scan(usage);
