@@ -11,6 +11,9 @@ const HALF: Duration = Duration::from_millis(500);
 /// A scan is out of date after this time.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// Memory that grows by fewer bytes a second grows slowly.
+const SLOW: u64 = 32 << 20;
+
 /// So many processes are many.
 const MANY: usize = 32;
 
@@ -46,6 +49,11 @@ impl Growth {
         let rate = u128::from(used.saturating_sub(before)) * 1_000_000_000 / nanoseconds;
         let weight = u128::from(self.rate) * HALF.as_nanos() / (HALF.as_nanos() + nanoseconds);
         self.rate = u64::try_from(rate.max(weight)).unwrap_or(u64::MAX);
+    }
+
+    /// Whether memory has not grown, or slowly, in the last second or two.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.rate < SLOW
     }
 
     /// Notes how long a scan of so many processes took, until now.
@@ -114,6 +122,9 @@ mod tests {
         assert_eq!(growth.margin(4096 * MIB), 4 * MIB);
         growth.note(10 * MIB, now + HALF + Duration::from_micros(10));
         assert_eq!(growth.margin(4096 * MIB), 4 * MIB, "too short to measure");
+        assert!(!growth.is_at_rest());
+        growth.note(10 * MIB, now + 50 * HALF);
+        assert!(growth.is_at_rest());
     }
 
     #[test]
