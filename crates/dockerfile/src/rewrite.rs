@@ -6,11 +6,13 @@
 mod copy;
 mod directives;
 mod documents;
+mod line_ends;
 mod mounts;
 mod patterns;
 mod ports;
 mod run;
 mod scope;
+mod shell;
 mod structure;
 mod variables;
 mod words;
@@ -63,6 +65,7 @@ pub fn rewrite(
     let at = |(line, problem)| DockerfileError { line, problem };
     for text in texts {
         let text = directives::escape_first(text);
+        let text = line_ends::closed(&text).map_err(at)?;
         let instructions = lexer::instructions(&text).map_err(at)?;
         for instruction in &instructions {
             let before = rewriter.edits.len();
@@ -132,6 +135,8 @@ struct Stage {
     image: Option<String>,
     /// Whether its shell takes commands of POSIX.
     posix: bool,
+    /// Its SHELL, or that of the stage that it is made from.
+    shell: Option<Vec<String>>,
     /// Its first EXPOSE.
     exposed: Option<Exposed>,
 }
@@ -194,6 +199,7 @@ impl<'a> Rewriter<'a> {
                 self.shell(instruction);
                 Ok(())
             }
+            "cmd" | "entrypoint" => self.later_command(instruction),
             "copy" | "add" => self.copy(text, instruction),
             "run" => self.run(text, instruction),
             _ => Ok(()),
@@ -337,6 +343,7 @@ impl<'a> Rewriter<'a> {
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
             image: identity.map(hash),
             posix: true,
+            shell: None,
             exposed: None,
         });
         let Some(base) = image.as_deref().and_then(|image| self.stage(image)) else {
@@ -347,25 +354,14 @@ impl<'a> Rewriter<'a> {
             let span = instruction.span(0..written.len());
             self.edits.push((span, spelled));
         }
-        let (scope, image, posix) = {
-            let base = &self.stages[base];
-            (Scope::after(&base.scope), base.image.clone(), base.posix)
-        };
+        let base = &self.stages[base];
+        let (scope, image) = (Rc::new(Scope::after(&base.scope)), base.image.clone());
+        let (posix, shell) = (base.posix, base.shell.clone());
         if let Some(stage) = self.stages.last_mut() {
-            (stage.scope, stage.image, stage.posix) = (Rc::new(scope), image, posix);
+            (stage.scope, stage.image) = (scope, image);
+            (stage.posix, stage.shell) = (posix, shell);
         }
         Ok(())
-    }
-
-    /// Reads SHELL. Only an array is a shell.
-    fn shell(&mut self, instruction: &Instruction) {
-        let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
-        let program = shell.first().map_or("sh", String::as_str);
-        let program = program.rsplit('/').next().unwrap_or(program);
-        let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
-        if let Some(stage) = self.stages.last_mut() {
-            stage.posix = posix && shell.last().is_some_and(|last| last.ends_with('c'));
-        }
     }
 }
 
