@@ -89,6 +89,7 @@ impl Facts {
         let usage = ContainerUsage::read();
         BuilderReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            cache: settings.cache.clone(),
             volume: volume(&settings.volume),
             memory_limit_bytes: usage.memory_limit,
             memory_peak_bytes: usage.memory_peak,

@@ -2,7 +2,8 @@
 //!
 //! The container sees its own cgroup at `/sys/fs/cgroup`. With cgroup v1 nothing is known but the volumes.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use report::Volume;
@@ -74,6 +75,24 @@ pub fn volume(path: &Path) -> Option<Volume> {
     })
 }
 
+/// Returns the space of each file system of these directories, under the first directory of it. Missing directories are left
+/// out, and file systems without a size, such as mqueue.
+#[must_use]
+pub fn volumes(paths: &[PathBuf]) -> Vec<Volume> {
+    let mut devices = Vec::new();
+    let mut found = Vec::new();
+    for path in paths {
+        let Ok(metadata) = std::fs::metadata(path) else {
+            continue;
+        };
+        if !devices.contains(&metadata.dev()) {
+            devices.push(metadata.dev());
+            found.extend(volume(path).filter(|volume| volume.bytes > 0));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +131,13 @@ mod tests {
         let found = volume(Path::new("/")).unwrap();
         assert!(found.bytes > found.free_bytes);
         assert_eq!(volume(Path::new("/nowhere")), None);
+    }
+
+    #[test]
+    fn volumes_have_each_file_system_once() {
+        let paths = ["/dev/shm/", "/nowhere", "/proc", "/", "/dev/shm"].map(PathBuf::from);
+        let found = volumes(&paths);
+        let found: Vec<&str> = found.iter().map(|volume| &*volume.path).collect();
+        assert_eq!(found, ["/dev/shm/", "/"]);
     }
 }

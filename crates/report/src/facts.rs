@@ -82,6 +82,9 @@ pub struct BuilderReport {
     pub built: Vec<Image>,
     /// The first [`BuilderReport::IMAGES`] images that were pushed.
     pub pushed: Vec<Image>,
+    /// The repository with layers that builds use, from one pod to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// The volume of the layers.
     pub volume: Option<Volume>,
     /// The container's limit on memory in bytes; `None` if it has none.

@@ -20,7 +20,6 @@ use super::{
     passed_on,
 };
 use crate::command::BuildahCommand;
-use crate::facts::Product;
 use crate::operation::{Grants, View};
 use crate::variables::SETTINGS;
 use dockerfile::BuildOptions;
@@ -82,7 +81,6 @@ impl Planner<'_> {
             },
             authfile,
             stdout: outputs.stdout,
-            product: Product::Build(names(parsed)),
             before,
             ..self.operation(command)
         }))
@@ -135,12 +133,6 @@ impl Planner<'_> {
         let path = resources.add_file("policy", policy.to_string().into_bytes())?;
         Ok(FlagArgument::new("signature-policy", path))
     }
-}
-
-/// Returns the names of the image or the list that a build makes.
-fn names(parsed: &Parsed) -> Vec<String> {
-    let names = ["tag", "manifest"].map(|flag| parsed.values(flag));
-    names.into_iter().flatten().map(str::to_owned).collect()
 }
 
 fn context_argument(parsed: &Parsed) -> Result<&str, Rejected> {
