@@ -6,10 +6,12 @@
 mod copy;
 mod directives;
 mod documents;
+mod edits;
 mod line_ends;
 mod mounts;
 mod patterns;
 mod ports;
+mod posix;
 mod run;
 mod scope;
 mod shell;
@@ -23,6 +25,7 @@ use std::rc::Rc;
 use super::error::{DockerfileError, MAX_STAGES, Problem};
 use super::images::BuildOptions;
 use super::lexer::{self, Instruction};
+use edits::{applied, part, require_whole};
 use ports::Exposed;
 use scope::{PREDEFINED, Scope};
 use words::Edit;
@@ -85,40 +88,6 @@ pub fn rewrite(
         texts: rewritten,
         ..rewriter.result
     })
-}
-
-/// Applies changes. `None` if they overlap, or begin within a character: Buildah ends flags at bytes, not at characters.
-fn applied(text: &str, mut edits: Vec<Edit>) -> Option<String> {
-    edits.sort_by_key(|(span, _)| (span.start, span.end));
-    let mut result = String::with_capacity(text.len());
-    let mut at = 0;
-    for (span, replacement) in edits {
-        result += text.get(at..span.start)?;
-        result += &replacement;
-        text.get(span.clone())?;
-        at = span.end;
-    }
-    Some(result + text.get(at..)?)
-}
-
-/// Rejects changes of one instruction that overlap, or that begin or end within a character.
-fn require_whole(text: &str, edits: &[Edit]) -> Result<(), Problem> {
-    let mut spans: Vec<_> = edits
-        .iter()
-        .map(|(span, _)| (span.start, span.end))
-        .collect();
-    spans.sort_unstable();
-    let whole = |(start, end): &(usize, usize)| text.get(*start..*end).is_some();
-    let apart = spans.windows(2).all(|pair| pair[0].1 <= pair[1].0);
-    if apart && spans.iter().all(whole) {
-        return Ok(());
-    }
-    Err(Problem::FlagWithinCharacter)
-}
-
-/// Returns a part of the file.
-fn part<'a>(text: &'a str, span: &std::ops::Range<usize>) -> &'a str {
-    text.get(span.clone()).unwrap_or_default()
 }
 
 /// Returns a key for names that differ in upper and lower case only. No name of a stage has a space.

@@ -2,7 +2,8 @@
 
 use super::super::error::Problem;
 use super::super::lexer::Instruction;
-use super::{Rewriter, documents, part, words};
+use super::edits::{applied, part};
+use super::{Rewriter, documents, words};
 
 impl Rewriter<'_> {
     pub(super) fn copy(&mut self, text: &str, instruction: &Instruction) -> Result<(), Problem> {
@@ -85,7 +86,7 @@ impl Rewriter<'_> {
         if expansion.edits.is_empty() {
             return Ok(None);
         }
-        Ok(super::applied(written, expansion.edits))
+        Ok(applied(written, expansion.edits))
     }
 }
 
