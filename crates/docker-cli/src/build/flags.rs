@@ -78,7 +78,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "metadata-file",
         None,
         FlagPolicy::Handled(
-            "written from --iidfile and --digestfile, because Buildah 1.39 has no such flag",
+            "written from --iidfile and --digestfile, because Buildah has no such flag",
         ),
     ),
     value(
