@@ -37,7 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "build-arg",
         None,
         FlagPolicy::Handled(
-            "--build-arg; a name without a value gets the value of the job's variable. SOURCE_DATE_EPOCH, also as variable, becomes --timestamp; the other arguments of BuildKit are left out with a line on stderr",
+            "--build-arg; a name without a value gets the value of the job's variable. SOURCE_DATE_EPOCH, also as variable, becomes --source-date-epoch; the other arguments of BuildKit are left out with a line on stderr",
         ),
     ),
     value(
