@@ -5,6 +5,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=scripts/lib/kubernetes.sh
 source "$ROOT/scripts/lib/kubernetes.sh"
+# shellcheck source=scripts/lib/buildkit.sh
+source "$ROOT/scripts/lib/buildkit.sh"
 # shellcheck source=scripts/lib/prose.sh
 source "$ROOT/scripts/lib/prose.sh"
 # shellcheck source=scripts/lib/deny.sh
@@ -57,6 +59,7 @@ need_for_tests() {
     need catatonit catatonit "is the init of podman run --init, which the doctor recognises"
     need strace strace "counts the supervisor's system calls while it is idle"
     need_for_kubernetes
+    need_for_buildkit
     need openssl openssl "makes a certificate authority of the tests' own"
     need perl perl "is a job that handles signals"
     need unzip unzip "looks into archives"
@@ -116,8 +119,18 @@ run_tests() {
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" "SINGLE_IMAGE=$SINGLE_TAG" \
             "BUILDER_IMAGE=$BUILDER_TAG" \
             "KUBECONFIG=$CLUSTER" "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
+            "BUILDKITD=${BUILDKITD-}" "BUILDCTL=${BUILDCTL-}" "CONFORMANCE_EVERY=$CONFORMANCE_EVERY" \
             "$program" "${arguments[@]}") </dev/null || FAILED+=("$(basename "$program")")
     done <<<"$TESTS"
+}
+
+# Every second written case is built here, which takes two minutes. scripts/conformance.sh builds them all, and generated ones.
+CONFORMANCE_EVERY=2
+
+prepare_conformance() {
+    [[ docker_build_makes_the_images_of_buildkit == *"$FILTER"* ]] || return 0
+    step "BuildKit"
+    prepare_buildkit
 }
 
 cluster_tests() {
@@ -160,6 +173,7 @@ test_main() {
     if runs end-to-end; then
         step "what checks the manifests"
         prepare_kubernetes_tools
+        prepare_conformance
         build_images
         step "compile the tests of whole jobs"
         compile --package end-to-end

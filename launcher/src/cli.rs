@@ -1,7 +1,8 @@
-//! The command line: the subcommands, and errors with their exit codes.
+//! The command line: the subcommands.
 
 mod arguments;
 mod credentials;
+mod error;
 mod gc;
 mod launch;
 mod output;
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use launcher::exit;
-use launcher::launch::LaunchError;
-use launcher::render::RenderError;
+
+use error::CliError;
 
 /// Starts CI jobs of GitHub Actions and CircleCI as Kubernetes Jobs, one pod for each job.
 #[derive(Debug, Parser)]
@@ -32,38 +33,6 @@ enum Command {
     Render(Box<render::Arguments>),
     /// Finds what a crashed launcher left behind; with --delete, removes it.
     Gc(Box<gc::Arguments>),
-}
-
-/// A failed command: its exit code and message.
-#[derive(Debug)]
-struct CliError {
-    code: u8,
-    message: String,
-}
-
-impl CliError {
-    // By value, so that it can be passed to map_err.
-    #[allow(clippy::needless_pass_by_value)]
-    fn new(code: u8, message: impl ToString) -> Self {
-        let message = message.to_string();
-        Self { code, message }
-    }
-
-    fn usage(message: impl ToString) -> Self {
-        Self::new(exit::USAGE, message)
-    }
-}
-
-impl From<LaunchError> for CliError {
-    fn from(error: LaunchError) -> Self {
-        Self::new(exit::of(&error), error)
-    }
-}
-
-impl From<RenderError> for CliError {
-    fn from(error: RenderError) -> Self {
-        Self::new(exit::CONFIG, error)
-    }
 }
 
 pub(crate) fn main() -> ExitCode {

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # The supervisor as PID 1 against tini, dumb-init and catatonit: start, memory, orphans, signals, size.
+#
+# BENCH_BEFORE names the binary of an earlier build: it runs in turns with this one, and each figure may grow by 2 %.
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -10,7 +12,10 @@ source "$ROOT/scripts/lib/bench.sh"
 STARTS=${BENCH_STARTS:-200}
 ORPHAN_RUNS=${BENCH_ORPHAN_RUNS:-5}
 SIGNALS_SENT=1000
-SIZE_LIMIT=$((4 << 20))
+SIZE_LIMIT=4500000
+# The job's command follows.
+BARE_ARGUMENTS="run --flavor exec --no-preflight --storage-driver none --"
+FULL_ARGUMENTS="run --flavor exec --"
 
 main() {
     need hyperfine hyperfine "times whole commands"
@@ -29,9 +34,8 @@ main() {
     mkdir "$WORK/secrets" && echo token >"$WORK/secrets/token"
     export SUPERVISOR_RUNTIME_DIRECTORY="$WORK/run" SUPERVISOR_LOG__LEVEL=error SUPERVISOR_WORKSPACE__PATH="$WORK/workspace"
     export SUPERVISOR_SECRETS__DIRECTORY="$WORK/secrets"
-    # The job's command follows.
-    BARE="$CI_CD_AGENTS_BINARY run --flavor exec --no-preflight --storage-driver none --"
-    FULL="$CI_CD_AGENTS_BINARY run --flavor exec --"
+    BARE="$CI_CD_AGENTS_BINARY $BARE_ARGUMENTS"
+    FULL="$CI_CD_AGENTS_BINARY $FULL_ARGUMENTS"
     PEERS=("tini --" "dumb-init --" "catatonit --")
     printf '%-52s %12s %12s %7s %7s\n' what supervisor "best peer" ratio target
     starts
@@ -39,6 +43,7 @@ main() {
     orphans
     latency
     size
+    if [[ ${BENCH_BEFORE-} ]]; then before; fi
     summary
 }
 
@@ -62,8 +67,18 @@ NAMESPACE='unshare --pid --fork --mount-proc'
 # starts: from the first fork(2) to the job's first words, less the namespaces' own time; medians, in turns.
 starts() {
     local medians base ours full best
-    medians=$(
-        python3 - "$STARTS" "$NAMESPACE" "" "$BARE" "$FULL" "${PEERS[@]}" <<'PYTHON'
+    medians=$(start_medians "" "$BARE" "$FULL" "${PEERS[@]}") || die 70 "the starts could not be timed."
+    base=$(jq '.[0]' <<<"$medians")
+    ours=$(jq "(.[1] - $base) * 1000 | round / 1000" <<<"$medians")
+    full=$(jq "(.[2] - .[1]) * 1000 | round / 1000" <<<"$medians")
+    best=$(jq "([.[3:][] - $base] | min) * 1000 | round / 1000" <<<"$medians")
+    row "start to exec, added to unshare's own $(jq -n "$base * 10 | round / 10") ms" "$ours" "$best" 3 " ms"
+    limit "the same with preflight, storage and secrets, more" "$full" 10 " ms"
+}
+
+# start_medians INIT…: prints the median start of each in milliseconds, as a JSON array.
+start_medians() {
+    python3 - "$STARTS" "$NAMESPACE" "$@" <<'PYTHON'
 import json, os, statistics, sys, time
 
 count, namespace, inits = int(sys.argv[1]), sys.argv[2].split(), sys.argv[3:]
@@ -88,13 +103,6 @@ def start(init):
 times = [[start(init) for init in inits] for _ in range(count)]
 print(json.dumps([statistics.median(column) for column in zip(*times)]))
 PYTHON
-    ) || die 70 "the starts could not be timed."
-    base=$(jq '.[0]' <<<"$medians")
-    ours=$(jq "(.[1] - $base) * 1000 | round / 1000" <<<"$medians")
-    full=$(jq "(.[2] - .[1]) * 1000 | round / 1000" <<<"$medians")
-    best=$(jq "([.[3:][] - $base] | min) * 1000 | round / 1000" <<<"$medians")
-    row "start to exec, added to unshare's own $(jq -n "$base * 10 | round / 10") ms" "$ours" "$best" 3 " ms"
-    limit "the same with preflight, storage and secrets, more" "$full" 10 " ms"
 }
 
 # memory: PID 1 while its job sleeps.
@@ -201,5 +209,23 @@ PYTHON
 }
 
 size() { limit "binary, stripped and static" "$(stat -c %s "$CI_CD_AGENTS_BINARY")" "$SIZE_LIMIT" " B"; }
+
+# before: this build and an earlier one.
+before() {
+    local medians ours earlier
+    medians=$(start_medians "" "$BARE" "$BENCH_BEFORE $BARE_ARGUMENTS" "$FULL" "$BENCH_BEFORE $FULL_ARGUMENTS") ||
+        die 70 "the starts could not be timed."
+    printf '\n%-52s %12s %12s %7s %7s\n' what supervisor before ratio target
+    row "start to exec, added to unshare's own" "$(added "$medians" 1)" "$(added "$medians" 2)" 1.02 " ms"
+    row "with preflight, storage and secrets" "$(added "$medians" 3)" "$(added "$medians" 4)" 1.02 " ms"
+    ours=$(resident "$BARE")
+    earlier=$(resident "$BENCH_BEFORE $BARE_ARGUMENTS")
+    row "idle, RSS" "${ours% *}" "${earlier% *}" 1.02 " KiB"
+    row "idle, PSS" "${ours#* }" "${earlier#* }" 1.02 " KiB"
+    row "binary" "$(stat -c %s "$CI_CD_AGENTS_BINARY")" "$(stat -c %s "$BENCH_BEFORE")" 1.02 " B"
+}
+
+# added MEDIANS INDEX: what a start adds to the namespaces' own time, which is the first median.
+added() { jq ".[$2] - .[0] | . * 1000 | round / 1000" <<<"$1"; }
 
 main

@@ -6,6 +6,7 @@ mod conversation;
 mod files;
 mod registries;
 mod rights;
+mod views;
 
 use std::sync::Arc;
 

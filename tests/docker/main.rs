@@ -3,6 +3,7 @@
 
 mod dockerfiles;
 mod fixture;
+mod handover;
 mod media_types;
 mod outputs;
 

@@ -8,6 +8,7 @@ mod disk;
 mod pushes;
 mod run_steps;
 mod socket;
+mod views;
 
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

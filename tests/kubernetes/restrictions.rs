@@ -63,6 +63,7 @@ const POD_FIELDS: [&str; 7] = [
 
 /// Which Job, by its own labels, and what was added to it.
 struct Kind<'a> {
+    github: bool,
     single: bool,
     userns: bool,
     components: &'a [String],
@@ -181,6 +182,7 @@ impl Kind<'_> {
 /// What is wrong with a Job to which these components were added.
 pub(crate) fn faults(job: &Value, components: &[String]) -> Vec<String> {
     let kind = Kind {
+        github: label(job, "flavor") == "github",
         single: label(job, "shape") == "single",
         userns: label(job, "profile") == "userns",
         components,
@@ -224,6 +226,21 @@ fn fields(what: &str, object: &Value, known: impl Fn(&str) -> bool, found: &mut 
     }
 }
 
+/// A lost node ends the Job. A runner of GitHub's that got no session there is tried again.
+fn failure_rules(kind: &Kind) -> Vec<Value> {
+    let mut rules = vec![json!({
+        "action": "FailJob",
+        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    })];
+    if kind.github {
+        rules.push(json!({
+            "action": "Ignore",
+            "onExitCodes": {"containerName": "runner", "operator": "In", "values": [69]},
+        }));
+    }
+    rules
+}
+
 /// A job is tried once, ends in time, goes away, and tells a lost node from a failure.
 fn check_job(spec: &Value, kind: &Kind, found: &mut Vec<String>) {
     let suspended = if kind.has("kueue") {
@@ -238,13 +255,7 @@ fn check_job(spec: &Value, kind: &Kind, found: &mut Vec<String>) {
         ("completionMode", json!("NonIndexed")),
         ("podReplacementPolicy", json!("Failed")),
         ("suspend", suspended),
-        (
-            "podFailurePolicy",
-            json!({"rules": [{
-                "action": "FailJob",
-                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-            }]}),
-        ),
+        ("podFailurePolicy", json!({"rules": failure_rules(kind)})),
     ] {
         expect(field, &spec[field], &should, found);
     }

@@ -1,12 +1,13 @@
 //! Faults of the builder itself: why it cannot begin or go on, and why an operation has no exit code.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::paths::PathError;
 use super::rejected::Rejected;
+use dockerfile::IgnoreError;
 
 /// The kernel refused something that the builder needs.
 #[derive(Debug, Error)]
@@ -59,6 +60,20 @@ pub(crate) enum SandboxError {
     Call { call: String, source: io::Error },
     #[error(transparent)]
     Path(#[from] PathError),
+    #[error("{}: {source}", path.display())]
+    Ignore { path: PathBuf, source: IgnoreError },
+    #[error(
+        "the context has more than {0} files to compare with the ignore file; leave out whole directories, or build in a smaller context"
+    )]
+    TooManyFiles(usize),
+    #[error(
+        "the kernel refuses an overlay mount on the context, and more than {0} ignored files cannot be covered; leave out whole directories"
+    )]
+    TooManyMasks(usize),
+    #[error(
+        "comparing the context with the ignore file takes more than {0} seconds; leave out whole directories"
+    )]
+    TooLong(u64),
 }
 
 impl SandboxError {

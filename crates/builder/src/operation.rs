@@ -19,6 +19,20 @@ pub(crate) struct Input {
     pub writable: bool,
     /// Whether programs in it may be executed. RUN steps mount a context.
     pub executable: bool,
+    /// How a build sees the directory of a context. `None` if it sees it as it is.
+    pub view: Option<View>,
+}
+
+/// What a build sees of a context: all but the ignored files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct View {
+    /// The name of the ignore file in the operation's own directory in memory. `None` if nothing is ignored.
+    pub ignore: Option<String>,
+    /// Whether an overlay mount is tried. Its upper directory takes what the build writes.
+    pub overlay: bool,
+    /// Whether ignored files are covered by empty ones if no overlay is mounted. Only Buildah's own ignore file keeps those
+    /// out of an image.
+    pub masks: bool,
 }
 
 /// A file that an operation writes for the job.

@@ -9,7 +9,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags, chmod, mkdirat, openat, openat2, unlinkat,
+};
 
 use super::paths::{SMALL_FILE, require_regular};
 
@@ -17,6 +19,9 @@ use super::paths::{SMALL_FILE, require_regular};
 pub(super) const PARENT: &str = "operations";
 /// The name of an operation's TMPDIR, in its directory on the volume.
 pub(super) const TEMPORARY: &str = "tmp";
+
+/// The depth to which directories without permissions are removed. The wipe removes deeper ones.
+const MAX_DEPTH: usize = 100;
 
 /// The parent directories, in memory and on the builder's volume.
 #[derive(Debug)]
@@ -60,9 +65,33 @@ impl Half {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let path = through(&self.parent, &self.name);
         // The wipe removes files of subordinate ids later.
-        let _ = std::fs::remove_dir_all(through(&self.parent, &self.name));
+        let _ = std::fs::remove_dir_all(&path).or_else(|_| {
+            open_up(&open(&self.parent, Path::new(&self.name))?, MAX_DEPTH)?;
+            std::fs::remove_dir_all(&path)
+        });
     }
+}
+
+/// Gives the directories in a directory back their permissions: the view of a context has directories as the job has them. No
+/// process of the operation is left that could replace one. It follows no symlink all the same.
+fn open_up(directory: &OwnedFd, depth: usize) -> Result<()> {
+    // One of a subordinate id stays as it is.
+    let _ = chmod(through(directory, ""), Mode::RWXU);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let entries = Dir::new(openat(directory, ".", flags, Mode::empty())?)?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if depth == 0 || matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if let Ok(inner) = openat(directory, name, flags, Mode::empty()) {
+            let _ = open_up(&inner, depth - 1);
+        }
+    }
+    Ok(())
 }
 
 /// The place of one half of an operation's directories.

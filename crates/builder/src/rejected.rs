@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::credentials::AuthfileError;
 use super::paths::{PathError, SMALL_FILE};
-use dockerfile::{DockerfileError, InvalidReference};
+use dockerfile::{DockerfileError, IgnoreError, InvalidReference};
 use pflag::ParseError;
 
 /// The most that all private files of one operation hold, in bytes.
@@ -102,6 +102,8 @@ pub(crate) enum Rejected {
     Preprocessor(String),
     #[error("there is no {0}")]
     NoIgnoreFile(String),
+    #[error("{}, {source}", path.display())]
+    IgnoreFile { path: PathBuf, source: IgnoreError },
     #[error("--secret needs id=NAME")]
     SecretWithoutId,
     #[error("--secret id={0}: there is neither a file nor a variable of that name")]

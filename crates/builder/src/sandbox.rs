@@ -4,6 +4,9 @@
 //! are locked: mount_namespaces(7). So no Containerfile can make Buildah reach the builder's credentials, the socket or the
 //! job's other files.
 
+mod context_view;
+mod ignored;
+mod masks;
 mod mounts;
 mod nested_userns;
 
@@ -27,6 +30,7 @@ use super::error::SandboxError;
 use super::operation::Input;
 use super::paths::{PathError, Workspace};
 use super::{build_killer, operation_dir};
+use context_view::Own;
 use linux::handshake::{Handshake, ProbeResult};
 use linux::userns;
 use mounts::{DATA, READ_ONLY, bind_at, mount_tmpfs, restrict, rights};
@@ -227,9 +231,20 @@ fn prepare_mounts(spec: &Spec) -> Result<(), SandboxError> {
     create_dir_all(&home)
         .and_then(|()| symlink(&containers, home.join("containers")))
         .map_err(SandboxError::at(&home))?;
-    for (input, file) in &visible.inputs {
-        bind_at(file, &input.mount_point)?;
-        restrict(&input.mount_point, rights(input))?;
+    let empty = spec.runtime.join("empty");
+    for (number, (input, file)) in visible.inputs.iter().enumerate() {
+        let Some(view) = &input.view else {
+            bind_at(file, &input.mount_point)?;
+            restrict(&input.mount_point, rights(input))?;
+            continue;
+        };
+        let own = Own {
+            memory: &visible.memory,
+            disk: &visible.disk,
+            number,
+            empty: &empty,
+        };
+        context_view::mount_view(file, input, view, &own)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod attestations;
 mod flags;
 mod inputs;
 mod secrets;
+mod shared;
 
 use std::path::Path;
 
@@ -51,6 +52,8 @@ fn build(parsed: &Parsed, planner: &mut Planner<'_>) -> Result<(), TranslateErro
     let oci = parsed.last("annotation").is_some();
     let format = if oci { "oci" } else { "docker" };
     line.push(format!("--format={format}"));
+    // Docker's images have no label that names their builder.
+    line.push("--identity-label=false".to_owned());
     if let Some(files) = exports.files() {
         line.push(format!("--output={files}"));
     }

@@ -1,8 +1,7 @@
 //! Executes a plan. The caller decides where Buildah runs.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::created;
@@ -15,16 +14,25 @@ use super::verbs::Program;
 
 mod archive;
 mod containers;
+mod copy_tree;
 mod fetch;
+mod files;
+mod handover;
 mod json_bytes;
 mod load;
+mod place;
 mod push;
 mod registry_inspect;
+mod scratch;
 mod tar;
 #[cfg(test)]
 mod tests;
 
 use fetch::FetchError;
+use files::{copy_in, create_private};
+use handover::HandOverError;
+use place::Shared;
+use scratch::Scratch;
 
 /// The exit code of a command line that cannot be carried out. Docker uses it too.
 const EXIT_ERROR: u8 = 125;
@@ -86,6 +94,9 @@ enum ExecuteError {
     /// The Git repository of a context was not fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Something outside of the shared directory was not handed over.
+    #[error(transparent)]
+    HandOver(#[from] HandOverError),
     /// The client's own output could not be made.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -94,11 +105,13 @@ enum ExecuteError {
 /// Translates a command line and executes it with this process's environment and standard streams. Returns the exit code.
 /// Errors go to standard error, and the exit code is then 125.
 pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) -> u8 {
-    let scratch = scratch();
+    let scratch = scratch::path();
     let variable = |name: &str| std::env::var(name).ok();
+    let shared = Shared::find();
     let job = JobContext {
         scratch: &scratch,
         variable: &variable,
+        place: &|path| shared.place(path),
     };
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
     let result = match translate(program, arguments, job) {
@@ -119,14 +132,6 @@ pub fn run(program: Program, arguments: &[String], buildah: &mut dyn Buildah) ->
         let _ = writeln!(stderr, "{}: {error}", program.name());
         EXIT_ERROR
     })
-}
-
-/// In a job, TMPDIR is in the workspace and beside the checkout. So the builder sees it, and no build context contains it.
-fn scratch() -> PathBuf {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let unique = now.map_or(0, |since| since.subsec_nanos());
-    let name = format!("docker-{}-{unique}", std::process::id());
-    std::env::temp_dir().join(name)
 }
 
 /// The files of one call.
@@ -154,13 +159,8 @@ fn execute(
         let _ = writeln!(stderr, "{notice}");
     }
     let made = plan.steps.iter().any(needs_scratch);
-    if made {
-        let mut directory = fs::DirBuilder::new();
-        directory
-            .mode(0o700)
-            .create(scratch)
-            .map_err(file_error(scratch))?;
-    }
+    let made = made.then(|| Scratch::create(scratch)).transpose();
+    let made = made.map_err(file_error(scratch))?;
     let mut executor = Executor {
         buildah,
         stdout,
@@ -170,8 +170,8 @@ fn execute(
         captured: Vec::new(),
     };
     let result = executor.run_steps(&plan.steps);
-    if made {
-        let removed = fs::remove_dir_all(scratch).map_err(file_error(scratch));
+    if let Some(made) = made {
+        let removed = made.remove().map_err(file_error(scratch));
         return result.and_then(|code| removed.map(|()| code.unwrap_or(0)));
     }
     result.map(|code| code.unwrap_or(0))
@@ -192,29 +192,6 @@ fn needs_scratch(step: &Step) -> bool {
 fn file_error(path: &Path) -> impl FnOnce(io::Error) -> ExecuteError {
     let path = path.to_owned();
     |source| ExecuteError::File { path, source }
-}
-
-fn create_private(path: &Path) -> io::Result<fs::File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Copies a file of the job, or makes a hard link to it on the same file system. A pipe is read to its end.
-fn copy_in(from: &Path, to: &Path) -> io::Result<()> {
-    let mut file = fs::File::open(from)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    // The builder opens the link with the rights of the job's file. Not every file system has links.
-    if metadata.is_file()
-        && fs::canonicalize(from)
-            .and_then(|from| fs::hard_link(from, to))
-            .is_ok()
-    {
-        return Ok(());
-    }
-    io::copy(&mut file, &mut create_private(to)?).map(drop)
 }
 
 struct Executor<'a> {
@@ -303,6 +280,7 @@ impl Executor<'_> {
                 .map(drop)
                 .map_err(file_error(path))?,
             Step::Fetch { source, directory } => fetch::fetch(source, directory)?,
+            Step::HandOver(what) => handover::carry_out(what)?,
             Step::CopyOut { from, to } => self.copy_out(from, to.as_deref())?,
             Step::Print { output, to } => {
                 let captured: Vec<String> = self.captured.drain(..).collect();

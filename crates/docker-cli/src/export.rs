@@ -8,6 +8,7 @@ use super::arguments::Parsed;
 use super::buildkit;
 use super::csv_fields::CsvFields;
 use super::error::TranslateError;
+use super::handover::{HandOver, Place};
 use super::plan::{Command, SavedImage, Stdout, Step};
 use super::planner::{Planner, text};
 use super::reference;
@@ -72,6 +73,8 @@ pub(super) struct Exports {
     pub(super) names: Vec<String>,
     /// Whether files get the time of SOURCE_DATE_EPOCH, as with `rewrite-timestamp`.
     has_epoch: bool,
+    /// The copy of the build's files to a place that the builder does not see.
+    copied: Option<Step>,
 }
 
 /// An OCI layout in a directory. The client unpacks an archive, because Buildah would write only beneath its own paths.
@@ -143,7 +146,7 @@ impl Exports {
                 .map(str::to_owned)
                 .ok_or_else(|| planner.usage(&what))
         };
-        self.list.push(match fields.get("type").unwrap_or("") {
+        let export = match fields.get("type").unwrap_or("") {
             "registry" => Export::Registry(options),
             "image" if is_on("push") => Export::Registry(options),
             "image" | "cacheonly" => Export::Storage,
@@ -154,13 +157,35 @@ impl Exports {
             }
             "oci" => Export::Image("oci-archive", path("oci")?, options),
             kind @ ("local" | "tar") => {
-                Export::Files(format!("type={kind},dest={}", path(kind)?))
+                let path = self.shared_output(kind, &path(kind)?, planner);
+                Export::Files(format!("type={kind},dest={path}"))
             }
             kind => return Err(planner.usage(&format!(
                 "--output type={kind}: expected registry, image, docker, oci, local, tar or cacheonly"
             ))),
-        });
+        };
+        self.list.push(export);
         Ok(())
+    }
+
+    /// Returns the path to which Buildah writes a build's files. What goes elsewhere is copied afterwards.
+    fn shared_output(&mut self, kind: &str, given: &str, planner: &mut Planner<'_>) -> String {
+        match (planner.job.place)(Path::new(given)) {
+            _ if given == "-" => given.to_owned(),
+            Place::Shared => given.to_owned(),
+            Place::SharedAs(path) => text(&path),
+            Place::Outside => {
+                let from = planner.scratch("exported");
+                let path = text(&from);
+                let to = PathBuf::from(given);
+                self.copied = Some(if kind == "local" {
+                    Step::HandOver(HandOver::Exported { from, to })
+                } else {
+                    Step::CopyOut { from, to: Some(to) }
+                });
+                path
+            }
+        }
     }
 
     pub(super) fn pushes(&self) -> bool {
@@ -204,7 +229,11 @@ impl Exports {
                     let place = (*transport, path.as_str());
                     send_to_path(place, options, result, planner)?;
                 }
-                Export::Files(_) | Export::Storage => {}
+                Export::Files(_) => self
+                    .copied
+                    .iter()
+                    .for_each(|step| planner.step(step.clone())),
+                Export::Storage => {}
             }
         }
         Ok(())

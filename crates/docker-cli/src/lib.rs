@@ -21,6 +21,7 @@ pub mod execute;
 mod export;
 mod flag_specs;
 mod git;
+mod handover;
 mod help;
 mod history;
 mod image_table;

@@ -6,6 +6,7 @@ use secret::Secret;
 
 use super::digests::Remembered;
 use super::git::GitSource;
+use super::handover::HandOver;
 use super::output::Output;
 
 /// The source of a command's standard input.
@@ -159,6 +160,8 @@ pub(crate) enum Step {
         /// The new directory.
         directory: PathBuf,
     },
+    /// Hands over what the job alone can read, or what it alone can write.
+    HandOver(HandOver),
     /// Copies a file that the builder wrote to the place that the job requested.
     CopyOut {
         /// The file in the scratch directory.

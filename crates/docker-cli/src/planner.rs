@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::TranslateError;
+use super::handover::Place;
 use super::output::Output;
 use super::plan::{Command, Plan, Stdout, Step, Variables};
 
@@ -13,6 +14,8 @@ pub(crate) struct JobContext<'a> {
     pub(crate) scratch: &'a Path,
     /// Returns the value of a variable of the job.
     pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Returns where a path of the job lies.
+    pub(crate) place: &'a dyn Fn(&Path) -> Place,
 }
 
 /// A plan in the making.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::digests::Remembered;
 use super::error::TranslateError;
+use super::handover::{HandOver, Place, Source};
 use super::output::Output;
 use super::plan::{Plan, Step};
 use super::planner::JobContext;
@@ -17,6 +18,7 @@ use translate::GLOBAL;
 mod actions;
 mod builds;
 mod cleanup;
+mod handover;
 mod page;
 mod variables;
 mod verbs;
@@ -46,6 +48,15 @@ fn variable(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
+/// The job shares /workspace with the builder, and relative paths lie in it.
+fn place(path: &Path) -> Place {
+    match path.strip_prefix("/outside") {
+        Ok(_) => Place::Outside,
+        Err(_) if path == Path::new("link") => Place::SharedAs("/workspace/real".into()),
+        Err(_) => Place::Shared,
+    }
+}
+
 fn call(line: &str) -> Result<Plan, TranslateError> {
     call_with(line, &variable)
 }
@@ -64,6 +75,7 @@ fn call_with(
     let call = JobContext {
         scratch: Path::new("/s/X"),
         variable,
+        place: &place,
     };
     let plan = translate(program, arguments, call)?;
     for command in commands(&plan.steps) {
@@ -201,6 +213,7 @@ fn shown(step: &Step) -> Vec<String> {
             source.reference.as_deref().unwrap_or("HEAD"),
             directory.display()
         )],
+        Step::HandOver(what) => vec![handed_over(what)],
         Step::CopyOut { from, to } => vec![format!(
             "copy {} to {}",
             from.display(),
@@ -219,6 +232,28 @@ fn shown(step: &Step) -> Vec<String> {
                 Output::Pushed { tag, .. } => format!("print {tag}: digest"),
                 _ => "print output".to_owned(),
             }]
+        }
+    }
+}
+
+fn handed_over(what: &HandOver) -> String {
+    match what {
+        HandOver::Context { from, to, ignore } => {
+            let ignore: Vec<_> = ignore.iter().map(|path| path.to_string_lossy()).collect();
+            let (from, to) = (from.display(), to.display());
+            format!("hand over {from} to {to} without {}", ignore.join(" or "))
+        }
+        HandOver::IfPresent { from, to } => {
+            format!("copy {} to {} if present", from.display(), to.display())
+        }
+        HandOver::Stream { source, to } => match source {
+            Source::Stdin => format!("unpack stdin to {}", to.display()),
+            Source::Url(url) => format!("unpack {url} to {}", to.display()),
+        },
+        HandOver::Download { url, to } => format!("download {url} to {}", to.display()),
+        HandOver::Ssh { from, to } => format!("ssh {} at {}", from.display(), to.display()),
+        HandOver::Exported { from, to } => {
+            format!("export {} to {}", from.display(), to.display())
         }
     }
 }

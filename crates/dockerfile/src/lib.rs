@@ -8,12 +8,14 @@ mod error;
 mod expansion;
 mod heredoc;
 pub mod ignore;
+mod ignore_patterns;
 mod images;
 mod lexer;
 mod rewrite;
 
 pub use encoding::decode;
 pub use error::{DockerfileError, ExpansionProblem, Problem};
+pub use ignore_patterns::{IgnoreError, IgnorePatterns, ParentMatches};
 pub use image_ref::{InvalidReference, Reference, is_registry};
 pub use images::{BuildArgs, BuildOptions, images};
 pub use rewrite::{RewriteOptions, Rewritten, rewrite};

@@ -204,7 +204,31 @@ impl<'a> Rewriter<'a> {
     fn substitute(&mut self, instruction: &Instruction) -> Result<Option<String>, Problem> {
         let expansion = words::expand(&instruction.rest, self.scope())?;
         self.edit(instruction, expansion.edits)?;
+        self.identify(instruction, expansion.value.as_deref())?;
         Ok(expansion.value)
+    }
+
+    /// Puts a hash of the variables' values into an instruction, as a substitution that expands to nothing.
+    ///
+    /// Buildah takes a step from its cache if the text is the same. It compares the values of ARGs only for RUN.
+    fn identify(&mut self, instruction: &Instruction, value: Option<&str>) -> Result<(), Problem> {
+        let rest = instruction.rest.trim_end();
+        // Behind these the substitution would be read otherwise. It would be a part of the name of a here-document.
+        let last = rest.rsplit(super::expansion::is_blank).next();
+        let open = rest.ends_with(['\\', '`', '$']) || last.is_some_and(|last| last.contains("<<"));
+        let exempt = open || instruction.is_json() || is_identified(rest);
+        if exempt || !rest.contains('$') || !self.scope().has_arguments() {
+            return Ok(());
+        }
+        let hash = match value {
+            Some(value) => documents::hash(std::iter::once(value)),
+            None => documents::hash(self.scope().argument_texts()),
+        };
+        let identity = format!("{IDENTITY}{hash}}}");
+        self.scope().change(identity.len())?;
+        let end = instruction.span(0..rest.len()).end;
+        self.edits.push((end..end, identity));
+        Ok(())
     }
 
     fn edit(&mut self, instruction: &Instruction, edits: Vec<Edit>) -> Result<(), Problem> {
@@ -347,6 +371,16 @@ impl<'a> Rewriter<'a> {
             stage.posix = posix && shell.last().is_some_and(|last| last.ends_with('c'));
         }
     }
+}
+
+/// How the identity of an instruction begins. A hash and a brace follow.
+const IDENTITY: &str = "${CI_CD_AGENTS_UNSET:+";
+
+/// Whether an instruction ends with an identity.
+fn is_identified(rest: &str) -> bool {
+    let hash = rest.rfind(IDENTITY).map(|at| &rest[at + IDENTITY.len()..]);
+    let hash = hash.and_then(|hash| hash.strip_suffix('}'));
+    hash.is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use launcher::render::template::Template;
 use launcher::render::yaml::parse_patch;
 use launcher::render::{Flavor, Overrides, Profile, Renderer, Shape};
 
-use super::CliError;
+use super::error::CliError;
 
 /// The options for the job's objects.
 #[derive(Debug, clap::Args)]

@@ -11,8 +11,8 @@ use launcher::tokens::github::app::App;
 use launcher::tokens::github::endpoint::{Endpoint, Scope};
 use launcher::tokens::github::{Credential, Github, RunnerSettings, Timeouts};
 
-use super::CliError;
 use super::arguments::read;
+use super::error::CliError;
 
 /// The options for GitHub.
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,9 @@ use launcher::gc;
 use launcher::launch::LaunchError;
 use launcher::tokens::github::RunnerSettings;
 
-use super::CliError;
 use super::arguments::Naming;
 use super::credentials::GithubArguments;
+use super::error::CliError;
 use super::terminal::single_line;
 
 #[derive(Debug, clap::Args)]

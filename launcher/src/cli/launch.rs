@@ -16,9 +16,9 @@ use launcher::launch::{LaunchError, Launched, Launcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::CliError;
 use super::arguments::JobArguments;
 use super::credentials::{CircleciArguments, GithubArguments, RunnerArguments, credential_source};
+use super::error::CliError;
 use super::output::{JobRecord, Output};
 use super::terminal::single_line;
 

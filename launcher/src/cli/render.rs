@@ -9,9 +9,9 @@ use launcher::render::Flavor;
 use launcher::render::yaml::to_yaml;
 use launcher::secret::Secret;
 
-use super::CliError;
 use super::arguments::{JobArguments, read};
 use super::credentials::CircleciArguments;
+use super::error::CliError;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

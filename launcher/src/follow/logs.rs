@@ -63,7 +63,8 @@ impl Position {
     }
 }
 
-/// Streams a container's log into `lines`, until the container has ended and its log was read completely.
+/// Streams a container's log into `lines`, until the Job has ended and the log was read completely. If the Job replaces its pod,
+/// the log of the next pod follows.
 ///
 /// The job's view says when the log exists and when it is complete. The stream also ends if the receiver is dropped.
 ///
@@ -77,15 +78,21 @@ pub async fn stream(
 ) -> Result<(), ClusterError> {
     let pods: Api<Pod> = cluster.api();
     let mut position = Position::default();
+    let mut read_completely = None;
     loop {
-        let Some((pod, ended)) = ready(&mut job, container).await else {
+        let Some((pod, ended)) = ready(&mut job, container, read_completely.as_deref()).await
+        else {
             return Ok(());
         };
         position.reconnected();
         let read = connection(&pods, &pod, container, ended, &mut position, lines).await;
         match read {
             // The container had ended before this connection began, so the log is complete.
-            Ok(Connection::Complete) if ended => return Ok(()),
+            Ok(Connection::Complete) if ended => {
+                read_completely = Some(pod);
+                position = Position::default();
+                continue;
+            }
             Ok(Connection::ReceiverDropped) => return Ok(()),
             Ok(Connection::Complete) => {}
             Err(error) => {
@@ -106,11 +113,22 @@ pub async fn stream(
 }
 
 /// Waits until the container has a log. Returns the pod's name and whether the container has ended, or `None` if the
-/// container will never start.
-async fn ready(job: &mut watch::Receiver<View>, container: &str) -> Option<(String, bool)> {
+/// container will never start. The log of the pod `read_completely` was read.
+async fn ready(
+    job: &mut watch::Receiver<View>,
+    container: &str,
+    read_completely: Option<&str>,
+) -> Option<(String, bool)> {
     loop {
         let view = job.borrow_and_update().clone();
         let pod = view.pod.as_ref();
+        if pod.is_some_and(|pod| Some(pod.name.as_str()) == read_completely) {
+            let over = view.watch_error.is_some() || view.outcome_without_pod().is_some();
+            if over || job.changed().await.is_err() {
+                return None;
+            }
+            continue;
+        }
         let state = pod.and_then(|pod| pod.container(container));
         if let (Some(pod), Some(state)) = (pod, state) {
             let pod_ended = pod.is_final();
@@ -219,6 +237,7 @@ fn if_new<'a>(line: &'a [u8], position: &mut Position) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::{Container, JobState, PodState, Termination};
     use super::*;
 
     fn read(position: &mut Position, log: &[&str]) -> Vec<String> {
@@ -249,6 +268,40 @@ mod tests {
                 assert_eq!(all, ["a", "b", "c", "", "d"], "{first}, {second}");
             }
         }
+    }
+
+    fn view(pod: &str, succeeded: Option<bool>) -> View {
+        let state = PodState {
+            uid: pod.to_owned(),
+            name: pod.to_owned(),
+            phase: "Failed".to_owned(),
+            containers: vec![Container {
+                name: "runner".to_owned(),
+                terminated: Some(Termination::default()),
+                ..Container::default()
+            }],
+            ..PodState::default()
+        };
+        let job = JobState {
+            succeeded,
+            ..JobState::default()
+        };
+        let mut view = View::default();
+        view.set_job(job);
+        view.set_pod(state);
+        view
+    }
+
+    #[tokio::test]
+    async fn the_log_of_a_replacing_pod_follows() {
+        let (sender, mut job) = watch::channel(view("a", None));
+        let first = ready(&mut job, "runner", None).await;
+        assert_eq!(first, Some(("a".to_owned(), true)));
+        sender.send_replace(view("b", None));
+        let second = ready(&mut job, "runner", Some("a")).await;
+        assert_eq!(second, Some(("b".to_owned(), true)));
+        sender.send_replace(view("b", Some(false)));
+        assert_eq!(ready(&mut job, "runner", Some("b")).await, None);
     }
 
     #[test]

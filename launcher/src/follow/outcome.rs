@@ -1,6 +1,6 @@
 //! The outcome of a job, from its Job, its pod and its supervisor's report.
 
-use report::{Report, SCHEMA};
+use report::{Reason, Report, SCHEMA};
 use serde::Serialize;
 
 use super::state::{JobState, PodState, Termination};
@@ -9,13 +9,14 @@ use super::state::{JobState, PodState, Termination};
 pub const RUNNER: &str = "runner";
 /// `EX_SOFTWARE`: the job ended without an exit code of its container. The message has the reason.
 const UNKNOWN: u8 = 70;
-/// `EX_TEMPFAIL`: the job lost its node. Another launch may succeed.
-const DISRUPTED: u8 = 75;
+/// `EX_TEMPFAIL`: the job lost its node, or its runner never reached the CI service. Another launch may succeed.
+const TEMPORARY: u8 = 75;
 
 /// The outcome of a job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
-    /// The exit code of the runner's container. 75 if the job lost its node, 70 if the container has no exit code.
+    /// The exit code of the runner's container. 75 if the job lost its node or its runner never reached the CI service, 70 if
+    /// the container has no exit code.
     pub exit_code: u8,
     /// The reason from the supervisor's report, or Kubernetes' reason.
     pub reason: String,
@@ -51,6 +52,9 @@ fn from_container(terminated: &Termination, job: &JobState, pod: Option<&PodStat
         .and_then(|report| serde_json::to_value(report.reason).ok());
     let reason = reason.and_then(|reason| reason.as_str().map(str::to_owned));
     let disrupted = job.reason.as_deref() == Some("PodFailurePolicy");
+    let unreachable = report
+        .as_ref()
+        .is_some_and(|report| report.reason == Reason::Unreachable);
     let by_kubernetes = || kubernetes_message(job, pod).filter(|_| job.succeeded != Some(true));
     let message = match report.as_ref() {
         Some(report) => report.message.clone().or_else(by_kubernetes),
@@ -58,8 +62,9 @@ fn from_container(terminated: &Termination, job: &JobState, pod: Option<&PodStat
         None => by_kubernetes().or_else(|| Some(message_without_report(terminated))),
     };
     Outcome {
-        // A failed Job must not have the exit code 0.
         exit_code: match u8::try_from(terminated.code) {
+            _ if unreachable => TEMPORARY,
+            // A failed Job must not have the exit code 0.
             Ok(0) if job.succeeded == Some(false) => UNKNOWN,
             Ok(code) => code,
             Err(_) => UNKNOWN,
@@ -88,7 +93,7 @@ fn without_container(job: &JobState, pod: Option<&PodState>) -> Outcome {
     let (exit_code, reason) = match (succeeded, disrupted) {
         // The Job succeeded, and its pod was deleted already.
         (true, _) => (0, "Complete".to_owned()),
-        (false, true) => (DISRUPTED, "disrupted".to_owned()),
+        (false, true) => (TEMPORARY, "disrupted".to_owned()),
         (false, false) => (
             UNKNOWN,
             job.reason.clone().unwrap_or_else(|| "removed".to_owned()),
@@ -231,6 +236,23 @@ mod tests {
         assert_eq!(
             (outcome.exit_code, outcome.message.as_deref()),
             (137, Some("not a report"))
+        );
+    }
+
+    #[test]
+    fn a_runner_without_a_session_may_be_tried_again() {
+        let mut report = Report::new(Some("github"));
+        report.exit_code = 69;
+        report.reason = Reason::Unreachable;
+        let message = serde_json::to_string(&report).unwrap();
+        let outcome = settled(
+            &job(Some(false), Some("DeadlineExceeded")),
+            Some(&pod("Failed", Some(69), &message)),
+        )
+        .unwrap();
+        assert_eq!(
+            (outcome.exit_code, outcome.reason.as_str()),
+            (TEMPORARY, "unreachable")
         );
     }
 

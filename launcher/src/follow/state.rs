@@ -1,5 +1,6 @@
 //! The part of a Job's and a pod's status that the launcher uses.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::ResourceExt;
@@ -28,6 +29,8 @@ pub struct PodState {
     pub uid: String,
     /// The pod's name.
     pub name: String,
+    /// The time at which the pod was created. `None` if the API server did not say it.
+    pub created: Option<Timestamp>,
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
     /// The pod's node. `None` before it is scheduled.
@@ -114,6 +117,7 @@ impl From<&Pod> for PodState {
         Self {
             uid: pod.uid().unwrap_or_default(),
             name: pod.name_any(),
+            created: pod.creation_timestamp().map(|time| time.0),
             phase: status
                 .and_then(|status| status.phase.clone())
                 .unwrap_or_default(),
@@ -127,6 +131,11 @@ impl From<&Pod> for PodState {
 }
 
 impl PodState {
+    /// Returns whether this is an earlier pod of the Job than `other`. A Job replaces a pod that it does not count as failed.
+    pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
+        self.uid != other.uid && self.created < other.created
+    }
+
     /// Returns the container of this name.
     #[must_use]
     pub fn container(&self, name: &str) -> Option<&Container> {

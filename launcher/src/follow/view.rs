@@ -51,8 +51,12 @@ impl View {
         self.attribute();
     }
 
+    /// Sets the pod's state, unless a later pod of the Job is known.
     pub(super) fn set_pod(&mut self, pod: PodState) {
-        self.pod = Some(pod);
+        let replaced = |known: &PodState| pod.is_replaced_by(known);
+        if !self.pod.as_ref().is_some_and(replaced) {
+            self.pod = Some(pod);
+        }
         self.attribute();
     }
 
@@ -162,4 +166,36 @@ fn modify(sender: &watch::Sender<View>, change: impl FnOnce(&mut View)) {
         change(view);
         *view != before
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn pod(name: &str, second: i64) -> PodState {
+        PodState {
+            uid: name.to_owned(),
+            name: name.to_owned(),
+            created: Some(Timestamp::from_second(second).unwrap()),
+            ..PodState::default()
+        }
+    }
+
+    #[test]
+    fn the_last_pod_of_a_job_counts() {
+        let mut view = View::default();
+        for (next, seen) in [
+            (pod("a", 1), "a"),
+            (pod("b", 301), "b"),
+            // A list has the pods in any order, and the end of the first one may be seen late.
+            (pod("a", 1), "b"),
+            (pod("b", 301), "b"),
+            (pod("c", 602), "c"),
+        ] {
+            view.set_pod(next);
+            assert_eq!(view.pod.as_ref().unwrap().name, seen);
+        }
+    }
 }

@@ -170,7 +170,7 @@ impl Handler<Pod> for PodHandler {
         // The last version has the final state of the containers.
         let mut state = PodState::from(&pod);
         state.deleted = true;
-        views.change_existing(&job, |view| view.pod = Some(state));
+        views.change_existing(&job, |view| view.set_pod(state));
     }
 
     fn list_started(&mut self, _: &Views) {

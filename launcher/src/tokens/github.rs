@@ -8,6 +8,7 @@ pub mod endpoint;
 mod error;
 mod http;
 mod rate_limit;
+mod rejection;
 mod remedy;
 mod rs256;
 
@@ -19,9 +20,10 @@ use crate::secret::Secret;
 pub use access_token::Credential;
 use access_token::TokenCache;
 use endpoint::{Endpoint, Scope};
-pub use error::{GithubError, GithubErrorKind};
+pub use error::GithubError;
 pub use http::Timeouts;
 use http::{Http, Request};
+pub use rejection::GithubErrorKind;
 
 /// The greatest page size that GitHub allows.
 const PAGE_SIZE: usize = 100;

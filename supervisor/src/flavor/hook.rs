@@ -3,7 +3,7 @@
 //! Each sends a notice to PID 1 and calls the user's own hook. A failed hook would fail the job, so an error of sending is only printed.
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
@@ -79,6 +79,7 @@ fn quoted(path: &Path) -> String {
 #[must_use]
 pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
     if event == Event::Started {
+        remove_diagnostic_ports(&std::env::temp_dir());
         send(event, events);
     }
     let code = own.map_or(0, call);
@@ -86,6 +87,33 @@ pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
         send(event, events);
     }
     code
+}
+
+/// Removes the doors through which a step could speak to the .NET runtime of the runner's two processes, which hold the runner's
+/// credentials. The runtime makes them at its start, and nothing is connected to them.
+///
+/// Names: the diagnostic port and the debugger's pipes in
+/// <https://learn.microsoft.com/dotnet/core/diagnostics/diagnostic-port>. `DOTNET_EnableDiagnostics=0` would make none, but
+/// the job's own programs would inherit it.
+fn remove_diagnostic_ports(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_port = entry
+            .file_type()
+            .is_ok_and(|kind| kind.is_socket() || kind.is_fifo());
+        if !is_port
+            || !(name.starts_with("dotnet-diagnostic-") || name.starts_with("clr-debug-pipe-"))
+        {
+            continue;
+        }
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            eprintln!(
+                "supervisor: cannot remove {}: {error}",
+                entry.path().display()
+            );
+        }
+    }
 }
 
 /// Removes the runner's configuration, sends "started" to PID 1, and executes the task's program in this process.

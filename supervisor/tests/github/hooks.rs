@@ -24,6 +24,16 @@ fn when_the_job_began_and_how_it_ended_is_in_log_and_report() {
     );
 }
 
+#[test]
+fn no_step_can_speak_to_the_runtime_of_the_runner() {
+    let job = "echo \"sockets: $(find \"$TMPDIR\" -type s)\" >>\"$FAKE_GITHUB/log\"";
+    let ended = Github::jit().job(job).run();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!(count(&ended.fixture, "diagnostic port: "), 1);
+    let log = crate::fake::log(&ended.fixture);
+    assert!(log.contains("\nsockets: \n"), "{log}");
+}
+
 fn hook(github: &Github, name: &str, script: &str) -> String {
     let path = github.file(name);
     fs::write(&path, script).unwrap();

@@ -9,6 +9,7 @@ mod outputs;
 mod platforms;
 mod rewrite;
 mod secrets;
+mod views;
 
 use std::path::{Component, Path};
 
@@ -19,7 +20,7 @@ use super::{
     passed_on,
 };
 use crate::command::BuildahCommand;
-use crate::operation::Grants;
+use crate::operation::{Grants, View};
 use crate::variables::SETTINGS;
 use dockerfile::BuildOptions;
 
@@ -71,7 +72,7 @@ impl Planner<'_> {
         flags.push(self.signature_policy(&mut resources)?);
         // Buildah 1.39 silently leaves cached steps out of what it exports.
         flags.extend(exported.then(|| FlagArgument::new("layers", "false")));
-        command.positional = vec![add_context(&context, &mut resources)];
+        command.positional = vec![add_context(&context, files.view, &mut resources)];
         Ok(resources.give_to(Operation {
             grants: Grants {
                 run_steps: true,
@@ -151,11 +152,11 @@ fn is_remote(source: &str) -> bool {
 }
 
 /// Adds the context, and returns its path in the sandbox. A plain one keeps the job's path for Buildah's messages.
-fn add_context(relative: &Path, resources: &mut Resources<'_>) -> String {
+fn add_context(relative: &Path, view: View, resources: &mut Resources<'_>) -> String {
     let is_plain = |part| matches!(part, Component::Normal(_));
     if relative.components().all(is_plain) {
-        resources.add_tree_in_workspace(relative.to_owned())
+        resources.add_tree_in_workspace(relative.to_owned(), view)
     } else {
-        resources.add_tree(relative.to_owned())
+        resources.add_tree(relative.to_owned(), view)
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::operation::{Input, Operation, Output, PrivateFile, SandboxPaths};
+use crate::operation::{Input, Operation, Output, PrivateFile, SandboxPaths, View};
 use crate::operation_dir::Medium;
 use crate::paths::{PathError, Workspace};
 use crate::rejected::{MAX_FILES, Rejected};
@@ -37,50 +37,56 @@ impl<'a> Resources<'a> {
         self.add_file(name, content)
     }
 
-    /// Adds a private file, and returns its path. These files lie in memory, which is bounded.
+    /// Adds a private file, and returns its path.
     pub(super) fn add_file(&mut self, name: &str, content: Vec<u8>) -> Result<String, Rejected> {
+        let name = self.add_named(name, content)?;
+        Ok(self.paths.memory.join(name).display().to_string())
+    }
+
+    /// Adds a private file, and returns its name. These files lie in memory, which is bounded.
+    pub(super) fn add_named(&mut self, name: &str, content: Vec<u8>) -> Result<String, Rejected> {
         let before: usize = self.files.iter().map(|file| file.content.len()).sum();
         if before + content.len() > MAX_FILES {
             return Err(Rejected::FilesTooLarge);
         }
         let name = format!("{name}-{}", self.files.len());
-        let path = self.paths.memory.join(&name).display().to_string();
         self.files.push(PrivateFile {
-            name,
+            name: name.clone(),
             content: Zeroizing::new(content),
         });
-        Ok(path)
+        Ok(name)
     }
 
     /// Adds a path of the job that Buildah reads, and returns its mount point. The job cannot replace it there.
     pub(super) fn add_input(&mut self, relative: PathBuf) -> String {
         let mount_point = self.next_mount_point();
-        self.mount(relative, mount_point, false)
+        self.mount(relative, mount_point, None)
     }
 
     /// Adds a directory of the job that RUN steps may mount, and run programs from.
-    pub(super) fn add_tree(&mut self, relative: PathBuf) -> String {
+    pub(super) fn add_tree(&mut self, relative: PathBuf, view: View) -> String {
         let mount_point = self.next_mount_point();
-        self.mount(relative, mount_point, true)
+        self.mount(relative, mount_point, Some(view))
     }
 
     /// Adds such a directory at the job's own path, so that Buildah's messages name it as the job does.
-    pub(super) fn add_tree_in_workspace(&mut self, relative: PathBuf) -> String {
+    pub(super) fn add_tree_in_workspace(&mut self, relative: PathBuf, view: View) -> String {
         let mount_point = self.paths.workspace.join(&relative);
-        self.mount(relative, mount_point, true)
+        self.mount(relative, mount_point, Some(view))
     }
 
     fn next_mount_point(&self) -> PathBuf {
         self.paths.inputs.join(self.inputs.len().to_string())
     }
 
-    fn mount(&mut self, relative: PathBuf, mount_point: PathBuf, executable: bool) -> String {
+    fn mount(&mut self, relative: PathBuf, mount_point: PathBuf, view: Option<View>) -> String {
         let text = mount_point.display().to_string();
         self.inputs.push(Input {
             relative,
             mount_point,
             writable: false,
-            executable,
+            executable: view.is_some(),
+            view,
         });
         text
     }

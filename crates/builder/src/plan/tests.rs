@@ -1,6 +1,7 @@
 //! Tests of whole command lines of a client.
 
 mod rewriting;
+mod views;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -35,18 +35,31 @@ pub(super) fn mount_tmpfs(path: &Path) -> Result<(), SandboxError> {
 
 /// Binds an open file or directory at `path`, which lies on a private tmpfs.
 pub(super) fn bind_at(what: &OwnedFd, path: &Path) -> Result<(), SandboxError> {
+    mount_point(what, path)?;
+    bind(&through(what), path, MsFlags::MS_BIND)
+}
+
+/// Binds an open file or directory over another one.
+pub(super) fn bind_over(what: &OwnedFd, target: &OwnedFd) -> Result<(), SandboxError> {
+    bind(&through(what), &through(target), MsFlags::MS_BIND)
+}
+
+fn through(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+}
+
+/// Creates a mount point of the kind that an open file or directory has.
+pub(super) fn mount_point(what: &OwnedFd, path: &Path) -> Result<(), SandboxError> {
     let mut directories = DirBuilder::new();
     directories.recursive(true).mode(0o700);
     let parent = path.parent().unwrap_or(path);
     directories.create(parent).map_err(SandboxError::at(path))?;
     let status = rustix::fs::fstat(what).map_err(SandboxError::at(path))?;
     if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
-        directories.create(path).map_err(SandboxError::at(path))?;
+        directories.create(path).map_err(SandboxError::at(path))
     } else {
-        File::create(path).map_err(SandboxError::at(path))?;
+        File::create(path).map(drop).map_err(SandboxError::at(path))
     }
-    let source = format!("/proc/self/fd/{}", what.as_raw_fd());
-    bind(Path::new(&source), path, MsFlags::MS_BIND)
 }
 
 /// Returns the mount flags of a path of the job. RUN steps mount a context and may run a script of it. They execute nothing
@@ -88,6 +101,7 @@ mod tests {
                 mount_point: "/x".into(),
                 writable,
                 executable,
+                view: None,
             })
         };
         assert_eq!(flags(true, false), TREE | READ_ONLY);

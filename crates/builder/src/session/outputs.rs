@@ -75,6 +75,7 @@ fn unpacking(output: &Output, archive: PathBuf, paths: &SandboxPaths) -> Operati
             mount_point,
             writable: true,
             executable: false,
+            view: None,
         }],
         ..Operation::default()
     }

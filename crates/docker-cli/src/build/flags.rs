@@ -43,7 +43,9 @@ pub(super) const FLAGS: &[Flag] = &[
     value(
         "build-context",
         None,
-        FlagPolicy::Handled("--build-context; the job fetches a Git repository itself"),
+        FlagPolicy::Handled(
+            "--build-context; the job fetches a Git repository or an archive itself, and copies a directory that the builder does not see",
+        ),
     ),
     value("builder", None, ONE_BUILDER),
     value("cache-from", None, FlagPolicy::Handled(CACHE)),
@@ -59,7 +61,9 @@ pub(super) const FLAGS: &[Flag] = &[
     value(
         "file",
         Some('f'),
-        FlagPolicy::Handled("--file; with a Git repository as context, a path in the repository"),
+        FlagPolicy::Handled(
+            "--file, of a copy if the builder does not see the file; with a Git repository or an archive as context, a path in it",
+        ),
     ),
     value(
         "iidfile",
@@ -100,7 +104,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "output",
         Some('o'),
         FlagPolicy::Handled(
-            "registry and image,push=true: `buildah push`; docker and oci with dest=: an archive; local and tar: --output; docker, image and cacheonly without dest=: the storage",
+            "registry and image,push=true: `buildah push`; docker and oci with dest=: an archive; local and tar: --output, copied to a place that the builder does not see; docker, image and cacheonly without dest=: the storage",
         ),
     ),
     value(
@@ -149,7 +153,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "ssh",
         None,
         FlagPolicy::Handled(
-            "--ssh; an id without a path gets the job's SSH_AUTH_SOCK, which must be in the workspace",
+            "--ssh; an id without a path gets the job's SSH_AUTH_SOCK; the client copies a key, and serves a socket, that the builder does not see",
         ),
     ),
     value("tag", Some('t'), FlagPolicy::Handled("--tag")),

@@ -5,10 +5,12 @@ use super::super::buildkit;
 use super::super::csv_fields::CsvFields;
 use super::super::error::TranslateError;
 use super::super::git::GitSource;
+use super::super::handover::Source;
 use super::super::plan::Step;
 use super::super::planner::{Planner, text};
 use super::super::reference;
 use super::secrets;
+use super::shared::{Ignored, is_url};
 
 /// Rejects the values of `--call` and `--allow` that Buildah cannot fulfill.
 pub(super) fn check_available(
@@ -74,12 +76,7 @@ pub(super) fn flags(
         line.push(format!("--secret={}", secrets::value(secret, planner)?));
     }
     for key in parsed.values("ssh") {
-        let agent = (planner.job.variable)("SSH_AUTH_SOCK");
-        let (id, path) = key.split_once('=').unwrap_or((key, ""));
-        line.push(match agent.filter(|_| path.is_empty()) {
-            Some(agent) => format!("--ssh={id}={agent}"),
-            None => format!("--ssh={key}"),
-        });
+        line.push(format!("--ssh={}", ssh(key, planner)));
     }
     for extra in parsed.values("build-context") {
         line.push(format!(
@@ -87,10 +84,23 @@ pub(super) fn flags(
             build_context(extra, parsed, &line, planner)?
         ));
     }
-    if GitSource::parse(context).is_none() {
-        line.extend(parsed.last("file").map(|file| format!("--file={file}")));
+    if !is_fetched(context)
+        && let Some(file) = parsed.last("file")
+    {
+        line.push(format!("--file={}", planner.shared_dockerfile(file)));
     }
     Ok(line)
+}
+
+/// Returns the value of `--ssh`. An id without a path is the job's agent.
+fn ssh(key: &str, planner: &mut Planner<'_>) -> String {
+    let agent = (planner.job.variable)("SSH_AUTH_SOCK");
+    let (id, path) = key.split_once('=').unwrap_or((key, ""));
+    let path = agent.filter(|_| path.is_empty()).unwrap_or(path.to_owned());
+    if path.is_empty() {
+        return key.to_owned();
+    }
+    planner.shared_keys(id, &path)
 }
 
 /// Splits `LEVEL,…:KEY=VALUE` into the levels and the pair. The default level is `manifest`.
@@ -140,33 +150,52 @@ fn build_context(
             "docker-image://NAME, after docker load",
         ));
     }
-    match GitSource::parse(value) {
-        Some(source) => Ok(format!("{name}={}", fetch(source, parsed, line, planner)?)),
-        None => Ok(extra.to_owned()),
-    }
+    let value = match GitSource::parse(value) {
+        Some(source) => fetch(source, parsed, line, planner)?,
+        None if is_url(value) => planner.streamed_context(Source::Url(value.to_owned())),
+        None if value.contains("://") => value.to_owned(),
+        None => planner.shared_directory(value, Ignored::Named),
+    };
+    Ok(format!("{name}={value}"))
 }
 
-/// Returns the context for Buildah. A Git repository becomes a directory, which the job fetches.
+/// Whether the context is made in the scratch directory. Its Dockerfile is then in it.
+fn is_fetched(context: &str) -> bool {
+    context == "-" || is_url(context) || GitSource::parse(context).is_some()
+}
+
+/// Returns the context for Buildah. A Git repository or an archive becomes a directory, which the job makes.
 pub(super) fn context(
     context: &str,
     parsed: &Parsed,
     line: &mut Vec<String>,
     planner: &mut Planner<'_>,
 ) -> Result<String, TranslateError> {
-    let Some(source) = GitSource::parse(context) else {
+    let file = parsed.last("file");
+    if !is_fetched(context) {
         // Buildah would take this directory for a flag.
-        let dashed = context.len() > 1 && context.starts_with('-');
-        return Ok(if dashed {
+        let dashed = context.starts_with('-');
+        let context = if dashed {
             format!("./{context}")
         } else {
             context.to_owned()
-        });
+        };
+        let file = file.filter(|file| *file != "-" && !is_url(file));
+        return Ok(planner.shared_directory(&context, Ignored::Main(file)));
+    }
+    let directory = match GitSource::parse(context) {
+        Some(source) => fetch(source, parsed, line, planner)?,
+        None if context == "-" && file == Some("-") => {
+            return Err(
+                planner.usage("standard input cannot be both the context and the Dockerfile")
+            );
+        }
+        None if context == "-" => planner.streamed_context(Source::Stdin),
+        None => planner.streamed_context(Source::Url(context.to_owned())),
     };
-    let directory = fetch(source, parsed, line, planner)?;
-    if let Some(file) = parsed.last("file") {
-        let inside = file == "-" || file.starts_with("https://") || file.starts_with("http://");
-        let file = if inside {
-            file.to_owned()
+    if let Some(file) = file {
+        let file = if file == "-" || is_url(file) {
+            planner.shared_dockerfile(file)
         } else {
             format!("{directory}/{file}")
         };

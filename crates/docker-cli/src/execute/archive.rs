@@ -133,6 +133,17 @@ pub(super) fn list(archive: &Path) -> io::Result<Listing> {
     listed
 }
 
+/// Whether a file is a tar archive, which may be compressed. Source: POSIX.1-2017, pax, "ustar Interchange Format".
+///
+/// # Errors
+/// As open(2) and read(2).
+pub(super) fn is_tar(file: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(file)?.take(512).read_to_end(&mut start)?;
+    let ustar = start.get(257..262) == Some(b"ustar");
+    Ok(ustar || decompressor(&start).is_some())
+}
+
 /// Returns the program that decompresses a file that begins with these bytes.
 fn decompressor(magic: &[u8]) -> Option<&'static str> {
     let programs: [(&[u8], _); 4] = [

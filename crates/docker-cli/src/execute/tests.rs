@@ -1,5 +1,6 @@
 //! Whole command lines with a Buildah that gives prepared answers.
 
+use super::super::handover::Place;
 use super::*;
 
 /// The answer to the commands that begin with these words: exit code and standard output.
@@ -59,6 +60,7 @@ pub(super) fn docker_with_home(
     let job = JobContext {
         scratch: &scratch,
         variable: &|_| None,
+        place: &|_| Place::Shared,
     };
     let arguments: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
     let plan = translate(Program::Docker, &arguments, job).unwrap();

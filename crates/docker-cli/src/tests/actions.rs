@@ -99,7 +99,7 @@ fn build_push_action_with_a_path() {
             &format!("copy in {TEMP}/tmp-1 to /s/X/1-secret"),
             "build --label=org.opencontainers.image.revision=abc --build-arg=VERSION=1 \
                  --annotation=org.opencontainers.image.title=app --pull=always --secret=id=npm,src=/s/X/1-secret \
-                 --file=./Containerfile --layers --force-rm --format=oci --iidfile=/s/X/2-iid --tag=ghcr.io/o/app:1 \
+                 --file=./Containerfile --layers --force-rm --format=oci --identity-label=false --iidfile=/s/X/2-iid --tag=ghcr.io/o/app:1 \
                  --tag=ghcr.io/o/app:latest .",
             "push --digestfile=/s/X/3-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:1",
             "push --digestfile=/s/X/3-digest ghcr.io/o/app:1 docker://ghcr.io/o/app:latest",
@@ -129,7 +129,7 @@ fn build_push_action_with_its_own_context() {
         [
             &format!("copy in {TEMP}/tmp-2 to /s/X/1-secret"),
             "fetch https://github.com/o/r.git 0123abcd to /s/X/2-git",
-            "build --secret=id=GIT_AUTH_TOKEN.github.com,src=/s/X/1-secret --layers --force-rm --format=docker \
+            "build --secret=id=GIT_AUTH_TOKEN.github.com,src=/s/X/1-secret --layers --force-rm --format=docker --identity-label=false \
              --file=/s/X/2-git/sub/docker/Dockerfile --iidfile=/s/X/3-iid --tag=user/app:1 /s/X/2-git/sub",
             &format!("copy /s/X/3-iid to {TEMP}/iid.txt"),
             &format!("metadata to {TEMP}/metadata.json"),
@@ -183,7 +183,7 @@ fn build_push_action_with_several_platforms() {
         steps(&line),
         [
             &format!(
-                "build --layers=false --force-rm --format=docker --platform=linux/amd64,linux/arm64 --manifest={list} ."
+                "build --layers=false --force-rm --format=docker --identity-label=false --platform=linux/amd64,linux/arm64 --manifest={list} ."
             ),
             &format!("tag {list} user/app:1 user/app:2"),
             &format!("images --json --no-trunc --filter=reference={list}"),

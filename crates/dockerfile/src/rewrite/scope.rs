@@ -188,6 +188,17 @@ impl Scope {
         value.filter(|_| size <= MAX_VALUES)
     }
 
+    /// Whether an ARG of this scope is set.
+    pub(super) fn has_arguments(&self) -> bool {
+        !self.arguments.is_empty()
+    }
+
+    /// Returns the names and values of this scope's ARGs, one after the other.
+    pub(super) fn argument_texts(&self) -> impl Iterator<Item = &str> {
+        let pairs = self.arguments.iter();
+        pairs.flat_map(|(name, value)| [name.as_str(), value.as_deref().unwrap_or_default()])
+    }
+
     /// Returns the value of an ARG of this scope, if it is set there.
     pub(super) fn argument(&self, name: &str) -> Option<&Option<String>> {
         self.arguments.get(name)

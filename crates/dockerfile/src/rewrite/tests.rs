@@ -55,6 +55,55 @@ fn unset(text: &str) -> String {
     text.replace("${_", &format!("${{{}", scope::UNSET))
 }
 
+/// Takes the identities out of a text.
+fn without_identities(text: &str) -> String {
+    let mut parts = text.split(IDENTITY);
+    let first = parts.next().unwrap().to_owned();
+    first + &parts.map(|part| &part[33..]).collect::<String>()
+}
+
+#[test]
+fn a_value_is_part_of_an_instructions_identity() {
+    let given = |value: &str, line: &str| {
+        let mut build = build_options();
+        build.build_args.insert("V".to_owned(), value.to_owned());
+        let options = RewriteOptions {
+            build: &build,
+            network_none: false,
+            nonce: Some("nonce"),
+        };
+        let text = format!("FROM a.example/base\nARG V\n{line}\n");
+        rewrite(&[text], options).unwrap().texts.remove(0)
+    };
+    for line in [
+        "ENV A=$V",
+        "ENV A ${V}",
+        "LABEL a=\"$V x\" \\\n  b=c",
+        "WORKDIR /$V",
+        "USER $V",
+        "EXPOSE $V",
+        "VOLUME /$V",
+        "STOPSIGNAL $V",
+        "COPY a /$V/",
+        "ADD a$V /",
+        "LABEL a=$V-$PATH",
+    ] {
+        let (one, two) = (given("1", line), given("2", line));
+        assert_ne!(one, two, "{line}");
+        assert_eq!(without_identities(&one), without_identities(&two));
+        assert!(without_identities(&one).ends_with(&format!("{line}\n")));
+        assert_eq!(one, given("1", line));
+        // RUN has the values in Buildah's own comparison, and an array has no place for an identity.
+        assert_eq!(given("1", "RUN echo $V"), given("2", "RUN echo $V"));
+        assert_eq!(
+            given("1", "VOLUME [\"/$V\"]"),
+            given("2", "VOLUME [\"/$V\"]")
+        );
+    }
+    // Without an ARG, the text of the file says it all.
+    assert_eq!(lines("ENV A=1\nENV B=$A\n"), "ENV A=1\nENV B=$A\n");
+}
+
 fn refused(text: &str) -> String {
     rewritten(&format!("FROM a.example/base\n{text}")).unwrap_err()
 }

@@ -10,8 +10,9 @@ use tokio::sync::Mutex;
 
 use super::app::App;
 use super::endpoint::Scope;
-use super::error::{GithubError, GithubErrorKind};
+use super::error::GithubError;
 use super::http::{Http, Request, Response, Token};
+use super::rejection::GithubErrorKind;
 use crate::secret::Secret;
 
 /// How long before its expiry an installation's token is renewed.

@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::endpoint::{Endpoint, Scope};
-use super::error::{GithubError, GithubErrorKind, Rejection};
+use super::error::GithubError;
 use super::rate_limit::{Attempt, Next};
+use super::rejection::{GithubErrorKind, Rejection};
 use crate::secret::Secret;
 
 /// The version of GitHub's API that these requests are written for.

@@ -1,7 +1,7 @@
 //! The remedy for each way in which GitHub rejects a request.
 
 use super::endpoint::Scope;
-use super::error::{GithubErrorKind, Rejection};
+use super::rejection::{GithubErrorKind, Rejection};
 
 /// The clock difference from which on the remedy is to set the clock, in seconds.
 const CLOCK_SKEW: i64 = 30;

@@ -77,6 +77,18 @@ fn missing(directory: &Path) -> FlavorError {
     }
 }
 
+/// Whether an address names another port than its scheme's.
+fn has_unusual_port(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    // An IPv6 address has colons of its own, in brackets.
+    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    let port = after_host.split_once(':').map(|(_, port)| port);
+    port.is_some_and(|port| port != if scheme == "https" { "443" } else { "80" })
+}
+
 fn require_url(url: Option<&str>) -> Result<(), FlavorError> {
     let fault = |found: &str| FlavorError::Setting {
         flavor: "github",
@@ -97,6 +109,12 @@ fn require_url(url: Option<&str>) -> Result<(), FlavorError> {
         // The address becomes an argument, which every process of the container can read. So it may have no password, and the
         // error does not quote it.
         _ if url.contains('@') => Err(fault("names a user or a password")),
+        _ if has_unusual_port(url) => Err(FlavorError::Setting {
+            flavor: "github",
+            problem: format!(
+                "github.url names a port, and the runner's \"configure\" sends its requests to the port of the scheme (actions/runner 2.336.0); put a JIT configuration under {JIT}, or serve GitHub at that port"
+            ),
+        }),
         Some(path) if !path.is_empty() => Ok(()),
         _ => Err(fault(&format!("is \"{url}\""))),
     }
@@ -120,6 +138,25 @@ mod tests {
         assert!(fault.contains("a password") && !fault.contains("ghp_x"));
         assert_eq!(text(Some("https://github.com/OWNER")), Ok(()));
         assert_eq!(text(Some("https://ghes.example/enterprises/e")), Ok(()));
+    }
+
+    #[test]
+    fn a_port_that_the_runner_would_not_use_is_refused() {
+        for url in [
+            "https://ghes.example:8443/o/r",
+            "http://ghes.example:443/o/r",
+            "https://[fd00::1]:3000/o/r",
+        ] {
+            let text = require_url(Some(url)).unwrap_err().to_string();
+            assert!(text.contains("port") && text.contains(JIT), "{url}: {text}");
+        }
+        for url in [
+            "https://ghes.example:443/o/r",
+            "http://ghes.example:80/o/r",
+            "https://[fd00::1]/o/r",
+        ] {
+            assert_eq!(require_url(Some(url)).map_err(|error| error.to_string()), Ok(()));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, exit};
 
@@ -19,6 +20,13 @@ use super::signals::{Signals, ended, received};
 const SETTINGS: &str = ".runner";
 const CREDENTIALS: &str = ".credentials";
 const KEY: &str = ".credentials_rsaparams";
+
+/// The socket that .NET's runtime makes at its start, by which a debugger of the same user speaks to it.
+fn diagnostic_port() -> UnixListener {
+    let name = format!("dotnet-diagnostic-{}-600-socket", std::process::id());
+    note(&format!("diagnostic port: {name}"));
+    UnixListener::bind(std::env::temp_dir().join(name)).unwrap()
+}
 
 pub(super) struct Runner {
     pub(super) root: PathBuf,
@@ -175,6 +183,7 @@ impl Runner {
             return TERMINATED;
         }
         let signals = Signals::handle(&[Signal::SIGINT, Signal::SIGTERM]);
+        let _port = diagnostic_port();
         // HostContext.cs, GetDirectory(Work): relative to the root, or absolute.
         let work = self
             .root

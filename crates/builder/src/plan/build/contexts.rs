@@ -43,7 +43,11 @@ impl Planner<'_> {
                 None if is_remote(source) => {
                     return Err(Rejected::RemoteBuildContext(given.to_owned()));
                 }
-                None => resources.add_tree(self.relative(source)?),
+                None => {
+                    let relative = self.relative(source)?;
+                    let view = self.view_of_named(&relative, resources)?;
+                    resources.add_tree(relative, view)
+                }
             };
             let value = format!("{name}={source}");
             contexts

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{FlagArgument, Parsed, Planner, ReadInput, Rejected, Resources};
+use crate::operation::View;
 use crate::paths::PathError;
 use crate::rejected::MAX_FILES;
 use crate::variables::DOCKER;
@@ -13,6 +14,8 @@ pub(super) struct Containerfiles {
     pub(super) contents: Vec<Vec<u8>>,
     /// `--ignorefile`.
     pub(super) ignore: FlagArgument,
+    /// What the build sees of its context.
+    pub(super) view: View,
 }
 
 impl Planner<'_> {
@@ -42,10 +45,11 @@ impl Planner<'_> {
             contents.push(content);
         }
         candidates.extend(self.ignore_files(|name| context.join(name)));
-        let ignore = self.ignore_file(parsed, context, candidates, resources)?;
+        let (ignore, view) = self.ignore_file(parsed, context, candidates, resources)?;
         Ok(Containerfiles {
             contents,
             ignore: FlagArgument::new("ignorefile", ignore),
+            view,
         })
     }
 
@@ -96,14 +100,14 @@ impl Planner<'_> {
         Ok(path)
     }
 
-    /// Copies the ignore file, and returns the path of the copy. Without one, the copy is empty.
+    /// Copies the ignore file, and returns the path of the copy and the view that it makes. Without one, the copy is empty.
     fn ignore_file(
         &self,
         parsed: &Parsed,
         context: &Path,
         candidates: Vec<PathBuf>,
         resources: &mut Resources<'_>,
-    ) -> Result<String, Rejected> {
+    ) -> Result<(String, View), Rejected> {
         let given = parsed.last("ignorefile");
         let candidates = match given {
             Some(path) => vec![self.relative(path)?],
@@ -114,10 +118,15 @@ impl Planner<'_> {
             (Some(path), _) => {
                 let content = self.workspace.read(path);
                 let content = content.map_err(|error| PathError::new(path, error))?;
-                resources.add_file("ignore", self.followed(content, context))
+                let view = self.view(path, &content, resources)?;
+                let copy = resources.add_file("ignore", self.followed(content, context))?;
+                Ok((copy, view))
             }
             (None, Some(path)) => Err(Rejected::NoIgnoreFile(path.to_owned())),
-            (None, None) => resources.add_file("ignore", Vec::new()),
+            (None, None) => {
+                let copy = resources.add_file("ignore", Vec::new())?;
+                Ok((copy, self.whole_view()))
+            }
         }
     }
 
@@ -129,11 +138,11 @@ impl Planner<'_> {
     }
 
     /// Whether `docker` began the build.
-    fn docker(&self) -> bool {
+    pub(super) fn docker(&self) -> bool {
         self.hello.environment.contains_key(DOCKER)
     }
 
-    fn exists(&self, relative: &Path) -> bool {
+    pub(super) fn exists(&self, relative: &Path) -> bool {
         self.workspace.resolve(relative).is_ok()
     }
 }

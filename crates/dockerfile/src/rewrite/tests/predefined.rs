@@ -38,7 +38,7 @@ fn several_platforms_give_predefined_arguments_a_value() {
     let text =
         |variable: &str| format!("FROM a.example/base\nARG TARGETARCH\nCOPY bin/{variable} /x\n");
     let found = rewrite(&[text("${TARGETARCH:?a platform}")], options).unwrap();
-    assert_eq!(found.texts, [text("${TARGETARCH}")]);
+    assert_eq!(without_identities(&found.texts[0]), text("${TARGETARCH}"));
 }
 
 #[test]
