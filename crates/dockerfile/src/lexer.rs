@@ -1,4 +1,4 @@
-//! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39.
+//! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39 and 1.43.
 //!
 //! These rules differ from Docker's in two points. A comment or an empty line ends the directives. A comment in a continued
 //! line may be indented. Source: openshift/imagebuilder, `dockerfile/parser`.

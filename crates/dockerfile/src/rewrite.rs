@@ -1,4 +1,4 @@
-//! Writes Dockerfiles anew, so that Buildah 1.39 carries them out as BuildKit does. Refuses those for which it cannot.
+//! Writes Dockerfiles anew, so that Buildah carries them out as BuildKit does. Refuses those for which it cannot.
 //!
 //! Only what differs is rewritten; all other bytes stay as they are. Whether a build may use what the result names is decided
 //! afterwards, on the result: [`images`](super::images()) reads it.
@@ -306,6 +306,10 @@ impl<'a> Rewriter<'a> {
         }
         let mut identity = Vec::new();
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
+            // Buildah 1.43 takes --after too, and does nothing with it.
+            if !flag.starts_with("--platform=") {
+                return Err(Problem::unknown_flag(flag));
+            }
             let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
             identity.push(value);
             if !edits.is_empty() {

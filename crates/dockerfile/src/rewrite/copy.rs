@@ -48,11 +48,12 @@ impl Rewriter<'_> {
             })
         };
         match name {
-            // The flag is about the cache of BuildKit. The files are the same.
+            // The flag is about the cache of BuildKit. The files are the same. Buildah 1.43 has the flag, and loses the files of
+            // such a step at the end of a build with --output.
             "--link" => Ok(Some("--link=false".to_owned())),
             "--parents" if !on => Ok(Some("--parents=false".to_owned())),
             "--parents" => refuse(
-                "Buildah 1.39 cannot copy with parents",
+                "the builder cannot copy with parents",
                 "write one COPY for each directory",
             ),
             "--keep-git-dir" if !on => Ok(Some("--keep-git-dir=false".to_owned())),
@@ -61,11 +62,11 @@ impl Rewriter<'_> {
                 "check it out in the job and copy it",
             ),
             "--unpack" => refuse(
-                "Buildah 1.39 unpacks the archives of ADD always, and those of URLs never",
+                "Buildah unpacks the archives of ADD always, and those of URLs never",
                 "use COPY for an archive that stays packed, or unpack a download in a RUN",
             ),
             "--chmod" if !is_mode(value.unwrap_or_default()) => refuse(
-                "Buildah 1.39 takes modes as numbers only",
+                "Buildah takes modes as numbers only",
                 "write an octal number such as 755, or a RUN chmod after it",
             ),
             "--chown" | "--chmod" if written.contains("${") => self.flag_variables(written),
@@ -75,7 +76,7 @@ impl Rewriter<'_> {
             }
             "--chown" | "--chmod" | "--exclude" => Ok(None),
             "--checksum" if add => Ok(None),
-            _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
+            _ => Err(Problem::unknown_flag(flag)),
         }
     }
 

@@ -296,6 +296,7 @@ fn flags_of_copy() {
         ("RUN --network=none true", "the pod's network"),
         ("RUN --security=insecure true", "the sandbox"),
         ("RUN --device=x true", "does not know"),
+        ("FROM --after=x scratch", "does not know"),
     ] {
         let refused = refused(text);
         assert!(
