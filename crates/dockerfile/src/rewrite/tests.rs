@@ -281,10 +281,18 @@ fn flags_of_copy() {
         lines("COPY \\\n  --link \\\n  --parents=false a b"),
         "COPY \\\n  --link=false \\\n  --parents=false a b"
     );
+    assert_eq!(
+        lines("COPY --parents=1 --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"),
+        "COPY --parents --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"
+    );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
         ("COPY --chmod=+x a b", "modes as numbers only"),
-        ("COPY --parents a b", "one COPY for each directory"),
+        ("ADD --parents=false a b", "does not know"),
+        ("COPY --parents a/./b c /d", "one COPY for each source"),
+        ("COPY --parents a/./* /d", "without wildcards"),
+        ("COPY --parents [\"a/./b\", \"/d\"]", "without wildcards"),
+        ("COPY --parents a/. /d", "without wildcards"),
         ("ADD --keep-git-dir a b", "check it out"),
         ("ADD --unpack a b", "unpacks the archives"),
         ("COPY --what a b", "does not know"),

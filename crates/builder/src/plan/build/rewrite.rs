@@ -70,6 +70,9 @@ impl Planner<'_> {
 fn nonce(parsed: &Parsed) -> Option<String> {
     let fixed = ["timestamp", "source-date-epoch", "output"];
     let fixed = fixed.iter().any(|flag| parsed.last(flag).is_some());
+    // Buildah 1.43 takes the time from this argument too.
+    let epoch = |argument: &str| argument.split('=').next() == Some("SOURCE_DATE_EPOCH");
+    let fixed = fixed || parsed.values("build-arg").any(epoch);
     (!fixed).then(|| {
         let halves = [(); 2].map(|()| RandomState::new().build_hasher().finish());
         format!("{:016x}{:016x}", halves[0], halves[1])
