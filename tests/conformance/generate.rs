@@ -1,6 +1,6 @@
 //! Generated cases: one seed, one Dockerfile with its context.
 //!
-//! A part of what differs by a row of `differences.txt` is still generated.
+//! What differs by a row of `differences.txt` is left out, or `explained` names the row.
 
 use crate::case::{Case, Entry, Kind};
 
@@ -107,6 +107,9 @@ const DIRECTORIES: &[&str] = &[
 
 const OWNERS: &[&str] = &["1", "1:2", "app", "app:app", "1000:0", "root", ":5"];
 
+/// How the names of generated cases begin.
+pub(crate) const GENERATED: &str = "generated/";
+
 /// The case of a seed.
 pub(crate) fn case(seed: u64) -> Case {
     let mut random = Random::new(seed);
@@ -118,7 +121,7 @@ pub(crate) fn case(seed: u64) -> Case {
     };
     dockerfile.write();
     let (text, stages) = (dockerfile.text, dockerfile.stages);
-    let mut case = Case::new(&format!("generated/{seed}"), &text);
+    let mut case = Case::new(&format!("{GENERATED}{seed}"), &text);
     for (path, mode, content) in FILES {
         case.add(path, mode, content);
     }

@@ -5,6 +5,7 @@
 mod buildkit;
 mod case;
 mod compare;
+mod explained;
 mod generate;
 mod image;
 mod lab;

@@ -101,7 +101,8 @@ fn check(file: &Value) -> Result<()> {
     }
     let services = file.get("services").and_then(Value::as_object).into_iter();
     for (name, service) in services.flatten() {
-        if service.get("extends").is_some() && service.get("build").is_none() {
+        // Even beside a build it would add to it.
+        if service.get("extends").is_some() {
             return Err(BakeError::new(format!(
                 "service {name}: extends is not available; write its build into the service"
             )));

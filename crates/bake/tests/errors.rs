@@ -109,6 +109,13 @@ fn an_error_has_its_file_and_line() {
     );
     let found = error("c.yaml", "include: [x]\nservices: {}");
     assert!(found.contains("include is not available"), "{found}");
+    // Beside a build it would be a part of the build.
+    let text = "services:\n  a: {build: .}\n  b: {extends: a, build: {target: x}}";
+    let found = error("c.yaml", text);
+    assert!(
+        found.contains("service b: extends is not available"),
+        "{found}"
+    );
 }
 
 #[test]

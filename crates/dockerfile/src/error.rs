@@ -190,6 +190,11 @@ pub enum Problem {
         "for Buildah, a variable or an escape of this instruction or of the one before would begin or end an instruction or a here-document; write the text without it"
     )]
     Structure,
+    /// A line ends with several escape characters.
+    #[error(
+        "the line ends with several {0}; Docker reads them as text, and Buildah continues the line; put the text into quotes, or into a variable"
+    )]
+    LineEnd(char),
     /// A flag begins or ends within a character.
     #[error(
         "a flag ends within a character, because Buildah takes the bytes 85 and A0 for spaces; write a plain space between the flags, and no character with such a byte in them"

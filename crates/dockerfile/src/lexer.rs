@@ -1,7 +1,7 @@
 //! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39 and 1.43.
 //!
-//! These rules differ from Docker's in two points. A comment or an empty line ends the directives. A comment in a continued
-//! line may be indented. Source: openshift/imagebuilder, `dockerfile/parser`.
+//! These rules differ from Docker's in two points. A comment or an empty line ends the directives. Two escape characters at the
+//! end of a line continue it; to Docker they do not. Source: openshift/imagebuilder and moby/buildkit, `dockerfile/parser`.
 
 use std::ops::Range;
 
@@ -73,12 +73,27 @@ impl Pieces {
 /// A problem, with the line of the instruction.
 pub(super) type Fault = (usize, Problem);
 
-/// Returns all instructions of one file.
+/// Who reads a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    Docker,
+    Buildah,
+}
+
+/// Returns all instructions of one file, as Buildah reads it.
 pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
+    instructions_for(Reader::Buildah, text).map(|(found, _)| found)
+}
+
+/// Returns all instructions of one file, and its escape character.
+pub(super) fn instructions_for(
+    reader: Reader,
+    text: &str,
+) -> Result<(Vec<Instruction>, char), Fault> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let offset = |line: &str| line.as_ptr() as usize - text.as_ptr() as usize;
     let mut lines = body.lines().enumerate();
-    let mut escape = Escape::default();
+    let mut escape = Escape::new(reader);
     let mut found = Vec::new();
     while let Some((index, line)) = lines.next() {
         let line = line.trim_start();
@@ -117,7 +132,7 @@ pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, Fault> {
         }
         found.push(instruction);
     }
-    Ok(found)
+    Ok((found, escape.token))
 }
 
 /// Returns where the line after the one that ends at `end` begins.
@@ -231,23 +246,23 @@ fn without_surrogates(text: &str) -> String {
 /// The character that continues a line.
 #[derive(Debug)]
 struct Escape {
+    reader: Reader,
     token: char,
     /// Whether a directive may still come.
     open: bool,
     seen: bool,
 }
 
-impl Default for Escape {
-    fn default() -> Self {
+impl Escape {
+    fn new(reader: Reader) -> Self {
         Self {
+            reader,
             token: '\\',
             open: true,
             seen: false,
         }
     }
-}
 
-impl Escape {
     /// Reads `# escape=…`. Any other line, even a comment or an empty one, ends the directives.
     fn directive(&mut self, line: &str) -> Result<(), Problem> {
         if !self.open {
@@ -281,9 +296,10 @@ impl Escape {
     /// Returns a line without its continuation character, and whether it continues.
     fn continued(&self, line: &str) -> (String, bool) {
         let bare = line.trim_end_matches([' ', '\t']);
+        let escaped = |part: &str| self.reader == Reader::Docker && part.ends_with(self.token);
         match bare.strip_suffix(self.token) {
-            Some(part) => (part.to_owned(), true),
-            None => (line.to_owned(), false),
+            Some(part) if !escaped(part) => (part.to_owned(), true),
+            _ => (line.to_owned(), false),
         }
     }
 }

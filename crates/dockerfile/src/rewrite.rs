@@ -6,6 +6,7 @@
 mod copy;
 mod directives;
 mod documents;
+mod line_ends;
 mod mounts;
 mod patterns;
 mod ports;
@@ -63,6 +64,7 @@ pub fn rewrite(
     let at = |(line, problem)| DockerfileError { line, problem };
     for text in texts {
         let text = directives::escape_first(text);
+        let text = line_ends::closed(&text).map_err(at)?;
         let instructions = lexer::instructions(&text).map_err(at)?;
         for instruction in &instructions {
             let before = rewriter.edits.len();
@@ -363,14 +365,19 @@ impl<'a> Rewriter<'a> {
 
     /// Reads SHELL. Only an array is a shell.
     fn shell(&mut self, instruction: &Instruction) {
-        let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
-        let program = shell.first().map_or("sh", String::as_str);
-        let program = program.rsplit('/').next().unwrap_or(program);
-        let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
         if let Some(stage) = self.stages.last_mut() {
-            stage.posix = posix && shell.last().is_some_and(|last| last.ends_with('c'));
+            stage.posix = is_posix(instruction);
         }
     }
+}
+
+/// Whether a SHELL takes commands of POSIX.
+fn is_posix(instruction: &Instruction) -> bool {
+    let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
+    let program = shell.first().map_or("sh", String::as_str);
+    let program = program.rsplit('/').next().unwrap_or(program);
+    let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
+    posix && shell.last().is_some_and(|last| last.ends_with('c'))
 }
 
 /// How the identity of an instruction begins. A hash and a brace follow.
