@@ -162,7 +162,11 @@ fn what_cannot_be_done_is_refused_before_the_first_step() {
         3,
         "an octal number",
     );
-    fixture.refuses("COPY --parents a/./b c /w/\n", 3, "one COPY for each source");
+    fixture.refuses(
+        "COPY --parents a/./b c /w/\n",
+        3,
+        "one COPY for each source",
+    );
     fixture.refuses("\nADD https://a.example/r.git /r\n", 4, "no Git repository");
     fixture.refuses("ADD --unpack a /w/\n", 3, "unpack a download in a RUN");
     fixture.refuses(
