@@ -42,7 +42,7 @@ fn rewritten(text: &str) -> Result<Rewritten, String> {
 }
 
 /// Rewrites lines of a stage on an image.
-fn lines(lines: &str) -> String {
+pub(super) fn lines(lines: &str) -> String {
     let head = "FROM a.example/base AS one\nRUN true\nFROM a.example/base\n";
     let text = rewritten(&format!("{head}{lines}"))
         .unwrap()
@@ -284,6 +284,10 @@ fn flags_of_copy() {
     assert_eq!(
         lines("COPY --parents=1 --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"),
         "COPY --parents --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"
+    );
+    assert_eq!(
+        lines("COPY --chown=root a b\nADD --chown=root:root a b\nCOPY --chown=roots:1 a b"),
+        "COPY --chown=0 a b\nADD --chown=0:0 a b\nCOPY --chown=roots:1 a b"
     );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
