@@ -1,5 +1,6 @@
 //! Tests of whole command lines of a client.
 
+mod products;
 mod registry_client;
 mod rewriting;
 mod views;
