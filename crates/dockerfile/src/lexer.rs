@@ -1,4 +1,4 @@
-//! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39.
+//! Splits a Containerfile's text into instructions, by the rules of the parser in Buildah 1.39 and 1.43.
 //!
 //! These rules differ from Docker's in two points. A comment or an empty line ends the directives. Two escape characters at the
 //! end of a line continue it; to Docker they do not. Source: openshift/imagebuilder and moby/buildkit, `dockerfile/parser`.

@@ -1,4 +1,4 @@
-//! Writes Dockerfiles anew, so that Buildah 1.39 carries them out as BuildKit does. Refuses those for which it cannot.
+//! Writes Dockerfiles anew, so that Buildah carries them out as BuildKit does. Refuses those for which it cannot.
 //!
 //! Only what differs is rewritten; all other bytes stay as they are. Whether a build may use what the result names is decided
 //! afterwards, on the result: [`images`](super::images()) reads it.
@@ -279,15 +279,7 @@ impl<'a> Rewriter<'a> {
         if self.stages.len() > MAX_STAGES {
             return Err(Problem::TooManyStages);
         }
-        let mut identity = Vec::new();
-        for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
-            let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
-            identity.push(value);
-            if !edits.is_empty() {
-                let flag = applied(flag, edits).ok_or(Problem::FlagWithinCharacter)?;
-                self.edits.push((span.clone(), flag));
-            }
-        }
+        let mut identity = self.flags_of_from(instruction)?;
         let expansion = words::expand(&instruction.rest, &self.global)?;
         self.edit(instruction, expansion.edits)?;
         let blank = super::expansion::is_blank;
@@ -331,6 +323,24 @@ impl<'a> Rewriter<'a> {
             (stage.posix, stage.shell) = (posix, shell);
         }
         Ok(())
+    }
+
+    /// Returns the flags with the values of their variables. Only `--platform` is known.
+    fn flags_of_from(&mut self, instruction: &Instruction) -> Result<Vec<Option<String>>, Problem> {
+        let mut values = Vec::new();
+        for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
+            // Buildah 1.43 takes --after too, and does nothing with it.
+            if !flag.starts_with("--platform=") {
+                return Err(Problem::unknown_flag(flag));
+            }
+            let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
+            values.push(value);
+            if !edits.is_empty() {
+                let flag = applied(flag, edits).ok_or(Problem::FlagWithinCharacter)?;
+                self.edits.push((span.clone(), flag));
+            }
+        }
+        Ok(values)
     }
 }
 
