@@ -155,10 +155,17 @@ fn says_which_volume_is_full() {
 /// A builder that answers until a file appears, and then ends.
 fn builder(directory: &Path) {
     let listener = UnixListener::bind(directory.join("socket")).unwrap();
-    for path in [directory.to_owned(), directory.join("socket")] {
-        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    // The job must not be able to put another socket there.
+    for (path, mode) in [
+        (directory.to_owned(), 0o755),
+        (directory.join("socket"), 0o777),
+    ] {
+        fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     }
-    let end = directory.join("end");
+    fs::create_dir(directory.join("words")).unwrap();
+    let words = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(directory.join("words"), words).unwrap();
+    let end = directory.join("words/end");
     let clients: &'static Mutex<Vec<UnixStream>> = Box::leak(Box::default());
     let socket = directory.join("socket");
     std::thread::spawn(move || {
@@ -205,7 +212,7 @@ fn says_what_the_builder_made_and_that_it_ended() {
         format!("BUILDER__SOCKET={}/socket", directory.display())
     };
     let (kept_at, ended_at) = (set(kept.path()), set(ended.path()));
-    let end = format!("touch {}/end; sleep 2", ended.path().display());
+    let end = format!("touch {}/words/end; sleep 2", ended.path().display());
     run(&[
         Case::new("it runs", vec![step("Plain", "echo plain")], |seen| {
             assert!(
