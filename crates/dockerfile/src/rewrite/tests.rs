@@ -281,6 +281,12 @@ fn flags_of_copy() {
         lines("COPY \\\n  --link \\\n  --parents=false a b"),
         "COPY \\\n  --link=false \\\n  --parents=false a b"
     );
+    let pivot = refused("ARG X=a/./b\nCOPY --parents $X c /d");
+    assert!(pivot.contains("without wildcards"), "{pivot}");
+    assert_eq!(
+        without_identities(&lines("ARG DIR\nCOPY --parents $DIR b /c")),
+        "ARG DIR\nCOPY --parents $DIR b /c"
+    );
     assert_eq!(
         lines("COPY --parents=1 --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"),
         "COPY --parents --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"
@@ -295,6 +301,7 @@ fn flags_of_copy() {
         ("ADD --parents=false a b", "does not know"),
         ("COPY --parents a/./b c /d", "one COPY for each source"),
         ("COPY --parents a/./* /d", "without wildcards"),
+        ("COPY --parents $UNKNOWN /d", "known before the build"),
         ("COPY --parents [\"a/./b\", \"/d\"]", "without wildcards"),
         ("COPY --parents a/. /d", "without wildcards"),
         ("ADD --keep-git-dir a b", "check it out"),
