@@ -1,4 +1,4 @@
-//! A step of GitHub's runner that takes more memory than there is. The runner is the stand-in of `tests/fakes`.
+//! A step of GitHub's runner that takes more memory than there is. The runner is the fake of `tests/fakes`.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
