@@ -12,7 +12,7 @@ mod serde_helpers;
 pub mod show;
 mod validate;
 
-pub use names::{Driver, FlavorName, LogFormat, LogLevel, MemoryGuard};
+pub use names::{Driver, FlavorName, JobSummary, LogFormat, LogLevel, MemoryGuard};
 pub use origin::{ConfigError, ENV_PREFIX, Origin};
 pub use runners::{Circleci, Github, RunnerSettings};
 
@@ -105,6 +105,15 @@ impl Workspace {
     #[must_use]
     pub fn runner(&self) -> PathBuf {
         self.path.join("runner")
+    }
+
+    /// Returns the directories that a job may fill: the workspace, those that are wiped as well, and `/tmp`.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<PathBuf> {
+        let mut paths = vec![self.path.clone()];
+        paths.extend(self.also_wipe.iter().cloned());
+        paths.push(PathBuf::from("/tmp"));
+        paths
     }
 
     /// Returns the default directory of Buildah's layers.

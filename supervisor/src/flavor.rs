@@ -9,6 +9,7 @@ mod events;
 mod exec;
 mod github;
 pub mod hook;
+mod hook_page;
 mod local;
 mod name;
 mod runner;

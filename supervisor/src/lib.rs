@@ -5,10 +5,12 @@
 pub mod config;
 pub mod doctor;
 pub mod flavor;
+mod job_watch;
 pub mod lifecycle;
 pub mod log;
 mod memory;
 mod outcome;
+mod page;
 mod publish;
 mod runner_loop;
 pub mod secrets;

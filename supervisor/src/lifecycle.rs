@@ -154,7 +154,7 @@ impl<'a> JobRun<'a> {
             runner_loop::run(of_loop, prepared, &signals, termination)
         });
         if let Some(mut runner) = runner {
-            (self.report.memory, self.memory_sentence) = runner.finish();
+            self.memory_sentence = runner.finish(&mut self.report);
             self.report.job = runner.job();
             self.report.registration = runner.registration();
         }

@@ -1,20 +1,20 @@
 //! The memory guard of a run: which processes it may kill, and where its kills are reported.
 
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use tracing::warn;
 
 use crate::config::{self, Config, FlavorName, MemoryGuard};
-use crate::flavor::annotation;
 use crate::flavor::{FlavorError, Next, Runner};
+use crate::job_watch::JobWatch;
 use init::runner_state::{RunnerState, Worker};
 use init::spawn::Start;
 use init::supervise::Watched;
+use init::terminate::Cause;
 use memory_guard::{Guard, Mode, Scope, Settings, words};
-use report::{CiJob, MemoryReport, Registration};
+use report::{CiJob, Registration, Report};
 
 /// As much as a fiftieth of the memory, proc_pid_oom_score_adj(5).
 const OOM_SCORE_STEP: i32 = 20;
@@ -53,8 +53,8 @@ pub(crate) struct GuardedRunner {
     waits_for_job: bool,
     /// GitHub's runner does it for its steps itself.
     raises_oom_score: bool,
-    /// Where the completed hook looks for the sentence.
-    annotation: PathBuf,
+    /// What else is learned of the job.
+    watch: JobWatch,
     sentence: Option<String>,
 }
 
@@ -68,19 +68,20 @@ impl GuardedRunner {
             guard: settings.and_then(|settings| Guard::start(settings, scope)),
             waits_for_job: matches!(config.flavor, FlavorName::Github | FlavorName::Circleci),
             raises_oom_score: config.flavor != FlavorName::Github,
-            annotation: annotation::path(&config.runtime_directory),
+            watch: JobWatch::new(config),
             sentence: None,
         }
     }
 
-    /// Ends the guard. Returns what the report says of memory, and the sentence of the first kill.
-    pub(crate) fn finish(&mut self) -> (Option<MemoryReport>, Option<String>) {
+    /// Ends the guard, and adds to the report what is known of the job. Returns the sentence of the first kill.
+    pub(crate) fn finish(&mut self, report: &mut Report) -> Option<String> {
         if let Some(guard) = &mut self.guard {
             guard.stop();
         }
         self.log_kills();
-        let report = self.guard.as_ref().map(Guard::report);
-        (report, self.sentence.take())
+        report.memory = self.guard.as_ref().map(Guard::report);
+        self.watch.finish(report);
+        self.sentence.take()
     }
 
     fn log_kills(&mut self) {
@@ -89,16 +90,19 @@ impl GuardedRunner {
             let sentence = words::sentence(&kill, guard.container());
             warn!("{sentence}");
             if self.sentence.is_none() {
-                // Without it the hook says nothing. The log and the report still do.
-                let _ = annotation::write(&self.annotation, &sentence);
+                self.watch.note_memory(&sentence);
                 self.sentence = Some(sentence);
             }
         }
     }
 
-    fn switch(&self) {
+    fn switch(&mut self) {
+        let active = !self.waits_for_job || self.runner.job().is_some();
+        if active {
+            self.watch.begin();
+        }
         if let Some(guard) = &self.guard {
-            guard.set_active(!self.waits_for_job || self.runner.job().is_some());
+            guard.set_active(active);
         }
     }
 }
@@ -107,6 +111,7 @@ impl RunnerState for GuardedRunner {
     fn events(&self) -> Vec<BorrowedFd<'_>> {
         let mut events = self.runner.events();
         events.extend(self.guard.iter().map(Guard::events));
+        events.extend(self.watch.events());
         events
     }
 
@@ -114,6 +119,13 @@ impl RunnerState for GuardedRunner {
         self.runner.look();
         self.log_kills();
         self.switch();
+        let steps_done = self.runner.job().and_then(|job| job.completed_at);
+        self.watch.look(steps_done.is_some());
+    }
+
+    fn ending(&mut self, cause: Cause, since: Instant) {
+        self.runner.ending(cause, since);
+        self.watch.ending(cause, since);
     }
 
     fn worker(&self) -> Option<Worker> {

@@ -53,6 +53,18 @@ fn shorten(report: &mut Report, texts: usize, bytes: usize) {
     if let Some(memory) = &mut report.memory {
         memory.kills.truncate(texts);
     }
+    report.volumes.truncate(texts);
+    for problem in &mut report.problems {
+        cut(&mut problem.message, bytes);
+    }
+    if let Some(builder) = &mut report.builder {
+        for images in [&mut builder.built, &mut builder.pushed] {
+            images.truncate(texts);
+            images
+                .iter_mut()
+                .for_each(|image| cut(&mut image.name, bytes));
+        }
+    }
     if let Some(message) = &mut report.message {
         cut(message, 2 * bytes);
     }
@@ -102,6 +114,7 @@ fn cut(text: &mut String, limit: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use report::{BuilderReport, Image, Problem, ProblemKind};
     use report::{RunnerReport, SCHEMA, WipeReport};
 
     fn long() -> Report {
@@ -112,6 +125,20 @@ mod tests {
             ..WipeReport::default()
         });
         report.message = Some("\u{1b}".repeat(5000));
+        let image = Image {
+            name: "\u{1b}".repeat(Image::NAME),
+            digest: Some("sha256:0".to_owned()),
+        };
+        report.builder = Some(BuilderReport {
+            built: vec![image.clone(); BuilderReport::IMAGES],
+            pushed: vec![image; BuilderReport::IMAGES],
+            ..BuilderReport::default()
+        });
+        let problem = |kind| Problem {
+            kind,
+            message: "\u{1b}".repeat(3000),
+        };
+        report.problems = ProblemKind::ALL.map(problem).into();
         let names = vec!["\u{1b}[31m".repeat(3); 20];
         report.runner = Some(RunnerReport {
             exit_code: Some(0),

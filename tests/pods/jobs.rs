@@ -68,6 +68,23 @@ fn runs_a_job(overlay: &str) {
     let report = report(&job.said);
     assert_eq!(report["reason"], "completed", "{report}");
     assert_eq!(report["wiped"]["leftover_count"], 0, "{report}");
+    if overlay.contains("split") {
+        let pushed = &report["builder"]["pushed"][0];
+        assert_eq!(pushed["name"], "127.0.0.1:5000/team/made:1", "{report}");
+        let digest = pushed["digest"].as_str().unwrap();
+        let path = format!("team/made/manifests/{digest}");
+        let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+        let flags = [
+            "--user",
+            "builder:of-the-team",
+            "--head",
+            "--header",
+            accept,
+        ];
+        let head = registry.curl(&path, &flags);
+        assert!(head.contains(digest), "{head}");
+        assert_eq!(report["builder"]["builds"], 1, "{report}");
+    }
     assert_has_the_rights(&pod, overlay, &job.said);
     let tags = registry.curl("team/made/tags/list", &["--user", "builder:of-the-team"]);
     assert!(tags.contains("\"1\""), "{tags}");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::build_memory::BuildMemory;
 use super::credentials::Credentials;
 use super::error::OperationError;
+use super::facts::Facts;
 use super::isolation::{IsolationChoice, ProbeError};
 use super::operation_dir::{Medium, OperationDirs, PARENT};
 use super::paths::Workspace;
@@ -86,6 +87,7 @@ impl Fixture {
             operation_dirs: OperationDirs::prepare(&path("runtime"), &path("volume")).unwrap(),
             clients: AtomicUsize::new(0),
             memory: BuildMemory::default(),
+            facts: Facts::default(),
             isolation: IsolationChoice::new(Err(ProbeError::Failed("masked".to_owned()))),
             probe: |_, _| Err(ProbeError::Failed("not probed".to_owned())),
             execute: play,

@@ -15,12 +15,14 @@ mod credentials;
 mod environment;
 mod error;
 mod event_loop;
+mod facts;
 #[cfg(test)]
 mod fixture;
 mod flags;
 mod isolation;
 mod listener;
 mod namespace;
+mod observer;
 mod operation;
 mod operation_dir;
 mod paths;
@@ -41,6 +43,7 @@ mod workspace_lock;
 
 pub use credentials::Credentials;
 pub use error::ServeError;
+pub use observer::Observer;
 pub use paths::Workspace;
 pub use settings::{Settings, Storage};
 pub use workspace_lock::WorkspaceLock;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::BuildahCommand;
 use super::credentials::Authfile;
+use super::facts::Product;
 use super::operation_dir::Medium;
 
 /// A path of the job that an operation may use.
@@ -168,6 +169,8 @@ pub(crate) struct Operation {
     pub stdin: Stdin,
     /// Its standard output.
     pub stdout: Stdout,
+    /// What it makes.
+    pub product: Product,
     /// Operations that come first: pulls with credentials that a build must not see.
     pub before: Vec<Operation>,
 }

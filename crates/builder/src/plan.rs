@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::command::{BuildahCommand, FlagArgument};
 use super::credentials::Credentials;
+use super::facts::Product;
 use super::flags::{Parsed, parse, passed};
 use super::isolation::Isolation;
 use super::operation::{Operation, Program, SandboxPaths};
@@ -57,7 +58,10 @@ impl Planner<'_> {
             return Ok(self.plain(&globals, &parsed, name));
         }
         match verb.action {
-            Action::Build => self.build(&parsed, input),
+            Action::Build => Ok(Operation {
+                product: Product::Build(names(&parsed)),
+                ..self.build(&parsed, input)?
+            }),
             Action::Push | Action::ManifestPush => self.push(&parsed, name),
             Action::Pull => self.pull(&parsed),
             Action::Login => self.login(&parsed),
@@ -117,6 +121,12 @@ impl Planner<'_> {
         let directory = Path::new(&self.hello.directory);
         Ok(self.workspace.relative(directory, Path::new(path))?)
     }
+}
+
+/// Returns the names of the image or the list that a build makes.
+fn names(parsed: &Parsed) -> Vec<String> {
+    let names = ["tag", "manifest"].map(|flag| parsed.values(flag));
+    names.into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// Creates a command with the flags that are passed on unchanged, and without positional arguments.

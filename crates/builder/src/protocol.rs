@@ -15,7 +15,7 @@ use super::rejected::Rejected;
 /// Builder and client must have the same major version.
 pub(crate) const MAJOR: u32 = 1;
 /// Each addition to the protocol increases it.
-pub(crate) const MINOR: u32 = 1;
+pub(crate) const MINOR: u32 = 2;
 
 /// The longest payload of a data frame, in bytes.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Signal = 4,
     /// Client: the terminal's rows and columns, two bytes each.
     Resize = 5,
+    /// Client: a request for the builder's facts, instead of a greeting. It has no payload, and may come again.
+    Ask = 6,
     /// Builder: standard output.
     Output = 16,
     /// Builder: standard error.
@@ -48,6 +50,8 @@ pub(crate) enum Kind {
     Wanted = 19,
     /// Builder: the exit code, one byte. The last frame.
     Exit = 20,
+    /// Builder: its facts, as JSON.
+    Facts = 21,
 }
 
 impl Kind {
@@ -58,11 +62,13 @@ impl Kind {
             Self::InputEnd,
             Self::Signal,
             Self::Resize,
+            Self::Ask,
             Self::Output,
             Self::Error,
             Self::Notice,
             Self::Wanted,
             Self::Exit,
+            Self::Facts,
         ];
         all.into_iter().find(|kind| *kind as u8 == number)
     }

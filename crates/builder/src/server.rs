@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::build_memory::BuildMemory;
 use super::credentials::Credentials;
 use super::error::ServeError;
+use super::facts::Facts;
 use super::isolation::IsolationChoice;
 use super::operation_dir::OperationDirs;
 use super::paths::Workspace;
@@ -70,6 +71,7 @@ pub fn serve(
             let served = event_loop::run(signals, &builder, guard.as_mut());
             report.memory = guard.as_ref().map(Guard::report);
             drop(guard);
+            report.builder = Some(builder.facts.report(&builder.settings));
             report.isolation = builder
                 .isolation
                 .known()
@@ -207,6 +209,7 @@ fn prepare(
         operation_dirs,
         clients: AtomicUsize::new(0),
         memory: BuildMemory::default(),
+        facts: Facts::default(),
         isolation: IsolationChoice::new(isolation::probe_own_proc()),
         probe: isolation_probe::run,
         execute: execute::run,

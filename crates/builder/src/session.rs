@@ -17,7 +17,7 @@ use super::error::{OperationError, ServeError};
 use super::operation::{Operation, SandboxPaths};
 use super::operation_dir::OperationDir;
 use super::plan::Planner;
-use super::protocol::{Hello, Kind, read};
+use super::protocol::{Hello, Kind, read, write};
 use super::rejected::Rejected;
 use super::relay::{self, Connection};
 use super::semaphore::Permit;
@@ -33,7 +33,8 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
         return;
     };
     let hello = match greeting(&mut stream) {
-        Ok(hello) => hello,
+        Ok(Some(hello)) => hello,
+        Ok(None) => return answer(&mut stream, builder),
         Err(error) => {
             connection.refuse(&error.to_string(), exit::USAGE);
             return;
@@ -60,19 +61,37 @@ pub(super) fn serve(mut stream: UnixStream, builder: &Arc<Builder>) {
     drop(reader);
 }
 
-fn greeting(stream: &mut UnixStream) -> Result<Hello, Rejected> {
+/// Sends the builder's facts, and again each time that the client asks. The connection ends with the client or the builder, so
+/// a client that keeps it open sees the builder's end.
+fn answer(stream: &mut UnixStream, builder: &Builder) {
+    let mut payload = Vec::new();
+    loop {
+        let facts = builder.facts.report(&builder.settings);
+        // Texts, numbers and lists of them cannot fail to serialize.
+        let facts = serde_json::to_vec(&facts).unwrap_or_default();
+        let sent = write(stream, Kind::Facts, &facts);
+        let again = sent.and_then(|()| read(stream, &mut payload));
+        if !matches!(again, Ok(Some(Kind::Ask))) {
+            return;
+        }
+    }
+}
+
+/// Reads the client's first frame: its greeting, or `None` if it asks for the builder's facts.
+fn greeting(stream: &mut UnixStream) -> Result<Option<Hello>, Rejected> {
     let mut payload = Vec::new();
     let mut reader = UntilDeadline {
         stream,
         deadline: Instant::now() + GREETING,
     };
-    match read(&mut reader, &mut payload).map_err(Rejected::Unreadable)? {
-        Some(Kind::Hello) => {}
-        _ => return Err(Rejected::NoGreeting),
-    }
+    let first = read(&mut reader, &mut payload).map_err(Rejected::Unreadable)?;
     let unlimited = stream.set_read_timeout(None);
     unlimited.map_err(Rejected::Unreadable)?;
-    Hello::read(&payload)
+    match first {
+        Some(Kind::Hello) => Hello::read(&payload).map(Some),
+        Some(Kind::Ask) => Ok(None),
+        _ => Err(Rejected::NoGreeting),
+    }
 }
 
 /// Reads a stream until a deadline, even if the peer sends single bytes.
@@ -138,6 +157,9 @@ impl<'a> Session<'a> {
         let directory = self.new_directory()?;
         let code = self.execute(&directory, &operation)?;
         drop(permit);
+        self.builder
+            .facts
+            .note(&operation.product, &directory, code);
         if code == 0 {
             self.copy_outputs(&operation, &directory)?;
         }

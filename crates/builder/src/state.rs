@@ -8,6 +8,7 @@ use super::build_memory::BuildMemory;
 use super::children::Children;
 use super::credentials::Credentials;
 use super::error::OperationError;
+use super::facts::Facts;
 use super::isolation::{Isolation, IsolationChoice, ProbeError};
 use super::operation::{Operation, SandboxPaths};
 use super::operation_dir::{OperationDir, OperationDirs};
@@ -47,6 +48,8 @@ pub(super) struct Builder {
     pub(super) operation_dirs: OperationDirs,
     pub(super) clients: AtomicUsize,
     pub(super) memory: BuildMemory,
+    /// What the job's operations made.
+    pub(super) facts: Facts,
     pub(super) isolation: IsolationChoice,
     /// A pointer rather than a call: the probe is a session, and sessions use this module.
     pub(super) probe: ProbeFn,

@@ -109,6 +109,12 @@ impl Reference {
         self.with_version(format!("docker://{}", self.full()))
     }
 
+    /// Returns the full name with its tag or digest, as a registry knows it.
+    #[must_use]
+    pub fn versioned(&self) -> String {
+        self.with_version(self.full())
+    }
+
     fn with_version(&self, name: String) -> String {
         with_version(name, self.tag.as_deref(), self.digest.as_deref())
     }

@@ -3,6 +3,8 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use super::terminate::Cause;
+
 /// The process that runs the steps of a runner's job.
 #[derive(Debug, Clone, Copy)]
 pub struct Worker {
@@ -32,6 +34,9 @@ pub trait RunnerState {
     fn busy(&mut self) -> bool {
         false
     }
+
+    /// The job is about to be ended for this cause, which came at `since`. Called before each phase that ends something.
+    fn ending(&mut self, _cause: Cause, _since: Instant) {}
 
     /// When a runner that does not reach its CI service is waited for no longer.
     fn unreachable_at(&self) -> Option<Instant> {

@@ -260,6 +260,12 @@ impl Termination {
         }
     }
 
+    /// When its cause came.
+    #[must_use]
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The phase that was begun last.
     #[must_use]
     pub(crate) fn done(&self) -> Phase {

@@ -7,6 +7,7 @@
 //! Begin with [`probe::Probe`].
 
 pub mod cleanup_watchdog;
+pub mod container_usage;
 pub mod emergency_alloc;
 pub mod errno;
 pub mod files;

@@ -4,6 +4,9 @@
 //! version. [`exit`] has the exit codes that a report names.
 
 pub mod exit;
+mod facts;
+
+pub use facts::{BuilderReport, Image, Problem, ProblemKind, Volume};
 
 use std::time::Duration;
 
@@ -248,6 +251,18 @@ pub struct Report {
     /// The memory of the container, if it has a limit and the supervisor watches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryReport>,
+    /// What ended the job or got in its way from outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// The job's volumes when its steps were done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+    /// The bytes that the container wrote to disks, if the kernel counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// What the builder said after the job, if there is a builder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<BuilderReport>,
     /// The result of the wipe before the job, which removes what an earlier run left.
     pub found: Option<WipeReport>,
     /// The result of the wipe after the job.
@@ -274,6 +289,10 @@ impl Report {
             storage_driver: None,
             isolation: None,
             memory: None,
+            problems: Vec::new(),
+            volumes: Vec::new(),
+            written_bytes: None,
+            builder: None,
             found: None,
             wiped: None,
             steps: Vec::new(),

@@ -5,12 +5,22 @@ use std::path::PathBuf;
 
 use clap::Args;
 use report::exit;
-use supervisor::flavor::hook::{self, Event};
+use supervisor::config::JobSummary;
+use supervisor::flavor::hook::{self, Event, PageSettings};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// started, completed
     event: String,
+    /// When the job's page gets a summary: never, problems, always
+    #[arg(long, default_value = "problems")]
+    job_summary: String,
+    /// The builder's socket
+    #[arg(long, default_value = "/run/builder/socket")]
+    builder_socket: PathBuf,
+    /// A directory that the job may fill
+    #[arg(long = "volume")]
+    volumes: Vec<PathBuf>,
     /// The fifo from which PID 1 reads the event
     events: PathBuf,
     /// The user's own hook
@@ -25,7 +35,19 @@ pub(crate) fn main(arguments: &Arguments) -> u8 {
         );
         return exit::USAGE;
     };
-    hook::main(event, &arguments.events, arguments.own.as_deref())
+    let Some(job_summary) = JobSummary::of_name(&arguments.job_summary) else {
+        eprintln!(
+            "supervisor: found --job-summary {:?}, expected never, problems or always",
+            arguments.job_summary
+        );
+        return exit::USAGE;
+    };
+    let page = PageSettings {
+        job_summary,
+        socket: arguments.builder_socket.clone(),
+        volumes: arguments.volumes.clone(),
+    };
+    hook::main(event, &page, &arguments.events, arguments.own.as_deref())
 }
 
 #[derive(Args)]

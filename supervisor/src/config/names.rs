@@ -44,6 +44,18 @@ pub enum MemoryGuard {
     Off,
 }
 
+/// When a job of GitHub gets a summary on its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobSummary {
+    /// Never.
+    Never,
+    /// If something ended the job or got in its way from outside.
+    Problems,
+    /// Always.
+    Always,
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +101,26 @@ impl Driver {
             Self::Vfs => "vfs",
             Self::None => "none",
         }
+    }
+}
+
+impl JobSummary {
+    /// Returns the setting's name in configuration and in the hooks' command lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Problems => "problems",
+            Self::Always => "always",
+        }
+    }
+
+    /// Returns the setting of that name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Never, Self::Problems, Self::Always]
+            .into_iter()
+            .find(|setting| setting.name() == name)
     }
 }
 

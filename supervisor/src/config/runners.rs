@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::JobSummary;
 use super::serde_helpers;
 
 /// Settings of every flavor's runner.
@@ -54,6 +55,8 @@ pub struct Github {
     pub step_grace: Duration,
     /// Whether the container's exit code follows the job's result.
     pub exit_with_job: bool,
+    /// When the job's page gets a summary.
+    pub job_summary: JobSummary,
     /// The user's own program, called when the job starts.
     pub hook_started: Option<PathBuf>,
     /// The user's own program, called when the job's steps are done.
@@ -75,6 +78,7 @@ impl Default for Github {
             connect_timeout: Duration::from_secs(300),
             step_grace: Duration::from_secs(2),
             exit_with_job: false,
+            job_summary: JobSummary::Problems,
             hook_started: None,
             hook_completed: None,
         }

@@ -1,6 +1,7 @@
-//! The annotation of a job that ran out of memory: PID 1 writes a sentence, and the completed hook prints it for GitHub.
+//! What PID 1 tells the completed hook about a job: a file for each kind of problem, with its sentence.
 //!
-//! The file lies beside the fifo of the hooks. The job runs as the same user, and could write a sentence of its own.
+//! The files lie beside the fifo of the hooks. The job runs as the same user, and could write sentences of its own: for its own
+//! page only, because PID 1 never reads them.
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,73 +9,113 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use report::{Problem, ProblemKind};
+
 /// The longest sentence in bytes.
 const LIMIT: u64 = 4096;
-const NAME: &str = "memory";
 
-/// The file, in the private directory.
-pub(crate) fn path(runtime_directory: &Path) -> PathBuf {
-    runtime_directory.join("hooks").join(NAME)
+/// The name of the file of a kind. `None` if the hook finds such problems itself.
+fn name(kind: ProblemKind) -> Option<&'static str> {
+    match kind {
+        ProblemKind::Terminated => Some("terminated"),
+        ProblemKind::Deadline => Some("deadline"),
+        ProblemKind::OutOfMemory => Some("memory"),
+        ProblemKind::BuilderEnded => Some("builder"),
+        ProblemKind::StorageFull => None,
+    }
 }
 
-/// Writes the sentence, if the file does not exist yet: the job may have put a fifo or a link there.
-///
-/// # Errors
-/// As open(2) and write(2).
-pub(crate) fn write(path: &Path, sentence: &str) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(sentence.as_bytes())
+/// The files, in the private directory.
+#[derive(Debug)]
+pub(crate) struct Annotations {
+    directory: PathBuf,
 }
 
-/// The annotation as GitHub's runner reads it, if there is a sentence beside the fifo `events`.
-pub(super) fn read(events: &Path) -> Option<String> {
+impl Annotations {
+    pub(crate) fn new(runtime_directory: &Path) -> Self {
+        Self {
+            directory: runtime_directory.join("hooks"),
+        }
+    }
+
+    /// Writes the sentence, if the file does not exist yet: the job may have put a fifo or a link there.
+    ///
+    /// # Errors
+    /// As open(2) and write(2).
+    pub(crate) fn write(&self, kind: ProblemKind, sentence: &str) -> io::Result<()> {
+        let Some(name) = name(kind) else {
+            return Ok(());
+        };
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.directory.join(name))?;
+        file.write_all(sentence.as_bytes())
+    }
+}
+
+/// The problems of which there is a sentence beside the fifo `events`.
+pub(super) fn read(events: &Path) -> Vec<Problem> {
+    let sentences = ProblemKind::ALL.into_iter().filter_map(|kind| {
+        let message = sentence(&events.with_file_name(name(kind)?))?;
+        Some(Problem { kind, message })
+    });
+    sentences.collect()
+}
+
+fn sentence(path: &Path) -> Option<String> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
     let opened = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits())
-        .open(events.with_file_name(NAME));
+        .open(path);
     let mut sentence = Vec::new();
     // The job may have put anything there, for example a fifo without end.
     opened.ok()?.take(LIMIT).read_to_end(&mut sentence).ok()?;
-    let sentence = String::from_utf8_lossy(&sentence);
-    (!sentence.is_empty()).then(|| format!("::error title=Out of memory::{}", escaped(&sentence)))
-}
-
-/// A line break would end the annotation, and `%` begins an escape. Source: actions/runner, `ActionCommand.cs`.
-fn escaped(text: &str) -> String {
-    let text = text.replace('%', "%25");
-    text.replace('\r', "%0D").replace('\n', "%0A")
+    let sentence = String::from_utf8_lossy(&sentence).into_owned();
+    (!sentence.is_empty()).then_some(sentence)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn sentence_becomes_one_annotation() {
+    fn directory() -> (tempfile::TempDir, Annotations, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("hooks")).unwrap();
+        let annotations = Annotations::new(directory.path());
         let events = directory.path().join("hooks/events");
-        assert_eq!(read(&events), None);
-        let file = path(directory.path());
-        write(&file, "100% of it\n::warning::no").unwrap();
-        let expected = "::error title=Out of memory::100%25 of it%0A::warning::no";
-        assert_eq!(read(&events).as_deref(), Some(expected));
-        assert!(write(&file, "again").is_err(), "the first one stays");
+        (directory, annotations, events)
+    }
+
+    #[test]
+    fn hook_reads_what_was_written_first() {
+        let (_directory, annotations, events) = directory();
+        assert_eq!(read(&events), []);
+        let write = |kind, text| annotations.write(kind, text);
+        write(ProblemKind::OutOfMemory, "100% of it\n::warning::no").unwrap();
+        write(ProblemKind::Deadline, "over").unwrap();
+        let again = write(ProblemKind::OutOfMemory, "again");
+        assert!(again.is_err(), "the first one stays");
+        write(ProblemKind::StorageFull, "not written").unwrap();
+        let read = read(&events);
+        let found: Vec<_> = read.iter().map(|one| (one.kind, &*one.message)).collect();
+        let expected = [
+            (ProblemKind::Deadline, "over"),
+            (ProblemKind::OutOfMemory, "100% of it\n::warning::no"),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]
     fn what_the_job_puts_there_blocks_neither_side() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("hooks")).unwrap();
-        let file = path(directory.path());
-        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(write(&file, "text").is_err());
-        assert_eq!(read(&directory.path().join("hooks/events")), None);
+        let (directory, annotations, events) = directory();
+        let fifo = directory.path().join("hooks/memory");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(annotations.write(ProblemKind::OutOfMemory, "text").is_err());
+        std::os::unix::fs::symlink("/etc/passwd", directory.path().join("hooks/builder")).unwrap();
+        assert_eq!(read(&events), []);
     }
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::flavor::environment::{Environment, set};
 use crate::flavor::error::FlavorError;
-use crate::flavor::hook::{Event, Notice, script};
+use crate::flavor::hook::{Event, Notice, PageSettings, script};
 use crate::flavor::user_hooks::{self, UserHooks};
 use crate::secrets::SecretsError;
 use crate::workspace::{RuntimeDir, WorkspaceError};
@@ -72,11 +72,12 @@ impl Events {
     pub(super) fn hooks(
         &self,
         users: &UserHooks,
+        page: &PageSettings,
         environment: &mut Environment,
     ) -> Result<(), FlavorError> {
         for (file, event) in HOOKS {
             let own = users.find(event, environment);
-            let text = script(event, &self.path, own.as_deref());
+            let text = script(event, page, &self.path, own.as_deref());
             let written = self.runtime.file(&format!("hooks/{file}"), text.as_bytes());
             let path = written.map_err(SecretsError::from)?;
             set(environment, user_hooks::variable(event), path.into());

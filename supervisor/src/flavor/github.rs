@@ -28,6 +28,7 @@ use self::outcome::{last_word, reason, reported_result, terminated};
 use super::environment::Environment;
 use super::error::FlavorError;
 use super::events::Events;
+use super::hook::PageSettings;
 use super::runner::{Next, Runner, Verdict};
 use crate::config::{Config, Github as Settings, Workspace};
 use crate::secrets::Store;
@@ -51,6 +52,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// One runner, from registration to removal.
 pub(super) struct Github {
     settings: Settings,
+    page: PageSettings,
     workspace: Workspace,
     /// The variables that the settings give to the job.
     env: BTreeMap<String, String>,
@@ -117,6 +119,7 @@ impl Github {
             events: Events::open(RuntimeDir::new(&config.runtime_directory))?,
             console: None,
             settings: config.github.clone(),
+            page: PageSettings::new(config),
             workspace: config.workspace.clone(),
             env: config.runner.env.clone(),
             environment,

@@ -1,17 +1,19 @@
 //! `supervisor hook` and `supervisor task`: the runner calls them when its job starts and when it is done.
 //!
-//! Each sends a notice to PID 1 and calls the user's own hook. The last one prints the annotation of a job that ran out of memory. A failed hook would fail the job, so an error of sending is only printed.
+//! Each sends a notice to PID 1, calls the user's own hook, and writes to the job's page. A failed hook would fail the job, so an
+//! error of sending is only printed.
 
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
-use super::annotation;
+use super::hook_page;
+pub use super::hook_page::PageSettings;
 use init::reap::Ended;
 use report::exit;
 
@@ -53,18 +55,30 @@ pub(super) struct Notice {
     pub(super) run_id: Option<String>,
 }
 
+/// Returns the settings of the page as words of the hook's command line, quoted for a shell.
+fn words_of(page: &PageSettings) -> impl Iterator<Item = String> {
+    let own = [
+        format!("--job-summary={}", page.job_summary.name()),
+        format!("--builder-socket={}", quoted(&page.socket)),
+    ];
+    let volume = |path: &PathBuf| format!("--volume={}", quoted(path));
+    own.into_iter().chain(page.volumes.iter().map(volume))
+}
+
 /// The longest text in a line, in characters: four of them stay below PIPE_BUF even if JSON escapes every character.
 const TEXT_LIMIT: usize = 100;
 
 /// Returns the script that the runner's variable names. The runner requires a name in `.sh`, and starts it with `bash -e`.
-pub(super) fn script(event: Event, events: &Path, own: Option<&Path>) -> String {
+pub(super) fn script(
+    event: Event,
+    page: &PageSettings,
+    events: &Path,
+    own: Option<&Path>,
+) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/supervisor".into());
-    let mut words = vec![
-        quoted(&program),
-        "hook".to_owned(),
-        event.name().to_owned(),
-        quoted(events),
-    ];
+    let mut words = vec![quoted(&program), "hook".to_owned(), event.name().to_owned()];
+    words.extend(words_of(page));
+    words.push(quoted(events));
     words.extend(own.map(quoted));
     format!("exec {}\n", words.join(" "))
 }
@@ -78,16 +92,15 @@ fn quoted(path: &Path) -> String {
 ///
 /// The user's "completed" hook belongs to the job, so it runs before the event is sent.
 #[must_use]
-pub fn main(event: Event, events: &Path, own: Option<&Path>) -> u8 {
+pub fn main(event: Event, page: &PageSettings, events: &Path, own: Option<&Path>) -> u8 {
     if event == Event::Started {
         remove_diagnostic_ports(&std::env::temp_dir());
         send(event, events);
+        hook_page::started(page, events);
     }
     let code = own.map_or(0, call);
     if event == Event::Completed {
-        if let Some(annotation) = annotation::read(events) {
-            println!("{annotation}");
-        }
+        hook_page::completed(page, events);
         send(event, events);
     }
     code
@@ -210,18 +223,26 @@ fn ended(status: std::process::ExitStatus) -> Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::JobSummary;
+
+    fn page() -> PageSettings {
+        PageSettings {
+            job_summary: JobSummary::Always,
+            socket: "/nowhere".into(),
+            volumes: vec!["/a b".into()],
+        }
+    }
 
     #[test]
     fn the_script_keeps_its_words_together() {
         let text = script(
             Event::Started,
+            &page(),
             Path::new("/run/it's/events"),
             Some(Path::new("/opt/my hook.sh")),
         );
-        assert!(
-            text.ends_with(" hook started '/run/it'\\''s/events' '/opt/my hook.sh'\n"),
-            "{text}"
-        );
+        let expected = " hook started --job-summary=always --builder-socket='/nowhere' --volume='/a b' '/run/it'\\''s/events' '/opt/my hook.sh'\n";
+        assert!(text.ends_with(expected), "{text}");
         assert!(text.starts_with("exec '/"), "{text}");
     }
 
@@ -256,11 +277,10 @@ mod tests {
         let hook = directory.path().join("hook.sh");
         std::fs::write(&hook, "false\nexit 0\n").unwrap();
         let nowhere = directory.path().join("events");
-        assert_eq!(main(Event::Started, &nowhere, None), 0);
-        assert_eq!(main(Event::Completed, &nowhere, Some(&hook)), 1);
-        assert_eq!(
-            main(Event::Completed, &nowhere, Some(Path::new("/nowhere"))),
-            126
-        );
+        let page = page();
+        let main = |event, own| main(event, &page, &nowhere, own);
+        assert_eq!(main(Event::Started, None), 0);
+        assert_eq!(main(Event::Completed, Some(hook.as_path())), 1);
+        assert_eq!(main(Event::Completed, Some(Path::new("/nowhere"))), 126);
     }
 }

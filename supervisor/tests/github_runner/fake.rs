@@ -227,6 +227,8 @@ pub(crate) struct Seen {
     pub(crate) stderr: String,
     /// The output of the steps.
     pub(crate) log: String,
+    /// The summaries on the job's page.
+    pub(crate) summary: String,
     left: Vec<PathBuf>,
     /// The output of `trial.sh`.
     output: String,
@@ -240,16 +242,20 @@ impl Seen {
             let entries = fs::read_dir(out.join(name)).into_iter().flatten();
             entries.map(|entry| entry.unwrap().path())
         };
-        let is_log = |path: &PathBuf| path.to_string_lossy().contains("/job-log-");
-        let log = entries("service/blobs").filter(is_log);
+        let blobs = |kind: &'static str| {
+            let is_kind = move |path: &PathBuf| path.to_string_lossy().contains(kind);
+            let found = entries("service/blobs").filter(is_kind);
+            found
+                .map(|path| fs::read_to_string(path).unwrap())
+                .collect::<String>()
+        };
         Self {
             code: text("code").trim().parse().unwrap_or(-1),
             report: value(text("report/report.json").trim()),
             github: value(&text("service/summary.json"))["job"].clone(),
             stderr: text("stderr"),
-            log: log
-                .map(|path| fs::read_to_string(path).unwrap())
-                .collect::<String>(),
+            log: blobs("/job-log-"),
+            summary: blobs("/step-summary-"),
             left: entries("ws").collect(),
             output,
         }

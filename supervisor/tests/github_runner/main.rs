@@ -9,4 +9,5 @@ mod fake;
 mod last_words;
 mod likeness;
 mod listener;
+mod page;
 mod reach;

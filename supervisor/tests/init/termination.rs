@@ -29,7 +29,12 @@ fn a_polite_runner_ends_in_the_first_act_with_its_own_code() {
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!(ended.code(), 4);
-    assert_eq!(ended.report()["reason"], "terminated");
+    let report = ended.report();
+    assert_eq!(report["reason"], "terminated");
+    assert_eq!(report["problems"][0]["kind"], "terminated", "{report}");
+    let sentence = report["problems"][0]["message"].as_str().unwrap();
+    assert!(ended.stderr.contains(sentence), "{sentence}");
+    assert!(report["volumes"][0]["bytes"].as_u64().unwrap() > 0);
     assert_eq!(phases(&ended), ["phase 1"]);
     ended.assert_workspace_is_empty();
 }

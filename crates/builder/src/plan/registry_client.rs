@@ -3,8 +3,10 @@
 
 use zeroize::Zeroizing;
 
+use super::transfer::file_name;
 use super::{Operation, Parsed, Planner, ReadInput, Reference, Rejected};
 use crate::command::{BuildahCommand, FlagArgument};
+use crate::facts::{DIGEST, Product};
 use crate::operation::{Grants, PrivateFile, Program, Stdin, Stdout};
 use crate::operation_dir::Medium;
 use crate::policy::RegistryRequest;
@@ -58,6 +60,7 @@ impl Planner<'_> {
         self.require_pushable(&target)?;
         let mut line = copy_line();
         line.push("--all".to_owned());
+        line.push(format!("--digestfile={}", self.digest_file()));
         line.extend(self.tls("src-tls-verify", "src-tls-verify", parsed, &source)?);
         line.extend(self.tls("tls-verify", "dest-tls-verify", parsed, &target)?);
         line.extend(["--".to_owned(), source.target(), target.target()]);
@@ -68,6 +71,7 @@ impl Planner<'_> {
         };
         Ok(Operation {
             grants,
+            product: Product::push(target.versioned(), DIGEST),
             ..self.skopeo(line, &[source, target])
         })
     }
@@ -78,6 +82,7 @@ impl Planner<'_> {
         self.require_pushable(&target)?;
         let mut line = copy_line();
         line.push("--multi-arch=index-only".to_owned());
+        line.push(format!("--digestfile={}", self.digest_file()));
         line.extend(self.tls("tls-verify", "dest-tls-verify", parsed, &target)?);
         let directory = format!("dir:{}", self.paths.memory.display());
         line.extend(["--".to_owned(), directory, target.target()]);
@@ -92,6 +97,7 @@ impl Planner<'_> {
                 file("manifest.json", content),
                 file("version", b"Directory Transport Version: 1.1\n".to_vec()),
             ],
+            product: Product::push(target.versioned(), DIGEST),
             ..self.skopeo(line, &[target])
         })
     }
@@ -121,7 +127,7 @@ impl Planner<'_> {
         let mut resources = self.resources();
         let digest = match parsed.last("digestfile") {
             Some(path) => resources.add_output(self.relative(path)?, Medium::Memory),
-            None => disk("digest"),
+            None => self.digest_file(),
         };
         let script = [
             "set -eu".to_owned(),
@@ -150,9 +156,15 @@ impl Planner<'_> {
                 permit: true,
                 ..Grants::default()
             },
+            product: Product::push(target.versioned(), file_name(&digest)),
             authfile: self.credentials.for_references(&[target]),
             ..Operation::default()
         }))
+    }
+
+    /// Returns the path of the file with the digest of a push, for the builder itself.
+    pub(super) fn digest_file(&self) -> String {
+        self.paths.memory.join(DIGEST).display().to_string()
     }
 
     /// Returns the flag of skopeo for a registry whose certificate is not verified.

@@ -1,6 +1,7 @@
 //! Plans pushes and pulls: their source and target, and their credentials.
 
 use super::{FlagArgument, Operation, Parsed, Planner, Reference, Rejected, passed_on};
+use crate::facts::Product;
 use crate::operation::Grants;
 use crate::operation_dir::Medium;
 
@@ -50,6 +51,7 @@ impl Planner<'_> {
         let mut command = passed_on(verb, parsed);
         let mut resources = self.resources();
         let mut authfile = self.credentials.of_job();
+        let mut pushed = None;
         Reference::parse(image)?;
         let target = match Archive::parse(target) {
             Some(archive) if archive.transport.writable => {
@@ -63,16 +65,28 @@ impl Planner<'_> {
                 authfile = self.authfile(parsed, &names)?;
                 command.flags.extend(self.tls_verify(verb, parsed, &names)?);
                 let [target] = names;
+                pushed = Some(target.versioned());
                 target.target()
             }
         };
-        if let Some(path) = parsed.last("digestfile") {
-            let path = resources.add_output(self.relative(path)?, Medium::Memory);
-            command.flags.push(FlagArgument::new("digestfile", path));
-        }
+        // With the flag, `buildah manifest push` of 1.39 ends with 0 if the push fails.
+        let own = pushed.is_some() && verb == "push";
+        let digest_file = match parsed.last("digestfile") {
+            Some(path) => Some(resources.add_output(self.relative(path)?, Medium::Memory)),
+            None => own.then(|| self.digest_file()),
+        };
+        let flag = digest_file.as_ref();
+        let flag = flag.map(|path| FlagArgument::new("digestfile", path));
+        command.flags.extend(flag);
         command.positional = vec![image.clone(), target];
         Ok(resources.give_to(Operation {
             grants: WITH_PERMIT,
+            product: pushed.map_or(Product::Nothing, |target| Product::Push {
+                target,
+                digest_file: digest_file
+                    .as_deref()
+                    .map(|path| file_name(path).to_owned()),
+            }),
             authfile,
             ..self.operation(command)
         }))
@@ -103,6 +117,11 @@ impl Planner<'_> {
             ..self.operation(command)
         }))
     }
+}
+
+/// Returns the name of a file in the operation's directory.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The parts of `TRANSPORT:PATH[:REFERENCE]`.

@@ -125,6 +125,9 @@ impl<G: RunnerState + ?Sized> Loop<'_, G> {
 
     fn carry_out(&mut self, phase: Phase, cause: Cause) {
         let why = cause.name();
+        if let Some(termination) = self.termination.filter(|_| phase != Phase::Wait) {
+            self.runner_state.ending(cause, termination.began());
+        }
         let number = self
             .termination
             .map_or(1, |termination| termination.number());

@@ -57,7 +57,7 @@ impl Github {
             github: &self.settings,
             env: &self.env,
         };
-        self.events.hooks(&hooks, &mut environment)?;
+        self.events.hooks(&hooks, &self.page, &mut environment)?;
         Ok((vec!["run".to_owned()], environment))
     }
 
