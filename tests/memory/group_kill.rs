@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::vm::{Case, Fate};
 
-pub(crate) const CASES: [Case; 7] = [
+pub(crate) const CASES: [Case; 8] = [
     Case {
         name: "unguarded",
         limit: 128,
@@ -42,6 +42,12 @@ pub(crate) const CASES: [Case; 7] = [
         script: "dd if=/dev/zero of=/dev/shm/file bs=1M count=500; echo step $?",
     },
     Case {
+        name: "sockets",
+        limit: 256,
+        guard: "auto",
+        script: "ulimit -n 4096; /hog sockets 2000 500; echo not reached",
+    },
+    Case {
         name: "waves",
         limit: 128,
         guard: "auto",
@@ -77,6 +83,17 @@ fn assert_step_ended(name: &str) {
     assert_eq!(found, (&"hog".into(), &"supervisor".into()));
 }
 
+/// The guard killed the whole step, at least so many processes.
+fn assert_all_ended(name: &str, least: u64) {
+    let fate = Fate::of(name);
+    let report = report_of_the_living(&fate);
+    let kills = report["memory"]["supervisor_kills"].as_u64().unwrap();
+    assert!(kills >= least, "{report}");
+    // The command of the flavor exec is the step.
+    assert_eq!((fate.code, &report["reason"]), (137, &"failed".into()));
+    assert!(!fate.said.contains("not reached"), "{}", fate.said);
+}
+
 fn assert_nothing_is_killed(name: &str) {
     let fate = Fate::of(name);
     let report = report_of_the_living(&fate);
@@ -106,13 +123,12 @@ fn sixty_four_threads_die_before_the_container() {
 
 #[test]
 fn four_hundred_forks_die_before_the_container() {
-    let fate = Fate::of("forks");
-    let report = report_of_the_living(&fate);
-    let kills = report["memory"]["supervisor_kills"].as_u64().unwrap();
-    assert!(kills > 10, "{report}");
-    // The command of the flavor exec is the step.
-    assert_eq!((fate.code, &report["reason"]), (137, &"failed".into()));
-    assert!(!fate.said.contains("not reached"), "{}", fate.said);
+    assert_all_ended("forks", 10);
+}
+
+#[test]
+fn memory_of_the_kernel_ends_the_step_that_took_it() {
+    assert_all_ended("sockets", 1);
 }
 
 #[test]

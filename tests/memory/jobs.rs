@@ -52,6 +52,17 @@ fn hundreds_of_small_processes_die_at_once() {
 }
 
 #[test]
+fn a_fork_bomb_ends_with_its_step() {
+    let job = Job::with("512m").flag("--pids-limit=800");
+    let ended = job.run("/hog bomb 8 3; echo not reached");
+    let memory = &ended.report["memory"];
+    assert!(memory["supervisor_kills"].as_u64() > Some(30), "{memory}");
+    assert_eq!(ended.output.status.code(), Some(137));
+    assert!(!ended.said().contains("not reached"));
+    assert_eq!(ended.report["runner"]["unkillable"], serde_json::json!([]));
+}
+
+#[test]
 fn tmpfs_is_named_as_the_place_of_the_memory() {
     let job = Job::with("256m").flag("--tmpfs=/memory:size=1g,mode=1777");
     let ended = job.run("dd if=/dev/zero of=/memory/file bs=1M count=500");

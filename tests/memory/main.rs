@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod builds;
+mod github;
 mod group_kill;
 mod jobs;
 mod spared;

@@ -72,6 +72,12 @@ impl Decision {
         since.is_some_and(|since| since < SMALL_PATIENCE)
     }
 
+    /// Whether the last kill is so recent that the killed process may still hold memory.
+    pub(crate) fn has_just_killed(&self, now: Instant) -> bool {
+        let since = self.last.map(|last| now.saturating_duration_since(last));
+        since.is_some_and(|since| since < PATIENCE)
+    }
+
     /// Records a kill.
     pub(crate) fn killed(&mut self, now: Instant) {
         self.kills.rotate_left(1);
@@ -114,7 +120,10 @@ mod tests {
         let start = Instant::now();
         let mut decision = Decision::default();
         assert_eq!(decision.decide(FULL, start), Action::KillLargest);
+        assert!(!decision.has_just_killed(start));
         decision.killed(start);
+        assert!(decision.has_just_killed(after(start, 1999)));
+        assert!(!decision.has_just_killed(after(start, 2000)));
         let dying = View {
             is_dying: true,
             ..FULL

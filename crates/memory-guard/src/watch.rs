@@ -252,7 +252,9 @@ impl Watch {
         if is_small {
             let since = *self.pressed.get_or_insert(now);
             let waits = now.saturating_duration_since(since) < UNEXPLAINED;
-            if waits && !self.explains(usage) {
+            // What is taken in the kernel, such as the buffers of sockets, belongs to no process. If none is about to end, some of
+            // these hold it.
+            if waits && self.decision.has_just_killed(now) && !self.explains(usage) {
                 return;
             }
             self.kill_all(usage, now);
