@@ -7,6 +7,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/scripts/lib/kubernetes.sh"
 # shellcheck source=scripts/lib/buildkit.sh
 source "$ROOT/scripts/lib/buildkit.sh"
+# shellcheck source=scripts/lib/vm.sh
+source "$ROOT/scripts/lib/vm.sh"
 # shellcheck source=scripts/lib/prose.sh
 source "$ROOT/scripts/lib/prose.sh"
 # shellcheck source=scripts/lib/deny.sh
@@ -60,6 +62,7 @@ need_for_tests() {
     need strace strace "counts the supervisor's system calls while it is idle"
     need_for_kubernetes
     need_for_buildkit
+    need_for_vm
     need openssl openssl "makes a certificate authority of the tests' own"
     need perl perl "is a job that handles signals"
     need unzip unzip "looks into archives"
@@ -79,7 +82,7 @@ links_static() { echo 'int main(void) { return 0; }' | gcc -static -x c -o /dev/
 lint() {
     local scripts
     step "lint"
-    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT"/images/common/*.sh "$ROOT/.ci/run" "$ROOT"/tests/fakes/actions-runner/bin/* "$ROOT"/tests/fakes/github-runner/*.sh "$ROOT"/tests/fakes/github-runner/*/*.sh)
+    scripts=("$ROOT"/scripts/*.sh "$ROOT"/scripts/*/*.sh "$ROOT"/findings/*.sh "$ROOT/images/verify_snapshot.sh" "$ROOT"/images/common/*.sh "$ROOT/.ci/run" "$ROOT"/tests/fakes/actions-runner/bin/* "$ROOT"/tests/fakes/github-runner/*.sh "$ROOT"/tests/fakes/github-runner/*/*.sh "$ROOT"/tests/memory/vm/*.sh)
     shellcheck "${scripts[@]}" || die 1 "shellcheck found something."
     lint_prose "$ROOT"
     check_dependencies
@@ -117,7 +120,7 @@ run_tests() {
         say "    $(basename "$program")"
         RAN=$((RAN + $(list_tests "$program")))
         (cd "$directory" && as_root env "CI_CD_AGENTS_BINARY=$CI_CD_AGENTS_BINARY" "RUNNER_IMAGE=$RUNNER_TAG" "SINGLE_IMAGE=$SINGLE_TAG" \
-            "BUILDER_IMAGE=$BUILDER_TAG" \
+            "BUILDER_IMAGE=$BUILDER_TAG" "VM_IMAGE=$VM_TAG" \
             "KUBECONFIG=$CLUSTER" "KUBECTL=${KUBECTL-}" "KUBERNETES_VALIDATE=${KUBERNETES_VALIDATE-}" "POD_SECURITY=${POD_SECURITY-}" \
             "BUILDKITD=${BUILDKITD-}" "BUILDCTL=${BUILDCTL-}" "CONFORMANCE_EVERY=$CONFORMANCE_EVERY" \
             "CONFORMANCE_GENERATED=$CONFORMANCE_GENERATED" \
@@ -177,6 +180,8 @@ test_main() {
         prepare_kubernetes_tools
         prepare_conformance
         build_images
+        step "virtual machine"
+        prepare_vm
         step "compile the tests of whole jobs"
         compile --package end-to-end
         step "tests of whole jobs"

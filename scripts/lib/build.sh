@@ -17,11 +17,12 @@ need_for_build() {
     need curl curl "downloads what images/versions.lock pins"
     need unzip unzip "unpacks the downloaded wheel of act"
     # The container that compiles is made of Debian too, whatever base the user names for the runner image.
-    if [[ -z ${BASE_IMAGE-} || -n $compile ]]; then
-        need mmdebstrap mmdebstrap "bootstraps Debian for the base image"
-        [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ||
-            need_package debian-archive-keyring "verifies Debian's packages"
-    fi
+    if [[ -z ${BASE_IMAGE-} || -n $compile ]]; then need_for_base; fi
+}
+
+need_for_base() {
+    need mmdebstrap mmdebstrap "bootstraps Debian for the base image"
+    [[ -e $DEBIAN_KEYRING ]] || need_package debian-archive-keyring "verifies Debian's packages"
 }
 
 # What running jobs here needs, building included.

@@ -91,7 +91,7 @@ in_container() {
 
 build_container() { echo "ci-cd-agents-build-$$"; }
 
-# build_toolchain_image IMAGE DIRECTORY: from images/DIRECTORY, on the base.
+# build_toolchain_image IMAGE DIRECTORY: from images/DIRECTORY, on the base, with Debian's packages alone.
 build_toolchain_image() {
     local image=$1 containerfile="$ROOT/images/$2/Containerfile" digest context
     build_base
@@ -99,7 +99,7 @@ build_toolchain_image() {
     digest=$(digest_of "$containerfile" "$(image_id "$BASE_TAG")")
     image_current "$image" "$digest" && return
     scratch_directory context
-    say "    installing Debian's compiler into $image"
+    say "    installing Debian's packages into $image"
     build_image debian "$image" "$digest" "$containerfile" "$context"
 }
 

@@ -2,14 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod builds;
+mod group_kill;
 mod jobs;
 mod spared;
+mod vm;
 
 use std::process::Output;
 
 use serde_json::Value;
 use support::{run_image, runner_image};
 use tempfile::TempDir;
+
+/// The program that takes memory.
+const HOG: &str = env!("CARGO_BIN_EXE_memory-hog");
 
 /// A job under the guard, in a container with a limit.
 struct Job {
@@ -36,7 +41,7 @@ impl Job {
         let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         std::fs::set_permissions(workspace.path(), all).unwrap();
         let flags = vec![
-            format!("--volume={}:/hog:ro", env!("CARGO_BIN_EXE_memory-hog")),
+            format!("--volume={HOG}:/hog:ro"),
             format!("--volume={}:/workspace", workspace.path().display()),
             // cgroup v1 kills single processes, so `auto` would only watch.
             "--env=SUPERVISOR_MEMORY__GUARD=on".to_owned(),

@@ -63,6 +63,12 @@ pub fn builder_image() -> String {
     std::env::var("BUILDER_IMAGE").unwrap_or_else(|_| beside("builder"))
 }
 
+/// The image with a virtual machine that `scripts/test.sh` built: QEMU and a kernel.
+#[must_use]
+pub fn vm_image() -> String {
+    std::env::var("VM_IMAGE").unwrap_or_else(|_| "localhost/ci-cd-agents/vm:trixie".to_owned())
+}
+
 /// The image that lies beside the runner's.
 fn beside(name: &str) -> String {
     let runner = runner_image();

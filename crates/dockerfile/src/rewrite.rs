@@ -12,6 +12,7 @@ mod patterns;
 mod ports;
 mod run;
 mod scope;
+mod shell;
 mod structure;
 mod variables;
 mod words;
@@ -134,6 +135,8 @@ struct Stage {
     image: Option<String>,
     /// Whether its shell takes commands of POSIX.
     posix: bool,
+    /// Its SHELL, or that of the stage that it is made from.
+    shell: Option<Vec<String>>,
     /// Its first EXPOSE.
     exposed: Option<Exposed>,
 }
@@ -196,6 +199,7 @@ impl<'a> Rewriter<'a> {
                 self.shell(instruction);
                 Ok(())
             }
+            "cmd" | "entrypoint" => self.later_command(instruction),
             "copy" | "add" => self.copy(text, instruction),
             "run" => self.run(text, instruction),
             _ => Ok(()),
@@ -339,6 +343,7 @@ impl<'a> Rewriter<'a> {
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
             image: identity.map(hash),
             posix: true,
+            shell: None,
             exposed: None,
         });
         let Some(base) = image.as_deref().and_then(|image| self.stage(image)) else {
@@ -349,31 +354,15 @@ impl<'a> Rewriter<'a> {
             let span = instruction.span(0..written.len());
             self.edits.push((span, spelled));
         }
-        let (scope, image, posix) = {
-            let base = &self.stages[base];
-            (Scope::after(&base.scope), base.image.clone(), base.posix)
-        };
+        let base = &self.stages[base];
+        let (scope, image) = (Rc::new(Scope::after(&base.scope)), base.image.clone());
+        let (posix, shell) = (base.posix, base.shell.clone());
         if let Some(stage) = self.stages.last_mut() {
-            (stage.scope, stage.image, stage.posix) = (Rc::new(scope), image, posix);
+            (stage.scope, stage.image) = (scope, image);
+            (stage.posix, stage.shell) = (posix, shell);
         }
         Ok(())
     }
-
-    /// Reads SHELL. Only an array is a shell.
-    fn shell(&mut self, instruction: &Instruction) {
-        if let Some(stage) = self.stages.last_mut() {
-            stage.posix = is_posix(instruction);
-        }
-    }
-}
-
-/// Whether a SHELL takes commands of POSIX.
-fn is_posix(instruction: &Instruction) -> bool {
-    let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
-    let program = shell.first().map_or("sh", String::as_str);
-    let program = program.rsplit('/').next().unwrap_or(program);
-    let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
-    posix && shell.last().is_some_and(|last| last.ends_with('c'))
 }
 
 /// How the identity of an instruction begins. A hash and a brace follow.

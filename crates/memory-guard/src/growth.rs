@@ -1,4 +1,4 @@
-//! How much memory is taken while the guard looks for the process to kill: with many processes on busy processors that takes
+//! How much memory is taken while and since the guard has read the processes: with many of them on busy processors a scan takes
 //! longer than the head room lasts.
 
 use std::time::{Duration, Instant};
@@ -7,6 +7,12 @@ use std::time::{Duration, Instant};
 const SPAN: Duration = Duration::from_millis(1);
 /// After this time a measurement has half its weight.
 const HALF: Duration = Duration::from_millis(500);
+
+/// A scan is out of date after this time.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Memory that grows by fewer bytes a second grows slowly.
+const SLOW: u64 = 32 << 20;
 
 /// So many processes are many.
 const MANY: usize = 32;
@@ -19,11 +25,17 @@ pub(crate) struct Growth {
     rate: u64,
     scan: Duration,
     processes: usize,
+    scanned: Option<Instant>,
+    /// Bytes in use now, and the least since the last scan.
+    used: u64,
+    least: u64,
 }
 
 impl Growth {
     /// Notes how much memory is in use.
     pub(crate) fn note(&mut self, used: u64, now: Instant) {
+        self.used = used;
+        self.least = self.least.min(used);
         let Some((at, before)) = self.last else {
             self.last = Some((now, used));
             return;
@@ -39,10 +51,30 @@ impl Growth {
         self.rate = u64::try_from(rate.max(weight)).unwrap_or(u64::MAX);
     }
 
-    /// Notes how long a scan of so many processes took.
-    pub(crate) fn scanned(&mut self, processes: usize, time: Duration) {
+    /// Whether memory has not grown, or slowly, in the last second or two.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.rate < SLOW
+    }
+
+    /// Notes how long a scan of so many processes took, until now.
+    pub(crate) fn scanned(&mut self, processes: usize, time: Duration, now: Instant) {
         self.processes = processes;
         self.scan = time;
+        self.scanned = Some(now);
+        self.least = self.used;
+    }
+
+    /// The bytes that were taken since the last scan.
+    pub(crate) fn since_scan(&self) -> u64 {
+        self.used - self.least
+    }
+
+    /// Whether the last scan found many processes, and so little has changed since that they are still those that count.
+    pub(crate) fn is_known_crowd(&self, headroom: u64, now: Instant) -> bool {
+        let is_recent = |scanned| now.saturating_duration_since(scanned) < FRESH;
+        self.processes >= MANY
+            && self.since_scan() < headroom
+            && self.scanned.is_some_and(is_recent)
     }
 
     /// The bytes that are taken during a scan, at most `most`. Few processes are read at once, so there is no margin for them:
@@ -65,7 +97,7 @@ mod tests {
     fn growing(mib_in_10_ms: u64, scan: Duration) -> (Growth, Instant) {
         let start = Instant::now();
         let mut growth = Growth::default();
-        growth.scanned(MANY, scan);
+        growth.scanned(MANY, scan, start);
         growth.note(0, start);
         let now = start + Duration::from_millis(10);
         growth.note(mib_in_10_ms * MIB, now);
@@ -78,7 +110,7 @@ mod tests {
         assert_eq!(growth.margin(4096 * MIB), 5 * MIB);
         assert_eq!(growth.margin(2 * MIB), 2 * MIB);
         let (mut growth, _) = growing(10, Duration::from_millis(5));
-        growth.scanned(MANY - 1, Duration::from_millis(5));
+        growth.scanned(MANY - 1, Duration::from_millis(5), Instant::now());
         assert_eq!(growth.margin(4096 * MIB), 0);
     }
 
@@ -90,5 +122,35 @@ mod tests {
         assert_eq!(growth.margin(4096 * MIB), 4 * MIB);
         growth.note(10 * MIB, now + HALF + Duration::from_micros(10));
         assert_eq!(growth.margin(4096 * MIB), 4 * MIB, "too short to measure");
+        assert!(!growth.is_at_rest());
+        growth.note(10 * MIB, now + 50 * HALF);
+        assert!(growth.is_at_rest());
+    }
+
+    #[test]
+    fn crowd_is_known_until_memory_or_time_has_passed() {
+        let start = Instant::now();
+        let mut growth = Growth::default();
+        assert!(!growth.is_known_crowd(32 * MIB, start));
+        growth.note(100 * MIB, start);
+        growth.scanned(MANY, SPAN, start);
+        growth.note(131 * MIB, start);
+        assert!(growth.is_known_crowd(32 * MIB, start));
+        assert!(!growth.is_known_crowd(32 * MIB, start + FRESH));
+        growth.note(132 * MIB, start);
+        assert!(!growth.is_known_crowd(32 * MIB, start));
+        growth.scanned(MANY - 1, SPAN, start);
+        assert!(!growth.is_known_crowd(32 * MIB, start), "a few");
+    }
+
+    #[test]
+    fn what_was_given_back_and_taken_anew_counts() {
+        let start = Instant::now();
+        let mut growth = Growth::default();
+        growth.note(100 * MIB, start);
+        growth.scanned(MANY, SPAN, start);
+        growth.note(60 * MIB, start);
+        growth.note(95 * MIB, start);
+        assert_eq!(growth.since_scan(), 35 * MIB);
     }
 }

@@ -69,19 +69,26 @@ pub struct Tightest {
 
 /// A reader of small files without allocations.
 #[derive(Debug)]
-pub struct Reader([u8; BUFFER]);
+pub struct Reader {
+    buffer: [u8; BUFFER],
+    /// The limits as they were read last, the own cgroup's first. 0: not read yet.
+    limits: [u64; MOST],
+}
 
 impl Default for Reader {
     fn default() -> Self {
-        Self([0; BUFFER])
+        Self {
+            buffer: [0; BUFFER],
+            limits: [0; MOST],
+        }
     }
 }
 
 impl Reader {
     /// Reads a file from its start.
     fn read(&mut self, file: &File) -> io::Result<&[u8]> {
-        let count = rustix::io::pread(file, &mut self.0[..], 0)?;
-        Ok(&self.0[..count])
+        let count = rustix::io::pread(file, &mut self.buffer[..], 0)?;
+        Ok(&self.buffer[..count])
     }
 
     fn number(&mut self, file: &File) -> Option<u64> {
@@ -134,9 +141,12 @@ impl Level {
         left.min(free)
     }
 
-    /// Reads the cgroup; `None` if it has no limit now.
-    fn usage(&self, version: Version, reader: &mut Reader) -> Option<Usage> {
+    /// Reads the cgroup, which is at this place; `None` if it has no limit now.
+    fn usage(&self, at: usize, version: Version, reader: &mut Reader) -> Option<Usage> {
         let limit = reader.number(&self.limit)?;
+        if let Some(known) = reader.limits.get_mut(at) {
+            *known = limit;
+        }
         if limit == u64::MAX {
             return None;
         }
@@ -212,8 +222,8 @@ impl Levels {
     /// The cgroup with the least head room; `None` if none has a limit now.
     #[must_use]
     pub fn tightest(&self, reader: &mut Reader) -> Option<Tightest> {
-        let usages = self.levels.iter();
-        let usages = usages.filter_map(|level| level.usage(self.version, reader));
+        let usages = self.levels.iter().enumerate();
+        let usages = usages.filter_map(|(at, level)| level.usage(at, self.version, reader));
         let rooms = usages.map(|usage| Tightest {
             room: usage.head_room(),
             usage,
@@ -221,17 +231,17 @@ impl Levels {
         rooms.min_by_key(|tightest| tightest.room)
     }
 
-    /// The least room below a limit if nothing could be reclaimed. Cheaper than [`Levels::tightest`], and never more.
+    /// The least room below a limit if nothing could be reclaimed. Cheaper than [`Levels::tightest`], and never more: it takes
+    /// the limits that this reader read there.
     pub(crate) fn least_room(&self, reader: &mut Reader) -> u64 {
-        let mut room = |level: &Level| {
-            let limit = reader
-                .number(&level.limit)
-                .filter(|limit| *limit != u64::MAX);
-            limit.map_or(u64::MAX, |limit| {
-                limit.saturating_sub(reader.number(&level.current).unwrap_or(limit))
-            })
-        };
-        self.levels.iter().map(&mut room).min().unwrap_or(u64::MAX)
+        let limits = reader.limits;
+        let levels = self.levels.iter().zip(limits);
+        let limited = levels.filter(|(_, limit)| *limit != u64::MAX);
+        let rooms = limited.map(|(level, limit)| {
+            let current = reader.number(&level.current);
+            limit.saturating_sub(current.unwrap_or(limit))
+        });
+        rooms.min().unwrap_or(u64::MAX)
     }
 
     /// How many processes the kernel has killed in this cgroup because memory ran out.
@@ -294,6 +304,20 @@ mod tests {
         // A resize in place.
         std::fs::write(root.path().join("a/b/memory.max"), "12582912\n").unwrap();
         assert_eq!(levels.tightest(&mut reader).unwrap().room, 3 * MIB);
+    }
+
+    #[test]
+    fn least_room_counts_the_cache_and_takes_the_limits_read_last() {
+        let root = tempfile::tempdir().unwrap();
+        unified(root.path(), "104857600", 90 * MIB);
+        let levels = Levels::beneath(&mount(root.path(), Version::V2), "/").unwrap();
+        let mut reader = Reader::default();
+        assert_eq!(levels.least_room(&mut reader), 0, "not read yet");
+        assert_eq!(levels.tightest(&mut reader).unwrap().room, 11 * MIB);
+        assert_eq!(levels.least_room(&mut reader), 10 * MIB);
+        std::fs::write(root.path().join("memory.max"), "max\n").unwrap();
+        assert_eq!(levels.tightest(&mut reader), None);
+        assert_eq!(levels.least_room(&mut reader), u64::MAX);
     }
 
     #[test]

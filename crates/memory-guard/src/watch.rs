@@ -21,7 +21,7 @@ use crate::shared::Shared;
 use crate::table::{Entry, Group, Measure, Remembered, largest, largest_group};
 use linux::scheduling;
 
-/// How often the processes are read while less than a quarter of the limit is left: for the names of the largest, and to keep
+/// How often the processes are read at most while less than a quarter of the limit is left: for the names of the largest, and to keep
 /// the code and the memory of the scan in use.
 const REHEARSAL: Duration = Duration::from_millis(500);
 /// The thread runs for less at a time, and so is chosen sooner when it wakes.
@@ -56,6 +56,9 @@ pub(crate) struct Watch {
     fill_rate: u64,
     rehearsed: Option<Instant>,
     measured: Option<Instant>,
+    /// What was left at the last measurement with the cache counted as in use, and the size of the cache, in bytes.
+    least: u64,
+    reclaimable: u64,
     counted: Option<Instant>,
     kernel_kills: u64,
 }
@@ -77,6 +80,8 @@ impl Watch {
             fill_rate: pace::fill_rate(processors),
             rehearsed: None,
             measured: None,
+            least: 0,
+            reclaimable: 0,
             counted: None,
             kernel_kills: 0,
         }
@@ -110,22 +115,21 @@ impl Watch {
     /// Looks once, acts if it has to, and returns how long to sleep.
     fn look(&mut self, now: Instant) -> Duration {
         self.count_kernel_kills(now);
-        // Far from the limit the cache does not matter, and its size takes longest to read.
         let least = self.shared.levels.least_room(&mut self.reader);
-        let known = self.shared.limit.load(Relaxed);
-        let pause = self.pause(least, self.headroom(known));
-        if !is_due(self.measured, MEASURE, now) && least < u64::MAX && pause >= FAR {
+        if let Some(pause) = self.pause_unmeasured(least, now) {
             return pause;
         }
         self.measured = Some(now);
         let Some(tightest) = self.shared.levels.tightest(&mut self.reader) else {
             // The limit was taken away in place.
-            return pace::sleep(u64::MAX, self.fill_rate);
+            return pace::sleep(u64::MAX, self.fill_rate, pace::SHORTEST);
         };
         let Tightest { usage, room } = tightest;
         self.shared.limit.store(usage.limit, Relaxed);
         self.shared.peak.fetch_max(usage.unreclaimable(), Relaxed);
         self.growth.note(usage.unreclaimable(), now);
+        self.least = usage.limit.saturating_sub(usage.current);
+        self.reclaimable = usage.current.saturating_sub(usage.unreclaimable());
         let headroom = self.headroom(usage.limit);
         let headroom = headroom + self.growth.margin(headroom);
         if room >= headroom {
@@ -133,15 +137,43 @@ impl Watch {
         }
         if room < headroom && self.shared.acts {
             self.act(usage, room, headroom, now);
-        } else if room < usage.limit / 4 && is_due(self.rehearsed, REHEARSAL, now) {
+        } else if self.should_rehearse(usage, room, now) {
             self.rehearsed = Some(now);
             self.scan(usage);
         }
         self.pause(room, headroom)
     }
 
+    /// Whether to read the processes although nothing has to die yet. If memory grows, the guard then knows already that many
+    /// small processes take it, and loses no time with a scan when it has to act.
+    fn should_rehearse(&self, usage: Usage, room: u64, now: Instant) -> bool {
+        let grows = self.growth.since_scan() >= self.headroom(usage.limit);
+        room < usage.limit / 4 && is_due(self.rehearsed, REHEARSAL, now)
+            || self.shared.acts && room < usage.limit / 2 && grows
+    }
+
+    /// How long to sleep without a look at the cache, whose size takes longest to read, if `least` bytes are left with the cache
+    /// counted as in use. `None` if the size matters now.
+    fn pause_unmeasured(&self, least: u64, now: Instant) -> Option<Duration> {
+        if is_due(self.measured, MEASURE, now) || least == u64::MAX {
+            return None;
+        }
+        let headroom = self.headroom(self.shared.limit.load(Relaxed));
+        let pause = self.pause(least, headroom);
+        // While memory does not grow, a small cache would not make the sleep much longer.
+        let grown = self.least.saturating_sub(least);
+        let is_small = self.reclaimable <= least.saturating_sub(headroom) / 2;
+        let is_at_rest = least > headroom && grown < headroom / 8 && is_small;
+        (pause >= FAR || is_at_rest).then_some(pause)
+    }
+
     fn pause(&self, room: u64, headroom: u64) -> Duration {
-        let pause = pace::sleep(room.saturating_sub(headroom), self.fill_rate);
+        let shortest = if self.growth.is_at_rest() {
+            pace::AT_REST
+        } else {
+            pace::SHORTEST
+        };
+        let pause = pace::sleep(room.saturating_sub(headroom), self.fill_rate, shortest);
         if self.shared.acts {
             pause
         } else {
@@ -171,7 +203,8 @@ impl Watch {
             self.largest = Some((entry, usage));
         }
         let processes = self.scanner.entries.len();
-        self.growth.scanned(processes, began.elapsed());
+        let ended = Instant::now();
+        self.growth.scanned(processes, ended - began, ended);
     }
 
     fn act(&mut self, usage: Usage, room: u64, headroom: u64, now: Instant) {
@@ -182,12 +215,22 @@ impl Watch {
         };
         match self.decision.decide(view, now) {
             Action::Wait => {}
+            Action::KillLargest if self.is_crowd(view, usage, now) => self.kill_all(usage, now),
             Action::KillLargest => self.kill_largest(view, usage, now),
             Action::KillAll => {
                 self.scan(usage);
                 self.kill_all(usage, now);
             }
         }
+    }
+
+    /// Whether many small processes take the memory, by a scan that has just been made.
+    fn is_crowd(&self, view: View, usage: Usage, now: Instant) -> bool {
+        let is_small = |entry: Entry| entry.bytes < view.headroom / 4;
+        !view.is_dying
+            && self.growth.is_known_crowd(view.headroom, now)
+            && largest(&self.scanner.entries).is_some_and(is_small)
+            && self.explains(usage)
     }
 
     fn kill_largest(&mut self, view: View, usage: Usage, now: Instant) {
@@ -230,7 +273,7 @@ impl Watch {
         all.saturating_add(usage.stat.shmem) > used / 4
     }
 
-    /// Kills all of the step, or of the largest build. The processes have just been scanned.
+    /// Kills all of the step, or of the largest build, of those that were scanned last and then of those that are new.
     fn kill_all(&mut self, usage: Usage, now: Instant) {
         let Some((group, bytes)) = largest_group(&self.scanner.entries) else {
             return;
@@ -254,7 +297,8 @@ impl Watch {
             if round > 0 {
                 processes += new;
             }
-            if new == 0 {
+            // The first round may know only processes that have ended.
+            if new == 0 && round > 0 {
                 break;
             }
             self.scan(usage);

@@ -69,11 +69,12 @@ impl Rewriter<'_> {
                 "write an octal number such as 755, or a RUN chmod after it",
             ),
             "--chown" | "--chmod" if written.contains("${") => self.flag_variables(written),
+            "--chown" => Ok(value.and_then(root_by_number)),
             "--from" if !add => {
                 let respelled = value.and_then(|value| self.respelled(value));
                 Ok(respelled.map(|name| format!("--from={name}")))
             }
-            "--chown" | "--chmod" | "--exclude" => Ok(None),
+            "--chmod" | "--exclude" => Ok(None),
             "--checksum" if add => Ok(None),
             _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
         }
@@ -86,6 +87,15 @@ impl Rewriter<'_> {
         }
         Ok(super::applied(written, expansion.edits))
     }
+}
+
+/// Returns `--chown` with the number of root, if it has the name: an image without `/etc/passwd` has no names for Buildah. Docker
+/// takes those that it does not find for root.
+fn root_by_number(owner: &str) -> Option<String> {
+    let name = |part: &str| if part == "root" { "0" } else { part }.to_owned();
+    let parts: Vec<String> = owner.split(':').map(name).collect();
+    let numbered = parts.join(":");
+    (numbered != owner).then(|| format!("--chown={numbered}"))
 }
 
 /// Whether it is an octal number, or has a variable, which Buildah expands.

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use super::super::error::Problem;
 use super::super::lexer::{Fault, Instruction, Reader, instructions_for};
 use super::scope::NOTHING;
-use super::{applied, is_posix, structure};
+use super::shell::is_posix;
+use super::{applied, structure};
 
 /// Puts text that means nothing behind such lines.
 ///
@@ -19,7 +20,8 @@ pub(super) fn closed(text: &str) -> Result<Cow<'_, str>, Fault> {
     let mut posix = true;
     for instruction in &instructions {
         if instruction.name == "shell" {
-            posix = posix && is_posix(instruction);
+            let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
+            posix = posix && is_posix(&shell);
         }
         let rest = &instruction.rest;
         let length = rest.len() - rest.trim_end_matches(escape).len();

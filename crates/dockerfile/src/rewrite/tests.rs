@@ -42,7 +42,7 @@ fn rewritten(text: &str) -> Result<Rewritten, String> {
 }
 
 /// Rewrites lines of a stage on an image.
-fn lines(lines: &str) -> String {
+pub(super) fn lines(lines: &str) -> String {
     let head = "FROM a.example/base AS one\nRUN true\nFROM a.example/base\n";
     let text = rewritten(&format!("{head}{lines}"))
         .unwrap()
@@ -280,6 +280,10 @@ fn flags_of_copy() {
     assert_eq!(
         lines("COPY \\\n  --link \\\n  --parents=false a b"),
         "COPY \\\n  --link=false \\\n  --parents=false a b"
+    );
+    assert_eq!(
+        lines("COPY --chown=root a b\nADD --chown=root:root a b\nCOPY --chown=roots:1 a b"),
+        "COPY --chown=0 a b\nADD --chown=0:0 a b\nCOPY --chown=roots:1 a b"
     );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),

@@ -1,0 +1,68 @@
+//! SHELL, and the instructions whose command it runs later.
+
+use super::super::error::Problem;
+use super::super::lexer::Instruction;
+use super::Rewriter;
+
+impl Rewriter<'_> {
+    /// Reads SHELL. Only an array is a shell.
+    pub(super) fn shell(&mut self, instruction: &Instruction) {
+        let shell: Option<Vec<String>> = serde_json::from_str(&instruction.rest).ok();
+        if let Some(stage) = self.stages.last_mut() {
+            stage.posix = is_posix(shell.as_deref().unwrap_or_default());
+            stage.shell = shell.filter(|shell| !shell.is_empty());
+        }
+    }
+
+    /// Writes the shell form of CMD or ENTRYPOINT as the array that Docker makes of it: Buildah takes `/bin/sh -c` after any
+    /// SHELL. Source: openshift/imagebuilder, `dispatchers.go`, and moby/buildkit, `dockerfile2llb/convert.go`.
+    pub(super) fn later_command(&mut self, instruction: &Instruction) -> Result<(), Problem> {
+        let rest = &instruction.rest;
+        let shell = self.stages.last().and_then(|stage| stage.shell.as_ref());
+        let Some(shell) = shell.filter(|_| !rest.is_empty() && !instruction.is_json()) else {
+            return Ok(());
+        };
+        let words = shell.iter().chain([rest]).cloned();
+        let array = serde_json::Value::from_iter(words).to_string();
+        self.scope().change(array.len())?;
+        self.edits.push((instruction.span(0..rest.len()), array));
+        Ok(())
+    }
+}
+
+/// Whether a shell takes commands of POSIX.
+pub(super) fn is_posix(shell: &[String]) -> bool {
+    let program = shell.first().map_or("sh", String::as_str);
+    let program = program.rsplit('/').next().unwrap_or(program);
+    let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
+    posix && shell.last().is_some_and(|last| last.ends_with('c'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::lines;
+
+    #[test]
+    fn commands_have_the_shell_of_their_stage() {
+        let shell = "SHELL [\"/bin/ash\",\"-ec\"]\n";
+        let text = format!(
+            "{shell}CMD a \\\n  \"b\" \\\\ $C\nENTRYPOINT [\"unbalanced\"\nCMD [\"x\"]\nENTRYPOINT\n"
+        );
+        assert_eq!(
+            lines(&text),
+            format!(
+                "{shell}CMD [\"/bin/ash\",\"-ec\",\"a   \\\"b\\\" \\\\\\\\ $C\"]\n\
+                 ENTRYPOINT [\"/bin/ash\",\"-ec\",\"[\\\"unbalanced\\\"\"]\nCMD [\"x\"]\nENTRYPOINT\n"
+            )
+        );
+        let of_a_stage = format!("{shell}FROM a.example/base AS two\nCMD a\n");
+        assert_eq!(
+            lines(&of_a_stage),
+            of_a_stage,
+            "another stage has another shell"
+        );
+        let after = format!("FROM a.example/base AS two\n{shell}FROM two\nCMD a\n");
+        assert!(lines(&after).ends_with("CMD [\"/bin/ash\",\"-ec\",\"a\"]\n"));
+        assert_eq!(lines("SHELL [] \nCMD a\n"), "SHELL [] \nCMD a\n");
+    }
+}
