@@ -27,6 +27,8 @@ Environment:
   FLAVOR_IMAGE         the name of the one image that --flavor builds then, for the shape split
   BASE_IMAGE           a Debian-like image to build on; default: Debian trixie, bootstrapped from the packages of a dated
                        snapshot
+  BUILDAH_SUITE        the suite that the packages of Buildah come from; default: forky, or with BASE_IMAGE the base's own.
+                       BUILDAH_SUITE=trixie is the Buildah of Debian stable
   DEBIAN_MIRROR, DEBIAN_SNAPSHOT
                        mirrors of deb.debian.org and snapshot.debian.org/archive
   CI_CD_AGENTS_BUILD   host, container or auto (default): where the supervisor is compiled. auto takes the machine's cargo

@@ -4,7 +4,8 @@
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-SUITES=(trixie trixie-updates trixie-backports trixie-security)
+# Buildah comes from forky, everything else from trixie.
+SUITES=(trixie trixie-updates trixie-backports trixie-security forky)
 
 debian_usage() {
     cat <<'HELP'

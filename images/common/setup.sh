@@ -10,11 +10,31 @@ apt_update() {
     apt-get update
 }
 
-# apt_install PACKAGE…: installs packages, then removes what apt leaves behind.
-apt_install() {
-    apt-get install --yes --no-install-recommends "$@"
+# apt_add [OPTION…] PACKAGE…: installs packages.
+apt_add() { apt-get install --yes --no-install-recommends "$@"; }
+
+# apt_clean: removes what apt leaves behind.
+apt_clean() {
     apt-get clean
     rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache
+}
+
+# apt_install PACKAGE…: installs packages, then removes what apt leaves behind.
+apt_install() {
+    apt_add "$@"
+    apt_clean
+}
+
+# apt_add_buildah SUITE [PACKAGE…]: installs Buildah, the programs that it starts, and the packages. They and what they depend on
+# come from the suite. If it is empty, they come from where the base image's other packages come from.
+# Some distributions have no package of netavark (Ubuntu 22.04); chroot isolation does not need it. The programs of Buildah's
+# own tests are left out: they are three quarters of its package.
+apt_add_buildah() {
+    suite=$1
+    shift
+    # shellcheck disable=SC2046 # no package is one word less
+    apt_add ${suite:+--target-release "$suite"} --option 'Dpkg::Options::=--path-exclude=/usr/libexec/buildah/*' \
+        buildah crun fuse-overlayfs libcap2-bin uidmap $(apt_known netavark) "$@"
 }
 
 # apt_known PACKAGE: prints the package's name if the distribution has the package.

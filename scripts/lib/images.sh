@@ -42,22 +42,69 @@ digest_of() {
 # The functions that several Containerfiles call, an input of the images that have them.
 IMAGE_SETUP="$ROOT/images/common/setup.sh"
 
+# The suite that Buildah comes from. Empty: forky on our own base image, and the base's own sources on another base.
+BUILDAH_SUITE=${BUILDAH_SUITE-}
+
+# has_argument CONTAINERFILE NAME
+has_argument() { grep -q "^ARG $2\$" "$1"; }
+
+# buildah_suite BASE CONTAINERFILE: the suite that the image's Buildah comes from, or nothing if it is the base's own or the image
+# has no Buildah. BASE is as for build_image.
+buildah_suite() {
+    local suite=$BUILDAH_SUITE
+    has_argument "$2" BUILDAH_SUITE || return 0
+    [[ $1 != debian ]] || suite=${suite:-forky}
+    [[ $1 == debian && $suite == "$BASE_SUITE" ]] || echo "$suite"
+}
+
+# debian_releases BASE CONTAINERFILE: the releases of Debian that the image's packages come from, on our own base image.
+debian_releases() {
+    local suite
+    [[ $1 == debian ]] || return 0
+    echo "$BASE_SUITE"
+    suite=$(buildah_suite "$@")
+    [[ ${suite%%-*} == "$BASE_SUITE" || -z $suite ]] || echo "${suite%%-*}"
+}
+
+# image_outdated BASE IMAGE CONTAINERFILE INPUT…: whether the image has to be built. INPUT is as for digest_of; BASE is as for
+# build_image. Sets INPUTS to the digest of all inputs, the packages of Debian included.
+image_outdated() {
+    local base=$1 image=$2 releases
+    shift 2
+    mapfile -t releases < <(debian_releases "$base" "$1")
+    INPUTS=$(digest_of "$@" "$(locked_debian "${releases[@]}")")
+    # The locked packages are the same from whichever server they come, so an image of them needs no look at one.
+    if [[ -z $REFRESH ]] && image_current "$image" "$INPUTS"; then return 1; fi
+    ((${#releases[@]})) || return 0
+    choose_debian "${releases[@]}"
+    [[ $DEBIAN_SOURCE == unpinned ]] || return 0
+    INPUTS=$(digest_of "$INPUTS" unpinned)
+    [[ -n $REFRESH ]] || ! image_current "$image" "$INPUTS"
+}
+
 # build_image BASE IMAGE INPUTS-DIGEST CONTAINERFILE CONTEXT [FLAG…]: BASE is `debian` for what is made of our own base image
 # and so of the locked snapshot, `other` for what is made of a base that the user names.
 # chroot isolation needs neither a runtime nor cgroups nor a network of its own, and what runs here is our own Containerfile.
 build_image() {
-    local base=$1 image=$2 digest=$3 containerfile=$4 context=$5 before configuration flags=()
+    local base=$1 image=$2 digest=$3 containerfile=$4 context=$5 before configuration suite releases flags=()
     shift 5
     before=$(image_id "$image")
     # A directory that every image has: podman would leave the mount point of a file behind in the image.
     scratch_directory configuration
     chmod 0755 "$configuration"
-    if grep -q '^ARG SETUP$' "$containerfile"; then
+    if has_argument "$containerfile" SETUP; then
         install -m 0644 "$IMAGE_SETUP" "$configuration/setup.sh"
         flags+=(--build-arg "SETUP=$(digest_of "$IMAGE_SETUP")")
     fi
-    if [[ $base == debian ]]; then choose_debian; fi
-    apt_configuration "$configuration" "$([[ $base != debian ]] || echo "$DEBIAN_SOURCE")"
+    suite=$(buildah_suite "$base" "$containerfile")
+    [[ -z $suite ]] || flags+=(--build-arg "BUILDAH_SUITE=$suite")
+    mapfile -t releases < <(debian_releases "$base" "$containerfile")
+    if ((${#releases[@]})); then
+        choose_debian "${releases[@]}"
+        apt_configuration "$configuration" "$DEBIAN_SOURCE" "${releases[@]}"
+    else
+        apt_configuration "$configuration"
+    fi
     flags+=(--volume "$configuration:/mnt:ro")
     [[ -z $REFRESH ]] || flags+=(--no-cache)
     logged image_tool build --isolation chroot --layers --format oci --tag "$image" --label "$INPUTS_LABEL=$digest" \
@@ -114,21 +161,14 @@ BASE_DONE=
 
 # Bootstraps the base image from Debian's packages, unless it is there already.
 build_base() {
-    local containerfile="$ROOT/images/base/Containerfile" digest context
+    local containerfile="$ROOT/images/base/Containerfile" context
     [[ -z $BASE_DONE ]] || return 0
     BASE_DONE=yes
-    digest=$(digest_of "$containerfile" "$BASE_SUITE" "$BASE_PACKAGES" "$(locked_debian)")
-    # The locked packages are the same from whichever server they come, so an image of them needs no look at one.
-    if [[ -z $REFRESH ]] && image_current "$BASE_TAG" "$digest"; then return; fi
-    choose_debian
-    if [[ $DEBIAN_SOURCE == unpinned ]]; then
-        digest=$(digest_of "$digest" unpinned)
-        if [[ -z $REFRESH ]] && image_current "$BASE_TAG" "$digest"; then return; fi
-    fi
+    image_outdated debian "$BASE_TAG" "$containerfile" "$BASE_SUITE" "$BASE_PACKAGES" || return 0
     scratch_directory context
     say "    bootstrapping Debian $BASE_SUITE"
     bootstrap "$context" || die 70 "bootstrapping Debian $BASE_SUITE failed."
-    build_image debian "$BASE_TAG" "$digest" "$containerfile" "$context"
+    build_image debian "$BASE_TAG" "$INPUTS" "$containerfile" "$context"
 }
 
 # bootstrap DIRECTORY: a root file system in DIRECTORY/rootfs.tar. What is installed in the finished image later comes from
@@ -136,9 +176,9 @@ build_base() {
 bootstrap() {
     local files verify=()
     scratch_directory files
-    apt_configuration "$files" "$DEBIAN_SOURCE"
+    apt_configuration "$files" "$DEBIAN_SOURCE" "$BASE_SUITE"
     grep -v -- -backports "$files/debian.list" >"$files/bootstrap.list"
-    grep -v -- -backports < <(debian_sources mirror) >"$files/sources.list"
+    grep -v -- -backports < <(debian_sources mirror "$BASE_SUITE") >"$files/sources.list"
     if [[ $DEBIAN_SOURCE != unpinned ]]; then
         verify=(--aptopt='Acquire::Check-Valid-Until "false"'
             --customize-hook="rm -f \"\$1/etc/apt/apt.conf.d/99mmdebstrap\""

@@ -44,7 +44,7 @@ fn uses_the_jobs_credentials_for_its_own_registry_only() {
     let done = pod.job(push);
     assert_ne!(done.code, 0, "{}", done.said);
     let done = pod.job(&format!(
-        "printf of-the-job | docker login --username job --password-stdin 127.0.0.1:7712 && {push} && buildah logout 127.0.0.1:7712"
+        "printf of-the-job | docker login --username job --password-stdin 127.0.0.1:7712 && {push} && docker logout 127.0.0.1:7712"
     ));
     assert_eq!(done.code, 0, "{}", done.said);
     let done = pod.job(push);

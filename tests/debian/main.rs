@@ -7,11 +7,12 @@ use std::process::{Command, Output};
 
 use support::root;
 
-const SUITES: [(&str, &str); 4] = [
+const SUITES: [(&str, &str); 5] = [
     ("debian", "trixie"),
     ("debian", "trixie-updates"),
     ("debian", "trixie-backports"),
     ("debian-security", "trixie-security"),
+    ("debian", "forky"),
 ];
 const DATE: &str = "20260102T030405Z";
 
@@ -66,26 +67,32 @@ impl Servers {
         fs::read_to_string(self.path().join("lock")).unwrap()
     }
 
-    /// The source that an image's build chooses, apt's configuration for it, and what the user reads.
+    /// The source that the build of an image with Buildah chooses, apt's configuration for it, and what the user reads.
     fn choose(&self) -> (String, String, String) {
+        self.choose_for("trixie forky")
+    }
+
+    /// The same for an image with packages of these releases.
+    fn choose_for(&self, releases: &str) -> (String, String, String) {
         let script = r#"
             source scripts/lib.sh
-            choose_debian
-            apt_configuration "$1" "$DEBIAN_SOURCE"
+            choose_debian $2
+            apt_configuration "$1" "$DEBIAN_SOURCE" $2
             echo "$DEBIAN_SOURCE"
         "#;
         let configuration = tempfile::tempdir().unwrap();
         let mut command = Command::new("bash");
         command
             .args(["-c", script, "bash"])
-            .arg(configuration.path());
+            .arg(configuration.path())
+            .arg(releases);
         let output = self.run(&mut command);
         assert!(output.status.success(), "{output:?}");
         let read =
             |name: &str| fs::read_to_string(configuration.path().join(name)).unwrap_or_default();
         (
             String::from_utf8(output.stdout).unwrap().trim().to_owned(),
-            read("apt.conf") + &read("debian.list"),
+            read("apt.conf") + &read("debian.list") + &read("preferences"),
             String::from_utf8(output.stderr).unwrap(),
         )
     }
@@ -142,6 +149,52 @@ fn other_packages_come_with_a_warning() {
         !configuration.contains("verify_snapshot"),
         "{configuration}"
     );
+}
+
+#[test]
+fn a_moved_forky_changes_only_images_with_buildah() {
+    let servers = Servers::new();
+    servers.serve("mirror/debian", "forky", "second");
+    assert_eq!(servers.choose().0, "snapshot");
+    let (source, configuration, said) = servers.choose_for("trixie");
+    assert_eq!((source.as_str(), said.as_str()), ("mirror", ""));
+    assert!(!configuration.contains("forky"), "{configuration}");
+}
+
+#[test]
+fn packages_of_forky_are_installed_by_name_only() {
+    let (_, configuration, _) = Servers::new().choose();
+    let preference = "Package: *\nPin: release n=forky*\nPin-Priority: 100\n";
+    assert!(configuration.contains(preference), "{configuration}");
+    assert!(!configuration.contains("n=trixie"), "{configuration}");
+}
+
+#[test]
+fn the_suite_of_buildah_is_chosen_by_name() {
+    let suites = |variable: &str, base: &str| {
+        let script = r#"
+            source scripts/lib.sh
+            for image in builder single runner; do
+                echo "$image $(buildah_suite "$1" "images/$image/Containerfile")"
+            done
+        "#;
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", script, "bash", base])
+            .env("BUILDAH_SUITE", variable)
+            .current_dir(root());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        suites("", "debian"),
+        "builder forky\nsingle forky\nrunner \n"
+    );
+    let own = "builder \nsingle \nrunner \n";
+    assert_eq!(suites("trixie", "debian"), own);
+    assert_eq!(suites("", "other"), own);
+    assert!(suites("noble-backports", "other").starts_with("builder noble-backports\n"));
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn steps_see_what_docker_gives_them() {
              RUN --mount=type=secret,target=/root/.npmrc grep -q x /root/.npmrc && echo OUT target\n\
              ENV M=a${{W-d}}b${{D+set}}c${{D:?msg}}d${{D%ta}}\nRUN echo \"OUT $M\"\n\
              COPY --link <<EOF /n\n'$D' \\$uri it's\nEOF\nRUN echo \"OUT $(cat /n)\"\n\
+             COPY --parents data/d /parents/\nRUN echo \"OUT $(cd /parents && echo * data/*)\"\n\
              EXPOSE 53/tcp 8000-8001\nEXPOSE 53/udp\n",
             BASE.replace("FROM", "FROM --platform=$BUILDPLATFORM")
         ),
@@ -132,6 +133,7 @@ fn steps_see_what_docker_gives_them() {
         "target",
         "adbsetcdatadda",
         "'data' $uri it's",
+        "data data/d",
     ] {
         let line = format!("OUT {line}");
         assert!(
@@ -160,7 +162,11 @@ fn what_cannot_be_done_is_refused_before_the_first_step() {
         3,
         "an octal number",
     );
-    fixture.refuses("COPY --parents a /w/\n", 3, "one COPY for each directory");
+    fixture.refuses(
+        "COPY --parents a/./b c /w/\n",
+        3,
+        "one COPY for each source",
+    );
     fixture.refuses("\nADD https://a.example/r.git /r\n", 4, "no Git repository");
     fixture.refuses("ADD --unpack a /w/\n", 3, "unpack a download in a RUN");
     fixture.refuses(

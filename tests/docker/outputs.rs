@@ -143,6 +143,21 @@ fn secrets_and_the_time_come_from_the_jobs_variables() {
         ran.stdout,
         ran.stderr
     );
+    // The files of the layers keep their own times, unless the output requests otherwise.
+    let times = |image: &str, more: &str| {
+        let script = format!(
+            "SOURCE_DATE_EPOCH=7 docker build -q -t {image} {more} {context} >/dev/null && docker save {image} | \
+             tar -xO --wildcards '*.tar' | tar -tv --full-time --utc | grep 'dir/file$'"
+        );
+        fixture.inside(&["bash", "-c", &script]).stdout
+    };
+    let own = times("own:1", "");
+    assert!(
+        own.contains("dir/file") && !own.contains("1970-01-01"),
+        "{own}"
+    );
+    let output = "-o type=image,rewrite-timestamp=true";
+    assert!(times("rewritten:1", output).contains("1970-01-01 00:00:07"));
     let failed = fixture.run(
         Program::Docker,
         &["build", "--secret", "id=x,src=/nowhere", &context],

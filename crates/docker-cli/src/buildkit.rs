@@ -1,5 +1,7 @@
 //! Variables and build arguments that BuildKit and buildx read.
 
+use pflag::csv::CsvFields;
+
 use super::arguments::Parsed;
 use super::error::TranslateError;
 use super::planner::Planner;
@@ -108,7 +110,7 @@ pub(super) fn epoch(
     }
 }
 
-/// Returns the flags for the time. Buildah gives it to the files of the layers too.
+/// Returns the flags for the time. With `rewrite-timestamp` in an output, no file of the layers has a later one.
 pub(super) fn epoch_flags(
     parsed: &Parsed,
     planner: &Planner<'_>,
@@ -116,7 +118,15 @@ pub(super) fn epoch_flags(
     let Some(epoch) = epoch(parsed, planner)? else {
         return Ok(Vec::new());
     };
-    let mut flags = vec![format!("--timestamp={epoch}")];
+    let mut flags = vec![format!("--source-date-epoch={epoch}")];
+    let rewrites = |record: &str| {
+        let fields = CsvFields::parse(record);
+        let value = fields.get("rewrite-timestamp");
+        value.is_some_and(|value| pflag::parse_bool(value) != Some(false))
+    };
+    if parsed.values("output").any(rewrites) {
+        flags.push("--rewrite-timestamp".to_owned());
+    }
     if argument(parsed, EPOCH, planner).is_none() {
         flags.push(format!("--build-arg={EPOCH}={epoch}"));
     }

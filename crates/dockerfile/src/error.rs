@@ -208,6 +208,17 @@ pub enum Problem {
     Image(#[from] InvalidReference),
 }
 
+impl Problem {
+    /// Rejects a flag that an instruction does not have.
+    pub(crate) fn unknown_flag(flag: &str) -> Self {
+        Self::Flag {
+            flag: flag.to_owned(),
+            reason: "Buildah does not know the flag here",
+            instead: "remove it",
+        }
+    }
+}
+
 /// Why a word cannot be expanded.
 #[derive(Debug, Error)]
 pub enum ExpansionProblem {

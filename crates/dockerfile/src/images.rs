@@ -1,7 +1,7 @@
 //! Lists the images that a Containerfile names. The builder pulls those that need credentials before the build, so that
 //! the build has no credentials.
 //!
-//! It follows the rules of Buildah 1.39, and refuses what those decide only during the build, such as a variable in
+//! It follows the rules of Buildah 1.39 and 1.43, and refuses what those decide only during the build, such as a variable in
 //! `--from=`. A base image's `ONBUILD` and variables are not visible here. The builder's `plan/build.rs` covers them: a
 //! build's policy.json accepts images of registries only.
 

@@ -1,4 +1,4 @@
-//! Writes Dockerfiles anew, so that Buildah 1.39 carries them out as BuildKit does. Refuses those for which it cannot.
+//! Writes Dockerfiles anew, so that Buildah carries them out as BuildKit does. Refuses those for which it cannot.
 //!
 //! Only what differs is rewritten; all other bytes stay as they are. Whether a build may use what the result names is decided
 //! afterwards, on the result: [`images`](super::images()) reads it.
@@ -6,10 +6,12 @@
 mod copy;
 mod directives;
 mod documents;
+mod edits;
 mod line_ends;
 mod mounts;
 mod patterns;
 mod ports;
+mod posix;
 mod run;
 mod scope;
 mod shell;
@@ -23,6 +25,7 @@ use std::rc::Rc;
 use super::error::{DockerfileError, MAX_STAGES, Problem};
 use super::images::BuildOptions;
 use super::lexer::{self, Instruction};
+use edits::{applied, part, require_whole};
 use ports::Exposed;
 use scope::{PREDEFINED, Scope};
 use words::Edit;
@@ -85,40 +88,6 @@ pub fn rewrite(
         texts: rewritten,
         ..rewriter.result
     })
-}
-
-/// Applies changes. `None` if they overlap, or begin within a character: Buildah ends flags at bytes, not at characters.
-fn applied(text: &str, mut edits: Vec<Edit>) -> Option<String> {
-    edits.sort_by_key(|(span, _)| (span.start, span.end));
-    let mut result = String::with_capacity(text.len());
-    let mut at = 0;
-    for (span, replacement) in edits {
-        result += text.get(at..span.start)?;
-        result += &replacement;
-        text.get(span.clone())?;
-        at = span.end;
-    }
-    Some(result + text.get(at..)?)
-}
-
-/// Rejects changes of one instruction that overlap, or that begin or end within a character.
-fn require_whole(text: &str, edits: &[Edit]) -> Result<(), Problem> {
-    let mut spans: Vec<_> = edits
-        .iter()
-        .map(|(span, _)| (span.start, span.end))
-        .collect();
-    spans.sort_unstable();
-    let whole = |(start, end): &(usize, usize)| text.get(*start..*end).is_some();
-    let apart = spans.windows(2).all(|pair| pair[0].1 <= pair[1].0);
-    if apart && spans.iter().all(whole) {
-        return Ok(());
-    }
-    Err(Problem::FlagWithinCharacter)
-}
-
-/// Returns a part of the file.
-fn part<'a>(text: &'a str, span: &std::ops::Range<usize>) -> &'a str {
-    text.get(span.clone()).unwrap_or_default()
 }
 
 /// Returns a key for names that differ in upper and lower case only. No name of a stage has a space.
@@ -310,15 +279,7 @@ impl<'a> Rewriter<'a> {
         if self.stages.len() > MAX_STAGES {
             return Err(Problem::TooManyStages);
         }
-        let mut identity = Vec::new();
-        for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
-            let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
-            identity.push(value);
-            if !edits.is_empty() {
-                let flag = applied(flag, edits).ok_or(Problem::FlagWithinCharacter)?;
-                self.edits.push((span.clone(), flag));
-            }
-        }
+        let mut identity = self.flags_of_from(instruction)?;
         let expansion = words::expand(&instruction.rest, &self.global)?;
         self.edit(instruction, expansion.edits)?;
         let blank = super::expansion::is_blank;
@@ -362,6 +323,24 @@ impl<'a> Rewriter<'a> {
             (stage.posix, stage.shell) = (posix, shell);
         }
         Ok(())
+    }
+
+    /// Returns the flags with the values of their variables. Only `--platform` is known.
+    fn flags_of_from(&mut self, instruction: &Instruction) -> Result<Vec<Option<String>>, Problem> {
+        let mut values = Vec::new();
+        for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
+            // Buildah 1.43 takes --after too, and does nothing with it.
+            if !flag.starts_with("--platform=") {
+                return Err(Problem::unknown_flag(flag));
+            }
+            let words::Expansion { value, edits } = words::expand(flag, &self.global)?;
+            values.push(value);
+            if !edits.is_empty() {
+                let flag = applied(flag, edits).ok_or(Problem::FlagWithinCharacter)?;
+                self.edits.push((span.clone(), flag));
+            }
+        }
+        Ok(values)
     }
 }
 

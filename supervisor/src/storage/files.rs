@@ -21,7 +21,10 @@ pub(super) fn write(
     let run_root = runtime.directory("containers/run")?;
     let storage = storage_conf(
         driver,
-        &settings.graph_root.to_string_lossy(),
+        (
+            graph_root_key(Identity::filesystem().uid),
+            &settings.graph_root.to_string_lossy(),
+        ),
         &run_root.to_string_lossy(),
         settings.image_store,
     );
@@ -71,10 +74,24 @@ pub(crate) fn driver_name(driver: Driver) -> &'static str {
     }
 }
 
-/// Builds storage.conf. Rootless Buildah ignores `graphroot`, so `rootless_storage_path` is set too.
-fn storage_conf(driver: Driver, graph_root: &str, run_root: &str, images: Option<&Path>) -> String {
+/// Returns the key of the layers' directory for Buildah of this user. Rootless Buildah 1.39 ignores `graphroot`, and Buildah 1.43
+/// prints a warning if both are set.
+fn graph_root_key(uid: u32) -> &'static str {
+    match uid {
+        0 => "graphroot",
+        _ => "rootless_storage_path",
+    }
+}
+
+/// Builds storage.conf.
+fn storage_conf(
+    driver: Driver,
+    (key, graph_root): (&str, &str),
+    run_root: &str,
+    images: Option<&Path>,
+) -> String {
     let mut text = format!(
-        "[storage]\ndriver = {}\ngraphroot = {graph_root}\nrootless_storage_path = {graph_root}\nrunroot = {}\n",
+        "[storage]\ndriver = {}\n{key} = {graph_root}\nrunroot = {}\n",
         toml_text(driver_name(driver)),
         toml_text(run_root),
         graph_root = toml_text(graph_root),
@@ -130,16 +147,21 @@ mod tests {
 
     #[test]
     fn only_fuse_overlayfs_has_a_mount_program() {
-        let overlay = storage_conf(Driver::Overlay, "/w/storage", "/r", None);
-        assert_eq!(
-            overlay,
-            "[storage]\ndriver = \"overlay\"\ngraphroot = \"/w/storage\"\nrootless_storage_path = \"/w/storage\"\nrunroot = \"/r\"\n"
-        );
-        assert!(storage_conf(Driver::FuseOverlayfs, "/w", "/r", None).contains("mount_program"));
-        assert!(storage_conf(Driver::Vfs, "/w", "/r", None).contains("driver = \"vfs\""));
+        for (uid, key) in [(0, "graphroot"), (1000, "rootless_storage_path")] {
+            let root = (graph_root_key(uid), "/w/storage");
+            assert_eq!(
+                storage_conf(Driver::Overlay, root, "/r", None),
+                format!(
+                    "[storage]\ndriver = \"overlay\"\n{key} = \"/w/storage\"\nrunroot = \"/r\"\n"
+                )
+            );
+        }
+        let root = ("graphroot", "/w");
+        assert!(storage_conf(Driver::FuseOverlayfs, root, "/r", None).contains("mount_program"));
+        assert!(storage_conf(Driver::Vfs, root, "/r", None).contains("driver = \"vfs\""));
         let images = Some(Path::new("/images"));
         assert!(
-            storage_conf(Driver::Overlay, "/w", "/r", images)
+            storage_conf(Driver::Overlay, root, "/r", images)
                 .ends_with("\n[storage.options]\nadditionalimagestores = [\"/images\"]\n")
         );
     }

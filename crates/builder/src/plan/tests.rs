@@ -352,7 +352,7 @@ fn an_export_to_standard_output_is_binary() {
     let fixture = Fixture::new("FROM scratch");
     let export = fixture.plan("build --output - .", &[]).unwrap();
     assert_eq!(export.stdout, Stdout::Binary);
-    assert!(has(&export, "--output=type=tar,dest=-"));
+    assert!(has(&export, "--output=-"));
     let local = fixture.plan("build --output type=local,dest=out .", &[]);
     let local = local.unwrap();
     assert!(local.outputs[0].unpack && local.stdout == Stdout::Text);

@@ -39,7 +39,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "build-arg",
         None,
         FlagPolicy::Handled(
-            "--build-arg; a name without a value gets the value of the job's variable. SOURCE_DATE_EPOCH, also as variable, becomes --timestamp; the other arguments of BuildKit are left out with a line on stderr",
+            "--build-arg; a name without a value gets the value of the job's variable. SOURCE_DATE_EPOCH, also as variable, becomes --source-date-epoch; the other arguments of BuildKit are left out with a line on stderr",
         ),
     ),
     value(
@@ -84,7 +84,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "metadata-file",
         None,
         FlagPolicy::Handled(
-            "written from --iidfile and --digestfile, because Buildah 1.39 has no such flag",
+            "written from --iidfile and --digestfile, because Buildah has no such flag",
         ),
     ),
     value(

@@ -63,7 +63,7 @@ fn source_date_epoch_is_the_time_of_the_image() {
         |plan: Result<Plan, TranslateError>| commands(&plan.unwrap().steps)[0].arguments.join(" ");
     let plan = line(with("7", ""));
     assert!(
-        plan.starts_with("build --timestamp=7 --build-arg=SOURCE_DATE_EPOCH=7 "),
+        plan.starts_with("build --source-date-epoch=7 --build-arg=SOURCE_DATE_EPOCH=7 "),
         "{plan}"
     );
     for flags in [
@@ -71,7 +71,7 @@ fn source_date_epoch_is_the_time_of_the_image() {
         "--build-arg SOURCE_DATE_EPOCH=7 --build-arg SOURCE_DATE_EPOCH=8",
     ] {
         let plan = line(with("7", flags));
-        assert!(plan.contains(" --timestamp=8 "), "{plan}");
+        assert!(plan.contains(" --source-date-epoch=8 "), "{plan}");
         assert!(
             plan.starts_with("build --build-arg=SOURCE_DATE_EPOCH="),
             "{plan}"
@@ -79,11 +79,11 @@ fn source_date_epoch_is_the_time_of_the_image() {
     }
     let plan = line(with("7", "--build-arg SOURCE_DATE_EPOCH"));
     assert!(
-        plan.contains("--build-arg=SOURCE_DATE_EPOCH=7 --timestamp=7 "),
+        plan.contains("--build-arg=SOURCE_DATE_EPOCH=7 --source-date-epoch=7 "),
         "{plan}"
     );
-    assert!(!line(with("", "")).contains("--timestamp"));
-    assert!(!line(with("7", "--build-arg SOURCE_DATE_EPOCH=")).contains("--timestamp"));
+    assert!(!line(with("", "")).contains("--source-date-epoch"));
+    assert!(!line(with("7", "--build-arg SOURCE_DATE_EPOCH=")).contains("--source-date-epoch"));
     let error = with("now", "").unwrap_err().to_string();
     assert!(
         error.contains("SOURCE_DATE_EPOCH=now: expected seconds since 1970"),
@@ -91,6 +91,8 @@ fn source_date_epoch_is_the_time_of_the_image() {
     );
     let output = "-o type=oci,dest=a,rewrite-timestamp=true";
     assert!(with("7", output).unwrap().notices.is_empty());
+    assert!(line(with("7", output)).contains(" --rewrite-timestamp "));
+    assert!(!line(with("7", "-o type=oci,dest=a")).contains("rewrite"));
     assert!(with("", output).unwrap().notices[0].contains("rewrite-timestamp=true is left out"));
 }
 

@@ -2,7 +2,8 @@
 
 use super::super::error::Problem;
 use super::super::lexer::Instruction;
-use super::{Rewriter, documents, part, words};
+use super::edits::{applied, part};
+use super::{Rewriter, documents, words};
 
 impl Rewriter<'_> {
     pub(super) fn copy(&mut self, text: &str, instruction: &Instruction) -> Result<(), Problem> {
@@ -10,6 +11,13 @@ impl Rewriter<'_> {
         let add = instruction.name == "add";
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
             if let Some(replacement) = self.copy_flag(add, flag, part(text, span))? {
+                if replacement == "--parents" && !is_plain_pivot(&instruction.rest) {
+                    return Err(Problem::Flag {
+                        flag: flag.clone(),
+                        reason: "Buildah reads /./ only in a single source without wildcards",
+                        instead: "write one COPY for each source",
+                    });
+                }
                 self.edits.push((span.clone(), replacement));
             }
         }
@@ -48,24 +56,23 @@ impl Rewriter<'_> {
             })
         };
         match name {
-            // The flag is about the cache of BuildKit. The files are the same.
+            // The flag is about the cache of BuildKit. The files are the same. Buildah 1.43 has the flag, and loses the files of
+            // such a step at the end of a build with --output.
             "--link" => Ok(Some("--link=false".to_owned())),
-            "--parents" if !on => Ok(Some("--parents=false".to_owned())),
-            "--parents" => refuse(
-                "Buildah 1.39 cannot copy with parents",
-                "write one COPY for each directory",
-            ),
+            "--parents" if !add => Ok(Some(
+                if on { "--parents" } else { "--parents=false" }.to_owned(),
+            )),
             "--keep-git-dir" if !on => Ok(Some("--keep-git-dir=false".to_owned())),
             "--keep-git-dir" => refuse(
                 "the builder fetches no Git repository",
                 "check it out in the job and copy it",
             ),
             "--unpack" => refuse(
-                "Buildah 1.39 unpacks the archives of ADD always, and those of URLs never",
+                "Buildah unpacks the archives of ADD always, and those of URLs never",
                 "use COPY for an archive that stays packed, or unpack a download in a RUN",
             ),
             "--chmod" if !is_mode(value.unwrap_or_default()) => refuse(
-                "Buildah 1.39 takes modes as numbers only",
+                "Buildah takes modes as numbers only",
                 "write an octal number such as 755, or a RUN chmod after it",
             ),
             "--chown" | "--chmod" if written.contains("${") => self.flag_variables(written),
@@ -76,7 +83,7 @@ impl Rewriter<'_> {
             }
             "--chmod" | "--exclude" => Ok(None),
             "--checksum" if add => Ok(None),
-            _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
+            _ => Err(Problem::unknown_flag(flag)),
         }
     }
 
@@ -85,7 +92,7 @@ impl Rewriter<'_> {
         if expansion.edits.is_empty() {
             return Ok(None);
         }
-        Ok(super::applied(written, expansion.edits))
+        Ok(applied(written, expansion.edits))
     }
 }
 
@@ -101,6 +108,23 @@ fn root_by_number(owner: &str) -> Option<String> {
 /// Whether it is an octal number, or has a variable, which Buildah expands.
 fn is_mode(mode: &str) -> bool {
     mode.contains('$') || (!mode.is_empty() && mode.bytes().all(|byte| matches!(byte, b'0'..=b'7')))
+}
+
+/// Whether `COPY --parents` keeps the same parents with Buildah 1.43 as with BuildKit: `/./` divides those that stay out from the
+/// others.
+fn is_plain_pivot(rest: &str) -> bool {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let sources = words.split_last().map_or(&[][..], |(_, sources)| sources);
+    let pivot = |source: &&str| source.contains("/./") || source.ends_with("/.");
+    if !sources.iter().any(pivot) {
+        return true;
+    }
+    let wildcard = |letter: char| "*?[\\".contains(letter);
+    let [source] = sources else {
+        return false;
+    };
+    let rest = source.split_once("/./").map_or("", |(_, rest)| rest);
+    !source.contains(wildcard) && !rest.trim_matches('/').is_empty() && !rest.contains("/./")
 }
 
 /// Whether ADD would fetch it as a Git repository.

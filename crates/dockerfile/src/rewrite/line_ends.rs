@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use super::super::error::Problem;
 use super::super::lexer::{Fault, Instruction, Reader, instructions_for};
+use super::edits::applied;
+use super::posix::is_posix;
 use super::scope::NOTHING;
-use super::shell::is_posix;
-use super::{applied, structure};
+use super::structure;
 
 /// Puts text that means nothing behind such lines.
 ///

@@ -1,6 +1,6 @@
 //! Rewrites `RUN --mount=…` to the spelling that Buildah reads as BuildKit does.
 //!
-//! Source: moby/buildkit, `instructions/commands_runmount.go`, and containers/buildah 1.39, `internal/volumes`.
+//! Source: moby/buildkit, `instructions/commands_runmount.go`, and containers/buildah 1.39 and 1.43, `internal/volumes`.
 
 use super::super::error::Problem;
 use super::scope::Scope;

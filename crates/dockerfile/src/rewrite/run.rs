@@ -8,8 +8,8 @@ use super::super::lexer::Instruction;
 use super::{Rewriter, documents, mounts, part, words};
 
 /// The beginning of the id of a secret that no build has. Its mount does nothing, and changes the text of a step, which
-/// Buildah compares. Buildah 1.39 compares neither the body of a here-document in a stage with an ARG, nor the files of another
-/// stage that a step mounts.
+/// Buildah compares. It does not compare the files of another stage that a step mounts. Buildah 1.39 does not compare the body of a
+/// here-document in a stage with an ARG either.
 const IDENTITY: &str = "ci-cd-agents.identity.";
 
 /// What the flags of a RUN come to.
@@ -62,7 +62,7 @@ impl Rewriter<'_> {
             ("--security", _) => {
                 refuse("no flag weakens the sandbox of a job's build", "remove it")
             }
-            _ => refuse("Buildah 1.39 does not know the flag here", "remove it"),
+            _ => Err(Problem::unknown_flag(flag)),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::super::error::Problem;
 use super::super::lexer::Instruction;
 use super::Rewriter;
+use super::posix::is_posix;
 
 impl Rewriter<'_> {
     /// Reads SHELL. Only an array is a shell.
@@ -28,14 +29,6 @@ impl Rewriter<'_> {
         self.edits.push((instruction.span(0..rest.len()), array));
         Ok(())
     }
-}
-
-/// Whether a shell takes commands of POSIX.
-pub(super) fn is_posix(shell: &[String]) -> bool {
-    let program = shell.first().map_or("sh", String::as_str);
-    let program = program.rsplit('/').next().unwrap_or(program);
-    let posix = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"].contains(&program);
-    posix && shell.last().is_some_and(|last| last.ends_with('c'))
 }
 
 #[cfg(test)]

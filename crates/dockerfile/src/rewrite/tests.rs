@@ -282,13 +282,21 @@ fn flags_of_copy() {
         "COPY \\\n  --link=false \\\n  --parents=false a b"
     );
     assert_eq!(
+        lines("COPY --parents=1 --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"),
+        "COPY --parents --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"
+    );
+    assert_eq!(
         lines("COPY --chown=root a b\nADD --chown=root:root a b\nCOPY --chown=roots:1 a b"),
         "COPY --chown=0 a b\nADD --chown=0:0 a b\nCOPY --chown=roots:1 a b"
     );
     for (text, because) in [
         ("COPY --chmod=u=rwX,go=rX a b", "modes as numbers only"),
         ("COPY --chmod=+x a b", "modes as numbers only"),
-        ("COPY --parents a b", "one COPY for each directory"),
+        ("ADD --parents=false a b", "does not know"),
+        ("COPY --parents a/./b c /d", "one COPY for each source"),
+        ("COPY --parents a/./* /d", "without wildcards"),
+        ("COPY --parents [\"a/./b\", \"/d\"]", "without wildcards"),
+        ("COPY --parents a/. /d", "without wildcards"),
         ("ADD --keep-git-dir a b", "check it out"),
         ("ADD --unpack a b", "unpacks the archives"),
         ("COPY --what a b", "does not know"),
@@ -300,6 +308,7 @@ fn flags_of_copy() {
         ("RUN --network=none true", "the pod's network"),
         ("RUN --security=insecure true", "the sandbox"),
         ("RUN --device=x true", "does not know"),
+        ("FROM --after=x scratch", "does not know"),
     ] {
         let refused = refused(text);
         assert!(

@@ -27,18 +27,19 @@ impl Planner<'_> {
         }
         for given in parsed.values("output") {
             let Export { kind, destination } = Export::parse(given)?;
-            let path = if destination == "-" {
+            let value = if destination == "-" {
                 outputs.stdout = Stdout::Binary;
+                // Buildah 1.43 takes `type=tar,dest=-` for a file.
                 "-".to_owned()
             } else {
                 let relative = self.relative(destination)?;
-                match kind {
+                let path = match kind {
                     "tar" => resources.add_output(relative, Medium::Disk),
                     "local" => resources.add_archive(relative),
                     _ => return Err(Rejected::OutputType(kind.to_owned())),
-                }
+                };
+                format!("type=tar,dest={path}")
             };
-            let value = format!("type=tar,dest={path}");
             outputs.flags.push(FlagArgument::new("output", value));
         }
         Ok(outputs)

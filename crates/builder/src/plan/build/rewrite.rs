@@ -68,7 +68,11 @@ impl Planner<'_> {
 
 /// Returns a text for the steps that no cache may have. A build with a fixed time has a fixed result, so it gets none.
 fn nonce(parsed: &Parsed) -> Option<String> {
-    let fixed = parsed.last("timestamp").is_some() || parsed.values("output").next().is_some();
+    let fixed = ["timestamp", "source-date-epoch", "output"];
+    let fixed = fixed.iter().any(|flag| parsed.last(flag).is_some());
+    // Buildah 1.43 takes the time from this argument too.
+    let epoch = |argument: &str| argument.split('=').next() == Some("SOURCE_DATE_EPOCH");
+    let fixed = fixed || parsed.values("build-arg").any(epoch);
     (!fixed).then(|| {
         let halves = [(); 2].map(|()| RandomState::new().build_hasher().finish());
         format!("{:016x}{:016x}", halves[0], halves[1])

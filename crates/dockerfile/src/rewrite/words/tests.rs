@@ -19,7 +19,7 @@ fn unset(text: &str) -> String {
 
 fn rewrite(text: &str) -> Result<String, Problem> {
     let expansion = expand(text, &scope())?;
-    Ok(super::super::applied(text, expansion.edits).unwrap())
+    Ok(super::super::edits::applied(text, expansion.edits).unwrap())
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_value_neither_ends_nor_continues_its_line() {
     }
     let rewrite = |text: &str| {
         let expansion = expand(text, &scope).map_err(|problem| problem.to_string())?;
-        Ok::<_, String>(super::super::applied(text, expansion.edits).unwrap())
+        Ok::<_, String>(super::super::edits::applied(text, expansion.edits).unwrap())
     };
     for (text, wanted) in [
         ("${B%x}", "a\\\\${_}"),
