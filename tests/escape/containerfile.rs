@@ -249,6 +249,23 @@ fn a_symlink_of_a_stage_to_the_builders_files() {
 }
 
 #[test]
+fn copy_with_parents_through_a_link_to_the_builders_files() {
+    for root in ["/", "../../../../../../../../"] {
+        let text = |path: &str, name: &str| {
+            format!(
+                "FROM {BASE} AS a\nRUN ln -s {root}{path} /link\nFROM {BASE}\nCOPY --parents --from=a /link/{name} /x/\nRUN find /x && {SAY}"
+            )
+        };
+        denied(&text("run", "supervisor"), "no such file or directory");
+        denied(
+            &text("var/lib/builder", "operations"),
+            "no such file or directory",
+        );
+        works("", &text("etc", "passwd"));
+    }
+}
+
+#[test]
 fn a_cache_mount_with_a_path_in_its_name() {
     let text = |id: &str| {
         format!(

@@ -9,19 +9,28 @@ impl Rewriter<'_> {
     pub(super) fn copy(&mut self, text: &str, instruction: &Instruction) -> Result<(), Problem> {
         self.change_files();
         let add = instruction.name == "add";
+        let mut parents = None;
         for (flag, span) in instruction.flags.iter().zip(&instruction.flag_spans) {
             if let Some(replacement) = self.copy_flag(add, flag, part(text, span))? {
-                if replacement == "--parents" && !is_plain_pivot(&instruction.rest) {
-                    return Err(Problem::Flag {
-                        flag: flag.clone(),
-                        reason: "Buildah reads /./ only in a single source without wildcards",
-                        instead: "write one COPY for each source",
-                    });
+                if replacement == "--parents" {
+                    parents = Some(flag);
                 }
                 self.edits.push((span.clone(), replacement));
             }
         }
-        self.substitute(instruction)?;
+        let rest = &instruction.rest;
+        let value = self.substitute(instruction)?;
+        if let Some(flag) = parents {
+            // A value that is not known may have anything in it.
+            let known = value.as_deref().or((!rest.contains('$')).then_some(rest));
+            if !known.is_some_and(|known| is_plain_pivot(rest) && is_plain_pivot(known)) {
+                return Err(Problem::Flag {
+                    flag: flag.clone(),
+                    reason: "Buildah reads /./ only in a single source without wildcards",
+                    instead: "write one COPY for each source, with paths that are known before the build",
+                });
+            }
+        }
         if add {
             let mut words = instruction.rest.split_whitespace();
             // The last word is the destination.

@@ -282,6 +282,12 @@ fn flags_of_copy() {
         "COPY \\\n  --link=false \\\n  --parents=false a b"
     );
     assert_eq!(
+        lines("ARG DIR\nCOPY --parents $DIR b /c")
+            .lines()
+            .next_back(),
+        Some("COPY --parents $DIR b /c")
+    );
+    assert_eq!(
         lines("COPY --parents=1 --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"),
         "COPY --parents --exclude=x **/*.a ./b /c/./\nCOPY --parents ./a/./b /"
     );
@@ -295,6 +301,8 @@ fn flags_of_copy() {
         ("ADD --parents=false a b", "does not know"),
         ("COPY --parents a/./b c /d", "one COPY for each source"),
         ("COPY --parents a/./* /d", "without wildcards"),
+        ("ARG X=a/./b\nCOPY --parents $X c /d", "without wildcards"),
+        ("COPY --parents $UNKNOWN /d", "known before the build"),
         ("COPY --parents [\"a/./b\", \"/d\"]", "without wildcards"),
         ("COPY --parents a/. /d", "without wildcards"),
         ("ADD --keep-git-dir a b", "check it out"),
