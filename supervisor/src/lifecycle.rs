@@ -28,6 +28,7 @@ use init::reap::Ended;
 use init::signals::Signals;
 use init::survivors::{self, Survivors};
 use init::terminal::Terminal;
+use linux::oom_score::OomScore;
 use linux::termination_request::TerminationRequest;
 use linux::{emergency_alloc, proc_scrub, process};
 use report::exit;
@@ -114,7 +115,7 @@ impl<'a> JobRun<'a> {
         let config = self.config;
         self.step = Step::Preflight;
         let signals = signals.map_err(Failure::kernel("signals cannot be read"))?;
-        become_init(config)?;
+        let oom_score = become_init(config)?;
         self.workspace_lock = lock_workspace(&config.workspace.path);
         // The mounts of a fresh container belong to its pod. If we are not PID 1, an earlier run may have left some.
         if is_pid_1() {
@@ -148,7 +149,7 @@ impl<'a> JobRun<'a> {
         };
         let end = self.step(Step::Runner, || {
             let prepared = flavor::prepare(config, &environment, secrets)?;
-            let prepared = runner.insert(GuardedRunner::new(config, prepared));
+            let prepared = runner.insert(GuardedRunner::new(config, prepared, oom_score));
             // The runner has its own copy. Overwrite ours, which the job could read in /proc.
             proc_scrub::overwrite_environment_and_command();
             runner_loop::run(of_loop, prepared, &signals, termination)
@@ -325,8 +326,9 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// Protects this process from the job, and makes it the parent of all orphans.
-fn become_init(config: &Config) -> Result<(), Failure> {
+/// Protects this process from the job, and makes it the parent of all orphans. Returns its OOM score, which it cannot open later.
+fn become_init(config: &Config) -> Result<Option<OomScore>, Failure> {
+    let oom_score = OomScore::open().ok();
     process::set_undumpable().map_err(Failure::kernel("prctl(PR_SET_DUMPABLE)"))?;
     let dropped = if nix::unistd::getuid().is_root() {
         process::drop_cap_sys_ptrace()
@@ -343,7 +345,7 @@ fn become_init(config: &Config) -> Result<(), Failure> {
     if config.die_with_parent {
         process::terminate_with_parent().map_err(Failure::kernel("prctl(PR_SET_PDEATHSIG)"))?;
     }
-    Ok(())
+    Ok(oom_score)
 }
 
 /// Returns the peak memory in bytes: of the container if cgroup v2 has it, otherwise of its largest process.

@@ -13,11 +13,9 @@ use init::runner_state::{RunnerState, Worker};
 use init::spawn::Start;
 use init::supervise::Watched;
 use init::terminate::Cause;
+use linux::oom_score::OomScore;
 use memory_guard::{Guard, Mode, Scope, Settings, words};
 use report::{CiJob, Registration, Report};
-
-/// As much as a fiftieth of the memory, proc_pid_oom_score_adj(5).
-const OOM_SCORE_STEP: i32 = 20;
 
 /// Returns the settings of the guard in the container of this name; `None` if it is off.
 pub(crate) fn settings(config: &config::Memory, container: &'static str) -> Option<Settings> {
@@ -51,8 +49,8 @@ pub(crate) struct GuardedRunner {
     guard: Option<Guard>,
     /// The runner takes a job of its own, and until then nothing is watched.
     waits_for_job: bool,
-    /// GitHub's runner does it for its steps itself.
-    raises_oom_score: bool,
+    /// GitHub's runner raises the score of its steps itself.
+    oom_score: Option<OomScore>,
     /// What else is learned of the job.
     watch: JobWatch,
     sentence: Option<String>,
@@ -60,14 +58,18 @@ pub(crate) struct GuardedRunner {
 
 impl GuardedRunner {
     /// Starts the guard, which sleeps until there is a job.
-    pub(crate) fn new(config: &Config, runner: Box<dyn Runner>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        runner: Box<dyn Runner>,
+        oom_score: Option<OomScore>,
+    ) -> Self {
         let settings = settings(&config.memory, "runner");
         let scope = Scope::job(spared(config.flavor));
         Self {
             runner,
             guard: settings.and_then(|settings| Guard::start(settings, scope)),
             waits_for_job: matches!(config.flavor, FlavorName::Github | FlavorName::Circleci),
-            raises_oom_score: config.flavor != FlavorName::Github,
+            oom_score: oom_score.filter(|_| config.flavor != FlavorName::Github),
             watch: JobWatch::new(config),
             sentence: None,
         }
@@ -152,11 +154,12 @@ impl Runner for GuardedRunner {
         self.runner.start()
     }
 
+    fn oom_score(&self) -> Option<&OomScore> {
+        self.oom_score.as_ref()
+    }
+
     fn begun(&mut self, runner: Pid) {
         self.runner.begun(runner);
-        if self.raises_oom_score {
-            raise_oom_score(runner);
-        }
         if let Some(guard) = &self.guard {
             guard.set_runner(runner.as_raw());
         }
@@ -193,16 +196,6 @@ impl Runner for GuardedRunner {
     fn registration(&self) -> Option<Registration> {
         self.runner.registration()
     }
-}
-
-/// Makes the kernel take a process of the job rather than PID 1, if it takes one process. A small step is enough, and leaves
-/// the pod its place among the others of the node. Children inherit it.
-fn raise_oom_score(runner: Pid) {
-    let own = std::fs::read_to_string("/proc/self/oom_score_adj");
-    let own = own.ok().and_then(|text| text.trim().parse::<i32>().ok());
-    let raised = own.unwrap_or(0).saturating_add(OOM_SCORE_STEP).min(1000);
-    // It may have ended already, or have another user.
-    let _ = std::fs::write(format!("/proc/{runner}/oom_score_adj"), raised.to_string());
 }
 
 /// Adds the sentence of a kill to the message of a run.

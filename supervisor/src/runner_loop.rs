@@ -19,6 +19,10 @@ use linux::poll::{self, Interest};
 use linux::termination_request::TerminationRequest;
 use report::Reason;
 
+/// So much more readily than PID 1 the kernel takes a process of the job, if it takes one process: as if it had a fiftieth of the
+/// memory more. A small step leaves the pod its place among the others of the node.
+const OOM_SCORE_STEP: i32 = 20;
+
 /// The rules for all processes of a runner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
@@ -145,7 +149,10 @@ fn run_process(
     let escalation = start.escalation;
     let program = start.program.clone();
     let terminal = Terminal::find();
-    let runner = spawn(start, terminal.as_ref())?;
+    let runner = match runner_state.oom_score() {
+        Some(score) => score.raised(OOM_SCORE_STEP, || spawn(start, terminal.as_ref())),
+        None => spawn(start, terminal.as_ref()),
+    }?;
     info!(
         flavor,
         pid = runner.as_raw(),

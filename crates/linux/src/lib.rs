@@ -17,6 +17,7 @@ pub mod handshake;
 pub mod idmap;
 pub mod libc_ext;
 pub mod memory_trim;
+pub mod oom_score;
 pub mod output;
 pub mod passwd;
 pub mod poll;

@@ -10,6 +10,7 @@ use init::runner_state::RunnerState;
 use init::spawn::Start;
 use init::supervise::Watched;
 use init::terminate::Cause;
+use linux::oom_score::OomScore;
 use report::exit;
 use report::{CiJob, Reason, Registration};
 
@@ -20,6 +21,11 @@ pub trait Runner: RunnerState {
     /// # Errors
     /// [`FlavorError`] if something that it needs is missing.
     fn start(&mut self) -> Result<Start, FlavorError>;
+
+    /// The score of this process, if that of the runner is to be higher.
+    fn oom_score(&self) -> Option<&OomScore> {
+        None
+    }
 
     /// The process that was started last has this pid.
     fn begun(&mut self, _runner: Pid) {}
