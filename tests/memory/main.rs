@@ -17,10 +17,14 @@ use tempfile::TempDir;
 /// The program that takes memory.
 const HOG: &str = env!("CARGO_BIN_EXE_memory-hog");
 
+/// The guard has to be first in one of so many tries.
+const ATTEMPTS: usize = 3;
+
 /// A job under the guard, in a container with a limit.
 struct Job {
     flags: Vec<String>,
-    workspace: TempDir,
+    /// It lives as long as the job.
+    _workspace: TempDir,
 }
 
 /// What became of it.
@@ -47,7 +51,10 @@ impl Job {
             // cgroup v1 kills single processes, so `auto` would only watch.
             "--env=SUPERVISOR_MEMORY__GUARD=on".to_owned(),
         ];
-        Self { flags, workspace }
+        Self {
+            flags,
+            _workspace: workspace,
+        }
     }
 
     fn flag(mut self, flag: &str) -> Self {
@@ -55,18 +62,30 @@ impl Job {
         self
     }
 
-    /// Runs a script of bash to its end. The container must have lived to report it.
+    /// Runs a script of bash to its end. If the kernel was faster than the guard, again: both may wait for a processor that
+    /// others have. `scripts/bench.sh memory` counts how often that happens.
     fn run(self, script: &str) -> Ended {
+        for _ in 1..ATTEMPTS {
+            match self.run_once(script) {
+                Ok(ended) if ended.report["memory"]["kernel_kills"] == 0 => return ended,
+                // The kernel may even have taken the container.
+                _ => {}
+            }
+        }
+        self.run_once(script).unwrap()
+    }
+
+    /// Runs a script of bash to its end. An error if the container did not live to report it.
+    fn run_once(&self, script: &str) -> Result<Ended, String> {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
         let mut arguments = vec!["run", "--flavor", "exec", "--no-preflight"];
         arguments.extend(["--storage-driver", "none", "--", "bash", "-c", script]);
         let output = run_image(&runner_image(), &flags, &arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = text.lines().rev().find(|line| line.contains("\"schema\""));
-        let line = line.unwrap_or_else(|| panic!("no report: {output:?}"));
+        let line = line.ok_or_else(|| format!("no report: {output:?}"))?;
         let report = serde_json::from_str(line).unwrap();
-        drop(self.workspace);
-        Ended { output, report }
+        Ok(Ended { output, report })
     }
 }
 
