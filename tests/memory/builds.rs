@@ -4,8 +4,9 @@ use std::thread::scope;
 
 use support::{Pair, root};
 
-/// A `RUN` step that doubles a text until there is no memory.
-const GROWS: &str = "text=x; while true; do text=$text$text; done";
+/// A `RUN` step that grows by 4 MiB at a time until there is no memory.
+const GROWS: &str =
+    "c=x; for i in {1..22}; do c=$c$c; done; while true; do a+=($c); sleep 0.01; done";
 /// A `RUN` step that is longer under way than the other one.
 const WAITS: &str = "sleep 15; echo all-of-it";
 

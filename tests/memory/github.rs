@@ -15,7 +15,7 @@ use crate::HOG;
 const LISTENER: &str = env!("CARGO_BIN_EXE_fake-runner-listener");
 
 /// The job's only step, called by the runner's `bash -e`.
-const STEP: &str = "/hog threads 1 1000";
+const STEP: &str = "/hog slow 1 1000";
 
 /// The runner's directory, owned by root as in an image.
 fn runner_directory(parent: &Path) -> String {

@@ -1,8 +1,8 @@
-//! Takes memory as fast as it can: `memory-hog threads|processes|bomb|sockets|waves COUNT MIB`.
+//! Takes memory as fast as it can: `memory-hog threads|slow|processes|bomb|sockets|waves COUNT MIB`.
 //!
-//! `threads` and `processes` take MIB each, all at once. A `bomb` takes MIB and starts two of its kind, COUNT generations deep.
-//! `sockets` fills COUNT pairs of sockets, MIB in all: the kernel's memory, which belongs to no process. `waves` takes and gives
-//! back MIB, COUNT times.
+//! `threads` and `processes` take MIB each, all at once; `slow` takes one after COUNT milliseconds. A `bomb` takes MIB and starts two
+//! of its kind, COUNT generations deep. `sockets` fills COUNT pairs of sockets, MIB in all: the kernel's memory, which belongs to no
+//! process. `waves` takes and gives back MIB, COUNT times.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -30,6 +30,15 @@ fn main() {
             threads
                 .into_iter()
                 .for_each(|thread| thread.join().unwrap());
+        }
+        "slow" => {
+            let pause = Duration::from_millis(u64::try_from(count).unwrap());
+            let one = |_| {
+                std::thread::sleep(pause);
+                taken(1)
+            };
+            let _kept: Vec<_> = (0..mib).map(one).collect();
+            std::thread::sleep(KEPT);
         }
         "processes" => {
             let one = ["threads".to_owned(), "1".to_owned(), mib.to_string()];
