@@ -23,9 +23,10 @@ fn memory_that_comes_and_goes_below_the_limit_stays() {
 #[test]
 fn no_name_and_no_score_leads_the_guard_to_pid_1() {
     // It is called as PID 1 is, wants to be the last to die, and has left its parent.
-    let script = "cp /hog /workspace/supervisor; \
-                  (setsid bash -c 'echo -900 >/proc/self/oom_score_adj; exec /workspace/supervisor threads 1 1000' 2>/dev/null &); \
-                  sleep 20 & wait; echo fine";
+    // The fifo ends when the process does.
+    let script = "cp /hog /workspace/supervisor; mkfifo /workspace/alive; \
+                  (setsid bash -c 'exec 9>/workspace/alive; echo -900 >/proc/self/oom_score_adj; exec /workspace/supervisor threads 1 1000' 2>/dev/null &); \
+                  cat /workspace/alive; echo fine";
     let ended = Job::with("256m").run(script);
     assert_eq!(ended.kills(), 1, "{}", ended.report);
     assert!(ended.said().contains("fine"), "{:?}", ended.output);

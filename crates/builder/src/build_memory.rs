@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::namespace::Namespace;
 use memory_guard::levels::{Levels, Reader};
-use memory_guard::{BuildEntry, Builds, Guard, Kill, Scope, Settings, words};
+use memory_guard::{BuildEntry, Builds, Guard, Kill, Killer, Scope, Settings, words};
 
 /// The name of the container in the pod, if the guard is off.
 const CONTAINER: &str = "builder";
@@ -59,14 +59,15 @@ impl OperationMemory<'_> {
     /// Returns the sentence for the client and the exit code, if memory ran out. `code` is Buildah's exit code.
     pub(super) fn verdict(&self, code: u8) -> Option<(String, u8)> {
         let kills = self.entry.kills();
-        let by_kernel = self.memory.kernel_kills() - self.kernel_kills;
+        let by_kernel = self.memory.kernel_kills().saturating_sub(self.kernel_kills);
         verdict(&kills, by_kernel, code)
     }
 }
 
 /// A kill of the kernel may have met another operation. So it counts only if this one failed.
 fn verdict(kills: &[Kill], by_kernel: u64, code: u8) -> Option<(String, u8)> {
-    let sentence = match kills.last() {
+    let counts = |kill: &&Kill| kill.killer != Killer::Kernel || code != 0;
+    let sentence = match kills.iter().rfind(counts) {
         Some(kill) => words::sentence(kill, CONTAINER),
         None if by_kernel > 0 && code != 0 => words::by_kernel(by_kernel, CONTAINER),
         None => return None,
@@ -89,5 +90,14 @@ mod tests {
             "{sentence}"
         );
         assert_eq!(code, 137);
+        // A group's number may be that of an earlier build.
+        let kill = |killer| {
+            let mut kill = Kill::default();
+            kill.killer = killer;
+            kill
+        };
+        assert_eq!(verdict(&[kill(Killer::Kernel)], 1, 0), None);
+        assert_eq!(verdict(&[kill(Killer::Kernel)], 1, 1).unwrap().1, 137);
+        assert_eq!(verdict(&[kill(Killer::Guard)], 0, 0).unwrap().1, 0);
     }
 }

@@ -79,7 +79,7 @@ impl Stat {
 }
 
 /// The memory of one cgroup at one moment, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The limit, `u64::MAX` without one.
     pub limit: u64,

@@ -50,14 +50,15 @@ impl Guard {
         let limit = tightest.usage.limit;
         let headroom = settings
             .headroom
-            .unwrap_or_else(|| pace::default_headroom(limit));
+            .unwrap_or_else(|| pace::default_headroom(limit))
+            .min(limit / 2);
         info!(
             limit_mib = limit >> 20,
             headroom_mib = headroom >> 20,
             acts,
             "the memory of the container is watched"
         );
-        match Self::spawn(settings, scope, levels, acts) {
+        match Self::spawn(settings, scope, levels, (acts, limit)) {
             Ok(guard) => Some(guard),
             Err(error) => {
                 warn!(%error, "the memory of the container is not watched: no thread or descriptor is to be had");
@@ -66,7 +67,12 @@ impl Guard {
         }
     }
 
-    fn spawn(settings: Settings, scope: Scope, levels: Levels, acts: bool) -> io::Result<Self> {
+    fn spawn(
+        settings: Settings,
+        scope: Scope,
+        levels: Levels,
+        (acts, limit): (bool, u64),
+    ) -> io::Result<Self> {
         let (events, notify) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let kernel_kills_before = levels.kernel_kills(&mut Reader::default());
         let shared = Arc::new(Shared {
@@ -77,7 +83,7 @@ impl Guard {
             stop: AtomicBool::new(false),
             active: AtomicBool::new(false),
             peak: AtomicU64::new(0),
-            limit: AtomicU64::new(0),
+            limit: AtomicU64::new(limit),
             kills: Mutex::new(Vec::with_capacity(KEPT)),
             guard_kills: AtomicU64::new(0),
             kernel_kills_before,

@@ -4,9 +4,10 @@ use crate::cgroup::Usage;
 use crate::table::{Entry, Name};
 
 /// Who killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Killer {
     /// The guard: one process.
+    #[default]
     Guard,
     /// The guard: the whole step or build, because single processes did not suffice.
     GuardAll,
@@ -15,7 +16,7 @@ pub enum Killer {
 }
 
 /// One kill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kill {
     pub(crate) name: Name,
     /// The pid; 0 if it is not known.

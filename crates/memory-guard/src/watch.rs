@@ -18,7 +18,7 @@ use crate::record::{Kill, Killer};
 use crate::scan::{Scanner, Victim};
 use crate::scope::Scope;
 use crate::shared::Shared;
-use crate::table::{Entry, Group, Measure, Remembered, largest, largest_group};
+use crate::table::{Entry, Group, Measure, Remembered, SPARED, largest, largest_group};
 use linux::scheduling;
 
 /// How often the processes are read at most while less than a quarter of the limit is left: for the names of the largest, and to keep
@@ -50,6 +50,8 @@ pub(crate) struct Watch {
     pressed: Option<Instant>,
     seen: Remembered,
     victim: Option<Victim>,
+    /// Pid and start of the process that was killed last on its own.
+    hit: Option<(i32, u64)>,
     /// The largest process at the last scan, and the usage then.
     largest: Option<(Entry, Usage)>,
     own: i32,
@@ -75,6 +77,7 @@ impl Watch {
             pressed: None,
             seen: Remembered::default(),
             victim: None,
+            hit: None,
             largest: None,
             own: getpid().as_raw(),
             fill_rate: pace::fill_rate(processors),
@@ -199,6 +202,7 @@ impl Watch {
         });
         let scope = &self.shared.scope;
         scope.mark(&mut self.scanner, self.own, &mut self.seen);
+        self.spare_dying();
         if let Some(entry) = largest(&self.scanner.entries) {
             self.largest = Some((entry, usage));
         }
@@ -207,11 +211,26 @@ impl Watch {
         self.growth.scanned(processes, ended - began, ended);
     }
 
+    /// A process that was sent SIGKILL and has not ended is not hit again: that would count as one more kill.
+    fn spare_dying(&mut self) {
+        let Some(hit) = self.hit.filter(|_| self.is_dying()) else {
+            return;
+        };
+        let entries = self.scanner.entries.iter_mut();
+        entries
+            .filter(|entry| (entry.pid, entry.start) == hit)
+            .for_each(|entry| entry.group = SPARED);
+    }
+
+    fn is_dying(&self) -> bool {
+        self.victim.as_ref().is_some_and(Victim::is_dying)
+    }
+
     fn act(&mut self, usage: Usage, room: u64, headroom: u64, now: Instant) {
         let view = View {
             room,
             headroom,
-            is_dying: self.victim.as_ref().is_some_and(Victim::is_dying),
+            is_dying: self.is_dying(),
         };
         match self.decision.decide(view, now) {
             Action::Wait => {}
@@ -264,6 +283,9 @@ impl Watch {
             return;
         };
         self.victim = Some(victim);
+        self.hit = Some((entry.pid, entry.start));
+        // What it was is known. A later kill of the kernel is another process's.
+        self.largest = None;
         self.decision.killed(now);
         self.note(entry.group, Kill::of(&entry, usage));
     }
@@ -285,6 +307,10 @@ impl Watch {
         self.shared.scope.kill_process_group();
         let mut first = None;
         for round in 0..ROUNDS {
+            // PID 1 waits for this thread, and then ends all processes itself.
+            if self.shared.stop.load(Relaxed) {
+                break;
+            }
             let mut new = 0;
             for entry in &self.scanner.entries {
                 if entry.group != group || round > 0 && self.scanner.had(entry) {
@@ -317,6 +343,7 @@ impl Watch {
             };
             self.note(group, kill);
         }
+        self.largest = None;
     }
 
     fn note(&self, group: Group, kill: Kill) {
@@ -344,7 +371,7 @@ impl Watch {
         }
         let gone = self
             .largest
-            .filter(|(entry, _)| self.scanner.is_gone(entry));
+            .take_if(|(entry, _)| self.scanner.is_gone(entry));
         let tightest = || self.shared.levels.tightest(&mut Reader::default());
         let (entry, usage) = match gone {
             Some(gone) => gone,
