@@ -2,11 +2,13 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, access};
 
 use super::protocol::{CHUNK, Kind, read, write};
@@ -129,9 +131,13 @@ impl Observer {
     }
 }
 
-/// Whether this user can replace files in a directory.
+/// Whether this user can replace files in a directory, also after it has changed the directory's mode.
 fn is_writable(directory: &Path) -> bool {
-    access(directory, AccessFlags::W_OK).is_ok()
+    let mount = nix::sys::statvfs::statvfs(directory);
+    let read_only = mount.is_ok_and(|mount| mount.flags().contains(FsFlags::ST_RDONLY));
+    let own = nix::unistd::geteuid().as_raw();
+    let is_own = std::fs::metadata(directory).is_ok_and(|found| found.uid() == own);
+    !read_only && (is_own || access(directory, AccessFlags::W_OK).is_ok())
 }
 
 fn connect_to(socket: &OwnedFd, path: &Path) -> io::Result<()> {
@@ -145,6 +151,7 @@ mod tests {
     use crate::{listener, session};
     use std::io::Write;
     use std::net::Shutdown;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
     use std::sync::Arc;
 
@@ -217,7 +224,11 @@ mod tests {
         let path = directory.path().join("socket");
         let _listener = UnixListener::bind(&path).unwrap();
         assert!(Observer::connect(&path, false).is_ok());
-        let error = Observer::connect(&path, true).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        for mode in [0o777, 0o555] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(directory.path(), mode).unwrap();
+            let error = Observer::connect(&path, true).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        }
     }
 }
