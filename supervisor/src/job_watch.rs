@@ -169,9 +169,15 @@ impl JobWatch {
     }
 
     fn ask(&mut self) -> Option<BuilderReport> {
-        let first = (self.observer.as_mut()).and_then(|observer| observer.facts(ANSWER));
-        // One that was restarted answers too.
-        first.or_else(|| self.connect()?.facts(ANSWER))
+        let Some(observer) = &mut self.observer else {
+            return self.connect()?.facts(ANSWER);
+        };
+        let first = observer.facts(ANSWER);
+        // One that was restarted answers too. One that is only slow is not asked twice.
+        if first.is_some() || observer.events().is_some() {
+            return first;
+        }
+        self.connect()?.facts(ANSWER)
     }
 }
 

@@ -46,6 +46,7 @@ pub fn run(config: &Config, signals: Result<Signals, Errno>) -> u8 {
     let outcome =
         guarded(|| run.job(signals)).unwrap_or_else(|panic| Err(Failure::Panicked(panic)));
     run.end_survivors();
+    run.note_job();
     run.wipe();
     run.conclude(&outcome)
 }
@@ -86,6 +87,8 @@ struct JobRun<'a> {
     workspace_lock: Option<WorkspaceLock>,
     /// What was killed because memory ran out.
     memory_sentence: Option<String>,
+    /// The runner after its end, until the report has what is known of its job.
+    runner: Option<GuardedRunner>,
     #[cfg(debug_assertions)]
     faults: fault_injection::FaultInjection,
 }
@@ -105,6 +108,7 @@ impl<'a> JobRun<'a> {
             terminal: None,
             workspace_lock: None,
             memory_sentence: None,
+            runner: None,
             #[cfg(debug_assertions)]
             faults: fault_injection::FaultInjection::from_environment(),
         }
@@ -154,12 +158,23 @@ impl<'a> JobRun<'a> {
             proc_scrub::overwrite_environment_and_command();
             runner_loop::run(of_loop, prepared, &signals, termination)
         });
-        if let Some(mut runner) = runner {
-            self.memory_sentence = runner.finish(&mut self.report);
-            self.report.job = runner.job();
-            self.report.registration = runner.registration();
-        }
+        self.runner = runner;
         Ok(self.note_end(end?))
+    }
+
+    /// Adds to the report what is known of the job. The guard watches until then, while the job's last processes are ended.
+    fn note_job(&mut self) {
+        let Some(mut runner) = self.runner.take() else {
+            return;
+        };
+        let report = &mut self.report;
+        report.job = runner.job();
+        report.registration = runner.registration();
+        let sentence = guarded(|| runner.finish(report));
+        self.memory_sentence = sentence.unwrap_or_else(|panic| {
+            error!("a defect of the supervisor: {panic}");
+            None
+        });
     }
 
     /// Runs one step and records its duration.

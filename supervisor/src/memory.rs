@@ -167,9 +167,6 @@ impl Runner for GuardedRunner {
     }
 
     fn ended(&mut self, watched: &Watched) -> Next {
-        if let Some(guard) = &self.guard {
-            guard.set_active(false);
-        }
         self.runner.ended(watched)
     }
 

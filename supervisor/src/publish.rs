@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::libc;
 
-use report::{DEFAULT_FILE, Report};
+use report::{DEFAULT_FILE, ProblemKind, Report};
 
 use linux::output;
 
@@ -54,10 +54,17 @@ fn shorten(report: &mut Report, texts: usize, bytes: usize) {
         memory.kills.truncate(texts);
     }
     report.volumes.truncate(texts);
+    let volumes = report.volumes.iter_mut();
+    volumes.for_each(|volume| cut(&mut volume.path, bytes));
+    // Several volumes may be full. One problem of each kind remains.
+    report.problems.truncate(texts.max(ProblemKind::ALL.len()));
     for problem in &mut report.problems {
         cut(&mut problem.message, bytes);
     }
     if let Some(builder) = &mut report.builder {
+        builder.cache.iter_mut().for_each(|cache| cut(cache, bytes));
+        let volume = builder.volume.iter_mut();
+        volume.for_each(|volume| cut(&mut volume.path, bytes));
         for images in [&mut builder.built, &mut builder.pushed] {
             images.truncate(texts);
             images
@@ -114,7 +121,7 @@ fn cut(text: &mut String, limit: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use report::{BuilderReport, Image, Problem, ProblemKind};
+    use report::{BuilderReport, Image, Problem, Volume};
     use report::{RunnerReport, SCHEMA, WipeReport};
 
     fn long() -> Report {
@@ -129,16 +136,27 @@ mod tests {
             name: "\u{1b}".repeat(Image::NAME),
             digest: Some("sha256:0".to_owned()),
         };
+        let volume = Volume {
+            path: "/".repeat(3000),
+            ..Volume::default()
+        };
         report.builder = Some(BuilderReport {
             built: vec![image.clone(); BuilderReport::IMAGES],
             pushed: vec![image; BuilderReport::IMAGES],
+            cache: Some("r".repeat(3000)),
+            volume: Some(volume.clone()),
             ..BuilderReport::default()
         });
+        report.volumes = vec![volume; 40];
         let problem = |kind| Problem {
             kind,
             message: "\u{1b}".repeat(3000),
         };
-        report.problems = ProblemKind::ALL.map(problem).into();
+        report.problems = ProblemKind::ALL
+            .repeat(9)
+            .into_iter()
+            .map(problem)
+            .collect();
         let names = vec!["\u{1b}[31m".repeat(3); 20];
         report.runner = Some(RunnerReport {
             exit_code: Some(0),

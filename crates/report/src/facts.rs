@@ -39,7 +39,7 @@ pub struct Problem {
 }
 
 /// The space of a volume, statvfs(3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// The directory at which it is mounted, or a directory on it.
     pub path: String,
