@@ -91,7 +91,7 @@ fn out_of_memory(container: &Container) -> Option<Problem> {
     let limit = container.memory_limit.as_deref();
     let of = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
     let message = format!(
-        "the container \"{name}\" used more memory than its limit{of}, so the kernel killed all of it"
+        "the container \"{name}\" used more memory than its limit{of}, so the kernel killed processes in it"
     );
     Some(Problem::new(
         "OOMKilled",
