@@ -99,6 +99,13 @@ fn a_second_source_of_a_mount() {
         refused(&mount(&from), "not the name of an image");
     }
     works("", &mount(&format!("from={BASE},from={BASE}")));
+    // An earlier stage hands its arguments on.
+    refused(
+        &format!(
+            "FROM {BASE} AS a\nARG X=/mnt,from={EVIL}\nFROM a\nRUN --mount=type=bind,from={BASE},source=/etc,target=$X true"
+        ),
+        "has a comma, or is not known",
+    );
 }
 
 #[test]
@@ -113,6 +120,12 @@ fn a_flag_in_disguise() {
         "",
         &format!("FROM {BASE}\nCOPY --fr\\om={BASE} /etc/os-release /x\nRUN cat /x && {SAY}"),
     );
+    for flag in ["--exclude=dir:/run/x--from", "--exclude=$X--from"] {
+        refused(
+            &format!("FROM {BASE}\nENV X=a.example/image\nCOPY {flag} / /x"),
+            "the name of a flag",
+        );
+    }
     for flag in [
         "--$X",
         "--mount=type=bind,$X",

@@ -143,6 +143,10 @@ impl Scan<'_> {
         for flag in &instruction.flags {
             let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
             require_name(flag, name.trim_start_matches('-'))?;
+            // Buildah takes every flag of COPY that contains `--from` for it.
+            if instruction.name == "copy" && name != "--from" && flag.contains("--from") {
+                return Err(Problem::FlagName(flag.clone()));
+            }
             match name {
                 "--from" => self.source(value, instruction.trigger)?,
                 "--mount" => self.mount(value, instruction.trigger)?,

@@ -213,6 +213,14 @@ impl Instruction {
     }
 }
 
+impl Instruction {
+    /// Whether Buildah reads an array where Docker reads a command: text follows the array.
+    pub(super) fn is_array_with_more(&self) -> bool {
+        let whole = serde_json::from_str::<Vec<String>>(&without_surrogates(&self.rest));
+        self.is_json() && whole.is_err()
+    }
+}
+
 /// Replaces each escape of an unpaired UTF-16 surrogate by one of equal length: Go accepts them, Rust does not.
 fn without_surrogates(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());

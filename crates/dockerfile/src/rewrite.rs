@@ -7,6 +7,7 @@ mod copy;
 mod directives;
 mod documents;
 mod edits;
+mod hash;
 mod line_ends;
 mod mounts;
 mod patterns;
@@ -26,6 +27,7 @@ use super::error::{DockerfileError, MAX_STAGES, Problem};
 use super::images::BuildOptions;
 use super::lexer::{self, Instruction};
 use edits::{applied, part, require_whole};
+use hash::hash;
 use ports::Exposed;
 use scope::{PREDEFINED, Scope};
 use words::Edit;
@@ -196,8 +198,8 @@ impl<'a> Rewriter<'a> {
             return Ok(());
         }
         let hash = match value {
-            Some(value) => documents::hash(std::iter::once(value)),
-            None => documents::hash(self.scope().argument_texts()),
+            Some(value) => hash(std::iter::once(value)),
+            None => hash(self.scope().argument_texts()),
         };
         let identity = format!("{IDENTITY}{hash}}}");
         self.scope().change(identity.len())?;
@@ -298,11 +300,11 @@ impl<'a> Rewriter<'a> {
         self.end_stage();
         identity.push(image.clone());
         let identity: Option<Vec<String>> = identity.into_iter().collect();
-        let hash = |texts: Vec<String>| documents::hash(texts.iter().map(String::as_str));
+        let of_texts = |texts: Vec<String>| hash(texts.iter().map(String::as_str));
         self.stages.push(Stage {
             name,
             scope: Rc::new(self.global.stage(image.as_deref() == Some("scratch"))),
-            image: identity.map(hash),
+            image: identity.map(of_texts),
             posix: true,
             shell: None,
             exposed: None,

@@ -168,3 +168,18 @@ fn refuses_other_transports_in_every_spelling() {
     }
     assert!(scan("ARG X\nFROM $X", &[("X", evil)]).is_err());
 }
+
+/// Buildah looks for the text anywhere in a flag of COPY.
+#[test]
+fn a_source_in_another_flag_is_refused() {
+    for line in [
+        "COPY --exclude=dir:/run/x--from a b",
+        "COPY --exclude=$X--from a b",
+        "COPY --chown=docker.io/a/private--from a b",
+        "COPY --exclude=--from=x a b",
+        "ONBUILD COPY --fromx=a b /c",
+    ] {
+        let text = format!("FROM scratch\nENV X=a.example/b\n{line}");
+        assert!(scan(&text, &[]).is_err(), "{line}");
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::error::Problem;
 use super::super::heredoc;
 use super::super::lexer::Instruction;
+use super::hash::hash;
 use super::{Rewriter, documents, mounts, part, words};
 
 /// The beginning of the id of a secret that no build has. Its mount does nothing, and changes the text of a step, which
@@ -112,7 +113,7 @@ impl Rewriter<'_> {
         let bodies = instruction.documents.iter();
         let bodies = bodies.map(|document| part(text, &document.span));
         let parts: Vec<&str> = images.into_iter().chain(bodies).collect();
-        (!parts.is_empty()).then(|| documents::hash(parts.into_iter()))
+        (!parts.is_empty()).then(|| hash(parts.into_iter()))
     }
 
     /// Rewrites the command: a script in a here-document, and secrets in variables.
@@ -136,16 +137,21 @@ impl Rewriter<'_> {
                 return Ok(());
             }
         }
-        if before.is_empty() {
+        // Text before the bracket makes a command of what Buildah would take for an array. With a here-document, the next lines
+        // would be others.
+        let more = instruction.is_array_with_more() && !instruction.rest.contains("<<");
+        let no_array = more && posix;
+        if before.is_empty() && !no_array {
             return Ok(());
         }
-        if !posix || whole || instruction.is_json() {
+        if !posix || whole || instruction.is_json() && !no_array {
             let variable = before.split("export ").nth(1).unwrap_or_default();
             let variable = variable.split(';').next().unwrap_or_default();
             return Err(Problem::SecretVariable(variable.to_owned()));
         }
         let at = instruction.span(0..0);
-        self.edits.push((at, before.to_owned()));
+        let start = if no_array { ": && " } else { "" };
+        self.edits.push((at, format!("{before}{start}")));
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::super::error::Problem;
+use super::hash::hash;
 
 /// The variables that a builder sets by itself.
 pub(super) const PREDEFINED: [&str; 8] = [
@@ -58,6 +59,8 @@ pub(super) struct Scope {
     /// Those of ENV. They hide the ARGs.
     environment: Values,
     arguments: Values,
+    /// A hash of the ARGs of the stages that this one begins with, if they have any.
+    handed_on: Option<String>,
     /// The stage that this one begins with.
     base: Option<Rc<Scope>>,
     /// Whether no base image adds variables.
@@ -96,6 +99,7 @@ impl Scope {
     /// Returns the scope of a new stage that begins with the result of an earlier one: it has the variables of ENV.
     pub(super) fn after(base: &Rc<Self>) -> Self {
         Self {
+            handed_on: base.has_arguments().then(|| hash(base.argument_texts())),
             base: Some(Rc::clone(base)),
             closed: base.closed,
             size: Rc::clone(&base.size),
@@ -113,6 +117,7 @@ impl Scope {
             Some(Some(value)) if self.may_match(value.len() / 16) => Variable::Known(value.clone()),
             Some(Some(_)) => Variable::Set,
             Some(None) => Variable::Set,
+            None if name != UNSET && self.handed_on(name).is_some() => Variable::Set,
             None if self.closed || name == UNSET => Variable::Unset,
             None => Variable::Unknown,
         }
@@ -125,7 +130,12 @@ impl Scope {
             // A build for several platforms has several values, and none of them has a comma.
             Variable::Set => {
                 let exhausted = self.size.get() > MAX_VALUES;
-                PREDEFINED.contains(&name) && !exhausted && self.inherited(name).is_none()
+                let handed_on = self.handed_on(name).and_then(Option::as_ref);
+                let own = self.arguments.contains_key(name);
+                PREDEFINED.contains(&name)
+                    && !exhausted
+                    && self.inherited(name).is_none()
+                    && (own || handed_on.is_none_or(|value| !value.contains(',')))
             }
             Variable::Unset | Variable::Unknown => true,
         }
@@ -139,6 +149,23 @@ impl Scope {
         while let Some(current) = scope {
             self.searched.set(self.searched.get() + 1);
             if let Some(found) = current.environment.get(name) {
+                return Some(found);
+            }
+            scope = current.base.as_deref();
+        }
+        None
+    }
+
+    /// Returns the ARG of this name of a stage that this one begins with. BuildKit and Buildah 1.43 hand it on; Buildah as the text
+    /// that stands there, so that the value is not known.
+    fn handed_on(&self, name: &str) -> Option<&Option<String>> {
+        let mut scope = self.base.as_deref();
+        while let Some(current) = scope {
+            self.searched.set(self.searched.get() + 1);
+            if self.searched.get() >= MAX_SEARCHED {
+                return Some(&None);
+            }
+            if let Some(found) = current.arguments.get(name) {
                 return Some(found);
             }
             scope = current.base.as_deref();
@@ -188,15 +215,17 @@ impl Scope {
         value.filter(|_| size <= MAX_VALUES)
     }
 
-    /// Whether an ARG of this scope is set.
+    /// Whether an ARG is set here, or in a stage that this one begins with.
     pub(super) fn has_arguments(&self) -> bool {
-        !self.arguments.is_empty()
+        !self.arguments.is_empty() || self.handed_on.is_some()
     }
 
-    /// Returns the names and values of this scope's ARGs, one after the other.
+    /// Returns what differs if a value of these ARGs does.
     pub(super) fn argument_texts(&self) -> impl Iterator<Item = &str> {
         let pairs = self.arguments.iter();
-        pairs.flat_map(|(name, value)| [name.as_str(), value.as_deref().unwrap_or_default()])
+        let own =
+            pairs.flat_map(|(name, value)| [name.as_str(), value.as_deref().unwrap_or_default()]);
+        self.handed_on.as_deref().into_iter().chain(own)
     }
 
     /// Returns the value of an ARG of this scope, if it is set there.

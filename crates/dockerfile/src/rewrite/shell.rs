@@ -19,11 +19,15 @@ impl Rewriter<'_> {
     /// SHELL. Source: openshift/imagebuilder, `dispatchers.go`, and moby/buildkit, `dockerfile2llb/convert.go`.
     pub(super) fn later_command(&mut self, instruction: &Instruction) -> Result<(), Problem> {
         let rest = &instruction.rest;
-        let shell = self.stages.last().and_then(|stage| stage.shell.as_ref());
-        let Some(shell) = shell.filter(|_| !rest.is_empty() && !instruction.is_json()) else {
+        let more = instruction.is_array_with_more();
+        let default = || ["/bin/sh", "-c"].map(str::to_owned).to_vec();
+        let shell = self.stages.last().and_then(|stage| stage.shell.clone());
+        let shell = shell.or_else(|| more.then(default));
+        let is_command = !rest.is_empty() && (more || !instruction.is_json());
+        let Some(shell) = shell.filter(|_| is_command) else {
             return Ok(());
         };
-        let words = shell.iter().chain([rest]).cloned();
+        let words = shell.into_iter().chain([rest.clone()]);
         let array = serde_json::Value::from_iter(words).to_string();
         self.scope().change(array.len())?;
         self.edits.push((instruction.span(0..rest.len()), array));
@@ -57,5 +61,10 @@ mod tests {
         let after = format!("FROM a.example/base AS two\n{shell}FROM two\nCMD a\n");
         assert!(lines(&after).ends_with("CMD [\"/bin/ash\",\"-ec\",\"a\"]\n"));
         assert_eq!(lines("SHELL [] \nCMD a\n"), "SHELL [] \nCMD a\n");
+        // Text after an array makes it a command.
+        assert_eq!(
+            lines("CMD [\"a\"] || b\nENTRYPOINT [ \"a\" ] \n"),
+            "CMD [\"/bin/sh\",\"-c\",\"[\\\"a\\\"] || b\"]\nENTRYPOINT [ \"a\" ] \n"
+        );
     }
 }

@@ -107,12 +107,33 @@ fn a_value_is_part_of_an_instructions_identity() {
             given("2", "VOLUME [\"/$V\"]")
         );
     }
+    // ARGs of the stage that this one begins with are handed on.
+    let handed_on = |value| {
+        given(
+            value,
+            "FROM a.example/base AS a\nARG V\nFROM a AS b\nFROM b\nLABEL a=$V",
+        )
+    };
+    assert_ne!(handed_on("1"), handed_on("2"));
     // Without an ARG, the text of the file says it all.
     assert_eq!(lines("ENV A=1\nENV B=$A\n"), "ENV A=1\nENV B=$A\n");
 }
 
 fn refused(text: &str) -> String {
     rewritten(&format!("FROM a.example/base\n{text}")).unwrap_err()
+}
+
+#[test]
+fn text_after_an_array_makes_a_command_of_it() {
+    let step = "RUN [ \"$DEBUG\" ] && echo on || true\n";
+    assert_eq!(lines(step), step.replace("[ ", ": && [ "));
+    for step in [
+        "RUN [\"a\", \"b\"]\n",
+        "RUN [ -f a ] && b\n",
+        "RUN [ \"a\" ] \n",
+    ] {
+        assert_eq!(lines(step), step);
+    }
 }
 
 #[test]

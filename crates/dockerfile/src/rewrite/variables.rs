@@ -44,7 +44,13 @@ impl Rewriter<'_> {
             let expanded = words::expand(default, self.scope())?;
             let start = after_name.start + 1;
             let shifted = |(part, text): Edit| (part.start + start..part.end + start, text);
-            let edits = expanded.edits.into_iter().map(shifted).collect();
+            // Buildah hands the text of an ARG to a later stage, and not its value.
+            let value = expanded.value.as_ref().filter(|value| is_plain(value));
+            let value = value.filter(|value| *value != default && !self.stages.is_empty());
+            let edits = match value {
+                Some(value) => vec![(start..after_name.end, value.clone())],
+                None => expanded.edits.into_iter().map(shifted).collect(),
+            };
             self.edit(instruction, edits)?;
             self.scope_mut().set_argument(&name, expanded.value);
         }
@@ -176,6 +182,12 @@ impl Rewriter<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a value stays as it is wherever it is put.
+fn is_plain(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=,:@".contains(&byte);
+    value.bytes().all(plain)
 }
 
 /// Refuses the name of the variable that has to stay unset.

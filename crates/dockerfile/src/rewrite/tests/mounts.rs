@@ -93,3 +93,30 @@ fn a_secret_in_a_variable_is_read_by_the_shell() {
         refused("RUN --mount=type=secret,id=tok,env=A$(x) true").contains("name of a variable")
     );
 }
+
+/// Buildah hands ARGs on, as their text.
+#[test]
+fn an_arg_of_an_earlier_stage_adds_no_field_to_a_mount() {
+    for (arg, step) in [
+        (
+            "X=/m,from=a.example/i",
+            "RUN --mount=type=bind,target=$X true",
+        ),
+        ("X=/m", "RUN --mount=type=bind,target=$X true"),
+        (
+            "GIVEN",
+            "ARG GIVEN\nFROM two AS three\nRUN --mount=type=cache,target=/c,id=$GIVEN true",
+        ),
+    ] {
+        let text =
+            format!("ARG {arg}\nFROM a.example/base AS one2\nARG {arg}\nFROM one2 AS two\n{step}");
+        assert!(
+            refused(&text).contains("has a comma, or is not known"),
+            "{text}"
+        );
+    }
+    let step = "RUN --mount=type=cache,target=/c,id=apt-$TARGETARCH true";
+    let text =
+        format!("ARG TARGETARCH\nFROM a.example/base AS two\nARG TARGETARCH\nFROM two\n{step}");
+    assert!(lines(&text).ends_with(step), "{text}");
+}
