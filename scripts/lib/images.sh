@@ -86,24 +86,25 @@ image_outdated() {
 # and so of the locked snapshot, `other` for what is made of a base that the user names.
 # chroot isolation needs neither a runtime nor cgroups nor a network of its own, and what runs here is our own Containerfile.
 build_image() {
-    local base=$1 image=$2 digest=$3 containerfile=$4 context=$5 before configuration suite releases flags=()
+    local base=$1 image=$2 digest=$3 containerfile=$4 context=$5 before configuration suite releases packages='' flags=()
     shift 5
     before=$(image_id "$image")
     # A directory that every image has: podman would leave the mount point of a file behind in the image.
     scratch_directory configuration
     chmod 0755 "$configuration"
-    if has_argument "$containerfile" SETUP; then
-        install -m 0644 "$IMAGE_SETUP" "$configuration/setup.sh"
-        flags+=(--build-arg "SETUP=$(digest_of "$IMAGE_SETUP")")
-    fi
     suite=$(buildah_suite "$base" "$containerfile")
     [[ -z $suite ]] || flags+=(--build-arg "BUILDAH_SUITE=$suite")
     mapfile -t releases < <(debian_releases "$base" "$containerfile")
     if ((${#releases[@]})); then
         choose_debian "${releases[@]}"
         apt_configuration "$configuration" "$DEBIAN_SOURCE" "${releases[@]}"
+        packages="$(locked_debian "${releases[@]}") $([[ $DEBIAN_SOURCE != unpinned ]] || echo unpinned)"
     else
         apt_configuration "$configuration"
+    fi
+    if has_argument "$containerfile" SETUP; then
+        install -m 0644 "$IMAGE_SETUP" "$configuration/setup.sh"
+        flags+=(--build-arg "SETUP=$(digest_of "$IMAGE_SETUP" "$packages")")
     fi
     flags+=(--volume "$configuration:/mnt:ro")
     [[ -z $REFRESH ]] || flags+=(--no-cache)
