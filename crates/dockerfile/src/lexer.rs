@@ -211,9 +211,7 @@ impl Instruction {
         let values = serde_json::Deserializer::from_str(&text).into_iter::<Vec<String>>();
         values.take(1).all(|value| value.is_ok())
     }
-}
 
-impl Instruction {
     /// Whether Buildah reads an array where Docker reads a command: text follows the array.
     pub(super) fn is_array_with_more(&self) -> bool {
         let whole = serde_json::from_str::<Vec<String>>(&without_surrogates(&self.rest));

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::super::error::Problem;
 use super::super::lexer::{Fault, Instruction, Reader, instructions_for};
 use super::edits::applied;
-use super::posix::is_posix;
+use super::posix::{is_posix, shell};
 use super::scope::NOTHING;
 use super::structure;
 
@@ -21,8 +21,7 @@ pub(super) fn closed(text: &str) -> Result<Cow<'_, str>, Fault> {
     let mut posix = true;
     for instruction in &instructions {
         if instruction.name == "shell" {
-            let shell: Vec<String> = serde_json::from_str(&instruction.rest).unwrap_or_default();
-            posix = posix && is_posix(&shell);
+            posix = posix && is_posix(&shell(instruction).unwrap_or_default());
         }
         let rest = &instruction.rest;
         let length = rest.len() - rest.trim_end_matches(escape).len();

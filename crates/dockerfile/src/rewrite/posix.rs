@@ -1,6 +1,13 @@
-//! Which shells take commands of POSIX.
+//! The shell of a SHELL, and which ones take commands of POSIX.
+
+use super::super::lexer::Instruction;
 
 const SHELLS: [&str; 7] = ["sh", "bash", "ash", "dash", "ksh", "zsh", "busybox"];
+
+/// Reads SHELL. Only an array is a shell.
+pub(super) fn shell(instruction: &Instruction) -> Option<Vec<String>> {
+    serde_json::from_str(&instruction.rest).ok()
+}
 
 /// Whether a shell takes commands of POSIX: its program, or the one that it starts, as in `conda run -n NAME bash -c`.
 pub(super) fn is_posix(shell: &[String]) -> bool {

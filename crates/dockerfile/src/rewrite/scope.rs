@@ -142,31 +142,29 @@ impl Scope {
     }
 
     fn inherited(&self, name: &str) -> Option<&Option<String>> {
-        if self.searched.get() >= MAX_SEARCHED {
-            return Some(&None);
-        }
-        let mut scope = Some(self);
-        while let Some(current) = scope {
-            self.searched.set(self.searched.get() + 1);
-            if let Some(found) = current.environment.get(name) {
-                return Some(found);
-            }
-            scope = current.base.as_deref();
-        }
-        None
+        self.search(Some(self), |scope| scope.environment.get(name))
     }
 
     /// Returns the ARG of this name of a stage that this one begins with. BuildKit and Buildah 1.43 hand it on; Buildah as the text
     /// that stands there, so that the value is not known.
     fn handed_on(&self, name: &str) -> Option<&Option<String>> {
-        let mut scope = self.base.as_deref();
+        self.search(self.base.as_deref(), |scope| scope.arguments.get(name))
+    }
+
+    /// Searches a scope and those that it begins with. After too many searches, all is found, without a value.
+    fn search<'a>(
+        &self,
+        mut scope: Option<&'a Self>,
+        find: impl Fn(&'a Self) -> Option<&'a Option<String>>,
+    ) -> Option<&'a Option<String>> {
         while let Some(current) = scope {
-            self.searched.set(self.searched.get() + 1);
             if self.searched.get() >= MAX_SEARCHED {
                 return Some(&None);
             }
-            if let Some(found) = current.arguments.get(name) {
-                return Some(found);
+            self.searched.set(self.searched.get() + 1);
+            let found = find(current);
+            if found.is_some() {
+                return found;
             }
             scope = current.base.as_deref();
         }

@@ -3,14 +3,14 @@
 use super::super::error::Problem;
 use super::super::lexer::Instruction;
 use super::Rewriter;
-use super::posix::is_posix;
+use super::posix;
 
 impl Rewriter<'_> {
-    /// Reads SHELL. Only an array is a shell.
+    /// Notes the shell of the current stage.
     pub(super) fn shell(&mut self, instruction: &Instruction) {
-        let shell: Option<Vec<String>> = serde_json::from_str(&instruction.rest).ok();
+        let shell = posix::shell(instruction);
         if let Some(stage) = self.stages.last_mut() {
-            stage.posix = is_posix(shell.as_deref().unwrap_or_default());
+            stage.posix = posix::is_posix(shell.as_deref().unwrap_or_default());
             stage.shell = shell.filter(|shell| !shell.is_empty());
         }
     }
