@@ -90,10 +90,13 @@ impl JobWatch {
         }
     }
 
-    fn note_volumes(&mut self) {
-        for volume in volumes(&self.paths) {
-            self.note_volume(&volume, Owner::Job);
+    /// Reads the space of the job's volumes, and notes those that are full.
+    fn note_volumes(&mut self) -> Vec<Volume> {
+        let found = volumes(&self.paths);
+        for volume in &found {
+            self.note_volume(volume, Owner::Job);
         }
+        found
     }
 
     fn note_volume(&mut self, volume: &Volume, owner: Owner) {
@@ -158,12 +161,11 @@ impl JobWatch {
         }
         let facts = self.ask();
         self.note_builder();
-        self.note_volumes();
+        report.volumes = self.note_volumes();
         if let Some(volume) = facts.as_ref().and_then(|facts| facts.volume.as_ref()) {
             self.note_volume(volume, Owner::Builder);
         }
         report.problems = std::mem::take(&mut self.problems);
-        report.volumes = volumes(&self.paths);
         report.written_bytes = ContainerUsage::read().written;
         report.builder = facts;
     }

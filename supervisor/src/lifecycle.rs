@@ -28,6 +28,7 @@ use init::reap::Ended;
 use init::signals::Signals;
 use init::survivors::{self, Survivors};
 use init::terminal::Terminal;
+use linux::container_usage::ContainerUsage;
 use linux::oom_score::OomScore;
 use linux::termination_request::TerminationRequest;
 use linux::{emergency_alloc, proc_scrub, process};
@@ -365,9 +366,7 @@ fn become_init(config: &Config) -> Result<Option<OomScore>, Failure> {
 
 /// Returns the peak memory in bytes: of the container if cgroup v2 has it, otherwise of its largest process.
 fn peak_memory() -> Option<u64> {
-    let cgroup = std::fs::read_to_string("/sys/fs/cgroup/memory.peak").ok();
-    let cgroup = cgroup.and_then(|text| text.trim().parse().ok());
-    cgroup.or_else(|| {
+    ContainerUsage::read().memory_peak.or_else(|| {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
         u64::try_from(usage.max_rss()).ok().map(|kib| kib * 1024)
     })

@@ -58,9 +58,8 @@ mod tests {
         let score = || std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
         let before = score();
         let own = OomScore::open().unwrap();
-        let child = own.raised(20, || Command::new("sleep").arg("1000").spawn().unwrap());
+        let mut child = own.raised(20, || Command::new("sleep").arg("1000").spawn().unwrap());
         let of_child = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", child.id()));
-        let mut child = child;
         child.kill().unwrap();
         child.wait().unwrap();
         let expected = before.trim().parse::<i32>().unwrap() + 20;
